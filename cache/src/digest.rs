@@ -1,0 +1,109 @@
+//! Two kinds of 256-bit names that never turn into each other: [`Digest`] names bytes, [`Key`] names an action.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use std::str::FromStr;
+
+/// BLAKE3 of an artifact's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+/// BLAKE3 of a described action: what decides whether a stage has to run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The digest of a file's bytes, and their number.
+    pub fn of_file(path: &Path) -> io::Result<(Self, u64)> {
+        let mut file = std::fs::File::open(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        let mut bytes = 0u64;
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok((Digest(*hasher.finalize().as_bytes()), bytes));
+            }
+            hasher.update(&buffer[..read]);
+            bytes += read as u64;
+        }
+    }
+}
+
+impl Key {
+    /// The key of a description in its canonical encoding. Only the engine's `key` module makes that encoding.
+    pub fn of(canonical: &[u8]) -> Self {
+        Key(*blake3::hash(canonical).as_bytes())
+    }
+}
+
+/// Not 64 hexadecimal digits.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a name of 64 hexadecimal digits")]
+pub struct NotAName(String);
+
+macro_rules! hexadecimal {
+    ($name:ident) => {
+        impl $name {
+            /// 64 lower-case hexadecimal digits.
+            pub fn hex(&self) -> String {
+                self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+
+            /// The first 12 digits, for people.
+            pub fn short(&self) -> String {
+                self.hex()[..12].to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.hex())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAName;
+
+            fn from_str(text: &str) -> Result<Self, NotAName> {
+                let wrong = || NotAName(text.to_string());
+                if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    return Err(wrong());
+                }
+                let mut bytes = [0u8; 32];
+                for (index, byte) in bytes.iter_mut().enumerate() {
+                    *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| wrong())?;
+                }
+                Ok($name(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.hex())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+hexadecimal!(Digest);
+hexadecimal!(Key);

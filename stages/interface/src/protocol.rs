@@ -1,0 +1,251 @@
+//! The messages between the engine and one worker: JSON with a 4-byte little-endian length in front, over a Unix
+//! socket. Bulk data never goes through it: artifacts are named by digest and lie in the cache.
+
+use crate::{ArtifactType, Value};
+use ddpipe_cache::Digest;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+/// Raised when a message changes its meaning; the two sides refuse each other when they differ.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// A frame longer than this is a broken stream, not a message.
+const MAX_FRAME: u32 = 64 << 20;
+
+/// Names one job within one worker's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+/// From the engine to the worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// Run one stage. A worker takes the next job only after `Done` or `Failed`.
+    Run(Box<Job>),
+    /// Save a checkpoint as soon as possible and end the job with `Failed { cause: Interrupted }`.
+    Cancel {
+        /// The job to end.
+        id: JobId,
+    },
+    /// Finish writing what is pending and exit.
+    Shutdown,
+}
+
+/// One stage to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name in this conversation.
+    pub id: JobId,
+    /// The node's address, for logs only.
+    pub node: String,
+    /// The stage kind.
+    pub kind: String,
+    /// The program of a project's own kind, absent for built-in ones: argument list and the folder to run it from.
+    pub command: Option<Command>,
+    /// All parameters, defaults filled in, of the declared types.
+    pub params: IndexMap<String, Value>,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Inputs by name, in order; one entry unless the input takes many.
+    pub inputs: IndexMap<String, Vec<InputArtifact>>,
+    /// Declared outputs by name.
+    pub outputs: IndexMap<String, ArtifactType>,
+    /// A folder of the stage's own under its key: checkpoints. Kept until the record is committed.
+    pub scratch: PathBuf,
+}
+
+/// The program of a project's own stage kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Command {
+    /// The argument list; run without a shell.
+    pub argv: Vec<String>,
+    /// The folder that relative names in `argv` refer to.
+    pub folder: PathBuf,
+}
+
+/// One artifact handed to a stage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InputArtifact {
+    /// The digest of its bytes; a worker that has it resident does not read the file.
+    pub digest: Digest,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub artifact: ArtifactType,
+    /// Where the bytes lie: a blob of the cache, or a source file.
+    pub path: PathBuf,
+    /// True for a source file: it may change behind ddpipe's back, so it is verified as it is read.
+    pub source: bool,
+    /// The file name for messages: a source's own name, or `node.output`.
+    pub name: String,
+    /// The axes of the node it came from, and `stage`; what tables call their rows and columns by.
+    #[serde(default)]
+    pub labels: IndexMap<String, Value>,
+    /// Scalar metrics of the record that it belongs to.
+    #[serde(default)]
+    pub metrics: IndexMap<String, f64>,
+    /// The axes that the consumer folds (mean ± std), from `gather … over`.
+    #[serde(default)]
+    pub over: Vec<String>,
+}
+
+/// From the worker to the engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// The first message.
+    Hello {
+        /// Must equal [`PROTOCOL_VERSION`].
+        protocol: u32,
+        /// The worker's process.
+        pid: u32,
+        /// `cpu`, `cuda:0`, …
+        device: String,
+        /// The device in words, for provenance.
+        device_name: String,
+        /// libtorch's version.
+        libtorch: String,
+    },
+    /// Where a running job stands.
+    Progress {
+        /// The job.
+        id: JobId,
+        /// Steps done.
+        step: u64,
+        /// Steps in all.
+        total: u64,
+        /// The loss, where there is one.
+        loss: Option<f64>,
+        /// What a step is: `iterations`, `epochs`, …
+        unit: String,
+    },
+    /// One point of a curve.
+    Metric {
+        /// The job.
+        id: JobId,
+        /// The curve.
+        name: String,
+        /// Where on the curve.
+        step: u64,
+        /// The value.
+        value: f64,
+    },
+    /// A picture on the way.
+    Preview {
+        /// The job.
+        id: JobId,
+        /// After how many steps.
+        step: u64,
+        /// A PNG file in the job's scratch folder.
+        path: PathBuf,
+    },
+    /// A line for the log.
+    Log {
+        /// The job.
+        id: JobId,
+        /// `warn` lines are shown to the user, `info` lines kept for failures.
+        level: LogLevel,
+        /// One line.
+        text: String,
+    },
+    /// The job is over and its outputs are known by digest and resident; their bytes are being written behind.
+    Done {
+        /// The job.
+        id: JobId,
+        /// Every declared output.
+        outputs: IndexMap<String, OutputArtifact>,
+        /// Scalar results, addressed in expectations as `node.metric`.
+        metrics: IndexMap<String, f64>,
+        /// Seconds of the stage itself.
+        seconds: f64,
+        /// Peak memory in bytes, of the device where it has its own, else of the process.
+        peak_memory: Option<u64>,
+    },
+    /// All outputs of the job lie in the cache, flushed.
+    Stored {
+        /// The job.
+        id: JobId,
+    },
+    /// The job failed, or its outputs could not be written (then this follows `Done`).
+    Failed {
+        /// The job.
+        id: JobId,
+        /// What kind of failure.
+        cause: Cause,
+        /// What happened, location first.
+        message: String,
+        /// What to do next, where it is known.
+        hint: Option<String>,
+    },
+}
+
+/// One artifact that a stage made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputArtifact {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub artifact: ArtifactType,
+}
+
+/// How loud a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Kept, shown on failure.
+    Info,
+    /// Shown.
+    Warn,
+}
+
+/// Why a job failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The stage returned an error.
+    Error,
+    /// The stage panicked.
+    Panic,
+    /// The device ran out of memory.
+    OutOfMemory,
+    /// It was asked to stop; its checkpoint is saved.
+    Interrupted,
+    /// The bytes of an input are not those of its digest.
+    DamagedInput,
+    /// The outputs could not be written to the cache.
+    Store,
+    /// The worker's process ended (only the engine says this).
+    WorkerDied,
+}
+
+/// Writes one message and flushes.
+pub fn write_message<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<()> {
+    let body = serde_json::to_vec(message).map_err(io::Error::other)?;
+    let length = u32::try_from(body.len()).ok().filter(|&length| length <= MAX_FRAME);
+    let length = length.ok_or_else(|| io::Error::other(format!("a message of {} bytes is too long", body.len())))?;
+    stream.write_all(&length.to_le_bytes())?;
+    stream.write_all(&body)?;
+    stream.flush()
+}
+
+/// Reads one message; `None` when the other side closed the stream between two messages.
+pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0u8; 4];
+    match stream.read_exact(&mut length[..1]) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    stream.read_exact(&mut length[1..])?;
+    let length = u32::from_le_bytes(length);
+    if length > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes is not a message")));
+    }
+    let mut body = vec![0u8; length as usize];
+    stream.read_exact(&mut body)?;
+    serde_json::from_slice(&body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}

@@ -1,1 +1,8 @@
-//! x
+//! What the stages do, on libtorch. One folder per stage kind, `<group>/<kind>/`: `stage.toml` declares it, `mod.rs`
+//! reads, loops and writes, `loss.rs` holds the equations. `common/` is what at least three kinds share; `artifact/`
+//! the typed files between stages; `context.rs` all that a stage sees of the world. Stages never see cache paths.
+
+pub mod artifact;
+pub mod common;
+pub mod context;
+pub mod registry;

@@ -1,1 +1,5 @@
-fn main(){ println!("{:?}", tch::Tensor::from(1.5f32) ); }
+//! The program that runs stages.
+
+fn main() {
+    println!("{}", ddpipe_stages::registry::KINDS.len());
+}

@@ -1,0 +1,136 @@
+//! Real images with labels, as stages read them. Images stay in the type they were decoded in (u8 where the file has
+//! bytes) and become normalised floats when a stage asks for them, image by image or all at once.
+
+use super::TensorFile;
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_interface::ArtifactType;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+/// Per-channel mean and standard deviation: what pixels in \[0,1\] are normalised with, and pictures undo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// One mean per channel.
+    pub mean: Vec<f64>,
+    /// One standard deviation per channel, above zero.
+    pub std: Vec<f64>,
+}
+
+impl Normalisation {
+    /// (x - mean) / std for images in \[0,1\], \[N,C,H,W\] float.
+    pub fn apply(&self, images: &Tensor) -> Tensor {
+        (images - self.channel(&self.mean, images)) / self.channel(&self.std, images)
+    }
+
+    /// x * std + mean: back to \[0,1\].
+    pub fn undo(&self, images: &Tensor) -> Tensor {
+        images * self.channel(&self.std, images) + self.channel(&self.mean, images)
+    }
+
+    fn channel(&self, values: &[f64], like: &Tensor) -> Tensor {
+        let values = Tensor::from_slice(values).to_kind(like.kind()).to_device(like.device());
+        values.view([1, -1, 1, 1])
+    }
+}
+
+/// Real images and their labels.
+#[derive(Debug)]
+pub struct Dataset {
+    /// \[N,C,H,W\], u8 (0 to 255) or float (then already in the range that `scale` says).
+    pub images: Tensor,
+    /// \[N\] int64, 0 to `classes`-1.
+    pub labels: Tensor,
+    /// Number of classes.
+    pub classes: i64,
+    /// How pixels, divided by `scale`, are normalised.
+    pub normalisation: Normalisation,
+    /// What a raw pixel is divided by to lie in \[0,1\]: 255 for bytes, 1 for floats.
+    pub scale: f64,
+    /// A name for reports: where the images come from. Generated data is called sample data here.
+    pub origin: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    classes: i64,
+    normalisation: Normalisation,
+    scale: f64,
+    origin: String,
+}
+
+impl Dataset {
+    /// Reads a dataset out of its file. Tensors are shared, not copied.
+    pub fn from_file(file: &TensorFile) -> Result<Self> {
+        ensure!(file.artifact == ArtifactType::Dataset, "expected a dataset, found a {}", file.artifact);
+        let about: About = serde_json::from_value(file.about.clone()).context("the dataset's description")?;
+        let images = file.get("images")?.shallow_clone();
+        let labels = file.get("labels")?.shallow_clone();
+        ensure!(images.dim() == 4, "a dataset's images have 4 axes, these have {}", images.dim());
+        ensure!(labels.size() == [images.size()[0]], "{} images but {:?} labels", images.size()[0], labels.size());
+        Ok(Dataset {
+            images,
+            labels,
+            classes: about.classes,
+            normalisation: about.normalisation,
+            scale: about.scale,
+            origin: about.origin,
+        })
+    }
+
+    /// The file form.
+    pub fn to_file(&self) -> TensorFile {
+        let about = json!(About {
+            classes: self.classes,
+            normalisation: self.normalisation.clone(),
+            scale: self.scale,
+            origin: self.origin.clone(),
+        });
+        TensorFile::new(ArtifactType::Dataset, about)
+            .with("images", self.images.shallow_clone())
+            .with("labels", self.labels.shallow_clone())
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> i64 {
+        self.images.size()[0]
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels, height, width.
+    pub fn image_shape(&self) -> [i64; 3] {
+        let size = self.images.size();
+        [size[1], size[2], size[3]]
+    }
+
+    /// All images as normalised float32, \[N,C,H,W\]. Costs four times the bytes of u8 images.
+    pub fn floats(&self) -> Tensor {
+        self.normalised(&self.images)
+    }
+
+    /// The images at these positions (\[n\] int64) as normalised float32.
+    pub fn floats_at(&self, positions: &Tensor) -> Tensor {
+        self.normalised(&self.images.index_select(0, &positions.to_device(self.images.device())))
+    }
+
+    /// The positions of every class's images, in order: one list per class, on the host.
+    pub fn positions_by_class(&self) -> Result<Vec<Vec<i64>>> {
+        let labels: Vec<i64> = Vec::try_from(self.labels.to_device(tch::Device::Cpu))?;
+        let mut positions = vec![Vec::new(); self.classes as usize];
+        for (position, &label) in labels.iter().enumerate() {
+            let class = usize::try_from(label).ok().and_then(|label| positions.get_mut(label));
+            class
+                .with_context(|| format!("label {label} of image {position} is not in 0 to {}", self.classes - 1))?
+                .push(position as i64);
+        }
+        Ok(positions)
+    }
+
+    fn normalised(&self, raw: &Tensor) -> Tensor {
+        self.normalisation.apply(&(raw.to_kind(Kind::Float) / self.scale))
+    }
+}

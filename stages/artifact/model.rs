@@ -1,0 +1,33 @@
+//! The parameters of one trained network, with the description that builds it again.
+
+use super::TensorFile;
+use anyhow::{Result, ensure};
+use ddpipe_interface::ArtifactType;
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+use tch::Tensor;
+
+/// A trained network: what `common::network` needs to build it, and its named tensors.
+#[derive(Debug)]
+pub struct Model {
+    /// The network's description, as `NetworkSpec` writes it.
+    pub network: Value,
+    /// Parameters and running statistics by name.
+    pub tensors: IndexMap<String, Tensor>,
+}
+
+impl Model {
+    /// Reads a model out of its file. Tensors are shared, not copied.
+    pub fn from_file(file: &TensorFile) -> Result<Self> {
+        ensure!(file.artifact == ArtifactType::Model, "expected a model, found a {}", file.artifact);
+        let tensors = file.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        Ok(Model { network: file.about["network"].clone(), tensors })
+    }
+
+    /// The file form.
+    pub fn to_file(&self) -> TensorFile {
+        let mut file = TensorFile::new(ArtifactType::Model, json!({ "network": self.network }));
+        file.tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        file
+    }
+}

@@ -1,0 +1,83 @@
+//! A synthetic set: few images that stand for many. It carries everything that training on it needs: images in the
+//! normalised range, hard or soft labels, and how to turn images back into pictures.
+
+use super::{Normalisation, TensorFile};
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_interface::ArtifactType;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+/// A synthetic set, class-major: all images of class 0, then class 1, …
+#[derive(Debug)]
+pub struct SyntheticSet {
+    /// \[M,C,H,W\] float32, normalised like the real images.
+    pub images: Tensor,
+    /// \[M\] int64, or soft labels \[M,K\] float32 (probabilities).
+    pub labels: Tensor,
+    /// Number of classes K.
+    pub classes: i64,
+    /// Images per class.
+    pub ipc: i64,
+    /// The normalisation of the real images, for pictures.
+    pub normalisation: Normalisation,
+    /// Where it came from, for reports: `sample data` shows here too.
+    pub origin: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    classes: i64,
+    ipc: i64,
+    normalisation: Normalisation,
+    origin: String,
+}
+
+impl SyntheticSet {
+    /// Reads a synthetic set out of its file. Tensors are shared, not copied.
+    pub fn from_file(file: &TensorFile) -> Result<Self> {
+        ensure!(file.artifact == ArtifactType::Synthetic, "expected a synthetic set, found a {}", file.artifact);
+        let about: About = serde_json::from_value(file.about.clone()).context("the synthetic set's description")?;
+        let images = file.get("images")?.shallow_clone();
+        let labels = file.get("labels")?.shallow_clone();
+        ensure!(images.dim() == 4, "a synthetic set's images have 4 axes, these have {}", images.dim());
+        ensure!(labels.size()[0] == images.size()[0], "{} images but {} labels", images.size()[0], labels.size()[0]);
+        Ok(SyntheticSet {
+            images,
+            labels,
+            classes: about.classes,
+            ipc: about.ipc,
+            normalisation: about.normalisation,
+            origin: about.origin,
+        })
+    }
+
+    /// The file form.
+    pub fn to_file(&self) -> TensorFile {
+        let about = json!(About {
+            classes: self.classes,
+            ipc: self.ipc,
+            normalisation: self.normalisation.clone(),
+            origin: self.origin.clone(),
+        });
+        TensorFile::new(ArtifactType::Synthetic, about)
+            .with("images", self.images.shallow_clone())
+            .with("labels", self.labels.shallow_clone())
+    }
+
+    /// The same set with other images (\[M,C,H,W\] float32).
+    pub fn with_images(&self, images: Tensor) -> Self {
+        SyntheticSet {
+            images: images.detach().to_kind(Kind::Float),
+            labels: self.labels.shallow_clone(),
+            normalisation: self.normalisation.clone(),
+            origin: self.origin.clone(),
+            ..*self
+        }
+    }
+
+    /// Whether labels are soft, \[M,K\].
+    pub fn soft_labels(&self) -> bool {
+        self.labels.dim() == 2
+    }
+}

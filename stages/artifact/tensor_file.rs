@@ -1,0 +1,164 @@
+//! Named tensors with a description, as one safetensors file. The same content always gives the same bytes, since the
+//! digest of the bytes is what everything downstream is keyed by. Knows nothing of what the tensors mean.
+
+use anyhow::{Context as _, Result, bail};
+use ddpipe_interface::ArtifactType;
+use indexmap::IndexMap;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use tch::{Device, Kind, Tensor};
+
+/// The one metadata entry that ddpipe writes: the format keeps its metadata in no order, so a single entry is what
+/// makes the bytes repeatable.
+const ENTRY: &str = "ddpipe";
+
+/// Named tensors, the type of the artifact, and a JSON object that describes it.
+#[derive(Debug)]
+pub struct TensorFile {
+    /// What the artifact is.
+    pub artifact: ArtifactType,
+    /// The tensors by name.
+    pub tensors: IndexMap<String, Tensor>,
+    /// Whatever the type wants to say besides: a JSON object.
+    pub about: Value,
+}
+
+impl TensorFile {
+    /// A file of this type with nothing in it.
+    pub fn new(artifact: ArtifactType, about: Value) -> Self {
+        TensorFile { artifact, tensors: IndexMap::new(), about }
+    }
+
+    /// Adds a tensor.
+    pub fn with(mut self, name: impl Into<String>, tensor: Tensor) -> Self {
+        self.tensors.insert(name.into(), tensor);
+        self
+    }
+
+    /// The tensor of this name, or an error that lists what there is.
+    pub fn get(&self, name: &str) -> Result<&Tensor> {
+        self.tensors.get(name).with_context(|| {
+            let names: Vec<&str> = self.tensors.keys().map(String::as_str).collect();
+            format!("the {} has no tensor {name:?}; it has {}", self.artifact, names.join(", "))
+        })
+    }
+
+    /// The bytes of all tensors together, in memory.
+    pub fn size(&self) -> u64 {
+        self.tensors.values().map(|tensor| (tensor.numel() * tensor.kind().elt_size_in_bytes()) as u64).sum()
+    }
+
+    /// The same content on another device. Tensors that are there already are shared, not copied.
+    pub fn to_device(&self, device: Device) -> TensorFile {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.to_device(device))).collect();
+        TensorFile { artifact: self.artifact, tensors, about: self.about.clone() }
+    }
+
+    /// The safetensors bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut held: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = Vec::with_capacity(self.tensors.len());
+        for (name, tensor) in &self.tensors {
+            let shape = tensor.size().iter().map(|&axis| axis as usize).collect();
+            held.push((name, dtype(tensor.kind())?, shape, raw_bytes(tensor)?));
+        }
+        let mut views = Vec::with_capacity(held.len());
+        for (name, dtype, shape, bytes) in &held {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).with_context(|| format!("tensor {name:?}"))?;
+            views.push((*name, view));
+        }
+        let description = json!({ "type": self.artifact, "about": self.about }).to_string();
+        let metadata = HashMap::from([(ENTRY.to_string(), description)]);
+        Ok(safetensors::serialize(views, Some(metadata))?)
+    }
+
+    /// Reads safetensors bytes and puts the tensors on a device.
+    pub fn from_bytes(bytes: &[u8], device: Device) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
+        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
+        let description: Value = match entry {
+            Some(text) => serde_json::from_str(text).context("the description in the header is not JSON")?,
+            None => bail!("the file was not written by ddpipe: its header has no {ENTRY:?} entry"),
+        };
+        let artifact = serde_json::from_value(description["type"].clone()).context("the header names no known type")?;
+        let file = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
+        let mut tensors = IndexMap::new();
+        let mut names: Vec<&str> = file.names();
+        names.sort_unstable();
+        for name in names {
+            let view = file.tensor(name)?;
+            let shape: Vec<i64> = view.shape().iter().map(|&axis| axis as i64).collect();
+            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind(view.dtype())?)
+                .with_context(|| format!("tensor {name:?}"))?;
+            tensors.insert(name.to_string(), tensor.f_to_device(device)?);
+        }
+        Ok(TensorFile { artifact, tensors, about: description["about"].clone() })
+    }
+}
+
+fn raw_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
+    let mut bytes = vec![0u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(bytes)
+}
+
+fn dtype(kind: Kind) -> Result<Dtype> {
+    Ok(match kind {
+        Kind::Uint8 => Dtype::U8,
+        Kind::Int64 => Dtype::I64,
+        Kind::Int => Dtype::I32,
+        Kind::Int16 => Dtype::I16,
+        Kind::Int8 => Dtype::I8,
+        Kind::Bool => Dtype::BOOL,
+        Kind::Half => Dtype::F16,
+        Kind::BFloat16 => Dtype::BF16,
+        Kind::Float => Dtype::F32,
+        Kind::Double => Dtype::F64,
+        other => bail!("tensors of type {other:?} cannot be stored"),
+    })
+}
+
+fn kind(dtype: Dtype) -> Result<Kind> {
+    Ok(match dtype {
+        Dtype::U8 => Kind::Uint8,
+        Dtype::I64 => Kind::Int64,
+        Dtype::I32 => Kind::Int,
+        Dtype::I16 => Kind::Int16,
+        Dtype::I8 => Kind::Int8,
+        Dtype::BOOL => Kind::Bool,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        other => bail!("tensors of type {other:?} cannot be read"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_content_gives_the_same_bytes_and_reads_back() {
+        let make = || {
+            TensorFile::new(ArtifactType::Dataset, json!({ "b": 1, "a": [0.1307, 2] }))
+                .with("labels", Tensor::from_slice(&[3i64, 1, 2]))
+                .with("images", Tensor::from_slice(&[0.5f32, -1.0, f32::MIN_POSITIVE]).reshape([3, 1]))
+        };
+        let bytes = make().to_bytes().unwrap();
+        assert_eq!(bytes, make().to_bytes().unwrap());
+        let back = TensorFile::from_bytes(&bytes, Device::Cpu).unwrap();
+        assert_eq!(back.about, make().about);
+        assert_eq!(back.get("images").unwrap().size(), [3, 1]);
+        assert_eq!(back.to_bytes().unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_foreign_or_broken_file_is_an_error() {
+        assert!(TensorFile::from_bytes(b"", Device::Cpu).is_err());
+        let foreign = safetensors::serialize(Vec::<(&str, TensorView)>::new(), None).unwrap();
+        let error = TensorFile::from_bytes(&foreign, Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("not written by ddpipe"), "{error}");
+    }
+}

@@ -1,0 +1,3 @@
+//! What at least three stage kinds share.
+
+pub mod stream;

@@ -1,0 +1,53 @@
+//! The built-in stage kinds by name. A kind is one line here, next to the folder it lives in; everything else about it
+//! is in its `stage.toml`.
+
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::Value;
+use indexmap::IndexMap;
+
+/// A built-in kind: its declaration's text, and what runs it.
+pub struct Kind {
+    /// `group.kind`.
+    pub name: &'static str,
+    /// The text of its `stage.toml`.
+    pub declaration: &'static str,
+    run: fn(&Context, &Inputs, serde_json::Value) -> Result<Outputs>,
+    check: fn(serde_json::Value) -> Result<()>,
+}
+
+/// Makes a [`Kind`] of a module with `Params` and `run`.
+#[allow(unused_macros)]
+macro_rules! kind {
+    ($name:literal, $folder:literal, $($module:ident)::+) => {
+        Kind {
+            name: $name,
+            declaration: include_str!(concat!($folder, "/stage.toml")),
+            run: |ctx, inputs, params| crate::$($module)::+::run(ctx, inputs, serde_json::from_value(params)?),
+            check: |params| {
+                serde_json::from_value::<crate::$($module)::+::Params>(params)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+/// Every built-in kind.
+pub const KINDS: &[Kind] = &[];
+
+/// The kind of this name.
+pub fn find(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+impl Kind {
+    /// Runs the stage with parameters that the engine has filled in and checked.
+    pub fn run(&self, ctx: &Context, inputs: &Inputs, params: &IndexMap<String, Value>) -> Result<Outputs> {
+        (self.run)(ctx, inputs, serde_json::to_value(params)?).with_context(|| self.name)
+    }
+
+    /// Whether `Params` takes exactly these parameters.
+    pub fn check(&self, params: &IndexMap<String, Value>) -> Result<()> {
+        (self.check)(serde_json::to_value(params)?)
+    }
+}

@@ -1,1 +1,3 @@
-fn main(){ println!("{:?}", tch::Tensor::from(1.5f32) ); }
+fn main() {
+    println!("{:?}", tch::Tensor::from(1.5f32));
+}

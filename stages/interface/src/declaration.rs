@@ -201,7 +201,9 @@ impl Param {
         let wrong = |value: &Value| format!("expected {}, found {}", self.expectation(), value.describe());
         match (self.kind, value) {
             (ParamType::Boolean, value @ Value::Boolean(_)) => Ok(value),
-            (ParamType::Integer, Value::Integer(number)) => self.in_range(number as f64).map(|()| Value::Integer(number)),
+            (ParamType::Integer, Value::Integer(number)) => {
+                self.in_range(number as f64).map(|()| Value::Integer(number))
+            }
             (ParamType::Float, Value::Integer(number)) => {
                 self.in_range(number as f64).map(|()| Value::Float(number as f64))
             }

@@ -1,1 +1,35 @@
-fn main() {}
+//! Embeds every stage declaration (`stages/<group>/<kind>/stage.toml`) in the engine, so that it validates manifests
+//! without torch. Writes a list of (path, text) pairs that `catalog.rs` includes.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let stages = root.join("stages");
+    println!("cargo::rerun-if-changed=src/build.rs");
+    let mut list = String::from("&[\n");
+    for group in folders(&stages)? {
+        for kind in folders(&group)? {
+            let file = kind.join("stage.toml");
+            if file.is_file() {
+                let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
+                println!("cargo::rerun-if-changed={}", file.display());
+                let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
+            }
+        }
+    }
+    list.push_str("]\n");
+    fs::write(out.join("declarations.rs"), list)
+}
+
+/// The sub folders, sorted. The folder itself is watched, so that a new kind is noticed.
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let entries: io::Result<Vec<_>> = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut folders: Vec<_> = entries?.into_iter().filter(|path| path.is_dir()).collect();
+    folders.sort();
+    Ok(folders)
+}

@@ -1,1 +1,3 @@
+//! The command `ddpipe`.
+
 fn main() {}

@@ -1,0 +1,247 @@
+//! What is said about a manifest: a place in a file (or on the command line), a message and a way out. A [`Report`]
+//! holds everything that was found in one go. Knows no manifest; the phases that find faults make the diagnostics.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A text that diagnostics point into: a file, or one argument of the command line.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceText {
+    /// How it is called: the path as the user gave it, or `--set`.
+    pub name: String,
+    /// The text itself.
+    pub text: String,
+    /// Whether it has lines: then places in it say line and column.
+    pub is_file: bool,
+}
+
+/// Some bytes of a [`SourceText`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The text.
+    pub source: Arc<SourceText>,
+    /// Which bytes of it.
+    pub span: Range<usize>,
+}
+
+/// One fault or warning. The message starts in lower case and can stand alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where; absent when it concerns a whole file that could not be read.
+    pub place: Option<Place>,
+    /// What is wrong, in one line; ends with the nearest valid name where there is one.
+    pub message: String,
+    /// A short text under the marked bytes.
+    pub label: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Another place that the fault involves, with its label.
+    pub other: Option<(Place, String)>,
+}
+
+/// Everything that is wrong with a manifest, sorted by place. Never empty when returned as an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The faults.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl SourceText {
+    /// The text of a file.
+    pub fn file(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(SourceText { name: name.into(), text: text.into(), is_file: true })
+    }
+
+    /// One argument of the command line, or one variable of the environment.
+    pub fn argument(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(SourceText { name: name.into(), text: text.into(), is_file: false })
+    }
+}
+
+impl Place {
+    /// These bytes of this text; kept inside it.
+    pub fn new(source: &Arc<SourceText>, span: Range<usize>) -> Self {
+        let end = span.end.min(source.text.len());
+        Place { source: source.clone(), span: span.start.min(end)..end }
+    }
+
+    /// The line, from 1.
+    pub fn line(&self) -> usize {
+        1 + self.before().matches('\n').count()
+    }
+
+    /// The column, from 1, in characters.
+    pub fn column(&self) -> usize {
+        let before = self.before();
+        1 + before[before.rfind('\n').map_or(0, |at| at + 1)..].chars().count()
+    }
+
+    fn before(&self) -> &str {
+        self.source.text.get(..self.span.start).unwrap_or(&self.source.text)
+    }
+}
+
+/// `pipelines/dm.toml:14:9`, or `--set vars.ipc=50`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source.is_file {
+            write!(f, "{}:{}:{}", self.source.name, self.line(), self.column())
+        } else {
+            write!(f, "{} {}", self.source.name, self.source.text)
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({self})")
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Files before arguments, then by name, then by position.
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |place: &Place| (!place.source.is_file, place.span.start, place.span.end);
+        (!self.source.is_file, &self.source.name)
+            .cmp(&(!other.source.is_file, &other.source.name))
+            .then_with(|| key(self).cmp(&key(other)))
+    }
+}
+
+impl Diagnostic {
+    /// A fault at a place.
+    pub fn at(place: &Place, message: impl Into<String>) -> Self {
+        Diagnostic { place: Some(place.clone()), message: message.into(), label: None, help: None, other: None }
+    }
+
+    /// A fault without a place.
+    pub fn general(message: impl Into<String>) -> Self {
+        Diagnostic { place: None, message: message.into(), label: None, help: None, other: None }
+    }
+
+    /// Adds the text under the marked bytes.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Adds what to do about it.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a second place.
+    pub fn and(mut self, place: &Place, label: impl Into<String>) -> Self {
+        self.other = Some((place.clone(), label.into()));
+        self
+    }
+
+    /// The first line alone: place and message.
+    pub fn headline(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{place}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// The headline, the marked lines and the help; ends with a newline.
+    pub fn render(&self, colour: bool) -> String {
+        let mut group: Option<Group<'_>> = None;
+        let mut add = |place: &Place, kind: AnnotationKind, label: Option<&str>| {
+            let annotation = kind.span(visible(place)).label(label.map(str::to_string));
+            let snippet = Snippet::source(place.source.text.clone())
+                .path(place.source.is_file.then(|| place.source.name.clone()))
+                .line_numbering(place.source.is_file)
+                .annotation(annotation);
+            let base = group.take().unwrap_or_else(|| Group::with_level(Level::ERROR));
+            group = Some(base.element(snippet));
+        };
+        if let Some(place) = &self.place {
+            add(place, AnnotationKind::Primary, self.label.as_deref());
+        }
+        if let Some((place, label)) = &self.other {
+            add(place, AnnotationKind::Context, Some(label));
+        }
+        let mut text = self.headline();
+        text.push('\n');
+        if let Some(group) = group {
+            let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+            text.push_str(&renderer.decor_style(DecorStyle::Ascii).render(&[group]));
+            text.push('\n');
+        }
+        if let Some(help) = &self.help {
+            text.push_str(&format!("  = help: {help}\n"));
+        }
+        text
+    }
+}
+
+/// The span cut to its first line, so that a table of many lines is marked by its head.
+fn visible(place: &Place) -> Range<usize> {
+    let text = &place.source.text;
+    let marked = text.get(place.span.clone()).unwrap_or("");
+    let length = marked.find('\n').unwrap_or(marked.len());
+    place.span.start..place.span.start + length
+}
+
+impl Report {
+    /// Adds a fault.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// Sorts by place and drops what was found twice.
+    pub fn sort(&mut self) {
+        self.diagnostics
+            .sort_by(|left, right| left.place.cmp(&right.place).then_with(|| left.message.cmp(&right.message)));
+        self.diagnostics.dedup();
+    }
+
+    /// All diagnostics, a blank line between them.
+    pub fn render(&self, colour: bool) -> String {
+        let texts: Vec<_> = self.diagnostics.iter().map(|diagnostic| diagnostic.render(colour)).collect();
+        texts.join("\n")
+    }
+}
+
+/// Plain text.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// The closest of the names, if it is close enough to be a slip of the pen.
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let score = |candidate: &str| strsim::jaro_winkler(&wanted, &candidate.to_lowercase());
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
+    names
+        .into_iter()
+        .map(|candidate| (distance(candidate), score(candidate), candidate))
+        .filter(|(distance, score, _)| *distance <= 1 + wanted.chars().count() / 4 || *score > 0.88)
+        .min_by(|left, right| left.0.cmp(&right.0).then(right.1.total_cmp(&left.1)))
+        .map(|(_, _, candidate)| candidate)
+}
+
+/// `; did you mean "distill.dm"?`, or nothing when no name is close.
+pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, names).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+}

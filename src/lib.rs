@@ -1,0 +1,7 @@
+//! The engine of ddpipe: reads a manifest, works out what has to run, and has it run. Each module is named after its
+//! product, in the order in which work flows. Never links torch: it must start in milliseconds.
+
+pub mod catalog;
+pub mod diagnostic;
+pub mod pipeline;
+pub mod selector;

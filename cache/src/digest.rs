@@ -37,6 +37,12 @@ impl Digest {
     }
 }
 
+impl From<blake3::Hash> for Digest {
+    fn from(hash: blake3::Hash) -> Self {
+        Digest(*hash.as_bytes())
+    }
+}
+
 impl Key {
     /// The key of a description in its canonical encoding. Only the engine's `key` module makes that encoding.
     pub fn of(canonical: &[u8]) -> Self {

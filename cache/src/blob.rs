@@ -1,0 +1,204 @@
+//! Blobs: bytes named by their digest. A published blob is whole, read-only and never changes. [`BlobStore`] is what a
+//! remote will offer too; [`LocalBlobs`] is the store on this machine. Knows no records: `gc` decides what may go.
+
+use crate::aside::{Aside, READ_ONLY};
+use crate::layout::Layout;
+use crate::{CacheError, Digest};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// A place that keeps blobs. Blobs are named by content, so that putting one twice is harmless.
+pub trait BlobStore: Send + Sync {
+    /// The length in bytes of a blob that is there.
+    fn contains(&self, digest: Digest) -> Result<Option<u64>, CacheError>;
+
+    /// The blob's bytes, not verified.
+    fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send>>, CacheError>;
+
+    /// Stores what `content` yields, and says how many bytes. Refuses content of another digest. `content` is left
+    /// unread where the blob is there already.
+    fn put(&self, digest: Digest, content: &mut dyn Read) -> Result<u64, CacheError>;
+}
+
+/// The blobs under `blobs-v1/`.
+#[derive(Debug)]
+pub struct LocalBlobs {
+    layout: Layout,
+    /// What this process has seen to be whole. Bytes that it wrote itself count.
+    verified: Mutex<HashSet<Digest>>,
+}
+
+impl LocalBlobs {
+    pub(crate) fn new(layout: Layout) -> Self {
+        LocalBlobs { layout, verified: Mutex::default() }
+    }
+
+    /// Where a blob is or would be.
+    pub fn path(&self, digest: Digest) -> PathBuf {
+        self.layout.blob(digest)
+    }
+
+    /// Stores these bytes; their name and number.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(Digest, u64), CacheError> {
+        let digest = Digest::of(bytes);
+        self.put_with_digest(digest, bytes)?;
+        Ok((digest, bytes.len() as u64))
+    }
+
+    /// Stores bytes that the caller has hashed already.
+    pub fn put_with_digest(&self, digest: Digest, bytes: &[u8]) -> Result<(), CacheError> {
+        if self.keep_existing(digest, bytes.len() as u64)? {
+            return Ok(());
+        }
+        let mut aside = Aside::new(&self.layout.blobs_tmp())?;
+        aside.write(bytes)?;
+        self.publish(aside, digest)
+    }
+
+    /// Stores a copy of a file; its digest and length.
+    pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), CacheError> {
+        let mut file = File::open(path).map_err(CacheError::io("read", path))?;
+        let (aside, digest, bytes) = self.receive(&mut file, path)?;
+        if !self.keep_existing(digest, bytes)? {
+            self.publish(aside, digest)?;
+        }
+        Ok((digest, bytes))
+    }
+
+    /// The blob's bytes, verified unless this process has done so before. A damaged blob is set aside.
+    pub fn read_verified(&self, digest: Digest) -> Result<Vec<u8>, CacheError> {
+        let path = self.path(digest);
+        let bytes = fs::read(&path).map_err(|error| absent(digest, &path, error))?;
+        if !self.is_verified(digest) {
+            self.judge(digest, Digest::of(&bytes), &path)?;
+        }
+        Ok(bytes)
+    }
+
+    /// The blob's path, verified unless this process has done so before. A damaged blob is set aside.
+    pub fn verify_once(&self, digest: Digest) -> Result<PathBuf, CacheError> {
+        let path = self.path(digest);
+        if self.is_verified(digest) {
+            fs::metadata(&path).map_err(|error| absent(digest, &path, error))?;
+        } else {
+            self.verify_now(digest)?;
+        }
+        Ok(path)
+    }
+
+    /// Hashes the blob whatever was known before; its length.
+    pub(crate) fn verify_now(&self, digest: Digest) -> Result<u64, CacheError> {
+        let path = self.path(digest);
+        let (found, bytes) = Digest::of_file(&path).map_err(|error| absent(digest, &path, error))?;
+        self.judge(digest, found, &path)?;
+        Ok(bytes)
+    }
+
+    fn judge(&self, digest: Digest, found: Digest, path: &Path) -> Result<(), CacheError> {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if found == digest {
+            verified.insert(digest);
+            return Ok(());
+        }
+        verified.remove(&digest);
+        let path = self.layout.set_aside(path, &format!("blob-{digest}"))?;
+        tracing::warn!(%digest, path = %path.display(), "a damaged blob was set aside");
+        Err(CacheError::Damaged { digest, path })
+    }
+
+    fn is_verified(&self, digest: Digest) -> bool {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest)
+    }
+
+    /// Whether a blob of the right length is there. Its time is renewed, so that a concurrent `gc` takes it for one
+    /// that was written just now. A wrong length is damage that can be seen without reading.
+    fn keep_existing(&self, digest: Digest, bytes: u64) -> Result<bool, CacheError> {
+        let path = self.path(digest);
+        match self.contains(digest)? {
+            None => Ok(false),
+            Some(length) if length == bytes => {
+                let renewed = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                if let Err(error) = renewed {
+                    tracing::debug!(%digest, %error, "the blob's time was not renewed");
+                }
+                Ok(path.exists())
+            }
+            Some(_) => {
+                self.layout.set_aside(&path, &format!("blob-{digest}"))?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn publish(&self, aside: Aside, digest: Digest) -> Result<(), CacheError> {
+        aside.publish(&self.path(digest), READ_ONLY)?;
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        Ok(())
+    }
+
+    /// Copies `content` aside and hashes it in one pass. `from` is for the error's text.
+    fn receive(&self, content: &mut dyn Read, from: &Path) -> Result<(Aside, Digest, u64), CacheError> {
+        let mut aside = Aside::new(&self.layout.blobs_tmp())?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        let mut bytes = 0;
+        loop {
+            let read = match content.read(&mut buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(CacheError::io("read", from)(error)),
+            };
+            if read == 0 {
+                return Ok((aside, hasher.finalize().into(), bytes));
+            }
+            hasher.update(&buffer[..read]);
+            aside.write(&buffer[..read])?;
+            bytes += read as u64;
+        }
+    }
+}
+
+impl BlobStore for LocalBlobs {
+    fn contains(&self, digest: Digest) -> Result<Option<u64>, CacheError> {
+        let path = self.path(digest);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("read", &path)(error)),
+        }
+    }
+
+    fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send>>, CacheError> {
+        let path = self.path(digest);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("read", &path)(error)),
+        }
+    }
+
+    fn put(&self, digest: Digest, content: &mut dyn Read) -> Result<u64, CacheError> {
+        if let Some(bytes) = self.contains(digest)?
+            && self.keep_existing(digest, bytes)?
+        {
+            return Ok(bytes);
+        }
+        let (aside, found, bytes) = self.receive(content, &self.path(digest))?;
+        if found != digest {
+            return Err(CacheError::OtherContent { expected: digest, found });
+        }
+        self.publish(aside, digest)?;
+        Ok(bytes)
+    }
+}
+
+fn absent(digest: Digest, path: &Path, error: io::Error) -> CacheError {
+    if error.kind() == io::ErrorKind::NotFound {
+        return CacheError::Missing { digest, path: path.to_path_buf() };
+    }
+    CacheError::io("read", path)(error)
+}

@@ -1,0 +1,143 @@
+//! The cache as its users see it: look up a key, get a record or the right to make one. The parts are in the files
+//! beside this one; what they share is here.
+
+use crate::blob::BlobStore;
+use crate::layout::Layout;
+use crate::{CacheError, Claim, Holder, Key, LocalBlobs, Record, StatCache, record, walk};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One cache folder. Clones share it; any number of processes may use the same folder.
+#[derive(Clone, Debug)]
+pub struct Cache(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    layout: Layout,
+    blobs: LocalBlobs,
+}
+
+/// What a look-up gives.
+#[derive(Debug)]
+pub enum Lookup {
+    /// The record, whose outputs are all in the cache.
+    Hit(Box<Record>),
+    /// The right to make it.
+    Miss(Claim),
+}
+
+impl Cache {
+    /// Opens the cache at `root`, and makes it if there is none.
+    pub fn open(root: &Path) -> Result<Self, CacheError> {
+        let layout = Layout::new(root)?;
+        layout.create()?;
+        let blobs = LocalBlobs::new(layout.clone());
+        Ok(Cache(Arc::new(Inner { layout, blobs })))
+    }
+
+    /// The cache's folder, absolute.
+    pub fn root(&self) -> &Path {
+        self.0.layout.root()
+    }
+
+    /// The store of bytes.
+    pub fn blobs(&self) -> &LocalBlobs {
+        &self.0.blobs
+    }
+
+    /// The digests of files from outside, remembered between runs.
+    pub fn stat_cache(&self) -> StatCache {
+        StatCache::open(self)
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    /// The record of `key`, or the right to make it. While another process has that right this waits, and asks `waiter`
+    /// at once and then about every 100 ms whether to go on; then it looks again. `node` tells others who is at work.
+    ///
+    /// Take a claim when its stage can start, not before: two processes that each hold a claim and wait for the
+    /// other's would wait for ever.
+    ///
+    /// # Errors
+    /// [`CacheError::Interrupted`] when `waiter` said no; I/O errors.
+    pub fn lookup(&self, key: Key, node: &str, waiter: &mut dyn FnMut(&Holder) -> bool) -> Result<Lookup, CacheError> {
+        if let Some(record) = self.peek(key)? {
+            self.touch(&[key]);
+            return Ok(Lookup::Hit(Box::new(record)));
+        }
+        let claim = Claim::wait(self, key, node, false, waiter)?;
+        match self.peek(key)? {
+            Some(record) => {
+                self.touch(&[key]);
+                Ok(Lookup::Hit(Box::new(record)))
+            }
+            None => Ok(Lookup::Miss(claim)),
+        }
+    }
+
+    /// The right to make a record even where there is one; its commit replaces it. Waits like [`Cache::lookup`].
+    pub fn lookup_forced(
+        &self,
+        key: Key,
+        node: &str,
+        waiter: &mut dyn FnMut(&Holder) -> bool,
+    ) -> Result<Claim, CacheError> {
+        Claim::wait(self, key, node, true, waiter)
+    }
+
+    /// The record of `key` if every output is in the cache with its length. Claims nothing and marks nothing as used.
+    pub fn peek(&self, key: Key) -> Result<Option<Record>, CacheError> {
+        let Some(record) = self.record(key)? else { return Ok(None) };
+        Ok(self.lost_outputs(&record)?.is_empty().then_some(record))
+    }
+
+    /// The record of `key`, whether or not its outputs are still there.
+    pub fn record(&self, key: Key) -> Result<Option<Record>, CacheError> {
+        record::read(&self.0.layout, key)
+    }
+
+    /// All readable records, in no particular order. Reads every one of them.
+    pub fn records(&self) -> Result<Vec<Record>, CacheError> {
+        let mut records = Vec::new();
+        for (key, _) in walk::records(&self.0.layout)? {
+            records.extend(self.record(key)?);
+        }
+        Ok(records)
+    }
+
+    /// The names of the outputs that are not in the cache, or not with their length.
+    pub fn lost_outputs(&self, record: &Record) -> Result<Vec<String>, CacheError> {
+        let mut lost = Vec::new();
+        for (name, output) in &record.outputs {
+            if self.0.blobs.contains(output.digest)? != Some(output.bytes) {
+                lost.push(name.clone());
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Notes that these records were used now; `gc` removes the longest unused first.
+    pub fn touch(&self, keys: &[Key]) {
+        keys.iter().for_each(|&key| record::touch(&self.0.layout.record(key)));
+    }
+
+    /// The folder for a key's checkpoints, made if needed. It outlives the process, so that the next run can continue.
+    pub fn scratch(&self, key: Key) -> Result<PathBuf, CacheError> {
+        let path = self.0.layout.scratch(key);
+        fs::create_dir_all(&path).map_err(CacheError::io("create", &path))?;
+        Ok(path)
+    }
+
+    /// Removes a key's checkpoints, if there are any.
+    pub fn remove_scratch(&self, key: Key) -> Result<(), CacheError> {
+        let path = self.0.layout.scratch(key);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+}

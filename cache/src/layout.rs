@@ -1,0 +1,130 @@
+//! Where everything lies under the cache's root, and the versions in the folder names. The only file that spells those
+//! names; `docs/cache.md` shows them to people.
+
+use crate::{CacheError, Digest, Key};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This folder is a ddpipe cache. Everything in it can be computed again.\n\
+    # See https://bford.info/cachedir/ for what this file tells backup programs.\n";
+
+/// Names with a version, as `(before the number, after it)`; the number in use is 1 for all of them.
+const VERSIONED: [(&str, &str); 5] =
+    [("blobs-v", ""), ("records-v", ""), ("claims-v", ""), ("latest-v", ""), ("stat-v", ".json")];
+const VERSION: u64 = 1;
+
+/// The paths of one cache.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: &Path) -> Result<Self, CacheError> {
+        Ok(Layout { root: std::path::absolute(root).map_err(CacheError::io("find", root))? })
+    }
+
+    /// Makes the folders and the two files that keep backups and git out.
+    pub fn create(&self) -> Result<(), CacheError> {
+        let folders =
+            [self.blobs_tmp(), self.records_tmp(), self.claims(), self.scratches(), self.runs(), self.damaged()];
+        for folder in folders {
+            fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
+        }
+        for (name, text) in [("CACHEDIR.TAG", TAG), (".gitignore", "*\n")] {
+            let path = self.root.join(name);
+            if !path.exists() {
+                fs::write(&path, text).map_err(CacheError::io("write", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs-v1")
+    }
+
+    pub fn blobs_tmp(&self) -> PathBuf {
+        self.root.join("blobs-v1/tmp")
+    }
+
+    pub fn blob(&self, digest: Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.root.join("blobs-v1").join(&hex[..2]).join(&hex[2..])
+    }
+
+    pub fn records(&self) -> PathBuf {
+        self.root.join("records-v1")
+    }
+
+    pub fn records_tmp(&self) -> PathBuf {
+        self.root.join("records-v1/tmp")
+    }
+
+    pub fn record(&self, key: Key) -> PathBuf {
+        let hex = key.hex();
+        self.root.join("records-v1").join(&hex[..2]).join(format!("{}.json", &hex[2..]))
+    }
+
+    pub fn claims(&self) -> PathBuf {
+        self.root.join("claims-v1")
+    }
+
+    pub fn claim(&self, key: Key) -> PathBuf {
+        self.root.join("claims-v1").join(format!("{key}.lock"))
+    }
+
+    pub fn scratches(&self) -> PathBuf {
+        self.root.join("scratch")
+    }
+
+    pub fn scratch(&self, key: Key) -> PathBuf {
+        self.root.join("scratch").join(key.hex())
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    pub fn damaged(&self) -> PathBuf {
+        self.root.join("damaged")
+    }
+
+    pub fn latest(&self) -> PathBuf {
+        self.root.join("latest-v1")
+    }
+
+    pub fn stat(&self) -> PathBuf {
+        self.root.join("stat-v1.json")
+    }
+
+    /// Moves a damaged file out of the way, for a person to look at; says where it is now.
+    pub fn set_aside(&self, path: &Path, name: &str) -> Result<PathBuf, CacheError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let to = self.damaged().join(format!("{name}-{now}"));
+        fs::create_dir_all(self.damaged()).map_err(CacheError::io("create", &to))?;
+        match fs::rename(path, &to) {
+            // Another process found the damage too.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("set aside", path)(error)),
+            _ => Ok(to),
+        }
+    }
+
+    /// Whether a name directly under the root is that of an older version. A newer version is not garbage: a newer
+    /// ddpipe may be at work beside this one.
+    pub fn is_older_version(name: &str) -> bool {
+        VERSIONED.iter().any(|(before, after)| {
+            name.strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .and_then(|number| number.parse::<u64>().ok())
+                .is_some_and(|number| number < VERSION)
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Runs: a folder for each, named so that names sort by time, with what the run reached. The last runs of each pipeline
+//! pin that against `gc`. Knows not what else is in the folder: events and reports are the engine's.
+
+use crate::aside::{Aside, ORDINARY};
+use crate::claim::{Attempt, Lock};
+use crate::{Cache, CacheError, Holder, Key, walk};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const REACHED: &str = "reached.json";
+const RUNNING: &str = "running.lock";
+
+#[derive(Serialize, Deserialize)]
+struct Reached {
+    pipeline: String,
+    keys: BTreeSet<Key>,
+}
+
+/// A run of this process. While it lives, what it reached is pinned.
+#[derive(Debug)]
+pub struct RunDir {
+    cache: Cache,
+    id: String,
+    path: PathBuf,
+    pipeline: String,
+    /// Held for its `Drop`, and seen by `gc` and by lists of runs.
+    _running: Lock,
+}
+
+/// A run as its folder shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSeen {
+    /// The folder's name.
+    pub id: String,
+    /// The folder.
+    pub path: PathBuf,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The keys whose records it used or made.
+    pub reached: Vec<Key>,
+    /// Whether its process is alive.
+    pub running: bool,
+}
+
+impl Cache {
+    /// A new folder for a run of this pipeline, such as `runs/20261121-101502-a1b2`: UTC, then the fraction of the
+    /// second in steps of 1/65536 s.
+    pub fn new_run(&self, pipeline: &str) -> Result<RunDir, CacheError> {
+        let (id, path) = loop {
+            let id = id_at(SystemTime::now());
+            let path = self.layout().runs().join(&id);
+            match fs::create_dir(&path) {
+                Ok(()) => break (id, path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(Duration::from_micros(20)),
+                Err(error) => return Err(CacheError::io("create", &path)(error)),
+            }
+        };
+        let lock = path.join(RUNNING);
+        let mut running = loop {
+            match Lock::attempt(&lock)? {
+                Attempt::Locked(lock) => break lock,
+                // The folder is ours; it is somebody who looks whether this run is at work.
+                Attempt::Held(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        running.sign(&Holder::me(pipeline));
+        let run = RunDir { cache: self.clone(), id, path, pipeline: pipeline.to_string(), _running: running };
+        run.pin(&[])?;
+        Ok(run)
+    }
+
+    /// All runs, oldest first.
+    pub fn runs(&self) -> Result<Vec<RunSeen>, CacheError> {
+        let mut runs = Vec::new();
+        for entry in walk::entries(&self.layout().runs())? {
+            if let Some(reached) = read(&entry.path.join(REACHED))? {
+                runs.push(RunSeen {
+                    running: Lock::is_held(&entry.path.join(RUNNING))?,
+                    id: entry.name,
+                    path: entry.path,
+                    pipeline: reached.pipeline,
+                    reached: reached.keys.into_iter().collect(),
+                });
+            }
+        }
+        Ok(runs)
+    }
+
+    /// What the last `keep` runs of each pipeline reached, and what runs at work have reached so far. Runs that reached
+    /// nothing do not count, so that failed attempts do not unpin good results.
+    pub(crate) fn pinned(&self, keep: usize) -> Result<HashSet<Key>, CacheError> {
+        let mut pinned = HashSet::new();
+        let mut counted: HashMap<String, usize> = HashMap::new();
+        for run in self.runs()?.into_iter().rev().filter(|run| !run.reached.is_empty()) {
+            let count = counted.entry(run.pipeline).or_default();
+            *count += 1;
+            if *count <= keep || run.running {
+                pinned.extend(run.reached);
+            }
+        }
+        Ok(pinned)
+    }
+}
+
+impl RunDir {
+    /// The folder's name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds to what this run reached, and marks these records as used now. Call it with what planning found, then with
+    /// what each stage committed: only what is pinned is safe from a `gc` beside this run.
+    pub fn pin(&self, keys: &[Key]) -> Result<(), CacheError> {
+        let path = self.path.join(REACHED);
+        let mut reached = read(&path)?.map(|reached| reached.keys).unwrap_or_default();
+        reached.extend(keys);
+        let reached = Reached { pipeline: self.pipeline.clone(), keys: reached };
+        let text = serde_json::to_vec_pretty(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
+        let mut aside = Aside::new(&self.path)?;
+        aside.write(&text)?;
+        aside.publish(&path, ORDINARY)?;
+        self.cache.touch(keys);
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Reached>, CacheError> {
+    match fs::read(path) {
+        // One that cannot be understood pins nothing and is no run.
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(CacheError::io("read", path)(error)),
+    }
+}
+
+fn id_at(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let fraction = u64::from(since.subsec_nanos()) * 65_536 / 1_000_000_000;
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{fraction:04x}")
+}
+
+/// Days since 1970 as a Gregorian date. Years are counted from March, so that the leap day is a year's last.
+fn date(days: u64) -> (u64, u64, u64) {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    const MARCH_0000_TO_1970: u64 = 719_468;
+    let days = days + MARCH_0000_TO_1970;
+    let (era, of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let january_or_february = month >= 10;
+    let month = if january_or_february { month - 9 } else { month + 3 };
+    (era * 400 + year + u64::from(january_or_february), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_dates_and_sort_by_time() {
+        // Seconds from `date -u -d '…' +%s`.
+        for (seconds, id) in [
+            (0, "19700101-000000-0000"),
+            (951_782_400, "20000229-000000-0000"),
+            (1_709_251_199, "20240229-235959-0000"),
+            (1_735_689_600, "20250101-000000-0000"),
+            (4_107_542_400, "21000301-000000-0000"),
+        ] {
+            assert_eq!(id_at(UNIX_EPOCH + Duration::from_secs(seconds)), id);
+        }
+        let times = [0, 1, 500, 999].map(|ms| id_at(UNIX_EPOCH + Duration::from_millis(86_399_000 + ms)));
+        assert!(times.is_sorted() && times[3] < id_at(UNIX_EPOCH + Duration::from_secs(86_400)), "{times:?}");
+    }
+}

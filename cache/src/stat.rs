@@ -1,0 +1,205 @@
+//! Digests of files from outside, remembered by what the file system says of them, so that a run that has nothing to do
+//! need not read its data sets. An accelerator: `stat-v1.json` can be deleted. Knows not what the files are.
+
+use crate::aside::Aside;
+use crate::{Cache, CacheError, Digest};
+use md5::Md5;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A file that changed less than this before it was read may change again within the same time stamp.
+const RACY_NS: i128 = 2_000_000_000;
+/// How often a file may change under our hands before we give up.
+const ATTEMPTS: usize = 3;
+
+/// A checksum that publishers of data sets give, besides the BLAKE3 that is always computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// 32 hexadecimal digits.
+    Md5,
+    /// 64 hexadecimal digits.
+    Sha256,
+}
+
+/// What a file held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// BLAKE3, which names the content.
+    pub digest: Digest,
+    /// Its length.
+    pub bytes: u64,
+    /// Lower-case hexadecimal, if it was ever asked for.
+    pub md5: Option<String>,
+    /// Lower-case hexadecimal, if it was ever asked for.
+    pub sha256: Option<String>,
+}
+
+impl FileSeen {
+    fn has(&self, algorithm: &Algorithm) -> bool {
+        match algorithm {
+            Algorithm::Md5 => self.md5.is_some(),
+            Algorithm::Sha256 => self.sha256.is_some(),
+        }
+    }
+}
+
+/// What says that a file is the one that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    bytes: u64,
+    mtime_ns: i128,
+    ctime_ns: i128,
+    device: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Stamp {
+            bytes: metadata.len(),
+            mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    fn is_racy(&self, read_at: SystemTime) -> bool {
+        let read_ns = read_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
+        self.mtime_ns.max(self.ctime_ns) + RACY_NS > read_ns
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Remembered {
+    stamp: Stamp,
+    seen: FileSeen,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<String, Remembered>,
+    changed: bool,
+}
+
+/// Digests of files by absolute path. Save it at the end; of two processes the last to save wins, which costs a read.
+pub struct StatCache {
+    path: PathBuf,
+    tmp: PathBuf,
+    state: Mutex<State>,
+}
+
+impl StatCache {
+    pub(crate) fn open(cache: &Cache) -> Self {
+        let path = cache.layout().stat();
+        let files = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        StatCache { path, tmp: cache.layout().records_tmp(), state: Mutex::new(State { files, changed: false }) }
+    }
+
+    /// What the file holds, with at least these checksums; read in one pass, and only if it may have changed.
+    ///
+    /// # Errors
+    /// The file cannot be read, or [`CacheError::Changing`].
+    pub fn digest_of(&self, path: &Path, algorithms: &[Algorithm]) -> Result<FileSeen, CacheError> {
+        self.digest_at(path, algorithms, SystemTime::now())
+    }
+
+    fn digest_at(&self, path: &Path, algorithms: &[Algorithm], now: SystemTime) -> Result<FileSeen, CacheError> {
+        let path = &std::path::absolute(path).map_err(CacheError::io("find", path))?;
+        for _ in 0..ATTEMPTS {
+            let mut file = File::open(path).map_err(CacheError::io("read", path))?;
+            let stamp = stamp(&file, path)?;
+            let name = path.to_str();
+            let known = name.and_then(|name| self.state().files.get(name).cloned()).filter(|it| it.stamp == stamp);
+            if let Some(known) = &known
+                && algorithms.iter().all(|algorithm| known.seen.has(algorithm))
+            {
+                return Ok(known.seen.clone());
+            }
+            let wants = |algorithm| {
+                algorithms.contains(&algorithm) || known.as_ref().is_some_and(|known| known.seen.has(&algorithm))
+            };
+            let seen = read(&mut file, path, wants(Algorithm::Md5), wants(Algorithm::Sha256))?;
+            if self::stamp(&file, path)? != stamp || seen.bytes != stamp.bytes {
+                continue;
+            }
+            if let Some(name) = name
+                && !stamp.is_racy(now)
+            {
+                let mut state = self.state();
+                state.files.insert(name.to_string(), Remembered { stamp, seen: seen.clone() });
+                state.changed = true;
+            }
+            return Ok(seen);
+        }
+        Err(CacheError::Changing { path: path.clone() })
+    }
+
+    /// Writes what was learnt, if anything was. Files that are gone are forgotten.
+    pub fn save(&self) -> Result<(), CacheError> {
+        let mut state = self.state();
+        if !state.changed {
+            return Ok(());
+        }
+        state.files.retain(|path, _| Path::new(path).exists());
+        let text =
+            serde_json::to_vec(&state.files).map_err(|error| CacheError::io("write", &self.path)(error.into()))?;
+        let mut aside = Aside::new(&self.tmp)?;
+        aside.write(&text)?;
+        aside.publish_accelerator(&self.path)?;
+        state.changed = false;
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stamp(file: &File, path: &Path) -> Result<Stamp, CacheError> {
+    Ok(Stamp::of(&file.metadata().map_err(CacheError::io("read", path))?))
+}
+
+fn read(file: &mut File, path: &Path, md5: bool, sha256: bool) -> Result<FileSeen, CacheError> {
+    let mut blake3 = blake3::Hasher::new();
+    let mut md5 = md5.then(Md5::new);
+    let mut sha256 = sha256.then(Sha256::new);
+    let mut buffer = vec![0u8; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(CacheError::io("read", path)(error)),
+        };
+        if read == 0 {
+            break;
+        }
+        blake3.update(&buffer[..read]);
+        md5.iter_mut().for_each(|hasher| hasher.update(&buffer[..read]));
+        sha256.iter_mut().for_each(|hasher| hasher.update(&buffer[..read]));
+        bytes += read as u64;
+    }
+    Ok(FileSeen {
+        digest: blake3.finalize().into(),
+        bytes,
+        md5: md5.map(|hasher| hex(&hasher.finalize())),
+        sha256: sha256.map(|hasher| hex(&hasher.finalize())),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[path = "stat_tests.rs"]
+mod tests;

@@ -1,0 +1,114 @@
+//! Verification of everything: every blob is hashed, damaged ones are set aside, and records that lost outputs are
+//! named. Their stages run again the next time that they are needed.
+
+use crate::record::{self, Found};
+use crate::{Cache, CacheError, Digest, Key, walk};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// A blob that was not what its name says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DamagedBlob {
+    /// Its name.
+    pub digest: Digest,
+    /// Where its bytes are now.
+    pub path: PathBuf,
+}
+
+/// A record whose outputs are not all there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncompleteRecord {
+    /// The action.
+    pub key: Key,
+    /// The pipeline that ran it first.
+    pub pipeline: String,
+    /// The node that ran it first.
+    pub node: String,
+    /// The outputs that are lost.
+    pub lost: Vec<String>,
+}
+
+/// What `ddpipe cache verify` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// How many blobs were hashed and found whole.
+    pub whole: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was set aside.
+    pub damaged: Vec<DamagedBlob>,
+    /// How many records were read.
+    pub records: u64,
+    /// Files among the records that were no records, now set aside.
+    pub broken_records: u64,
+    /// Records that lost outputs, now or earlier.
+    pub incomplete: Vec<IncompleteRecord>,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.damaged.is_empty() && self.broken_records == 0 && self.incomplete.is_empty()
+    }
+}
+
+impl Cache {
+    /// Hashes every blob, on all processors, and sets damaged ones aside; then checks the records against what is left.
+    pub fn verify(&self) -> Result<VerifyReport, CacheError> {
+        let digests: Vec<Digest> = walk::blobs(self.layout())?.into_iter().map(|(digest, _)| digest).collect();
+        let report = Mutex::new(VerifyReport::default());
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<(), CacheError> {
+            while let Some(&digest) = digests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let verdict = self.blobs().verify_now(digest);
+                let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+                match verdict {
+                    Ok(bytes) => {
+                        report.whole += 1;
+                        report.bytes += bytes;
+                    }
+                    Err(CacheError::Damaged { digest, path }) => report.damaged.push(DamagedBlob { digest, path }),
+                    // A concurrent gc took it.
+                    Err(CacheError::Missing { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let threads = thread::available_parallelism().map_or(1, |count| count.get());
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })?;
+        let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.damaged.sort();
+        self.verify_records(&mut report)?;
+        Ok(report)
+    }
+
+    fn verify_records(&self, report: &mut VerifyReport) -> Result<(), CacheError> {
+        for (key, _) in walk::records(self.layout())? {
+            let record = match record::find(self.layout(), key)? {
+                Found::Record(record) => *record,
+                Found::Broken => {
+                    record::set_aside(self.layout(), key)?;
+                    report.broken_records += 1;
+                    continue;
+                }
+                // A concurrent gc took it, or a newer ddpipe answers for it.
+                Found::Absent | Found::Newer(_) => continue,
+            };
+            report.records += 1;
+            let lost = self.lost_outputs(&record)?;
+            if !lost.is_empty() {
+                report.incomplete.push(IncompleteRecord { key, pipeline: record.pipeline, node: record.node, lost });
+            }
+        }
+        Ok(())
+    }
+}

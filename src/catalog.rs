@@ -1,8 +1,10 @@
 //! The kinds that a manifest may use: the built-in ones, whose declarations are embedded at build time, and those that
 //! a project brings along. Validation, defaults, help and the JSON Schema read them from here. Knows no manifest.
 
+use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
 use ddpipe_interface::{Declaration, DeclarationError};
 use indexmap::IndexMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,62 +26,78 @@ pub struct Kind {
     pub folder: Option<PathBuf>,
 }
 
-/// Two declarations, or a declaration and its folder, that contradict each other; or one that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// The declaration itself is at fault.
-    #[error("{file}: {error}")]
-    Declaration {
-        /// Its file.
-        file: String,
-        /// What is wrong.
-        error: DeclarationError,
-    },
-    /// A file or folder could not be read.
-    #[error("could not read {path}: {error}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// Well-formed, but cannot be added.
-    #[error("{file}: {message}")]
-    Refused {
-        /// The declaration's file.
-        file: String,
-        /// Why.
-        message: String,
-    },
-}
-
 impl Catalog {
     /// The kinds that ddpipe brings along.
-    pub fn built_in() -> Result<Self, CatalogError> {
+    pub fn built_in() -> Result<Self, Report> {
         let mut catalog = Catalog::default();
+        let mut report = Report::default();
         for (file, text) in BUILT_IN {
-            let declaration = Declaration::parse(text)
-                .map_err(|error| CatalogError::Declaration { file: file.to_string(), error })?;
             let folder = Path::new(file).parent().unwrap_or(Path::new(""));
             let expected = folder.strip_prefix("stages").unwrap_or(folder).display().to_string().replace('/', ".");
-            if declaration.name != expected {
-                let message = format!("declares {:?}, but lies in the folder of {expected:?}", declaration.name);
-                return Err(CatalogError::Refused { file: file.to_string(), message });
+            let source = SourceText::file(*file, *text);
+            if let Some(declaration) = read(&source, &mut report) {
+                if declaration.name != expected {
+                    report.push(misnamed(&source, &declaration, &expected));
+                }
+                catalog.insert(&source, declaration, None, &mut report);
             }
-            catalog.insert(file, declaration, None)?;
         }
         catalog.kinds.sort_unstable_keys();
-        Ok(catalog)
+        if report.is_empty() { Ok(catalog) } else { Err(report) }
     }
 
-    /// A catalog of exactly these kinds.
-    pub fn from_declarations(declarations: impl IntoIterator<Item = Declaration>) -> Result<Self, CatalogError> {
-        let mut catalog = Catalog::default();
-        for declaration in declarations {
-            catalog.insert(&declaration.name.clone(), declaration, None)?;
+    /// A catalog of exactly these kinds; of two with one name, the last.
+    pub fn from_declarations(declarations: impl IntoIterator<Item = Declaration>) -> Self {
+        let kind = |declaration: Declaration| {
+            (declaration.name.clone(), Kind { declaration: Arc::new(declaration), folder: None })
+        };
+        let mut kinds: IndexMap<_, _> = declarations.into_iter().map(kind).collect();
+        kinds.sort_unstable_keys();
+        Catalog { kinds }
+    }
+
+    /// Adds a project's own kinds: `<kind>/stage.toml` and `<group>/<kind>/stage.toml` below the folder. `place` is
+    /// where the manifest names the folder.
+    pub fn add_folder(&mut self, folder: &Path, place: &Place, report: &mut Report) {
+        let mut files = Vec::new();
+        if let Err(error) = declarations_below(folder, 0, &mut files) {
+            let why = if error.kind() == io::ErrorKind::NotFound {
+                "there is no such folder".into()
+            } else {
+                error.to_string()
+            };
+            report.push(Diagnostic::at(place, format!("could not read the kinds in {}: {why}", folder.display())));
+            return;
         }
-        catalog.kinds.sort_unstable_keys();
-        Ok(catalog)
+        if files.is_empty() {
+            let fault = Diagnostic::at(place, format!("there are no kinds in {}", folder.display()));
+            report.push(fault.help("a kind is a folder with a stage.toml"));
+        }
+        for file in files {
+            let source = match std::fs::read_to_string(&file) {
+                Ok(text) => SourceText::file(file.display().to_string(), text),
+                Err(error) => {
+                    report.push(Diagnostic::at(place, format!("could not read {}: {error}", file.display())));
+                    continue;
+                }
+            };
+            let Some(declaration) = read(&source, report) else { continue };
+            let below = file.parent().unwrap_or(folder);
+            let parts: Vec<_> =
+                below.strip_prefix(folder).unwrap_or(below).iter().map(|part| part.to_string_lossy()).collect();
+            let expected = parts.join(".");
+            if declaration.name != expected
+                && !(parts.len() == 1 && declaration.name.ends_with(&format!(".{expected}")))
+            {
+                report.push(misnamed(&source, &declaration, &expected));
+            }
+            if declaration.command.as_ref().is_none_or(Vec::is_empty) {
+                let fault = Diagnostic::at(&Place::new(&source, 0..0), "a kind of the project's own needs a command");
+                report.push(fault.help("for example: command = [\"python\", \"my_stage.py\"]"));
+            }
+            self.insert(&source, declaration, Some(below.to_path_buf()), report);
+        }
+        self.kinds.sort_unstable_keys();
     }
 
     /// The kind of this name.
@@ -102,13 +120,61 @@ impl Catalog {
         self.kinds.keys().map(String::as_str)
     }
 
-    fn insert(&mut self, file: &str, declaration: Declaration, folder: Option<PathBuf>) -> Result<(), CatalogError> {
-        let refused = |message: String| Err(CatalogError::Refused { file: file.to_string(), message });
+    fn insert(
+        &mut self,
+        source: &Arc<SourceText>,
+        declaration: Declaration,
+        folder: Option<PathBuf>,
+        report: &mut Report,
+    ) {
         if self.kinds.contains_key(&declaration.name) {
-            return refused(format!("kind {:?} is declared twice", declaration.name));
+            let place = name_place(source, &declaration);
+            report.push(Diagnostic::at(&place, format!("there is a kind {:?} already", declaration.name)));
+            return;
         }
-        let name = declaration.name.clone();
-        self.kinds.insert(name, Kind { declaration: Arc::new(declaration), folder });
-        Ok(())
+        self.kinds.insert(declaration.name.clone(), Kind { declaration: Arc::new(declaration), folder });
     }
+}
+
+fn read(source: &Arc<SourceText>, report: &mut Report) -> Option<Declaration> {
+    match Declaration::parse(&source.text) {
+        Ok(declaration) => Some(declaration),
+        Err(DeclarationError::Form(error)) => {
+            let place = Place::new(source, error.span().unwrap_or(0..0));
+            report.push(Diagnostic::at(&place, format!("not a declaration: {}", error.message())));
+            None
+        }
+        Err(error @ DeclarationError::Meaning(_)) => {
+            report.push(Diagnostic::at(&Place::new(source, 0..0), format!("not a declaration: {error}")));
+            None
+        }
+    }
+}
+
+fn misnamed(source: &Arc<SourceText>, declaration: &Declaration, expected: &str) -> Diagnostic {
+    let message = format!("the kind is named {:?}, but lies in the folder of {expected:?}", declaration.name);
+    Diagnostic::at(&name_place(source, declaration), message)
+}
+
+/// Where a declaration says its name.
+fn name_place(source: &Arc<SourceText>, declaration: &Declaration) -> Place {
+    let written = format!("{:?}", declaration.name);
+    let start = source.text.find(&written).unwrap_or(0);
+    Place::new(source, start..start + if start > 0 { written.len() } else { 0 })
+}
+
+/// Collects `stage.toml` one and two levels below a folder, sorted.
+fn declarations_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let entries: io::Result<Vec<_>> = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut folders: Vec<_> = entries?.into_iter().filter(|path| path.is_dir()).collect();
+    folders.sort();
+    for folder in folders {
+        let file = folder.join("stage.toml");
+        if file.is_file() {
+            files.push(file);
+        } else if depth == 0 {
+            declarations_below(&folder, 1, files)?;
+        }
+    }
+    Ok(())
 }

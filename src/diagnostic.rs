@@ -200,6 +200,13 @@ impl Report {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Adds a fault that many nodes of one stage may have, unless it is among the last ones already.
+    pub fn push_once(&mut self, diagnostic: Diagnostic) {
+        if !self.diagnostics.iter().rev().take(64).any(|known| *known == diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()

@@ -3,5 +3,10 @@
 
 pub mod catalog;
 pub mod diagnostic;
+pub mod load;
+pub mod manifest;
 pub mod pipeline;
+pub mod resolve;
 pub mod selector;
+
+pub use load::{Options, load};

@@ -1,0 +1,121 @@
+//! The manifest as written: what a TOML file and its includes say, with overrides laid over and variables put in,
+//! every value at its place. What it means, the matrix, the kinds and the connections, is for `resolve`.
+
+pub mod document;
+mod include;
+mod overrides;
+mod read;
+mod vars;
+
+use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
+use crate::load::Options;
+use document::{Entry, Item};
+use indexmap::IndexMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A manifest as written.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The text of the file that was named; includes have texts of their own.
+    pub main: Arc<SourceText>,
+    /// `[pipeline]`.
+    pub pipeline: PipelineTable,
+    /// `[sources.…]`.
+    pub sources: IndexMap<String, SourceTable>,
+    /// `[stages.…]`.
+    pub stages: IndexMap<String, StageTable>,
+    /// `[[expect]]`.
+    pub expectations: Vec<ExpectTable>,
+}
+
+/// `[pipeline]`.
+#[derive(Debug, Default)]
+pub struct PipelineTable {
+    /// The name.
+    pub name: String,
+    /// One line.
+    pub about: Option<String>,
+    /// The seed of all stages without one of their own.
+    pub seed: u64,
+    /// Folders with kinds of the project's own, as written.
+    pub kinds: Vec<(String, Place)>,
+}
+
+/// `[sources.NAME]`.
+#[derive(Debug)]
+pub struct SourceTable {
+    /// Where its name stands.
+    pub key: Place,
+    /// The folder, as written.
+    pub path: String,
+    /// How to get the files, in words.
+    pub obtain: Option<String>,
+    /// Whether the digests are compared.
+    pub verify: bool,
+    /// The files.
+    pub files: IndexMap<String, FileTable>,
+}
+
+/// `[sources.NAME.files."FILE"]`.
+#[derive(Debug)]
+pub struct FileTable {
+    /// 32 lower-case hexadecimal digits.
+    pub md5: Option<String>,
+    /// 64 lower-case hexadecimal digits.
+    pub sha256: Option<String>,
+    /// 64 lower-case hexadecimal digits.
+    pub blake3: Option<String>,
+    /// Where it can be downloaded.
+    pub url: Vec<String>,
+}
+
+/// `[stages.NAME]`. Its values may be templates that refer to axes.
+#[derive(Debug)]
+pub struct StageTable {
+    /// Where its name stands.
+    pub key: Place,
+    /// The kind: a text or a template; none when it is missing or at fault.
+    pub kind: Option<Item>,
+    /// Inputs as written.
+    pub inputs: IndexMap<String, Entry>,
+    /// Parameters as written.
+    pub params: IndexMap<String, Entry>,
+    /// Axes as written.
+    pub matrix: IndexMap<String, Entry>,
+    /// `matrix.exclude` as written.
+    pub exclude: Option<Item>,
+    /// A seed of its own, as written.
+    pub seed: Option<Item>,
+}
+
+/// `[[expect]]`.
+#[derive(Debug)]
+pub struct ExpectTable {
+    /// The metric's node and name, as written.
+    pub metric: (String, Place),
+    /// Smallest value that passes.
+    pub at_least: Option<f64>,
+    /// Largest value that passes.
+    pub at_most: Option<f64>,
+    /// The value to be met.
+    pub equals: Option<f64>,
+    /// How far from `equals` still passes.
+    pub within: Option<f64>,
+    /// Whether the mean over the nodes counts.
+    pub mean: bool,
+}
+
+impl Manifest {
+    /// Reads a manifest. What can be read is returned even when faults were reported, so that later phases find
+    /// theirs as well; nothing when a file is not TOML or could not be read.
+    pub fn read(path: &Path, options: &Options, report: &mut Report, warnings: &mut Vec<Diagnostic>) -> Option<Self> {
+        let (mut document, main) = include::read(path, report)?;
+        if !report.is_empty() {
+            return None;
+        }
+        overrides::apply(&mut document, options, report, warnings);
+        vars::substitute(&mut document, &main.name, report, warnings);
+        Some(read::manifest(document, main, report))
+    }
+}

@@ -1,0 +1,348 @@
+//! Which combinations of axes a stage has, and what each of them reads. A stage inherits the axes of the nodes that it
+//! reads; combinations are joined on equal names. Knows no parameters.
+
+use super::lookup::{Found, Lookup, Members};
+use super::matrix::{self, Axes, shortened};
+use super::reference::{Gather, Input, fill_text};
+use super::{MAX_NODES, StageInfo};
+use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::manifest::document::Item;
+use crate::pipeline::{Edge, Endpoint, Node};
+use crate::selector::value_text;
+use ddpipe_interface::{ArtifactType, Value};
+use indexmap::IndexMap;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// One combination of a stage's axes.
+#[derive(Clone, Debug, Default)]
+pub struct Combination {
+    /// The values of the axes.
+    pub axes: IndexMap<String, Value>,
+    /// What it reads, in the order of the stage's inputs.
+    pub inputs: Vec<Vec<Link>>,
+}
+
+/// One artifact that a combination reads.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The edge.
+    pub edge: Edge,
+    /// What it carries.
+    pub artifact: ArtifactType,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// The combinations of a stage, and its axes in the order of addresses with their values.
+pub struct Joined {
+    /// In the order of the axes' values.
+    pub combinations: Vec<Combination>,
+    /// Inherited axes first, in the order of the inputs, then the stage's own.
+    pub axes: IndexMap<String, Vec<Value>>,
+    /// The names of the inherited ones.
+    pub inherited: Vec<String>,
+}
+
+/// All combinations of a stage's own axes.
+pub fn own_combinations(own: &Axes) -> Vec<Combination> {
+    let mut combinations = vec![Combination::default()];
+    for (name, axis) in own {
+        let with = |combination: &Combination, value: &Value| {
+            let mut combination = combination.clone();
+            combination.axes.insert(name.clone(), value.clone());
+            combination
+        };
+        combinations = combinations
+            .iter()
+            .flat_map(|combination| axis.values.iter().map(move |(value, _)| with(combination, value)))
+            .collect();
+    }
+    combinations
+}
+
+/// An inherited axis: its values, and the input that it was first met in.
+struct Inherited {
+    values: Vec<Value>,
+    input: String,
+}
+
+/// Joins a stage with all that it reads; none, with a report, when that is not possible.
+pub fn join(stage: &StageInfo<'_>, own: &Axes, lookup: &mut Lookup<'_>, report: &mut Report) -> Option<Joined> {
+    let before = report.diagnostics.len();
+    let mut join = Join { stage, lookup, report, inherited: IndexMap::new() };
+    let mut combinations = own_combinations(own);
+    for (name, input) in &stage.inputs {
+        let input = input.as_ref()?;
+        combinations.iter_mut().for_each(|combination| combination.inputs.push(Vec::new()));
+        combinations = match input {
+            Input::Gather(gather) => join.gather(name, gather, combinations)?,
+            _ => input.references().iter().try_fold(combinations, |all, item| join.plain(name, item, all))?,
+        };
+    }
+    join.restricted(own);
+    let inherited = join.inherited;
+    let mut axes: IndexMap<_, _> = inherited.iter().map(|(name, axis)| (name.clone(), axis.values.clone())).collect();
+    for (name, axis) in own {
+        axes.insert(name.clone(), axis.values.iter().map(|(value, _)| value.clone()).collect());
+    }
+    let exclusions = matrix::exclusions(stage.table.exclude.as_ref(), &axes, report);
+    combinations.retain(|combination| {
+        let hit = |(name, value): &(String, Value)| combination.axes.get(name) == Some(value);
+        !exclusions.iter().any(|exclusion| exclusion.iter().all(hit))
+    });
+    if report.diagnostics.len() > before {
+        return None;
+    }
+    if combinations.is_empty() {
+        let fault =
+            Diagnostic::at(&stage.table.key, format!("no combination of axes is left for stage {:?}", stage.name));
+        report.push(fault.help("its inputs have no values of their axes in common, or exclude leaves nothing"));
+        return None;
+    }
+    sort(&mut combinations, &axes);
+    for (name, values) in &mut axes {
+        let used: Vec<_> = combinations.iter().filter_map(|it| it.axes.get(name)).map(Value::to_string).collect();
+        let used: std::collections::HashSet<_> = used.into_iter().collect();
+        values.retain(|value| used.contains(&value.to_string()));
+    }
+    Some(Joined { combinations, axes, inherited: inherited.into_keys().collect() })
+}
+
+/// Brings the axes of every combination, and the combinations, into the order of the axes.
+fn sort(combinations: &mut [Combination], axes: &IndexMap<String, Vec<Value>>) {
+    let ranks = |values: &Vec<Value>| -> HashMap<String, usize> {
+        values.iter().enumerate().map(|(rank, value)| (value.to_string(), rank)).collect()
+    };
+    let ranks: IndexMap<&str, _> = axes.iter().map(|(name, values)| (name.as_str(), ranks(values))).collect();
+    for combination in combinations.iter_mut() {
+        combination.axes.sort_by_cached_key(|name, _| ranks.get_index_of(name.as_str()));
+    }
+    combinations.sort_by_cached_key(|combination| {
+        let rank = |(name, ranks): (&&str, &HashMap<String, usize>)| {
+            combination.axes.get(*name).and_then(|value| ranks.get(&value.to_string())).copied()
+        };
+        ranks.iter().map(rank).collect::<Vec<_>>()
+    });
+}
+
+struct Join<'a, 'b> {
+    stage: &'a StageInfo<'a>,
+    lookup: &'a mut Lookup<'b>,
+    report: &'a mut Report,
+    inherited: IndexMap<String, Inherited>,
+}
+
+/// The nodes that a reference found, by the values of the axes that it shares with the combinations.
+struct Buckets {
+    shared: Vec<String>,
+    found: HashMap<Vec<String>, Vec<usize>>,
+}
+
+impl Join<'_, '_> {
+    /// One reference: every combination meets every node that agrees with it.
+    fn plain(&mut self, input: &str, item: &Item, combinations: Vec<Combination>) -> Option<Vec<Combination>> {
+        let mut seen = IndexMap::new();
+        let mut buckets: HashMap<(String, Vec<String>), Rc<Buckets>> = HashMap::new();
+        let mut joined = Vec::new();
+        for combination in combinations {
+            let (text, members) = self.members(item, &combination)?;
+            let shared = shared_axes(&members, &combination);
+            let buckets = buckets.entry((text, shared.clone())).or_insert_with(|| {
+                note_values(&members, self.lookup.nodes, &mut seen);
+                Rc::new(Buckets::new(&members, self.lookup.nodes, shared))
+            });
+            for &index in buckets.of(&combination) {
+                let found = &members.found[index];
+                let mut next = combination.clone();
+                if let Some(node) = found.node(self.lookup.nodes) {
+                    let free = || node.axes.iter().filter(|(name, _)| !members.fixed.contains(*name));
+                    if free().any(|(name, value)| next.axes.get(name).is_some_and(|have| have != value)) {
+                        continue;
+                    }
+                    next.axes.extend(free().map(|(name, value)| (name.clone(), value.clone())));
+                }
+                push_link(&mut next, found, item, &[]);
+                joined.push(next);
+                self.within_limit(joined.len())?;
+            }
+        }
+        self.inherit(input, &item.place, seen);
+        Some(joined)
+    }
+
+    /// A gather: the axes in `each` are joined, all other axes of the members are collected.
+    fn gather(&mut self, input: &str, gather: &Gather, combinations: Vec<Combination>) -> Option<Vec<Combination>> {
+        let over: Vec<String> = gather.over.iter().map(|(name, _)| name.clone()).collect();
+        let each: Vec<&str> = gather.each.iter().map(|(name, _)| name.as_str()).collect();
+        let mut seen = IndexMap::new();
+        let mut joined = Vec::new();
+        for combination in combinations {
+            let mut members = Vec::new();
+            for item in &gather.members {
+                let (_, found) = self.members(item, &combination)?;
+                members.extend(found.found.iter().map(|found| (item, found.clone())));
+            }
+            let nodes = self.lookup.nodes;
+            let axes_of = |found: &Found| found.node(nodes).map(|node| &node.axes);
+            for (name, place) in gather.over.iter().chain(&gather.each) {
+                if !members.iter().any(|(_, found)| axes_of(found).is_some_and(|axes| axes.contains_key(name))) {
+                    let known = members.iter().filter_map(|(_, found)| axes_of(found)).flat_map(IndexMap::keys);
+                    let fault = super::unknown_axis("none of the gathered stages", name, known.map(String::as_str));
+                    self.report.push(Diagnostic::at(place, fault));
+                    return None;
+                }
+            }
+            let agrees = |found: &Found, axes: &IndexMap<String, Value>| {
+                let differs = |name: &&str| match (axes_of(found).and_then(|axes| axes.get(*name)), axes.get(*name)) {
+                    (Some(left), Some(right)) => left != right,
+                    _ => false,
+                };
+                !each.iter().any(differs)
+            };
+            let mut open = vec![combination];
+            for name in &each {
+                let mut next = Vec::new();
+                for combination in open {
+                    let agreeing = members.iter().filter(|(_, found)| agrees(found, &combination.axes));
+                    let mut values = IndexMap::new();
+                    for value in agreeing.filter_map(|(_, found)| axes_of(found)?.get(*name)) {
+                        values.entry(value.to_string()).or_insert(value);
+                    }
+                    seen.entry(name.to_string())
+                        .or_insert_with(IndexMap::new)
+                        .extend(values.iter().map(|(text, value)| (text.clone(), (*value).clone())));
+                    for value in values.into_values() {
+                        let mut with = combination.clone();
+                        with.axes.insert(name.to_string(), value.clone());
+                        next.push(with);
+                    }
+                    self.within_limit(next.len())?;
+                }
+                open = next;
+            }
+            for mut combination in open {
+                let agreeing = members.iter().filter(|(_, found)| agrees(found, &combination.axes));
+                let agreeing: Vec<_> = agreeing.cloned().collect();
+                agreeing.iter().for_each(|(item, found)| push_link(&mut combination, found, item, &over));
+                joined.push(combination);
+                self.within_limit(joined.len())?;
+            }
+        }
+        self.inherit(input, &gather.place, seen);
+        Some(joined)
+    }
+
+    fn members(&mut self, item: &Item, combination: &Combination) -> Option<(String, Rc<Members>)> {
+        match fill_text(item, &|name| combination.axes.get(name)) {
+            Ok(text) => {
+                let members = self.lookup.members(item, &text, self.report)?;
+                Some((text, members))
+            }
+            Err(Some((name, place))) => {
+                let known = combination.axes.keys().map(String::as_str);
+                let fault = super::unknown_axis(&format!("stage {:?}", self.stage.name), &name, known);
+                let help = "an input can refer to the stage's own axes and to those of the inputs before it";
+                self.report.push(Diagnostic::at(&place, fault).help(help));
+                None
+            }
+            Err(None) => None,
+        }
+    }
+
+    fn within_limit(&mut self, count: usize) -> Option<()> {
+        if self.lookup.nodes.len() + count <= MAX_NODES {
+            return Some(());
+        }
+        let message = format!("with stage {:?} the pipeline has more than {MAX_NODES} nodes", self.stage.name);
+        self.report.push(Diagnostic::at(&self.stage.table.key, message));
+        None
+    }
+
+    /// Notes the axes that an input brings; two inputs have to agree on the values.
+    fn inherit(&mut self, input: &str, place: &Place, seen: IndexMap<String, IndexMap<String, Value>>) {
+        for (name, values) in seen {
+            let values: Vec<Value> = values.into_values().collect();
+            let Some(known) = self.inherited.get(&name) else {
+                self.inherited.insert(name, Inherited { values, input: input.to_string() });
+                continue;
+            };
+            if known.values.len() == values.len() && values.iter().all(|value| known.values.contains(value)) {
+                continue;
+            }
+            let texts = |values: &[Value]| shortened(&values.iter().map(value_text).collect::<Vec<_>>());
+            let message = format!(
+                "axis {name:?} has the values {} in input {input:?}, but {} in input {:?}",
+                texts(&values),
+                texts(&known.values),
+                known.input
+            );
+            let help = format!("give both inputs the same values, or fix one of them: \"stage[{name}=…]\"");
+            self.report.push(Diagnostic::at(place, message).help(help));
+        }
+    }
+
+    /// An own axis with the name of an inherited one may only leave values out.
+    fn restricted(&mut self, own: &Axes) {
+        for (name, axis) in own {
+            let Some(inherited) = self.inherited.get(name) else { continue };
+            for (value, place) in axis.values.iter().filter(|(value, _)| !inherited.values.contains(value)) {
+                let text = matrix::unknown_value(name, &value_text(value), &inherited.values);
+                let help =
+                    format!("input {:?} brings this axis along; the matrix can only leave values out", inherited.input);
+                self.report.push(Diagnostic::at(place, text).help(help));
+            }
+        }
+    }
+}
+
+impl Buckets {
+    fn new(members: &Members, nodes: &[Node], shared: Vec<String>) -> Self {
+        let mut found: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
+        for (index, member) in members.found.iter().enumerate() {
+            let key = member.node(nodes).map(|node| key(&shared, &node.axes)).unwrap_or_default();
+            found.entry(key).or_default().push(index);
+        }
+        Buckets { shared, found }
+    }
+
+    fn of(&self, combination: &Combination) -> &[usize] {
+        self.found.get(&key(&self.shared, &combination.axes)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn key(names: &[String], axes: &IndexMap<String, Value>) -> Vec<String> {
+    names.iter().filter_map(|name| axes.get(name)).map(Value::to_string).collect()
+}
+
+/// The axes that all found nodes and the combination have.
+fn shared_axes(members: &Members, combination: &Combination) -> Vec<String> {
+    members.common.iter().filter(|name| combination.axes.contains_key(*name)).cloned().collect()
+}
+
+/// Adds the values of the free axes of the found nodes.
+fn note_values(members: &Members, nodes: &[Node], seen: &mut IndexMap<String, IndexMap<String, Value>>) {
+    for node in members.found.iter().filter_map(|found| found.node(nodes)) {
+        for (name, value) in node.axes.iter().filter(|(name, _)| !members.fixed.contains(*name)) {
+            seen.entry(name.clone()).or_default().entry(value.to_string()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+fn push_link(combination: &mut Combination, found: &Found, item: &Item, over: &[String]) {
+    let edge = Edge { from: found.from.clone(), over: over.to_vec() };
+    let link = Link { edge, artifact: found.artifact, place: item.place.clone() };
+    if let Some(links) = combination.inputs.last_mut() {
+        links.push(link);
+    }
+}
+
+impl Found {
+    /// The node behind it; none for a file from outside.
+    fn node<'n>(&self, nodes: &'n [Node]) -> Option<&'n Node> {
+        match &self.from {
+            Endpoint::Node { node, .. } => nodes.get(node.index()),
+            Endpoint::Source { .. } => None,
+        }
+    }
+}

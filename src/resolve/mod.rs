@@ -1,0 +1,176 @@
+//! From the manifest as written to the [`Pipeline`]: the matrix is expanded, references are looked up, connections and
+//! parameters checked against the catalog, defaults filled in. A fault of one stage does not hide those of others, nor
+//! does it make new ones: what depends on it is passed over.
+
+mod connect;
+mod expect;
+mod join;
+mod lookup;
+mod matrix;
+mod order;
+mod params;
+mod reference;
+mod stage;
+
+use crate::catalog::Catalog;
+use crate::diagnostic::{Diagnostic, Report, did_you_mean};
+use crate::load::Options;
+use crate::manifest::{Manifest, SourceTable, StageTable};
+use crate::pipeline::{Pipeline, Source, SourceFile};
+use indexmap::{IndexMap, IndexSet};
+use lookup::Stages;
+use matrix::Axes;
+use order::Dependencies;
+use reference::Input;
+use std::path::{Path, PathBuf};
+
+/// A pipeline has at most so many nodes.
+pub const MAX_NODES: usize = 100_000;
+
+/// A stage as written, with its inputs and axes read.
+pub struct StageInfo<'a> {
+    /// Its name.
+    name: &'a str,
+    /// As written.
+    table: &'a StageTable,
+    /// Its own axes; none when they are at fault.
+    own: Option<Axes>,
+    /// Its inputs, in the order written; none for those at fault.
+    inputs: IndexMap<String, Option<Input>>,
+}
+
+/// Resolves a manifest that was read from `path`. The result is sound only if nothing was reported.
+pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut Report) -> Option<Pipeline> {
+    let file = absolute(path);
+    let root = file.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let catalog = catalog(&manifest, options, &root, report)?;
+    let infos: Vec<_> = manifest.stages.iter().map(|(name, table)| stage_info(name, table, report)).collect();
+    let (order, cyclic) = order::stages(&dependencies(&infos), report);
+    let mut stages: Stages = manifest.stages.keys().map(|name| (name.clone(), None)).collect();
+    let mut nodes = Vec::new();
+    let mut used = IndexSet::new();
+    for name in &order {
+        let Some(info) = infos.iter().find(|info| info.name == name) else { continue };
+        let mut context = stage::Context {
+            catalog: &catalog,
+            sources: &manifest.sources,
+            stages: &stages,
+            nodes: &mut nodes,
+            used: &mut used,
+            seed: manifest.pipeline.seed,
+        };
+        let expanded = context.expand(info, cyclic.contains(name), report);
+        stages.insert(name.clone(), expanded);
+    }
+    let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, report);
+    mentioned_sources(&infos, &manifest.sources, &mut used);
+    let sources = sources(&manifest, &root, &used, report);
+    Some(Pipeline {
+        name: manifest.pipeline.name,
+        about: manifest.pipeline.about,
+        file,
+        root,
+        seed: manifest.pipeline.seed,
+        sources,
+        catalog,
+        nodes,
+        expectations,
+        warnings: Vec::new(),
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn catalog(manifest: &Manifest, options: &Options, root: &Path, report: &mut Report) -> Option<Catalog> {
+    let built_in = options.catalog.clone().map_or_else(Catalog::built_in, Ok);
+    let mut catalog = match built_in {
+        Ok(catalog) => catalog,
+        Err(faults) => {
+            report.diagnostics.extend(faults.diagnostics);
+            return None;
+        }
+    };
+    for (folder, place) in &manifest.pipeline.kinds {
+        catalog.add_folder(&root.join(folder), place, report);
+    }
+    Some(catalog)
+}
+
+fn stage_info<'a>(name: &'a str, table: &'a StageTable, report: &mut Report) -> StageInfo<'a> {
+    let inputs = table.inputs.iter().map(|(name, entry)| (name.clone(), Input::read(&entry.item, report)));
+    let inputs = inputs.collect();
+    StageInfo { name, table, own: matrix::axes(table, report), inputs }
+}
+
+/// What each stage reads, as far as its references can be read; what is wrong with them is reported by `stage`.
+fn dependencies(infos: &[StageInfo<'_>]) -> Dependencies {
+    let none = Axes::new();
+    let mut dependencies = Dependencies::new();
+    for info in infos {
+        let reads: &mut IndexMap<_, _> = dependencies.entry(info.name.to_string()).or_default();
+        for item in info.inputs.values().flatten().flat_map(Input::references) {
+            for name in reference::stages_named(item, info.own.as_ref().unwrap_or(&none)).unwrap_or_default() {
+                reads.entry(name).or_insert_with(|| item.place.clone());
+            }
+        }
+    }
+    dependencies
+}
+
+/// Stages at fault are not looked up; the sources that they mention are used all the same.
+fn mentioned_sources(infos: &[StageInfo<'_>], sources: &IndexMap<String, SourceTable>, used: &mut IndexSet<String>) {
+    for item in infos.iter().flat_map(|info| info.table.inputs.values()).map(|entry| &entry.item) {
+        let written = item.place.source.text.get(item.place.span.clone()).unwrap_or_default();
+        for name in sources.keys() {
+            if written.contains(&format!("source:{name}/")) || (written.contains("source:") && written.contains("${")) {
+                used.insert(name.clone());
+            }
+        }
+    }
+}
+
+/// The sources that the stages use. One that the main file declares and nothing uses is a fault; one from an included
+/// file is left out.
+fn sources(manifest: &Manifest, root: &Path, used: &IndexSet<String>, report: &mut Report) -> IndexMap<String, Source> {
+    let mut sources = IndexMap::new();
+    for (name, table) in &manifest.sources {
+        if !used.contains(name) {
+            if table.key.source.name == manifest.main.name {
+                let fault = Diagnostic::at(&table.key, format!("source {name:?} is not used by any stage"));
+                report.push(fault.help(format!("a stage reads a file of it with \"source:{name}/FILE\"")));
+            }
+            continue;
+        }
+        let path = absolute(&root.join(&table.path));
+        let file = |(name, file): (&String, &crate::manifest::FileTable)| {
+            let file = SourceFile {
+                name: name.clone(),
+                path: path.join(name),
+                md5: file.md5.clone(),
+                sha256: file.sha256.clone(),
+                blake3: file.blake3.clone(),
+                url: file.url.clone(),
+            };
+            (name.clone(), file)
+        };
+        let files = table.files.iter().map(file).collect();
+        let (obtain, verify) = (table.obtain.clone(), table.verify);
+        sources.insert(name.clone(), Source { name: name.clone(), path: path.clone(), obtain, verify, files });
+    }
+    sources
+}
+
+/// `stage "evaluate" has no axis "methd"; did you mean "method"?`
+fn unknown_axis<'a>(who: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: IndexSet<&str> = known.into_iter().collect();
+    let near = did_you_mean(name, known.iter().copied());
+    let verb = if who.starts_with("none") { "has" } else { "has no" };
+    let known: Vec<_> = known.into_iter().collect();
+    match (near.is_empty(), known.is_empty()) {
+        (false, _) => format!("{who} {verb} axis {name:?}{near}"),
+        (true, true) => format!("{who} {verb} axis {name:?}; there are no axes"),
+        (true, false) => format!("{who} {verb} axis {name:?}; the axes are {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,186 @@
+//! The parameters of a stage, checked against the declarations of its kinds: names, types, ranges, defaults. A parameter
+//! comes from `params`, from an axis of the stage's own matrix with its name, or from its default.
+
+use super::StageInfo;
+use super::matrix::Axes;
+use super::reference::fill;
+use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
+use crate::manifest::document::{Item, Raw};
+use ddpipe_interface::{Declaration, Param, Value};
+use indexmap::IndexMap;
+use std::collections::HashMap;
+
+/// Checks values, remembers the answers, and reports each fault once.
+pub struct Params<'a> {
+    stage: &'a StageInfo<'a>,
+    own: &'a Axes,
+    /// The own axes that set a parameter.
+    setting: Vec<&'a str>,
+    /// The values of a kind that do not depend on axes.
+    constant: HashMap<String, IndexMap<String, Value>>,
+    /// By kind, parameter and text of the value.
+    accepted: HashMap<(String, String, String), Option<Value>>,
+}
+
+impl<'a> Params<'a> {
+    /// For one stage. `setting` are the own axes that are not referred to otherwise.
+    pub fn new(stage: &'a StageInfo<'a>, own: &'a Axes, setting: Vec<&'a str>) -> Self {
+        Params { stage, own, setting, constant: HashMap::new(), accepted: HashMap::new() }
+    }
+
+    /// Reports parameters that no kind knows, those given twice, and for each kind those that are missing.
+    /// With `open`, not all kinds are known, and an unknown name may belong to one of those.
+    pub fn check_names(&self, kinds: &[&Declaration], open: bool, report: &mut Report) {
+        for (name, entry) in &self.stage.table.params {
+            if !open && !kinds.iter().any(|kind| kind.params.contains_key(name)) {
+                let known = kinds.iter().flat_map(|kind| kind.params.keys().map(String::as_str));
+                let near = did_you_mean(name, known.clone());
+                let message = format!("{} has no parameter {name:?}{near}", kind_names(kinds));
+                let fault = Diagnostic::at(&entry.key, message);
+                let known: Vec<_> = known.collect();
+                report.push(match known.is_empty() {
+                    true => fault.help("it takes no parameters"),
+                    false if near.is_empty() => fault.help(format!("its parameters are {}", known.join(", "))),
+                    false => fault,
+                });
+            }
+            if let Some(axis) = self.own.get(name).filter(|_| self.setting.contains(&name.as_str())) {
+                let message = format!("parameter {name:?} is given twice: here and by the axis of that name");
+                report.push(Diagnostic::at(&entry.key, message).and(&axis.key, "the axis"));
+            }
+        }
+        for kind in kinds {
+            let given = |name: &str| self.stage.table.params.contains_key(name) || self.setting.contains(&name);
+            for (name, param) in &kind.params {
+                if param.default.is_none() && !param.optional && !given(name) {
+                    let message = format!("stage {:?} needs parameter {name:?} of {}", self.stage.name, kind.name);
+                    let help = format!("{name}: {} ({})", param.help, param.expectation());
+                    report.push(Diagnostic::at(&self.stage.table.key, message).help(help));
+                }
+            }
+        }
+    }
+
+    /// All parameters of a node of this kind. With `lenient`, references to axes that are missing are passed over.
+    pub fn values(
+        &mut self,
+        kind: &Declaration,
+        axes: &IndexMap<String, Value>,
+        lenient: bool,
+        report: &mut Report,
+    ) -> IndexMap<String, Value> {
+        if !self.constant.contains_key(&kind.name) {
+            let values = self.constants(kind, report);
+            self.constant.insert(kind.name.clone(), values);
+        }
+        let mut values = self.constant.get(&kind.name).cloned().unwrap_or_default();
+        let stage = self.stage;
+        for (name, param) in &kind.params {
+            let value = match stage.table.params.get(name) {
+                Some(entry) if depends(&entry.item) => match fill(&entry.item, &|axis| axes.get(axis)) {
+                    Ok(value) => self.accept(kind, name, param, value, &entry.item.place, None, report),
+                    Err(Some((axis, place))) if !lenient => {
+                        let known = axes.keys().map(String::as_str);
+                        let fault = super::unknown_axis(&format!("stage {:?}", stage.name), &axis, known);
+                        report.push_once(Diagnostic::at(&place, fault));
+                        None
+                    }
+                    Err(_) => None,
+                },
+                None if self.setting.contains(&name.as_str()) => {
+                    let Some(value) = axes.get(name) else { continue };
+                    let written =
+                        self.own.get(name).and_then(|axis| axis.values.iter().find(|(other, _)| other == value));
+                    let place = written.map_or(&stage.table.key, |(_, place)| place);
+                    self.accept(kind, name, param, value.clone(), place, None, report)
+                }
+                _ => continue,
+            };
+            if let Some(value) = value {
+                values.insert(name.clone(), value);
+            }
+        }
+        values.sort_by_cached_key(|name, _| kind.params.get_index_of(name));
+        values
+    }
+
+    fn constants(&mut self, kind: &Declaration, report: &mut Report) -> IndexMap<String, Value> {
+        let mut values = IndexMap::new();
+        for (name, param) in &kind.params {
+            let value = match self.stage.table.params.get(name) {
+                Some(entry) if depends(&entry.item) => None,
+                Some(entry) => match entry.item.to_value() {
+                    Some(value) => {
+                        let item = &entry.item;
+                        self.accept(kind, name, param, value, &item.place, item.origin.as_ref(), report)
+                    }
+                    None => {
+                        let (expected, found) = (param.expectation(), entry.item.describe());
+                        let message =
+                            format!("parameter {name:?} of {}: expected {expected}, found {found}", kind.name);
+                        if let Raw::Table(_) | Raw::List(_) = entry.item.raw {
+                            report.push(entry.item.fault(message));
+                        }
+                        None
+                    }
+                },
+                None => param.default.clone(),
+            };
+            values.extend(value.map(|value| (name.clone(), value)));
+        }
+        values
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn accept(
+        &mut self,
+        kind: &Declaration,
+        name: &str,
+        param: &Param,
+        value: Value,
+        place: &Place,
+        origin: Option<&Place>,
+        report: &mut Report,
+    ) -> Option<Value> {
+        let key = (kind.name.clone(), name.to_string(), value.to_string());
+        if let Some(known) = self.accepted.get(&key) {
+            return known.clone();
+        }
+        let near = match &value {
+            Value::String(text) => did_you_mean(text, param.choices.iter().map(String::as_str)),
+            _ => String::new(),
+        };
+        let accepted = match param.accept(value) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                let message = format!("parameter {name:?} of {}: {why}{near}", kind.name);
+                let mut fault = Diagnostic::at(place, message).help(format!("{name}: {}", param.help));
+                if let Some(origin) = origin {
+                    fault = fault.and(origin, "the value comes from here");
+                }
+                report.push(fault);
+                None
+            }
+        };
+        self.accepted.insert(key, accepted.clone());
+        accepted
+    }
+}
+
+/// Whether a value depends on axes.
+fn depends(item: &Item) -> bool {
+    match &item.raw {
+        Raw::Template(_) => true,
+        Raw::List(items) => items.iter().any(depends),
+        _ => false,
+    }
+}
+
+/// The kinds, for messages: `distill.dm`, or `none of distill.dm, distill.datadam`.
+pub fn kind_names(kinds: &[&Declaration]) -> String {
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+    match names.as_slice() {
+        [one] => format!("kind {one}"),
+        _ => format!("each of the kinds {}", names.join(", ")),
+    }
+}

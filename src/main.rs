@@ -1,3 +1,7 @@
 //! The command `ddpipe`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ddpipe::cli::main()
+}

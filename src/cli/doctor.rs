@@ -1,0 +1,104 @@
+//! `ddpipe doctor`: what is installed, what is missing, and the command that mends it. Answers without libtorch, too.
+
+use super::{Done, print};
+use crate::executor::worker_program;
+use crate::exit::Exit;
+use crate::size;
+use ddpipe_cache::Cache;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Check this installation.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The cache's folder
+    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE", default_value = ".ddpipe")]
+    cache: PathBuf,
+}
+
+/// What was found, and whether all is well.
+#[derive(Default)]
+struct Findings {
+    text: String,
+    wrong: usize,
+}
+
+impl Findings {
+    fn note(&mut self, what: &str, found: impl AsRef<str>) {
+        self.text.push_str(&format!("{what:10} {}\n", found.as_ref()));
+    }
+
+    fn wrong(&mut self, what: &str, found: impl AsRef<str>, mend: &str) {
+        self.wrong += 1;
+        self.text.push_str(&format!("{what:10} {}\n           mend it with: {mend}\n", found.as_ref()));
+    }
+}
+
+pub(super) fn run(args: Args) -> Done {
+    let mut findings = Findings::default();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    findings.note("ddpipe", format!("{}, {} cores", env!("CARGO_PKG_VERSION"), cores));
+    worker(&mut findings);
+    cache(&mut findings, &args.cache);
+    let verdict = match findings.wrong {
+        0 => "all is well\n".to_string(),
+        1 => "1 thing is wrong\n".to_string(),
+        wrong => format!("{wrong} things are wrong\n"),
+    };
+    print(&format!("{}{verdict}", findings.text))?;
+    Ok(if findings.wrong == 0 { Exit::Ok } else { Exit::Stage })
+}
+
+fn worker(findings: &mut Findings) {
+    let program = match worker_program() {
+        Ok(program) => program,
+        Err(error) => return findings.wrong("worker", error.message, "make build"),
+    };
+    findings.note("worker", program.display().to_string());
+    let output = match Command::new(&program).arg("--probe").stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(error) => return findings.wrong("libtorch", format!("the worker does not start: {error}"), "make build"),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let probe = String::from_utf8_lossy(&output.stdout);
+    let Ok(probe) = serde_json::from_str::<serde_json::Value>(probe.trim()) else {
+        let last = said.lines().last().unwrap_or("it said nothing");
+        return findings.wrong("libtorch", format!("the worker does not run: {last}"), "make setup && make build");
+    };
+    let text = |name: &str| probe[name].as_str().unwrap_or("unknown").to_string();
+    findings.note("libtorch", format!("{} in {}", text("libtorch"), text("libtorch_path")));
+    findings.note("cpu", text("cpu"));
+    match probe["cuda"].as_array() {
+        Some(devices) if !devices.is_empty() => {
+            for device in devices {
+                findings.note("cuda", device.as_str().unwrap_or_default());
+            }
+        }
+        _ => {
+            let why = probe["cuda_error"].as_str().unwrap_or("no device").to_string();
+            // Without a GPU nothing is wrong; with one, the libraries are missing.
+            match crate::slots::find("auto", None, None).is_ok_and(|slots| slots.class() == "cuda") {
+                true => findings.wrong("cuda", why, "make setup-cuda"),
+                false => findings.note("cuda", format!("none: {why}")),
+            }
+        }
+    }
+}
+
+fn cache(findings: &mut Findings, root: &Path) {
+    let existing = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    let free =
+        nix::sys::statvfs::statvfs(existing).map(|stat| stat.blocks_available() as u64 * stat.fragment_size() as u64);
+    let free = free.map_or("an unknown amount".into(), size::show);
+    if !root.is_dir() {
+        return findings.note("cache", format!("{} (made on the first run), {free} free", root.display()));
+    }
+    match Cache::open(root).and_then(|cache| cache.du()) {
+        Ok(usage) => {
+            findings
+                .note("cache", format!("{}: {} used, {free} free", root.display(), size::show(usage.total().bytes)));
+        }
+        Err(error) => findings.wrong("cache", error.to_string(), "ddpipe run --cache DIR, or mend its permissions"),
+    }
+}

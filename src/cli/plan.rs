@@ -1,0 +1,80 @@
+//! `ddpipe plan`: what `run` would do, and why, without doing it.
+
+use super::project::ManifestArgs;
+use super::{Done, print};
+use crate::pipeline::Pipeline;
+use crate::plan::{Planner, Verdict};
+use crate::{slots, sources};
+use serde_json::json;
+
+/// Say what would run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Plan for this device: auto, cpu, cuda, cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
+    device: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Done {
+    let mut project = args.manifest.open()?;
+    project.choice.device = slots::find(&args.device, None, None)?.class().to_string();
+    let needed = project.needed();
+    let sources = sources::look(&project.pipeline, &project.cache, &needed)?;
+    let programs = project.programs()?;
+    let planner =
+        Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
+    let plan = planner.plan(&project.graph);
+    if args.json {
+        let nodes: Vec<_> = plan
+            .verdicts
+            .iter()
+            .zip(&project.pipeline.nodes)
+            .filter(|(verdict, _)| !matches!(verdict, Verdict::Left))
+            .map(|(verdict, node)| json!({ "node": node.address(), "verdict": word(verdict), "why": why(&project.pipeline, verdict) }))
+            .collect();
+        return print(&format!("{}\n", serde_json::Value::Array(nodes)));
+    }
+    let mut text = String::new();
+    let width = project.pipeline.nodes.iter().map(|node| node.address().len()).max().unwrap_or(0).min(60);
+    for (verdict, node) in plan.verdicts.iter().zip(&project.pipeline.nodes) {
+        if !matches!(verdict, Verdict::Left) {
+            let line = format!("{:8}{:width$}  {}", word(verdict), node.address(), why(&project.pipeline, verdict));
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    for missing in &sources.missing {
+        let how = if missing.downloadable { "run downloads it" } else { "it has to be put there" };
+        text.push_str(&format!("source  {} is not at {}; {how}\n", missing.name, missing.path.display()));
+    }
+    let (run, waiting, fresh) = plan.counts();
+    text.push_str(&format!("{run} to run, {waiting} waiting for them, {fresh} on record\n"));
+    print(&text)
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fresh(_) => "fresh",
+        Verdict::Run { .. } => "run",
+        Verdict::Waiting { .. } | Verdict::Missing { .. } => "waits",
+        Verdict::Left => "left",
+    }
+}
+
+fn why(pipeline: &Pipeline, verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Run { reasons, .. } => reasons.iter().map(|reason| reason.to_string()).collect::<Vec<_>>().join(", "),
+        Verdict::Waiting { on } => {
+            let names: Vec<String> = on.iter().take(3).map(|node| pipeline.node(*node).address()).collect();
+            let more = if on.len() > 3 { format!(" and {} more", on.len() - 3) } else { String::new() };
+            format!("for {}{more}", names.join(", "))
+        }
+        Verdict::Missing { file } => format!("for the source file {file}"),
+        Verdict::Fresh(_) | Verdict::Left => String::new(),
+    }
+}

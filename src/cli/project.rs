@@ -1,0 +1,126 @@
+//! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
+
+use crate::exit::Fault;
+use crate::graph::Graph;
+use crate::load::{Options, load};
+use crate::pipeline::Pipeline;
+use crate::plan::Choice;
+use crate::selector::Selector;
+use ddpipe_cache::{Cache, Digest};
+use indexmap::IndexMap;
+use std::path::{Path, PathBuf};
+
+/// The arguments that choose and adjust a manifest.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ManifestArgs {
+    /// The manifest
+    pub manifest: PathBuf,
+    /// Apply this profile of the manifest; several in order
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Set a var, param or source field: vars.ipc=50, stages.distill.params.iterations=5
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// The cache's folder [default: .ddpipe in the project's folder]
+    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Only these nodes and what they need: evaluate[method=dm], report_*
+    #[arg(long, value_name = "NODE")]
+    pub select: Vec<String>,
+    /// Run these nodes even if they are on record
+    #[arg(long, value_name = "NODE")]
+    pub force: Vec<String>,
+}
+
+/// A loaded manifest with its graph and its cache.
+pub struct Project {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// Its graph.
+    pub graph: Graph,
+    /// Where results are kept.
+    pub cache: Cache,
+    /// What is selected and forced.
+    pub choice: Choice,
+}
+
+impl ManifestArgs {
+    /// Loads the manifest alone.
+    pub fn load(&self) -> Result<Pipeline, Fault> {
+        let sets: Result<Vec<(String, String)>, Fault> = self.set.iter().map(|text| split_set(text)).collect();
+        let env = std::env::vars().filter(|(name, _)| name.starts_with("DDPIPE_VAR_")).collect();
+        let options = Options { profile: self.profile.clone(), sets: sets?, env, catalog: None };
+        Ok(load(&self.manifest, &options)?)
+    }
+
+    /// Loads the manifest and opens its cache.
+    pub fn open(&self) -> Result<Project, Fault> {
+        let pipeline = self.load()?;
+        let select = selectors(&pipeline, &self.select, "--select")?;
+        let force = selectors(&pipeline, &self.force, "--force")?;
+        let graph = Graph::link(&pipeline);
+        let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
+        let cache = Cache::open(&root)?;
+        Ok(Project { pipeline, graph, cache, choice: Choice { select, force, device: String::new() } })
+    }
+}
+
+impl Project {
+    /// Per node, whether it is selected or needed by one that is.
+    pub fn needed(&self) -> Vec<bool> {
+        let chosen = |node: &&crate::pipeline::Node| {
+            self.choice.select.is_empty() || self.choice.select.iter().any(|selector| selector.matches(node))
+        };
+        self.graph.needed_by(self.pipeline.nodes.iter().filter(chosen).map(|node| node.id))
+    }
+
+    /// The digests of the files that the commands of a project's own kinds name, by kind.
+    pub fn programs(&self) -> Result<IndexMap<String, Vec<(String, Digest)>>, Fault> {
+        let mut programs = IndexMap::new();
+        let stats = self.cache.stat_cache();
+        for (name, kind) in self.pipeline.catalog.iter() {
+            let (Some(command), Some(folder)) = (&kind.declaration.command, &kind.folder) else { continue };
+            let mut files = Vec::new();
+            for (index, argument) in command.iter().enumerate() {
+                if let Some(path) = file_named(argument, folder, index == 0) {
+                    files.push((argument.clone(), stats.digest_of(&path, &[])?.digest));
+                }
+            }
+            programs.insert(name.to_string(), files);
+        }
+        Ok(programs)
+    }
+}
+
+/// The file that a command's argument names: below the kind's folder, or, for the program itself, on the path.
+fn file_named(argument: &str, folder: &Path, program: bool) -> Option<PathBuf> {
+    let below = folder.join(argument);
+    if below.is_file() {
+        return Some(below);
+    }
+    let paths = std::env::var_os("PATH").filter(|_| program && !argument.contains('/'))?;
+    std::env::split_paths(&paths).map(|folder| folder.join(argument)).find(|path| path.is_file())
+}
+
+fn split_set(text: &str) -> Result<(String, String), Fault> {
+    let split = text.split_once('=').filter(|(path, _)| !path.trim().is_empty());
+    let (path, value) =
+        split.ok_or_else(|| Fault::usage(format!("--set {text}: expected PATH=VALUE, as in vars.ipc=50")))?;
+    Ok((path.trim().to_string(), value.trim().to_string()))
+}
+
+/// Parses selectors and makes sure that each matches something.
+pub fn selectors(pipeline: &Pipeline, texts: &[String], what: &str) -> Result<Vec<Selector>, Fault> {
+    let mut selectors = Vec::with_capacity(texts.len());
+    for text in texts {
+        let selector: Selector = text.parse().map_err(|error| Fault::usage(format!("{what} {text}: {error}")))?;
+        if pipeline.select(&selector).next().is_none() {
+            let stages = pipeline.nodes.iter().map(|node| node.stage.as_str());
+            let near = crate::diagnostic::did_you_mean(&selector.stage, stages);
+            let message = format!("{what} {text}: no node matches{near}\n  `ddpipe graph` lists the nodes");
+            return Err(Fault::usage(message));
+        }
+        selectors.push(selector);
+    }
+    Ok(selectors)
+}

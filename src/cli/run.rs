@@ -1,0 +1,209 @@
+//! `ddpipe run`: obtain sources, plan, schedule, report, check expectations.
+
+use super::project::{ManifestArgs, Project};
+use super::{Done, print};
+use crate::download::Offline;
+use crate::event::{Event, Observer, Status};
+use crate::executor::{Local, LocalSettings};
+use crate::exit::{Exit, Fault};
+use crate::expect::{self, Checked};
+use crate::pipeline::NodeId;
+use crate::plan::{Plan, Planner, Records, Verdict};
+use crate::progress;
+use crate::results;
+use crate::schedule::{Interrupts, Scheduler, Settings, Summary};
+use crate::slots::{self, Slots};
+use crate::sources;
+use ddpipe_cache::Record;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Run a pipeline.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Where to compute: auto, cpu, cuda, cuda:0, or several: cuda:0,cuda:1
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
+    device: String,
+    /// How many stages run at once [default: one per device]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Computing threads per stage [default: the cores, divided among the jobs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Tensors that a worker keeps on its device between stages, in bytes or as 512MiB, 4GiB
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = crate::size::parse)]
+    memory_budget: u64,
+    /// Finish what does not depend on a failed node
+    #[arg(long)]
+    keep_going: bool,
+    /// Download nothing
+    #[arg(long)]
+    offline: bool,
+    /// Let kinds of the project's own run their programs
+    #[arg(long)]
+    allow_commands: bool,
+    /// Make a missed expectation an error (exit code 4)
+    #[arg(long)]
+    check: bool,
+    /// Print events as JSON lines instead of progress
+    #[arg(long)]
+    json: bool,
+    /// Print only what went wrong and the results
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: Args) -> Done {
+    let begun = Instant::now();
+    let mut project = args.manifest.open()?;
+    for warning in &project.pipeline.warnings {
+        eprint!("{}", warning.render(false));
+    }
+    let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
+    project.choice.device = slots.class().to_string();
+    refuse_commands(&args, &project)?;
+
+    let run = project.cache.new_run(&project.pipeline.name)?;
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(&run)?)];
+    observers.push(match (args.json, args.quiet) {
+        (true, _) => Box::new(progress::Json),
+        (false, true) => Box::new(progress::Quiet),
+        (false, false) => progress::for_people(),
+    });
+
+    let needed = project.needed();
+    let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
+    let Project { pipeline, graph, cache, choice } = &project;
+    let planner = Planner::new(pipeline, graph, cache, &sources.digests, project.programs()?, choice);
+    let plan = planner.plan(graph);
+    let (_, _, fresh) = plan.counts();
+    let nodes = needed.iter().filter(|needed| **needed).count();
+    observers.see(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
+
+    let interrupts = listen_for_interrupts()?;
+    let mut executor = Local::new(local(&args, slots, &project))?;
+    let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
+    let settings = Settings { keep_going: args.keep_going };
+    let scheduler = Scheduler::new(
+        pipeline,
+        graph,
+        &planner,
+        cache,
+        &sources.places,
+        &mut executor,
+        &mut observers,
+        interrupts,
+        settings,
+        seconds,
+    );
+    let summary = scheduler.run()?;
+    run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>())?;
+    note_names(&project, &summary.records)?;
+
+    let mut counts: IndexMap<Status, usize> = IndexMap::new();
+    for outcome in &summary.outcomes {
+        *counts.entry(outcome.status).or_default() += 1;
+    }
+    observers.see(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
+    drop(observers);
+
+    let checked = expect::check(pipeline, &summary.records);
+    if !args.json {
+        let written = results::write(pipeline, graph, cache, &summary.records)?;
+        print(&written.text())?;
+        print(&expectations(&checked))?;
+    }
+    Ok(exit(&args, &summary, &checked))
+}
+
+/// Programs run only with `--allow-commands`: a manifest from somewhere else must not start anything by itself.
+fn refuse_commands(args: &Args, project: &Project) -> Result<(), Fault> {
+    if args.allow_commands {
+        return Ok(());
+    }
+    let needed = project.needed();
+    for node in project.pipeline.nodes.iter().filter(|node| needed[node.id.index()]) {
+        let declaration = project.pipeline.catalog.declaration(&node.kind);
+        if let Some(command) = declaration.and_then(|declaration| declaration.command.as_ref()) {
+            return Err(Fault::usage(format!(
+                "{}: its kind {} runs a program of the project: {}\n  allow it with --allow-commands, if you trust it",
+                node.address(),
+                node.kind,
+                command.join(" ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
+    let seconds = std::env::var("DDPIPE_CHECKPOINT_SECONDS").ok().and_then(|text| text.parse().ok());
+    LocalSettings {
+        threads: slots.threads,
+        slots: slots.names,
+        cache: project.cache.root().to_path_buf(),
+        memory_budget: args.memory_budget,
+        checkpoint_seconds: seconds.unwrap_or(60),
+    }
+}
+
+/// From the newest record of the node; a second where there is none.
+fn expected_seconds(plan: &Plan, node: NodeId, project: &Project) -> f64 {
+    if matches!(plan.verdicts[node.index()], Verdict::Fresh(_) | Verdict::Left) {
+        return 0.0;
+    }
+    let record = project.cache.newest(&project.pipeline.name, &project.pipeline.node(node).address());
+    record.map_or(1.0, |record| record.provenance.seconds)
+}
+
+/// Keeps `why` able to find a record under the name that its node has today.
+fn note_names(project: &Project, records: &[(NodeId, Arc<Record>)]) -> Result<(), Fault> {
+    let pipeline = &project.pipeline;
+    for (node, record) in records {
+        let address = pipeline.node(*node).address();
+        if record.pipeline != pipeline.name || record.node != address {
+            project.cache.note_latest(&pipeline.name, &address, record.key)?;
+        }
+    }
+    Ok(())
+}
+
+fn listen_for_interrupts() -> Result<Interrupts, Fault> {
+    let interrupts = Interrupts::default();
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
+    let raised = interrupts.clone();
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            raised.raise();
+            if raised.count() == 1 {
+                eprintln!("stopping: running stages save their checkpoints; again to stop at once");
+            }
+        }
+    });
+    Ok(interrupts)
+}
+
+fn expectations(checked: &[Checked]) -> String {
+    let mut text = String::new();
+    for check in checked {
+        let value = check.value.map_or("not measured".to_string(), |value| format!("{value:.4}"));
+        let mark = if check.met { "met" } else { "MISSED" };
+        text.push_str(&format!("expect {}: {value}, wanted {}: {mark} ({})\n", check.what, check.wanted, check.place));
+    }
+    text
+}
+
+fn exit(args: &Args, summary: &Summary, checked: &[Checked]) -> Exit {
+    if summary.interrupted {
+        Exit::Interrupted
+    } else if summary.count(Status::Failed) > 0 {
+        Exit::Stage
+    } else if args.check && checked.iter().any(|check| !check.met) {
+        Exit::Missed
+    } else {
+        Exit::Ok
+    }
+}

@@ -1,0 +1,78 @@
+//! `ddpipe stages [KIND]`: the stage kinds, from their declarations alone.
+
+use super::{Done, print};
+use crate::catalog::Catalog;
+use crate::diagnostic::did_you_mean;
+use crate::exit::Fault;
+use ddpipe_interface::{Declaration, Param};
+
+/// List or describe stage kinds.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Describe this kind
+    kind: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Done {
+    let catalog = Catalog::built_in().map_err(|error| Fault::usage(error.to_string()))?;
+    let Some(name) = &args.kind else {
+        if args.json {
+            let all: Vec<_> = catalog.iter().map(|(_, kind)| &*kind.declaration).collect();
+            return print(&format!("{:#}\n", serde_json::json!(all)));
+        }
+        let width = catalog.names().map(str::len).max().unwrap_or(0);
+        let line = |(name, kind): (&str, &crate::catalog::Kind)| format!("{name:width$}  {}\n", kind.declaration.help);
+        return print(&catalog.iter().map(line).collect::<String>());
+    };
+    let Some(declaration) = catalog.declaration(name) else {
+        let near = did_you_mean(name, catalog.names());
+        return Err(Fault::usage(format!("stage kind {name:?} is not known{near}\n  `ddpipe stages` lists them")));
+    };
+    if args.json {
+        return print(&format!("{:#}\n", serde_json::json!(declaration)));
+    }
+    print(&describe(declaration))
+}
+
+fn describe(declaration: &Declaration) -> String {
+    let mut text = format!("{} (version {})\n  {}\n", declaration.name, declaration.version, declaration.help);
+    if let Some(paper) = &declaration.paper {
+        text.push_str(&format!("  paper: {paper}\n"));
+    }
+    if declaration.seeded {
+        text.push_str("  draws random numbers: the node's seed enters the key\n");
+    }
+    text.push_str("\ninputs\n");
+    for (name, input) in &declaration.inputs {
+        let types: Vec<&str> = input.types.iter().map(|artifact| artifact.name()).collect();
+        let many = if input.many { ", many" } else { "" };
+        let optional = if input.optional { ", optional" } else { "" };
+        text.push_str(&format!("  {name} ({}{many}{optional})\n      {}\n", types.join(" or "), input.help));
+    }
+    text.push_str("\noutputs\n");
+    for (name, output) in &declaration.outputs {
+        text.push_str(&format!("  {name} ({})\n      {}\n", output.artifact, output.help));
+    }
+    if !declaration.params.is_empty() {
+        text.push_str("\nparams\n");
+    }
+    for (name, param) in &declaration.params {
+        text.push_str(&format!("  {name} = {}\n      {}\n", default(param), param.help));
+        let mut notes = vec![param.expectation()];
+        notes.extend(param.unit.clone());
+        notes.extend(param.source.as_ref().map(|source| format!("default from {source}")));
+        text.push_str(&format!("      {}\n", notes.join("; ")));
+    }
+    text
+}
+
+fn default(param: &Param) -> String {
+    match &param.default {
+        Some(value) => value.to_string(),
+        None if param.optional => "(none)".into(),
+        None => "(required)".into(),
+    }
+}

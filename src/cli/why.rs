@@ -1,0 +1,84 @@
+//! `ddpipe why NODE`: the verdict about a node, with everything that led to it.
+
+use super::project::{ManifestArgs, selectors};
+use super::{Done, print};
+use crate::plan::{Planner, Verdict};
+use crate::{slots, sources};
+use ddpipe_cache::Record;
+
+/// Explain a node.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The node, or a pattern: distill[method=dm]
+    node: String,
+    /// Explain for this device: auto, cpu, cuda, cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
+    device: String,
+}
+
+pub(super) fn run(args: Args) -> Done {
+    let mut project = args.manifest.open()?;
+    project.choice.device = slots::find(&args.device, None, None)?.class().to_string();
+    let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "why")?;
+    let sources = sources::look(&project.pipeline, &project.cache, &project.needed())?;
+    let programs = project.programs()?;
+    let planner =
+        Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
+    let plan = planner.plan(&project.graph);
+    let mut text = String::new();
+    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| selector.matches(node))) {
+        text.push_str(&format!("{}\n", node.address()));
+        match &plan.verdicts[node.id.index()] {
+            Verdict::Fresh(record) => {
+                text.push_str(&format!("  is on record under key {}\n", record.key.short()));
+                text.push_str(&history(record));
+                for (name, value) in &record.description {
+                    text.push_str(&format!("    {name} = {}\n", shorten(value)));
+                }
+            }
+            Verdict::Run { action, reasons } => {
+                text.push_str(&format!("  would run under key {}, because\n", action.key.short()));
+                for reason in reasons {
+                    text.push_str(&format!("    {reason}\n"));
+                }
+                if let Some(record) = project.cache.newest_record(&project.pipeline.name, &node.address())? {
+                    text.push_str(&format!("  its newest record is {}\n{}", record.key.short(), history(&record)));
+                }
+            }
+            Verdict::Waiting { on } => {
+                text.push_str(
+                    "  is decided after these have run; if they give the bytes they gave before, it does not run\n",
+                );
+                for node in on {
+                    text.push_str(&format!("    {}\n", project.pipeline.node(*node).address()));
+                }
+            }
+            Verdict::Missing { file } => text.push_str(&format!("  waits for the source file {file}\n")),
+            Verdict::Left => text.push_str("  is not selected\n"),
+        }
+    }
+    print(&text)
+}
+
+fn history(record: &Record) -> String {
+    let made = &record.provenance;
+    let mut text = format!("    made by {} in {:.1} s on {}", record.node, made.seconds, made.device);
+    if !made.device_name.is_empty() {
+        text.push_str(&format!(" ({})", made.device_name));
+    }
+    text.push_str(&format!(", host {}, ddpipe {}\n", made.host, made.ddpipe));
+    for (name, source) in &record.sources {
+        let verified = if source.verified { "as pinned" } else { "not verified" };
+        text.push_str(&format!("    read {name}: blake3 {} ({verified})\n", source.digest.short()));
+    }
+    text
+}
+
+fn shorten(value: &str) -> String {
+    match value.char_indices().nth(100) {
+        Some((at, _)) => format!("{}…", &value[..at]),
+        None => value.to_string(),
+    }
+}

@@ -1,0 +1,58 @@
+//! Who runs a job. The scheduler knows this trait alone: workers on this machine stand behind it, and a fake in tests.
+//! An executor knows nothing of the graph, of keys or of records.
+
+mod local;
+mod scripted;
+
+pub use local::{Local, LocalSettings, worker_program};
+pub use scripted::{Scripted, Step};
+
+use ddpipe_interface::protocol::{FromWorker, Job, JobId};
+use std::time::Duration;
+
+/// What an executor reports.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    /// A message from the worker of a slot.
+    Message {
+        /// The slot.
+        slot: usize,
+        /// What it says.
+        message: FromWorker,
+    },
+    /// The worker of a slot is gone, with everything that it had not stored.
+    Died {
+        /// The slot.
+        slot: usize,
+        /// How: `killed by signal 9`.
+        how: String,
+        /// Its last lines on stderr.
+        log: Vec<String>,
+    },
+}
+
+/// A job could not be handed to a worker.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// What happened.
+    pub message: String,
+    /// The way out.
+    pub hint: Option<String>,
+}
+
+/// Runs jobs, one at a time per slot.
+pub trait Executor {
+    /// The slots' names: `cpu`, `cuda:0`, …
+    fn slots(&self) -> &[String];
+    /// The device behind a slot in words and its libtorch, for provenance; empty before its first job.
+    fn device(&self, slot: usize) -> (String, String);
+    /// Hands a job to a free slot.
+    fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError>;
+    /// Asks a job to save its checkpoint and stop.
+    fn cancel(&mut self, slot: usize, id: JobId);
+    /// The next signal, or nothing within `timeout`.
+    fn next(&mut self, timeout: Duration) -> Option<Signal>;
+    /// Ends all workers, after they have written what is pending (or at once, with `kill`).
+    fn shutdown(&mut self, kill: bool);
+}

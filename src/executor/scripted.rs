@@ -1,0 +1,137 @@
+//! An executor for tests of the engine: no processes, no torch. Every job "makes" bytes that depend on its kind,
+//! parameters, seed and inputs alone, so that reuse behaves as with real stages; a script says what goes wrong.
+
+use super::{Executor, Signal, StartError};
+use ddpipe_cache::Cache;
+use ddpipe_interface::protocol::{Cause, FromWorker, Job, JobId, OutputArtifact};
+use indexmap::IndexMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What happens when a node runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// It succeeds with these scalar results.
+    Succeed(Vec<(String, f64)>),
+    /// It succeeds and gives these bytes, whatever it read.
+    Give(Vec<u8>),
+    /// It fails with this cause.
+    Fail(Cause),
+    /// Its worker dies before its outputs are written.
+    DieBeforeStored,
+    /// Its worker dies while it runs.
+    Die,
+    /// It runs until it is cancelled.
+    Hang,
+}
+
+/// What was run, in order, as `node@slot`; shared with the test.
+pub type Journal = Arc<Mutex<Vec<String>>>;
+
+/// Runs nothing and answers at once.
+pub struct Scripted {
+    cache: Cache,
+    slots: Vec<String>,
+    script: IndexMap<String, VecDeque<Step>>,
+    signals: VecDeque<Signal>,
+    hanging: Vec<(usize, JobId)>,
+    journal: Journal,
+}
+
+impl Scripted {
+    /// An executor that writes to this cache.
+    pub fn new(cache: Cache, slots: &[&str]) -> Self {
+        let slots = slots.iter().map(|slot| slot.to_string()).collect();
+        let (script, signals, journal) = (IndexMap::new(), VecDeque::new(), Journal::default());
+        Scripted { cache, slots, script, signals, hanging: Vec::new(), journal }
+    }
+
+    /// The next time this node runs, this happens; calls add up. Without a script a node succeeds.
+    pub fn on(mut self, node: &str, step: Step) -> Self {
+        self.script.entry(node.to_string()).or_default().push_back(step);
+        self
+    }
+
+    /// What was run so far.
+    pub fn journal(&self) -> Journal {
+        self.journal.clone()
+    }
+
+    fn succeed(&mut self, slot: usize, job: &Job, metrics: Vec<(String, f64)>, bytes: Option<Vec<u8>>) {
+        let mut outputs = IndexMap::new();
+        for (name, artifact) in &job.outputs {
+            let inputs: Vec<String> = job.inputs.values().flatten().map(|input| input.digest.hex()).collect();
+            let made = format!("{} {name} {:?} {} {inputs:?}", job.kind, job.params, job.seed);
+            let bytes = bytes.clone().unwrap_or(made.into_bytes());
+            match self.cache.blobs().put_bytes(&bytes) {
+                Ok((digest, bytes)) => {
+                    outputs.insert(name.clone(), OutputArtifact { digest, bytes, artifact: *artifact });
+                }
+                Err(error) => return self.fail(slot, job.id, Cause::Store, error.to_string()),
+            }
+        }
+        let metrics = metrics.into_iter().collect();
+        self.say(slot, FromWorker::Done { id: job.id, outputs, metrics, seconds: 1.0, peak_memory: None });
+    }
+
+    fn fail(&mut self, slot: usize, id: JobId, cause: Cause, message: String) {
+        self.say(slot, FromWorker::Failed { id, cause, message, hint: None });
+    }
+
+    fn say(&mut self, slot: usize, message: FromWorker) {
+        self.signals.push_back(Signal::Message { slot, message });
+    }
+
+    fn die(&mut self, slot: usize) {
+        self.signals.push_back(Signal::Died { slot, how: "it was told to".into(), log: vec!["last words".into()] });
+    }
+}
+
+impl Executor for Scripted {
+    fn slots(&self) -> &[String] {
+        &self.slots
+    }
+
+    fn device(&self, _slot: usize) -> (String, String) {
+        ("scripted".into(), String::new())
+    }
+
+    fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError> {
+        if let Ok(mut journal) = self.journal.lock() {
+            journal.push(format!("{}@{}", job.node, self.slots[slot]));
+        }
+        let step = self.script.get_mut(&job.node).and_then(VecDeque::pop_front);
+        match step.unwrap_or(Step::Succeed(Vec::new())) {
+            Step::Succeed(metrics) => {
+                self.succeed(slot, &job, metrics, None);
+                self.say(slot, FromWorker::Stored { id: job.id });
+            }
+            Step::Give(bytes) => {
+                self.succeed(slot, &job, Vec::new(), Some(bytes));
+                self.say(slot, FromWorker::Stored { id: job.id });
+            }
+            Step::Fail(cause) => self.fail(slot, job.id, cause, format!("{} was told to fail", job.node)),
+            Step::DieBeforeStored => {
+                self.succeed(slot, &job, Vec::new(), None);
+                self.die(slot);
+            }
+            Step::Die => self.die(slot),
+            Step::Hang => self.hanging.push((slot, job.id)),
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, slot: usize, id: JobId) {
+        if self.hanging.contains(&(slot, id)) {
+            self.hanging.retain(|job| *job != (slot, id));
+            self.fail(slot, id, Cause::Interrupted, "interrupted".into());
+        }
+    }
+
+    fn next(&mut self, _timeout: Duration) -> Option<Signal> {
+        self.signals.pop_front()
+    }
+
+    fn shutdown(&mut self, _kill: bool) {}
+}

@@ -1,0 +1,81 @@
+//! How the command ends: the exit codes, and the one error type that carries a code and a text to the user.
+
+use crate::diagnostic::Report;
+use crate::sources::SourcesError;
+use ddpipe_cache::CacheError;
+use std::fmt;
+use std::process::ExitCode;
+
+/// The exit codes of `ddpipe`, as the README lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// A stage failed.
+    Stage = 1,
+    /// The manifest, a source file or the command line is at fault.
+    Usage = 2,
+    /// The cache cannot be used.
+    Cache = 3,
+    /// An expectation was missed (`--check`).
+    Missed = 4,
+    /// Interrupted; the same command continues.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error on its way to the user.
+#[derive(Debug)]
+pub struct Fault {
+    /// The exit code.
+    pub exit: Exit,
+    /// The text; may have several lines.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of the command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Fault { exit: Exit::Usage, message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<CacheError> for Fault {
+    fn from(error: CacheError) -> Self {
+        Fault { exit: Exit::Cache, message: error.to_string() }
+    }
+}
+
+impl From<SourcesError> for Fault {
+    fn from(error: SourcesError) -> Self {
+        let exit = if matches!(error, SourcesError::Cache(_)) { Exit::Cache } else { Exit::Usage };
+        Fault { exit, message: error.to_string() }
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Fault { exit: Exit::Usage, message: error.to_string() }
+    }
+}
+
+impl From<Report> for Fault {
+    fn from(report: Report) -> Self {
+        let colour = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+        let count = report.diagnostics.len();
+        let noun = if count == 1 { "error" } else { "errors" };
+        let message = format!("{}\n{count} {noun}; nothing was run", report.render(colour).trim_end());
+        Fault { exit: Exit::Usage, message }
+    }
+}

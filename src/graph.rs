@@ -1,0 +1,76 @@
+//! The nodes and what they read, as a graph. Answers questions about order and reach; does no input or output and knows
+//! no keys, records or workers.
+
+use crate::pipeline::{Endpoint, NodeId, Pipeline};
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::{Dfs, Reversed};
+
+/// Which node reads which. Without cycles: `resolve` has refused those.
+#[derive(Debug)]
+pub struct Graph {
+    edges: DiGraph<NodeId, ()>,
+}
+
+impl Graph {
+    /// Links the nodes of a pipeline.
+    pub fn link(pipeline: &Pipeline) -> Self {
+        let mut edges = DiGraph::with_capacity(pipeline.nodes.len(), pipeline.nodes.len() * 2);
+        for node in &pipeline.nodes {
+            edges.add_node(node.id);
+        }
+        for node in &pipeline.nodes {
+            for edge in node.inputs.values().flatten() {
+                if let Endpoint::Node { node: from, .. } = &edge.from {
+                    edges.update_edge(place(*from), place(node.id), ());
+                }
+            }
+        }
+        Graph { edges }
+    }
+
+    /// Every node, each after all that it reads.
+    pub fn order(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.edges.node_weights().copied()
+    }
+
+    /// The nodes that this one reads, each once.
+    pub fn reads(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.edges.neighbors_directed(place(node), Direction::Incoming).map(|index| self.edges[index])
+    }
+
+    /// The nodes that read this one, each once.
+    pub fn readers(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.edges.neighbors_directed(place(node), Direction::Outgoing).map(|index| self.edges[index])
+    }
+
+    /// Per node, whether it is one of these or needed by one of these.
+    pub fn needed_by(&self, targets: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        let mut needed = vec![false; self.edges.node_count()];
+        let reversed = Reversed(&self.edges);
+        let mut walk = Dfs::empty(reversed);
+        for target in targets {
+            walk.move_to(place(target));
+            while let Some(index) = walk.next(reversed) {
+                needed[index.index()] = true;
+            }
+        }
+        needed
+    }
+
+    /// Per node, the cost of the longest path from it to an end, itself included: what the scheduler runs first.
+    pub fn longest_path(&self, cost: impl Fn(NodeId) -> f64) -> Vec<f64> {
+        let mut longest = vec![0.0; self.edges.node_count()];
+        // Nodes stand in topological order, so that readers are done before what they read.
+        for index in (0..self.edges.node_count()).rev() {
+            let node = NodeId(index as u32);
+            let behind = self.readers(node).map(|reader| longest[reader.index()]).fold(0.0, f64::max);
+            longest[index] = cost(node) + behind;
+        }
+        longest
+    }
+}
+
+fn place(node: NodeId) -> NodeIndex {
+    NodeIndex::new(node.index())
+}

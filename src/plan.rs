@@ -1,0 +1,245 @@
+//! What has to run, and why: a function of values. `ddpipe plan` prints it, `ddpipe run` carries it out through the same
+//! [`Planner`], tests assert on it. Reads records through a trait; starts nothing and writes nothing.
+
+use crate::graph::Graph;
+use crate::key::{Content, Description, Surroundings, describe};
+use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
+use crate::reason::{Reason, differences};
+use crate::selector::Selector;
+use ddpipe_cache::{Digest, Key, Record};
+use ddpipe_interface::Value;
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What the planner asks of a cache.
+pub trait Records {
+    /// The record of this key, if there is one, whether or not its outputs are still there.
+    fn find(&self, key: &Key) -> Option<Record>;
+    /// The first output of a record whose bytes are no longer in the cache.
+    fn lost_output(&self, record: &Record) -> Option<String>;
+    /// The newest record of a node of this pipeline.
+    fn newest(&self, pipeline: &str, node: &str) -> Option<Record>;
+}
+
+/// The digests of source files by source and file; filled before planning.
+pub type SourceDigests = IndexMap<(String, String), Digest>;
+
+/// What is to be planned, apart from the pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Run only these and what they need; everything when empty.
+    pub select: Vec<Selector>,
+    /// Run these even if they are on record.
+    pub force: Vec<Selector>,
+    /// The class of the device, for kinds that keep devices apart.
+    pub device: String,
+}
+
+/// What is to be done about one node.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// On record, with its outputs.
+    Fresh(Arc<Record>),
+    /// It has to run.
+    Run {
+        /// The action.
+        action: Action,
+        /// Why; never empty.
+        reasons: Vec<Reason>,
+    },
+    /// Its inputs are not known yet: these run first, and may well give what they gave before.
+    Waiting {
+        /// The nodes that run first.
+        on: Vec<NodeId>,
+    },
+    /// A source file that it reads is not there.
+    Missing {
+        /// `source/file`.
+        file: String,
+    },
+    /// Not selected.
+    Left,
+}
+
+/// A described action, ready to be claimed.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// Decides reuse.
+    pub key: Key,
+    /// What the key is made of.
+    pub description: Description,
+    /// The inputs by content.
+    pub inputs: IndexMap<String, Vec<Content>>,
+}
+
+/// One verdict per node, in the pipeline's order.
+#[derive(Debug)]
+pub struct Plan {
+    /// Indexed by node.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Plan {
+    /// How many nodes run, wait, and are fresh.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |test: fn(&Verdict) -> bool| self.verdicts.iter().filter(|verdict| test(verdict)).count();
+        (
+            count(|verdict| matches!(verdict, Verdict::Run { .. })),
+            count(|verdict| matches!(verdict, Verdict::Waiting { .. } | Verdict::Missing { .. })),
+            count(|verdict| matches!(verdict, Verdict::Fresh(_))),
+        )
+    }
+}
+
+/// Decides about nodes one by one, given what is known about the nodes they read.
+pub struct Planner<'a> {
+    pipeline: &'a Pipeline,
+    records: &'a dyn Records,
+    sources: &'a SourceDigests,
+    surroundings: IndexMap<String, Surroundings>,
+    needed: Vec<bool>,
+    forced: BTreeSet<NodeId>,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for this pipeline. `programs` holds the digests of the files that each command kind names.
+    pub fn new(
+        pipeline: &'a Pipeline,
+        graph: &Graph,
+        records: &'a dyn Records,
+        sources: &'a SourceDigests,
+        programs: IndexMap<String, Vec<(String, Digest)>>,
+        choice: &Choice,
+    ) -> Self {
+        let chosen = |selectors: &[Selector]| -> BTreeSet<NodeId> {
+            let any = |node: &&crate::pipeline::Node| selectors.iter().any(|selector| selector.matches(node));
+            pipeline.nodes.iter().filter(any).map(|node| node.id).collect()
+        };
+        let needed = match choice.select.is_empty() {
+            true => vec![true; pipeline.nodes.len()],
+            false => graph.needed_by(chosen(&choice.select)),
+        };
+        let surroundings = pipeline.catalog.names().map(|kind| {
+            let programs = programs.get(kind).cloned().unwrap_or_default();
+            (kind.to_string(), Surroundings { device: choice.device.clone(), programs })
+        });
+        let surroundings = surroundings.collect();
+        Planner { pipeline, records, sources, surroundings, needed, forced: chosen(&choice.force) }
+    }
+
+    /// Whether a node is selected or needed by one that is.
+    pub fn needed(&self, node: NodeId) -> bool {
+        self.needed[node.index()]
+    }
+
+    /// What is to be done about a node; `known` gives the record of a node that is done, in this run or before.
+    pub fn verdict(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
+        if !self.needed(id) {
+            return Verdict::Left;
+        }
+        let action = match self.action(id, known) {
+            Ok(action) => action,
+            Err(verdict) => return verdict,
+        };
+        if self.forced.contains(&id) {
+            return Verdict::Run { action, reasons: vec![Reason::Forced] };
+        }
+        let reasons = match self.records.find(&action.key) {
+            None => self.explain(id, &action.description),
+            Some(record) => match self.records.lost_output(&record) {
+                None => return Verdict::Fresh(Arc::new(record)),
+                Some(name) => vec![Reason::OutputLost { name }],
+            },
+        };
+        Verdict::Run { action, reasons }
+    }
+
+    /// Plans all nodes at once, as far as that can be told before anything runs.
+    pub fn plan(&self, graph: &Graph) -> Plan {
+        let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.pipeline.nodes.len());
+        for id in graph.order() {
+            let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::Left);
+            let on: Vec<NodeId> = graph.reads(id).filter(unknown).collect();
+            let verdict = match self.needed(id) && !on.is_empty() {
+                true => Verdict::Waiting { on },
+                false => self.verdict(id, &|read| match &verdicts[read.index()] {
+                    Verdict::Fresh(record) => Some(record.clone()),
+                    _ => None,
+                }),
+            };
+            verdicts.push(verdict);
+        }
+        Plan { verdicts }
+    }
+
+    fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Verdict> {
+        let node = self.pipeline.node(id);
+        let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
+            return Err(Verdict::Left);
+        };
+        let mut inputs = IndexMap::new();
+        for (name, edges) in &node.inputs {
+            let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
+            let contents: Result<Vec<Content>, Verdict> =
+                edges.iter().map(|edge| self.content(edge, edges, many, known)).collect();
+            inputs.insert(name.clone(), contents?);
+        }
+        let none = Surroundings::default();
+        let surroundings = self.surroundings.get(&node.kind).unwrap_or(&none);
+        let description = describe(node, kind, &inputs, surroundings);
+        Ok(Action { key: description.key(), description, inputs })
+    }
+
+    fn content(
+        &self,
+        edge: &Edge,
+        siblings: &[Edge],
+        many: bool,
+        known: &dyn Fn(NodeId) -> Option<Arc<Record>>,
+    ) -> Result<Content, Verdict> {
+        let plain =
+            |digest| Content { digest, labels: IndexMap::new(), metrics: IndexMap::new(), over: edge.over.clone() };
+        match &edge.from {
+            Endpoint::Source { source, file } => match self.sources.get(&(source.clone(), file.clone())) {
+                Some(digest) => Ok(plain(*digest)),
+                None => Err(Verdict::Missing { file: format!("{source}/{file}") }),
+            },
+            Endpoint::Node { node, output } => {
+                let record = known(*node).ok_or_else(|| Verdict::Waiting { on: vec![*node] })?;
+                let made = record.outputs.get(output).ok_or_else(|| Verdict::Waiting { on: vec![*node] })?;
+                if !many {
+                    return Ok(plain(made.digest));
+                }
+                Ok(Content {
+                    labels: self.labels(*node, siblings),
+                    metrics: record.metrics.clone(),
+                    ..plain(made.digest)
+                })
+            }
+        }
+    }
+
+    /// The axes of a gathered node, and its stage's name when nodes of several stages are gathered: only then does the
+    /// name tell anything, and only then may renaming the stage change a table.
+    fn labels(&self, node: NodeId, siblings: &[Edge]) -> IndexMap<String, Value> {
+        let node = self.pipeline.node(node);
+        let other_stage = |edge: &Edge| match &edge.from {
+            Endpoint::Node { node: other, .. } => self.pipeline.node(*other).stage != node.stage,
+            Endpoint::Source { .. } => true,
+        };
+        let mut labels = node.axes.clone();
+        if siblings.iter().any(other_stage) {
+            labels.insert("stage".into(), Value::String(node.stage.clone()));
+        }
+        labels
+    }
+
+    fn explain(&self, id: NodeId, description: &Description) -> Vec<Reason> {
+        let address = self.pipeline.node(id).address();
+        match self.records.newest(&self.pipeline.name, &address) {
+            None => vec![Reason::NeverRan],
+            Some(record) => differences(&record.description, description),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What a run looks like while it goes on: bars on a terminal, plain lines otherwise, JSON lines for programs, and the
+//! journal that every run keeps. Each is an observer of the same events.
+
+mod bars;
+mod journal;
+mod json;
+mod lines;
+
+pub use bars::Bars;
+pub use journal::Journal;
+pub use json::Json;
+pub use lines::{Lines, Quiet};
+
+use crate::event::Observer;
+use std::io::IsTerminal;
+
+/// Bars on a terminal, plain lines otherwise.
+pub fn for_people() -> Box<dyn Observer> {
+    if std::io::stderr().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb") {
+        Box::new(Bars::new())
+    } else {
+        Box::new(Lines::default())
+    }
+}

@@ -1,0 +1,118 @@
+//! Why a node runs, in terms that a user can act on: the difference between what is described now and what the newest
+//! record of the same node described.
+
+use crate::key::Description;
+use serde::Serialize;
+use std::fmt;
+
+/// One reason for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// There is no record of this node.
+    NeverRan,
+    /// Another stage kind.
+    KindChanged {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// The kind's arithmetic changed.
+    StageVersion {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// A parameter has another value; `default` where it is not set.
+    ParamChanged {
+        /// Its name.
+        name: String,
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// An input has other bytes (or, gathered, other labels or numbers).
+    InputChanged {
+        /// Its name.
+        name: String,
+    },
+    /// The seed changed.
+    SeedChanged {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// The device's class changed, and the kind keeps devices apart.
+    DeviceChanged {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// The program of a project's own kind, or a file that it names, changed.
+    ProgramChanged {
+        /// The argument.
+        name: String,
+    },
+    /// The same action is on record, but bytes that it made are no longer in the cache.
+    OutputLost {
+        /// The output.
+        name: String,
+    },
+    /// `--force`.
+    Forced,
+}
+
+/// All differences between the newest record's description and today's.
+pub fn differences(old: &[(String, String)], new: &Description) -> Vec<Reason> {
+    let find = |entries: &[(String, String)], name: &str| {
+        entries.iter().find(|(entry, _)| entry == name).map(|(_, value)| value.clone())
+    };
+    let mut names: Vec<&str> = new.entries().iter().map(|(name, _)| name.as_str()).collect();
+    names.extend(old.iter().map(|(name, _)| name.as_str()).filter(|name| find(new.entries(), name).is_none()));
+    let mut reasons: Vec<Reason> = Vec::new();
+    for name in names {
+        let (before, now) = (find(old, name), find(new.entries(), name));
+        if before == now {
+            continue;
+        }
+        let or = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_string());
+        let reason = match name.split_once(' ').unwrap_or((name, "")) {
+            ("kind", _) => Reason::KindChanged { old: or(before, "none"), new: or(now, "none") },
+            ("version", _) => Reason::StageVersion { old: or(before, "none"), new: or(now, "none") },
+            ("param", name) => {
+                Reason::ParamChanged { name: name.into(), old: or(before, "default"), new: or(now, "default") }
+            }
+            ("input", name) => Reason::InputChanged { name: name.split('[').next().unwrap_or(name).into() },
+            ("seed", _) => Reason::SeedChanged { old: or(before, "none"), new: or(now, "none") },
+            ("device", _) => Reason::DeviceChanged { old: or(before, "none"), new: or(now, "none") },
+            (_, "") => Reason::ProgramChanged { name: name.into() },
+            (_, argument) => Reason::ProgramChanged { name: argument.into() },
+        };
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NeverRan => f.write_str("never ran"),
+            Reason::KindChanged { old, new } => write!(f, "kind: {old} -> {new}"),
+            Reason::StageVersion { old, new } => write!(f, "the kind's version: {old} -> {new}"),
+            Reason::ParamChanged { name, old, new } => write!(f, "{name}: {old} -> {new}"),
+            Reason::InputChanged { name } => write!(f, "input {name} changed"),
+            Reason::SeedChanged { old, new } => write!(f, "seed: {old} -> {new}"),
+            Reason::DeviceChanged { old, new } => write!(f, "device: {old} -> {new}"),
+            Reason::ProgramChanged { name } => write!(f, "its program changed: {name}"),
+            Reason::OutputLost { name } => write!(f, "its output {name} is no longer in the cache"),
+            Reason::Forced => f.write_str("forced"),
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Carries a plan out: decides about nodes as soon as what they read is known, claims their keys, hands them to free
+//! slots, and turns what comes back into records and outcomes. Threads and channels suffice, since stages run for
+//! seconds to hours. Knows no worker and no terminal: executors and observers stand behind traits.
+
+mod finish;
+mod jobs;
+mod state;
+
+pub use jobs::Places;
+
+use crate::event::{Event, Observer, Outcome, Status};
+use crate::executor::{Executor, Signal};
+use crate::graph::Graph;
+use crate::pipeline::{NodeId, Pipeline};
+use crate::plan::{Planner, Verdict};
+use ddpipe_cache::{Cache, CacheError, Lookup, Record};
+use ddpipe_interface::protocol::JobId;
+use state::{Running, State, States};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How a run is carried out; nothing in here changes any result.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Finish what does not depend on a failed node.
+    pub keep_going: bool,
+}
+
+/// How often the user asked to stop: once means "save and stop", twice "at once".
+#[derive(Clone, Debug, Default)]
+pub struct Interrupts(Arc<AtomicUsize>);
+
+impl Interrupts {
+    /// The counter to raise, from a signal handler too.
+    pub fn raise(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often so far.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// One run of a pipeline, from the first decision to the last record.
+pub struct Scheduler<'a> {
+    pipeline: &'a Pipeline,
+    graph: &'a Graph,
+    planner: &'a Planner<'a>,
+    cache: &'a Cache,
+    places: &'a Places,
+    executor: &'a mut dyn Executor,
+    observer: &'a mut dyn Observer,
+    interrupts: Interrupts,
+    settings: Settings,
+    states: States,
+    priority: Vec<f64>,
+    slots: Vec<Option<NodeId>>,
+    jobs: u64,
+    cancelled: bool,
+    stopping: bool,
+    outcomes: Vec<Option<Outcome>>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Summary {
+    /// One outcome per node that belongs to the run, in the pipeline's order.
+    pub outcomes: Vec<Outcome>,
+    /// The records of all nodes that are done, by node.
+    pub records: Vec<(NodeId, Arc<Record>)>,
+    /// Whether the user interrupted it.
+    pub interrupted: bool,
+}
+
+impl Summary {
+    /// How many nodes ended like this.
+    pub fn count(&self, status: Status) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.status == status).count()
+    }
+}
+
+/// While nothing happens, how long until interrupts and other processes' claims are looked at again.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl<'a> Scheduler<'a> {
+    /// Prepares a run. `seconds` guesses how long a node takes, from earlier records.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a run, each named; a builder would only rename them")]
+    pub fn new(
+        pipeline: &'a Pipeline,
+        graph: &'a Graph,
+        planner: &'a Planner<'a>,
+        cache: &'a Cache,
+        places: &'a Places,
+        executor: &'a mut dyn Executor,
+        observer: &'a mut dyn Observer,
+        interrupts: Interrupts,
+        settings: Settings,
+        seconds: impl Fn(NodeId) -> f64,
+    ) -> Self {
+        let nodes = pipeline.nodes.len();
+        Scheduler {
+            priority: graph.longest_path(seconds),
+            slots: vec![None; executor.slots().len()],
+            states: States::new(nodes),
+            outcomes: vec![None; nodes],
+            jobs: 0,
+            cancelled: false,
+            stopping: false,
+            pipeline,
+            graph,
+            planner,
+            cache,
+            places,
+            executor,
+            observer,
+            interrupts,
+            settings,
+        }
+    }
+
+    /// Runs to the end. An error is one of the cache; failures of stages are outcomes.
+    pub fn run(mut self) -> Result<Summary, CacheError> {
+        loop {
+            self.heed_interrupts();
+            self.decide()?;
+            self.dispatch()?;
+            if !self.states.any_unsettled() {
+                break;
+            }
+            if let Some(signal) = self.executor.next(LOOK) {
+                self.take(signal)?;
+            }
+        }
+        let kill = self.interrupts.count() > 1;
+        self.executor.shutdown(kill);
+        let records = self.states.records();
+        let interrupted = self.interrupts.count() > 0;
+        Ok(Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted })
+    }
+
+    fn heed_interrupts(&mut self) {
+        let asked = self.interrupts.count();
+        if asked == 0 {
+            return;
+        }
+        if !self.cancelled {
+            self.cancelled = true;
+            self.stopping = true;
+            for (node, running) in self.states.running() {
+                tracing::info!(node = %self.pipeline.node(node).address(), "asked to stop");
+                self.executor.cancel(running.slot, running.job);
+            }
+        }
+        if asked > 1 {
+            self.executor.shutdown(true);
+            for node in self.states.busy() {
+                self.interrupted(node);
+            }
+        }
+        for node in self.states.waiting_for_a_slot() {
+            self.interrupted(node);
+        }
+    }
+
+    /// Settles or readies every node whose inputs are known by now.
+    fn decide(&mut self) -> Result<(), CacheError> {
+        for id in self.graph.order() {
+            if !matches!(self.states.get(id), State::Pending) {
+                continue;
+            }
+            if let Some(blame) = self.graph.reads(id).find(|read| self.states.get(*read).is_lost()) {
+                self.skip(id, blame);
+                continue;
+            }
+            if self.stopping && self.planner.needed(id) {
+                match self.cancelled {
+                    true => self.interrupted(id),
+                    false => self.skip_after_failure(id),
+                }
+                continue;
+            }
+            let known = |read: NodeId| self.states.get(read).record();
+            let settled = |read: NodeId| self.states.get(read).is_known() || !self.planner.needed(read);
+            if self.planner.needed(id) && !self.graph.reads(id).all(settled) {
+                continue;
+            }
+            match self.planner.verdict(id, &known) {
+                Verdict::Left => self.states.set(id, State::Left),
+                Verdict::Fresh(record) => self.fresh(id, record),
+                Verdict::Run { action, reasons } => self.states.set(id, State::Ready { action, reasons }),
+                Verdict::Missing { file } => self.missing(id, &file),
+                Verdict::Waiting { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives free slots to ready nodes, the one with the longest way to go first.
+    fn dispatch(&mut self) -> Result<(), CacheError> {
+        if self.stopping {
+            return Ok(());
+        }
+        let mut ready = self.states.ready();
+        ready.sort_by(|left, right| self.priority[right.index()].total_cmp(&self.priority[left.index()]));
+        for node in ready {
+            let Some(slot) = self.slot_for(node) else { continue };
+            self.claim(node, slot)?;
+        }
+        Ok(())
+    }
+
+    /// A free slot that can reach all of the node's inputs: bytes that are still being written are reached only by the
+    /// worker that made them. A slot that holds inputs in memory comes first.
+    fn slot_for(&self, node: NodeId) -> Option<usize> {
+        let mut holder = None;
+        for read in self.graph.reads(node) {
+            match (self.states.get(read).storing_on(), holder) {
+                (Some(slot), None) => holder = Some(slot),
+                (Some(slot), Some(other)) if slot != other => return None,
+                _ => {}
+            }
+        }
+        match holder {
+            Some(slot) => self.slots[slot].is_none().then_some(slot),
+            None => {
+                let made = self.graph.reads(node).filter_map(|read| self.states.made_on(read));
+                made.chain(0..self.slots.len()).find(|&slot| self.slots[slot].is_none())
+            }
+        }
+    }
+
+    fn claim(&mut self, node: NodeId, slot: usize) -> Result<(), CacheError> {
+        let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
+        let (action, reasons) = (action.clone(), reasons.clone());
+        let address = self.pipeline.node(node).address();
+        let forced = reasons.contains(&crate::reason::Reason::Forced);
+        // Not waiting here: the other slots have work to do meanwhile.
+        let looked = match forced {
+            true => self.cache.lookup_forced(action.key, &address, &mut |_| false).map(Lookup::Miss),
+            false => self.cache.lookup(action.key, &address, &mut |_| false),
+        };
+        let claim = match looked {
+            Ok(Lookup::Miss(claim)) => claim,
+            Ok(Lookup::Hit(record)) => {
+                self.fresh(node, Arc::new(*record));
+                return Ok(());
+            }
+            Err(CacheError::Interrupted { holder }) => {
+                if self.states.first_wait(node) {
+                    self.see(Event::Waiting { node: address, holder: holder.to_string() });
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.jobs += 1;
+        let job = JobId(self.jobs);
+        let order = match self.job(job, node, &action) {
+            Ok(order) => order,
+            Err(error) => {
+                self.fail(node, None, error.to_string(), None, Vec::new());
+                return Ok(());
+            }
+        };
+        let kind = self.pipeline.node(node).kind.clone();
+        let name = self.executor.slots()[slot].clone();
+        self.see(Event::Started { node: address, kind, slot: name, reasons });
+        match self.executor.start(slot, order) {
+            Ok(()) => {
+                self.slots[slot] = Some(node);
+                let running = Running::new(slot, job, action, claim);
+                self.states.set(node, State::Running(Box::new(running)));
+            }
+            Err(error) => {
+                drop(claim);
+                self.fail(node, None, error.message, error.hint, Vec::new());
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, signal: Signal) -> Result<(), CacheError> {
+        match signal {
+            Signal::Message { slot, message } => self.heed(slot, message),
+            Signal::Died { slot, how, log } => {
+                self.worker_died(slot, &how, log);
+                Ok(())
+            }
+        }
+    }
+
+    fn see(&mut self, event: Event) {
+        self.observer.see(&event);
+    }
+}
+
+/// Seconds since 1970, for provenance.
+fn unix_now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// A clock that starts now.
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,88 @@
+//! From a node and its described action to the job that a worker gets: places instead of digests alone.
+
+use super::Scheduler;
+use crate::pipeline::{Edge, Endpoint, NodeId};
+use crate::plan::Action;
+use ddpipe_cache::{CacheError, Digest, SourceSeen};
+use ddpipe_interface::ArtifactType;
+use ddpipe_interface::protocol::{Command, InputArtifact, Job, JobId};
+use indexmap::IndexMap;
+
+/// Source files as they were digested before the run, by source and file.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Where, which bytes, and whether a declared digest held.
+    pub sources: IndexMap<(String, String), SourceSeen>,
+}
+
+impl Scheduler<'_> {
+    pub(super) fn job(&self, id: JobId, node: NodeId, action: &Action) -> Result<Job, CacheError> {
+        let node = self.pipeline.node(node);
+        let kind = self.pipeline.catalog.get(&node.kind);
+        let command = kind.and_then(|kind| {
+            let argv = kind.declaration.command.clone()?;
+            Some(Command { argv, folder: kind.folder.clone().unwrap_or_else(|| self.pipeline.root.clone()) })
+        });
+        let declared = kind.map(|kind| kind.declaration.outputs.iter());
+        let outputs = declared.into_iter().flatten().map(|(name, output)| (name.clone(), output.artifact)).collect();
+        let mut inputs = IndexMap::new();
+        for (name, edges) in &node.inputs {
+            let mut artifacts = Vec::with_capacity(edges.len());
+            for (index, edge) in edges.iter().enumerate() {
+                let Some(content) = action.inputs.get(name).and_then(|contents| contents.get(index)) else { continue };
+                let (path, source, title, artifact) = self.place(edge, content.digest);
+                artifacts.push(InputArtifact {
+                    digest: content.digest,
+                    artifact,
+                    path,
+                    source,
+                    name: title,
+                    labels: content.labels.clone(),
+                    metrics: content.metrics.clone(),
+                    over: content.over.clone(),
+                });
+            }
+            inputs.insert(name.clone(), artifacts);
+        }
+        Ok(Job {
+            id,
+            node: node.address(),
+            kind: node.kind.clone(),
+            command,
+            params: node.params.clone(),
+            seed: node.seed,
+            inputs,
+            outputs,
+            scratch: self.cache.scratch(action.key)?,
+        })
+    }
+
+    fn place(&self, edge: &Edge, digest: Digest) -> (std::path::PathBuf, bool, String, ArtifactType) {
+        match &edge.from {
+            Endpoint::Source { source, file } => {
+                let seen = self.places.sources.get(&(source.clone(), file.clone()));
+                let path = seen.map(|seen| seen.path.clone()).unwrap_or_default();
+                (path, true, file.clone(), ArtifactType::Files)
+            }
+            Endpoint::Node { node, output } => {
+                let node = self.pipeline.node(*node);
+                let declared = self.pipeline.catalog.declaration(&node.kind).and_then(|kind| kind.outputs.get(output));
+                let artifact = declared.map_or(ArtifactType::Files, |output| output.artifact);
+                (self.cache.blobs().path(digest), false, format!("{}.{output}", node.address()), artifact)
+            }
+        }
+    }
+
+    /// The source files that a node reads itself, for its record.
+    pub(super) fn sources_of(&self, node: NodeId) -> IndexMap<String, SourceSeen> {
+        let mut seen = IndexMap::new();
+        for edge in self.pipeline.node(node).inputs.values().flatten() {
+            if let Endpoint::Source { source, file } = &edge.from
+                && let Some(place) = self.places.sources.get(&(source.clone(), file.clone()))
+            {
+                seen.insert(format!("{source}/{file}"), place.clone());
+            }
+        }
+        seen
+    }
+}

@@ -1,0 +1,201 @@
+//! Files that come from outside: found, downloaded where the manifest declares a URL, digested and compared with the
+//! declared digests, all before anything runs. Results are linked to the bytes that were there then.
+
+use crate::download::{Downloader, Offline};
+use crate::event::{Event, Observer};
+use crate::pipeline::{Endpoint, Pipeline, Source, SourceFile};
+use crate::plan::SourceDigests;
+use crate::schedule::Places;
+use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What is known about the source files that a run needs.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Their digests, for the plan.
+    pub digests: SourceDigests,
+    /// Their places and checks, for jobs and records.
+    pub places: Places,
+    /// Files that are not there.
+    pub missing: Vec<Missing>,
+}
+
+/// A source file that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// `source/file`.
+    pub name: String,
+    /// Where it should be.
+    pub path: std::path::PathBuf,
+    /// Whether the manifest says where to download it.
+    pub downloadable: bool,
+    /// The manifest's words on how to get it.
+    pub obtain: Option<String>,
+}
+
+/// Why sources cannot be used. All files at fault are told together.
+#[derive(Debug, thiserror::Error)]
+pub enum SourcesError {
+    /// The cache, or reading a file.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Files that are missing, cannot be downloaded, or differ from what the manifest pins.
+    #[error("{}", .0.iter().map(|fault| fault.to_string()).collect::<Vec<_>>().join("\n"))]
+    Faults(Vec<Fault>),
+}
+
+/// One file at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong, place first.
+    pub message: String,
+    /// The way out.
+    pub hint: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  {}", self.message, self.hint)
+    }
+}
+
+/// Looks at the source files that these nodes read, changing nothing: what `plan` and `why` do.
+pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sources, SourcesError> {
+    let stats = cache.stat_cache();
+    let mut sources = Sources::default();
+    let mut faults = Vec::new();
+    for (source, file) in read_by(pipeline, needed) {
+        if !file.path.is_file() {
+            sources.missing.push(Missing {
+                name: format!("{}/{}", source.name, file.name),
+                path: file.path.clone(),
+                downloadable: !file.url.is_empty(),
+                obtain: source.obtain.clone(),
+            });
+            continue;
+        }
+        let seen = stats.digest_of(&file.path, &algorithms(file))?;
+        let place = (source.name.clone(), file.name.clone());
+        match differs(file, &seen) {
+            Some(fault) if source.verify => faults.push(Fault {
+                hint: format!("replace the file, or accept this copy with --set sources.{}.verify=false", source.name),
+                message: fault,
+            }),
+            fault => {
+                let pinned = file.md5.is_some() || file.sha256.is_some() || file.blake3.is_some();
+                let verified = pinned && fault.is_none();
+                let seen = SourceSeen { path: file.path.clone(), digest: seen.digest, md5: seen.md5.clone(), verified };
+                sources.digests.insert(place.clone(), seen.digest);
+                sources.places.sources.insert(place, seen);
+            }
+        }
+    }
+    save(&stats);
+    if faults.is_empty() { Ok(sources) } else { Err(SourcesError::Faults(faults)) }
+}
+
+/// The same, after downloading what is missing and declared with a URL: what `run` does. Files that are still missing
+/// are errors, and copies that were accepted against their pinned digest are told.
+pub fn obtain(
+    pipeline: &Pipeline,
+    cache: &Cache,
+    needed: &[bool],
+    offline: Offline,
+    observer: &mut dyn Observer,
+) -> Result<Sources, SourcesError> {
+    let mut faults = Vec::new();
+    let stats = cache.stat_cache();
+    for (source, file) in read_by(pipeline, needed) {
+        if file.path.is_file() {
+            continue;
+        }
+        let name = format!("{}/{}", source.name, file.name);
+        let obtain = source.obtain.clone().map_or(String::new(), |text| format!("; {text}"));
+        if file.url.is_empty() || offline == Offline(true) {
+            let why =
+                if file.url.is_empty() { "no URL is declared for it" } else { "--offline forbids downloading it" };
+            faults.push(Fault {
+                message: format!("{name}: {} is not there, and {why}", file.path.display()),
+                hint: format!("put the file there{obtain}"),
+            });
+            continue;
+        }
+        let check = |path: &std::path::Path| -> Result<(), String> {
+            let seen = stats.digest_of(path, &algorithms(file)).map_err(|error| error.to_string())?;
+            match differs(file, &seen) {
+                Some(fault) if source.verify => Err(fault),
+                _ => Ok(()),
+            }
+        };
+        let mut tell = |done, total| observer.see(&Event::Download { file: name.clone(), done, total });
+        if let Err(message) = Downloader::new().fetch(&file.url, &file.path, &check, &mut tell) {
+            faults.push(Fault {
+                message: format!("{name}: {message}"),
+                hint: format!("put the file at {}{obtain}", file.path.display()),
+            });
+        }
+    }
+    if !faults.is_empty() {
+        return Err(SourcesError::Faults(faults));
+    }
+    let sources = look(pipeline, cache, needed)?;
+    for ((source, file), seen) in &sources.places.sources {
+        let pinned = &pipeline.sources[source].files[file];
+        let is_pinned = pinned.md5.is_some() || pinned.sha256.is_some() || pinned.blake3.is_some();
+        if is_pinned && !seen.verified {
+            let text = format!(
+                "{source}/{file}: the copy at {} is not the pinned file (blake3 {}); accepted because verify = false",
+                seen.path.display(),
+                seen.digest.short()
+            );
+            observer.see(&Event::Warning { text });
+        }
+    }
+    Ok(sources)
+}
+
+/// The source files that needed nodes read, each once, in the manifest's order.
+fn read_by<'a>(pipeline: &'a Pipeline, needed: &[bool]) -> Vec<(&'a Source, &'a SourceFile)> {
+    let mut wanted = BTreeSet::new();
+    for node in pipeline.nodes.iter().filter(|node| needed[node.id.index()]) {
+        for edge in node.inputs.values().flatten() {
+            if let Endpoint::Source { source, file } = &edge.from {
+                wanted.insert((source.as_str(), file.as_str()));
+            }
+        }
+    }
+    let all = pipeline.sources.values().flat_map(|source| source.files.values().map(move |file| (source, file)));
+    all.filter(|(source, file)| wanted.contains(&(source.name.as_str(), file.name.as_str()))).collect()
+}
+
+fn algorithms(file: &SourceFile) -> Vec<Algorithm> {
+    let md5 = file.md5.as_ref().map(|_| Algorithm::Md5);
+    let sha256 = file.sha256.as_ref().map(|_| Algorithm::Sha256);
+    md5.into_iter().chain(sha256).collect()
+}
+
+/// How a file differs from what the manifest pins, if it does.
+fn differs(file: &SourceFile, seen: &FileSeen) -> Option<String> {
+    let checks = [
+        ("md5", &file.md5, seen.md5.clone()),
+        ("sha256", &file.sha256, seen.sha256.clone()),
+        ("blake3", &file.blake3, Some(seen.digest.hex())),
+    ];
+    for (algorithm, wanted, found) in checks {
+        if let (Some(wanted), Some(found)) = (wanted, found)
+            && *wanted != found
+        {
+            let path = file.path.display();
+            return Some(format!("{path}: its {algorithm} is {found}, the manifest pins {wanted}"));
+        }
+    }
+    None
+}
+
+fn save(stats: &StatCache) {
+    // An accelerator: without it the next run reads the files again.
+    if let Err(error) = stats.save() {
+        tracing::warn!("{error}");
+    }
+}

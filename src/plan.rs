@@ -140,7 +140,7 @@ impl<'a> Planner<'a> {
         }
         let action = match self.action(id, known) {
             Ok(action) => action,
-            Err(verdict) => return verdict,
+            Err(verdict) => return *verdict,
         };
         if self.forced.contains(&id) {
             return Verdict::Run { action, reasons: vec![Reason::Forced] };
@@ -173,15 +173,15 @@ impl<'a> Planner<'a> {
         Plan { verdicts }
     }
 
-    fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Verdict> {
+    fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Box<Verdict>> {
         let node = self.pipeline.node(id);
         let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
-            return Err(Verdict::Left);
+            return Err(Box::new(Verdict::Left));
         };
         let mut inputs = IndexMap::new();
         for (name, edges) in &node.inputs {
             let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
-            let contents: Result<Vec<Content>, Verdict> =
+            let contents: Result<Vec<Content>, Box<Verdict>> =
                 edges.iter().map(|edge| self.content(edge, edges, many, known)).collect();
             inputs.insert(name.clone(), contents?);
         }
@@ -197,17 +197,18 @@ impl<'a> Planner<'a> {
         siblings: &[Edge],
         many: bool,
         known: &dyn Fn(NodeId) -> Option<Arc<Record>>,
-    ) -> Result<Content, Verdict> {
+    ) -> Result<Content, Box<Verdict>> {
         let plain =
             |digest| Content { digest, labels: IndexMap::new(), metrics: IndexMap::new(), over: edge.over.clone() };
         match &edge.from {
             Endpoint::Source { source, file } => match self.sources.get(&(source.clone(), file.clone())) {
                 Some(digest) => Ok(plain(*digest)),
-                None => Err(Verdict::Missing { file: format!("{source}/{file}") }),
+                None => Err(Box::new(Verdict::Missing { file: format!("{source}/{file}") })),
             },
             Endpoint::Node { node, output } => {
-                let record = known(*node).ok_or_else(|| Verdict::Waiting { on: vec![*node] })?;
-                let made = record.outputs.get(output).ok_or_else(|| Verdict::Waiting { on: vec![*node] })?;
+                let waits = || Box::new(Verdict::Waiting { on: vec![*node] });
+                let record = known(*node).ok_or_else(waits)?;
+                let made = record.outputs.get(output).ok_or_else(waits)?;
                 if !many {
                     return Ok(plain(made.digest));
                 }

@@ -88,8 +88,7 @@ fn worker(findings: &mut Findings) {
 fn cache(findings: &mut Findings, root: &Path) {
     let existing = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    let free =
-        nix::sys::statvfs::statvfs(existing).map(|stat| stat.blocks_available() as u64 * stat.fragment_size() as u64);
+    let free = nix::sys::statvfs::statvfs(existing).map(|stat| stat.blocks_available() * stat.fragment_size());
     let free = free.map_or("an unknown amount".into(), size::show);
     if !root.is_dir() {
         return findings.note("cache", format!("{} (made on the first run), {free} free", root.display()));

@@ -46,7 +46,7 @@ impl Aside {
         sync_folder(folder)
     }
 
-    /// Like [`Aside::publish`] for what can be made again: whole or absent, but not flushed.
+    /// Like [`Aside::publish`] for what may be lost in a power cut: whole or absent to every process, but not flushed.
     pub fn publish_accelerator(self, target: &Path) -> Result<(), CacheError> {
         self.allow(target, ORDINARY)?;
         if let Some(folder) = target.parent() {

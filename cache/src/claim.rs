@@ -187,3 +187,48 @@ impl Claim {
         Ok(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_lock_file_that_was_removed_and_made_again_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let file = File::create(&path).unwrap();
+        assert!(names(&path, &file).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!names(&path, &file).unwrap());
+        File::create(&path).unwrap();
+        assert!(!names(&path, &file).unwrap());
+    }
+
+    /// Without pauses, so that removing, opening and locking meet in every order.
+    #[test]
+    fn no_two_hold_a_lock_whose_file_is_removed_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let inside = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut held = 0;
+                    while held < 100 {
+                        if let Attempt::Locked(lock) = Lock::attempt(&path).unwrap() {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            thread::yield_now();
+                            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                            drop(lock);
+                            held += 1;
+                        }
+                    }
+                });
+            }
+        });
+        assert!(!path.exists());
+    }
+}

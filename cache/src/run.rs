@@ -1,7 +1,7 @@
 //! Runs: a folder for each, named so that names sort by time, with what the run reached. The last runs of each pipeline
 //! pin that against `gc`. Knows not what else is in the folder: events and reports are the engine's.
 
-use crate::aside::{Aside, ORDINARY};
+use crate::aside::Aside;
 use crate::claim::{Attempt, Lock};
 use crate::{Cache, CacheError, Holder, Key, walk};
 use serde::{Deserialize, Serialize};
@@ -128,7 +128,8 @@ impl RunDir {
         let text = serde_json::to_vec_pretty(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
         let mut aside = Aside::new(&self.path)?;
         aside.write(&text)?;
-        aside.publish(&path, ORDINARY)?;
+        // Not flushed: a run with nothing to do should take milliseconds, and a power cut costs a pin, not a result.
+        aside.publish_accelerator(&path)?;
         self.cache.touch(keys);
         Ok(())
     }

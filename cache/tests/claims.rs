@@ -70,28 +70,6 @@ fn one_of_many_processes_runs_a_stage_and_the_others_get_its_record() {
     assert!(names(&it.cache.root().join("claims-v1")).is_empty());
 }
 
-/// The lock file is removed and made again all the time; two holders at once would show here.
-#[test]
-fn no_two_hold_a_claim_while_others_drop_theirs() {
-    let it = Fixture::new();
-    let inside = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let cache = it.reopened();
-                for _ in 0..20 {
-                    let claim = cache.lookup_forced(key("contested"), "node", &mut |_| true).unwrap();
-                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                    thread::yield_now();
-                    assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
-                    drop(claim);
-                }
-            });
-        }
-    });
-    assert!(names(&it.cache.root().join("claims-v1")).is_empty());
-}
-
 #[test]
 fn the_waiter_learns_for_whom_and_gets_the_record_afterwards() {
     let it = Fixture::new();

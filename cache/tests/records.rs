@@ -17,11 +17,17 @@ fn full(it: &Fixture) -> Record {
         verified: true,
     };
     let mut record = record(key("full"), "distill[method=dm,seed=0]", digest, bytes);
-    record.metrics =
-        [("accuracy", 0.1 + 0.2), ("loss", f64::INFINITY), ("lowest", f64::NEG_INFINITY), ("tiny", 5e-324)]
-            .map(|(name, value)| (name.to_string(), value))
-            .into_iter()
-            .collect();
+    record.metrics = [
+        ("accuracy", 0.1 + 0.2),
+        ("loss", f64::INFINITY),
+        ("lowest", f64::NEG_INFINITY),
+        ("tiny", 5e-324),
+        ("odd", 31.245270191439438),
+        ("odder", 121.48791951161945),
+    ]
+    .map(|(name, value)| (name.to_string(), value))
+    .into_iter()
+    .collect();
     record.sources.insert("mnist/t10k".into(), source);
     record.provenance = Provenance {
         started_unix: 1_795_169_702.123_456,

@@ -26,11 +26,14 @@ if [ "$(uname -s)-$(uname -m)" != "Linux-x86_64" ]; then
 fi
 command -v python3 >/dev/null || { echo "setup: python3 with pip is needed to download libtorch" >&2; exit 1; }
 
+# pip wants every platform tag that a wheel may carry by name.
+platforms="--platform manylinux1_x86_64 --platform manylinux2010_x86_64 --platform manylinux2014_x86_64"
+for glibc in 5 12 17 18 24 25 27 28; do platforms="$platforms --platform manylinux_2_${glibc}_x86_64"; done
+
 download() {
   python3 -m pip download --disable-pip-version-check --quiet --no-deps --require-hashes --only-binary=:all: \
     --implementation cp --python-version 3.12 --abi cp312 --abi none \
-    --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64 \
-    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+    $platforms \
     --dest "$dest/wheels" --requirement "$1"
 }
 echo "setup: downloading libtorch ($want) into .libtorch/"

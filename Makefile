@@ -1,0 +1,29 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set everything up first.
+
+CARGO ?= cargo
+
+.PHONY: demo test setup setup-cuda build check
+
+# Runs the main job on generated sample digits and prints the accuracy table and where the pictures are.
+demo: build
+	./target/release/ddpipe run pipelines/quickstart.toml
+
+# All tests. DDPIPE_DATA names a folder with mnist/ for the tests on real data; without it they say what they skip.
+test: setup
+	$(CARGO) test --workspace
+
+# libtorch for the CPU, from the pinned wheels, into .libtorch/ (unless LIBTORCH or LIBTORCH_USE_PYTORCH is set).
+setup:
+	./stages/libtorch/setup.sh
+
+# The same with the CUDA libraries.
+setup-cuda:
+	./stages/libtorch/setup.sh --cuda
+
+build: setup
+	$(CARGO) build --release --workspace
+
+# What CI checks besides the tests.
+check: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings

@@ -1,3 +1,4 @@
 //! What at least three stage kinds share.
 
+pub mod network;
 pub mod stream;

@@ -6,6 +6,7 @@
 
 mod case;
 mod fill;
+pub mod network;
 mod report;
 
 pub use case::Case;

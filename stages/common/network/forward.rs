@@ -52,6 +52,14 @@ impl Chunk {
             _ => Chunk(2048),
         }
     }
+
+    /// A good size for passes that keep a graph and go back through it.
+    pub fn training(device: Device) -> Self {
+        match device {
+            Device::Cpu => Chunk(16),
+            _ => Chunk(i64::MAX),
+        }
+    }
 }
 
 impl Network {

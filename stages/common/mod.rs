@@ -1,5 +1,6 @@
 //! What at least three stage kinds share.
 
+pub mod augment;
 pub mod metrics;
 pub mod network;
 pub mod stream;

@@ -55,7 +55,7 @@ impl State {
     }
 
     /// Adds the tensors to a checkpoint and returns the rest, which is JSON.
-    pub fn store(&self, network: &Network, tensors: &mut IndexMap<String, Tensor>) -> Result<Value> {
+    pub fn store(&self, network: &Network, tensors: &mut IndexMap<String, Tensor>) -> Value {
         for (name, tensor) in network.state_dict(&self.parameters) {
             tensors.insert(format!("parameter.{name}"), tensor);
         }
@@ -63,7 +63,7 @@ impl State {
             tensors.insert(format!("velocity.{}", spec.name), tensor.shallow_clone());
         }
         tensors.insert("sums".into(), self.sums.shallow_clone());
-        Ok(json!(About { epoch: self.epoch, batch: self.batch, history: self.history.clone() }))
+        json!(About { epoch: self.epoch, batch: self.batch, history: self.history.clone() })
     }
 
     /// The state that [`store`](Self::store) put away.

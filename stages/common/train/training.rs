@@ -23,15 +23,27 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Settings {
+    /// Steps in one epoch over so many images.
+    pub fn steps_per_epoch(&self, images: i64) -> u64 {
+        (images.max(0) as u64).div_ceil(self.batch_size.max(1) as u64)
+    }
+
+    /// Steps of the whole training on so many images.
+    pub fn steps(&self, images: i64) -> u64 {
+        self.schedule.epochs(self.epochs) * self.steps_per_epoch(images)
+    }
+}
+
 /// Watches a training; an error ends it.
 pub trait Observer {
     /// After every step. `done` of `total` steps are done, and `loss` gives the loss of this one; asking for it makes
     /// the host wait for the device.
     fn step(&mut self, state: &State, done: u64, total: u64, loss: &Tensor) -> Result<()>;
 
-    /// After every epoch, with the parameters as they are then. May return an accuracy on held-out images, which is
-    /// kept in the history.
-    fn epoch(&mut self, _parameters: &Parameters, _result: &EpochResult) -> Result<Option<f64>> {
+    /// After the last batch of every epoch. May return an accuracy on held-out images, which is kept in the history. A
+    /// training that is continued from the state seen here asks again.
+    fn epoch(&mut self, _state: &State, _result: &EpochResult) -> Result<Option<f64>> {
         Ok(None)
     }
 }
@@ -49,7 +61,7 @@ pub fn train(
     let count = examples.count();
     ensure!(count > 0, "there are no images to train on");
     ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
-    let batches = (count + settings.batch_size - 1) as u64 / settings.batch_size as u64;
+    let batches = settings.steps_per_epoch(count);
     let epochs = settings.schedule.epochs(settings.epochs);
     let chunk = Chunk::training(examples.device());
     while state.epoch < epochs {
@@ -74,12 +86,13 @@ pub fn train(
             let summed = now.loss.to_kind(tch::Kind::Double) * images.size()[0];
             state.sums = &state.sums + Tensor::stack(&[summed, now.right], 0);
             state.batch += 1;
-            observer.step(&state, step + 1, epochs * batches, &now.loss)?;
+            observer.step(&state, step + 1, settings.steps(count), &now.loss)?;
         }
         let sums = Vec::<f64>::try_from(&state.sums)?;
         let (loss, train_accuracy) = (sums[0] / count as f64, sums[1] / count as f64);
+        ensure!(loss.is_finite(), "the loss is no longer finite in epoch {epoch}; a lower learning rate may help");
         let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
-        result.accuracy = observer.epoch(&state.parameters, &result)?;
+        result.accuracy = observer.epoch(&state, &result)?;
         state.history.push(result);
         state.epoch += 1;
         state.batch = 0;

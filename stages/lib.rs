@@ -5,4 +5,6 @@
 pub mod artifact;
 pub mod common;
 pub mod context;
+pub mod evaluate;
 pub mod registry;
+pub mod train;

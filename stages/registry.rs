@@ -17,7 +17,6 @@ pub struct Kind {
 }
 
 /// Makes a [`Kind`] of a module with `Params` and `run`.
-#[allow(unused_macros)]
 macro_rules! kind {
     ($name:literal, $folder:literal, $($module:ident)::+) => {
         Kind {
@@ -33,7 +32,10 @@ macro_rules! kind {
 }
 
 /// Every built-in kind.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[
+    kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
+    kind!("train.classifier", "train/classifier", train::classifier),
+];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

@@ -1,3 +1,7 @@
 //! What at least three stage kinds share.
 
+pub mod augment;
+pub mod metrics;
+pub mod network;
 pub mod stream;
+pub mod train;

@@ -1,0 +1,72 @@
+//! What can be wrong with a description of a network or with weights offered to it.
+
+/// Why a network cannot be built or weights do not fit. The text starts in lower case.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// No architecture of that name.
+    #[error("the architecture {0:?} is not known; known are {known}", known = super::spec::KNOWN)]
+    UnknownArchitecture(String),
+    /// A setting that the architecture does not have.
+    #[error("{arch} takes no `{setting}`; leave it out")]
+    NotASetting {
+        /// The architecture's name.
+        arch: String,
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The depth in the name and the depth beside it differ.
+    #[error("{arch:?} says depth {named}, and `depth` says {given}; write `convnet` or leave `depth` out")]
+    TwoDepths {
+        /// The name as given.
+        arch: String,
+        /// The depth in it.
+        named: i64,
+        /// The other one.
+        given: i64,
+    },
+    /// A size that no network can have.
+    #[error("{what} of {value} is out of range; expected at least 1")]
+    OutOfRange {
+        /// Which size.
+        what: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// The image has no pixel left before the last layer.
+    #[error("images of {height}x{width} are too small at layer {layer}; take fewer layers or larger images")]
+    ImageTooSmall {
+        /// The layer that would make an empty image.
+        layer: String,
+        /// Rows.
+        height: i64,
+        /// Columns.
+        width: i64,
+    },
+    /// Channels that cannot be shared among the groups of a group norm.
+    #[error("a width of {width} is not divisible into the {groups} groups of the group norm")]
+    Groups {
+        /// Channels.
+        width: i64,
+        /// Groups.
+        groups: i64,
+    },
+    /// Weights without one of the network's tensors.
+    #[error("the model has no tensor {0:?}; was it trained with another architecture?")]
+    MissingTensor(String),
+    /// Weights with a tensor that the network does not have.
+    #[error("the model has a tensor {0:?} that this architecture lacks; was it trained with another one?")]
+    SurplusTensor(String),
+    /// A tensor of the wrong shape.
+    #[error("tensor {name:?} has shape {got:?}, this architecture needs {expected:?}")]
+    Shape {
+        /// Which tensor.
+        name: String,
+        /// Its shape.
+        got: Vec<i64>,
+        /// What it should be.
+        expected: Vec<i64>,
+    },
+    /// libtorch refused.
+    #[error(transparent)]
+    Torch(#[from] tch::TchError),
+}

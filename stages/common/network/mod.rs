@@ -1,0 +1,25 @@
+//! Networks as functions of explicit parameters: a [`NetworkSpec`] says which one, [`Network`] is its plan of layers,
+//! and weights, images and running statistics are values that go in and come out. Nothing here holds state, knows a
+//! stage or reads a file.
+//!
+//! To add an architecture: one file like `lenet.rs` that lays its layers into a [`plan::Plan`], a variant of
+//! [`Architecture`], and its name in `spec.rs`. Parameters, counts, initialisation and forward pass follow from the plan.
+
+#![expect(non_snake_case, reason = "tensors carry their shape in their names; forward.rs has the legend")]
+
+mod convnet;
+mod error;
+mod forward;
+mod init;
+mod lenet;
+mod mlp;
+mod normalise;
+mod parameters;
+mod plan;
+mod spec;
+
+pub use error::NetworkError;
+pub use forward::{Chunk, Features, Mode, Output};
+pub use parameters::{ParameterKind, ParameterSpec, Parameters};
+pub use plan::Network;
+pub use spec::{Activation, Architecture, NetworkSpec, Norm, Overrides, Pooling};

@@ -1,0 +1,50 @@
+//! The normalisations. Batch norm takes its running statistics as values and gives the updated ones back.
+
+use super::spec::Norm;
+use super::{Mode, Parameters};
+use tch::{TchError, Tensor};
+
+/// Groups of the group norm.
+pub(super) const GROUPS: i64 = 4;
+
+const EPS: f64 = 1e-5;
+
+/// Share of the new batch in the running statistics; its variance enters unbiased.
+const MOMENTUM: f64 = 0.1;
+
+/// Where a norm finds its parameters.
+pub(super) struct Place {
+    pub norm: Norm,
+    pub at: usize,
+    pub buffer: usize,
+    pub shape: [i64; 3],
+}
+
+/// Normalises a batch. In training mode a batch norm writes the updated statistics to `updated`, which holds the
+/// given ones when it is called.
+pub(super) fn normalise(
+    x_BCHW: &Tensor,
+    place: &Place,
+    parameters: &Parameters,
+    mode: Mode,
+    updated: &mut [Tensor],
+) -> Result<Tensor, TchError> {
+    let (weight, bias) = (Some(&parameters.trainable[place.at]), Some(&parameters.trainable[place.at + 1]));
+    match place.norm {
+        Norm::Instance => x_BCHW.f_group_norm(place.shape[0], weight, bias, EPS, true),
+        Norm::Group => x_BCHW.f_group_norm(GROUPS, weight, bias, EPS, true),
+        Norm::Layer => x_BCHW.f_layer_norm(place.shape, weight, bias, EPS, true),
+        Norm::Batch => {
+            let train = mode == Mode::Train;
+            if train {
+                // libtorch updates statistics in place: it gets copies, the caller keeps its own.
+                for place in [place.buffer, place.buffer + 1] {
+                    updated[place] = updated[place].f_detach_copy()?;
+                }
+            }
+            let (mean, var) = (Some(&updated[place.buffer]), Some(&updated[place.buffer + 1]));
+            x_BCHW.f_batch_norm(weight, bias, mean, var, train, MOMENTUM, EPS, true)
+        }
+        Norm::None => Ok(x_BCHW.shallow_clone()),
+    }
+}

@@ -1,0 +1,194 @@
+//! The plan of a network: its layers in order, and what follows from them, the list of parameters and the cost.
+//! An architecture's file lays the layers; `forward.rs` carries them out.
+
+use super::spec::{Activation, Architecture, Norm, Pooling};
+use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec, convnet, lenet, mlp};
+
+/// A network: a [`NetworkSpec`] laid out as layers. It has no weights of its own.
+#[derive(Clone, Debug)]
+pub struct Network {
+    spec: NetworkSpec,
+    parameters: Vec<ParameterSpec>,
+    pub(super) features: Vec<Layer>,
+    pub(super) classifier: Layer,
+    embedding: i64,
+    multiply_adds: i64,
+}
+
+/// One layer. Its parameters are named by their place in [`super::Parameters`].
+#[derive(Clone, Debug)]
+pub(super) enum Layer {
+    /// Square kernel, stride 1; weight and bias at `at`, `at + 1`.
+    Convolution { at: usize, padding: i64 },
+    /// Weight and bias at `at`, `at + 1`; running mean and variance, of a batch norm, at `buffer`, `buffer + 1`.
+    Norm { norm: Norm, at: usize, buffer: usize, shape: [i64; 3] },
+    /// The non-linearity; its outputs are what attention is computed from.
+    Activation(Activation),
+    /// 2x2, stride 2.
+    Pool(Pooling),
+    /// \[B,C,H,W\] to \[B,D\], row-major.
+    Flatten,
+    /// Weight and bias at `at`, `at + 1`.
+    Linear { at: usize },
+}
+
+/// A network being laid out: follows the shape of one image through the layers.
+pub(super) struct Plan {
+    layers: Vec<Layer>,
+    parameters: Vec<ParameterSpec>,
+    shape: [i64; 3],
+    multiply_adds: i64,
+}
+
+impl Network {
+    /// Lays out the network, or says why it cannot be.
+    pub fn new(spec: &NetworkSpec) -> Result<Self, NetworkError> {
+        let [height, width] = spec.image;
+        let sizes = [("channels", spec.channels), ("rows", height), ("columns", width), ("classes", spec.classes)];
+        if let Some(&(what, value)) = sizes.iter().find(|(_, size)| *size < 1) {
+            return Err(NetworkError::OutOfRange { what, value });
+        }
+        let shape = [spec.channels, height, width];
+        let mut plan = Plan { layers: Vec::new(), parameters: Vec::new(), shape, multiply_adds: 0 };
+        let classifier_name = match spec.architecture {
+            Architecture::ConvNet { width, depth, activation, norm, pooling } => {
+                convnet::lay(&mut plan, convnet::Settings { width, depth, activation, norm, pooling })?
+            }
+            Architecture::Mlp => mlp::lay(&mut plan),
+            Architecture::LeNet => lenet::lay(&mut plan)?,
+        };
+        let embedding = plan.shape.iter().product();
+        let classifier = plan.linear_layer(classifier_name, spec.classes);
+        let Plan { layers: features, parameters, multiply_adds, .. } = plan;
+        Ok(Network { spec: spec.clone(), parameters, features, classifier, embedding, multiply_adds })
+    }
+
+    /// What was laid out.
+    pub fn spec(&self) -> &NetworkSpec {
+        &self.spec
+    }
+
+    /// Every entry of the state dict in order, running statistics included.
+    pub fn parameters(&self) -> &[ParameterSpec] {
+        &self.parameters
+    }
+
+    /// Length D of the embedding: the input of the last linear layer.
+    pub fn embedding_size(&self) -> i64 {
+        self.embedding
+    }
+
+    /// Floating-point operations of one image: 2 per multiply-add of convolutions and matrix products; biases, norms,
+    /// activations and pooling are not counted.
+    pub fn flops(&self) -> i64 {
+        2 * self.multiply_adds
+    }
+
+    /// Whether the outputs of one image depend on the others of its batch when training.
+    pub fn has_batch_statistics(&self) -> bool {
+        self.features.iter().any(|layer| matches!(layer, Layer::Norm { norm: Norm::Batch, .. }))
+    }
+}
+
+impl Plan {
+    /// Channels so far.
+    pub fn channels(&self) -> i64 {
+        self.shape[0]
+    }
+
+    /// Places so far for parameters: of the trainable and of the buffers.
+    fn places(&self) -> (usize, usize) {
+        let buffers = self.parameters.iter().filter(|parameter| parameter.kind.is_buffer()).count();
+        (self.parameters.len() - buffers, buffers)
+    }
+
+    fn parameter(&mut self, name: &str, end: &str, shape: &[i64], kind: ParameterKind) {
+        self.parameters.push(ParameterSpec { name: format!("{name}.{end}"), shape: shape.to_vec(), kind });
+    }
+
+    fn shrunk(&mut self, layer: &str, height: i64, width: i64) -> Result<(), NetworkError> {
+        let [channels, before_height, before_width] = self.shape;
+        if height < 1 || width < 1 {
+            return Err(NetworkError::ImageTooSmall {
+                layer: layer.into(),
+                height: before_height,
+                width: before_width,
+            });
+        }
+        self.shape = [channels, height, width];
+        Ok(())
+    }
+
+    /// A convolution with bias, stride 1.
+    pub fn convolution(&mut self, name: &str, out: i64, kernel: i64, padding: i64) -> Result<(), NetworkError> {
+        let [channels, height, width] = self.shape;
+        self.shrunk(name, height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1)?;
+        self.shape[0] = out;
+        let fan_in = channels * kernel * kernel;
+        let (at, _) = self.places();
+        self.parameter(name, "weight", &[out, channels, kernel, kernel], ParameterKind::Weight { fan_in });
+        self.parameter(name, "bias", &[out], ParameterKind::Bias { fan_in });
+        self.multiply_adds += fan_in * self.shape.iter().product::<i64>();
+        self.layers.push(Layer::Convolution { at, padding });
+        Ok(())
+    }
+
+    /// A norm with weight and bias per channel (layer norm: per element).
+    pub fn norm(&mut self, name: &str, norm: Norm) -> Result<(), NetworkError> {
+        let shape = self.shape;
+        let channels = [shape[0]];
+        let affine: &[i64] = match norm {
+            Norm::None => return Ok(()),
+            Norm::Layer => &shape,
+            Norm::Group if shape[0] % super::normalise::GROUPS != 0 => {
+                return Err(NetworkError::Groups { width: shape[0], groups: super::normalise::GROUPS });
+            }
+            Norm::Instance | Norm::Batch | Norm::Group => &channels,
+        };
+        let (at, buffer) = self.places();
+        self.parameter(name, "weight", affine, ParameterKind::NormWeight);
+        self.parameter(name, "bias", affine, ParameterKind::NormBias);
+        if norm == Norm::Batch {
+            self.parameter(name, "running_mean", &channels, ParameterKind::RunningMean);
+            self.parameter(name, "running_var", &channels, ParameterKind::RunningVar);
+        }
+        self.layers.push(Layer::Norm { norm, at, buffer, shape });
+        Ok(())
+    }
+
+    /// A non-linearity.
+    pub fn activation(&mut self, activation: Activation) {
+        self.layers.push(Layer::Activation(activation));
+    }
+
+    /// Halves rows and columns, rounding down.
+    pub fn pool(&mut self, name: &str, pooling: Pooling) -> Result<(), NetworkError> {
+        if pooling != Pooling::None {
+            self.shrunk(name, self.shape[1] / 2, self.shape[2] / 2)?;
+            self.layers.push(Layer::Pool(pooling));
+        }
+        Ok(())
+    }
+
+    /// From images to vectors.
+    pub fn flatten(&mut self) {
+        self.shape = [self.shape.iter().product(), 1, 1];
+        self.layers.push(Layer::Flatten);
+    }
+
+    /// A linear layer with bias.
+    pub fn linear(&mut self, name: &str, outputs: i64) {
+        let layer = self.linear_layer(name, outputs);
+        self.layers.push(layer);
+    }
+
+    fn linear_layer(&mut self, name: &str, outputs: i64) -> Layer {
+        let fan_in = self.shape.iter().product();
+        let (at, _) = self.places();
+        self.parameter(name, "weight", &[outputs, fan_in], ParameterKind::Weight { fan_in });
+        self.parameter(name, "bias", &[outputs], ParameterKind::Bias { fan_in });
+        self.multiply_adds += fan_in * outputs;
+        self.shape = [outputs, 1, 1];
+        Layer::Linear { at }
+    }
+}

@@ -1,0 +1,30 @@
+//! How well a trained network does on images it has not seen.
+
+use super::Examples;
+use crate::common::metrics::Confusion;
+use crate::common::network::{Chunk, Network, Parameters};
+use anyhow::Result;
+use tch::{Kind, Tensor};
+
+/// Images that are taken out of the examples at a time; the network takes them in its own chunks.
+const BATCH: i64 = 1024;
+
+/// Classifies all examples, labels \[N\] int64, in evaluation mode. `tick` is called now and then and may end it.
+pub fn evaluate(
+    network: &Network,
+    parameters: &Parameters,
+    examples: &dyn Examples,
+    mut tick: impl FnMut() -> Result<()>,
+) -> Result<Confusion> {
+    let (count, device) = (examples.count(), examples.device());
+    let classes = network.spec().classes;
+    let mut confusion = Confusion::new(classes as usize);
+    for start in (0..count).step_by(BATCH as usize) {
+        let positions = Tensor::f_arange_start(start, (start + BATCH).min(count), (Kind::Int64, device))?;
+        let (images, labels) = examples.at(&positions)?;
+        let logits = network.forward_chunked(parameters, &images, Chunk::inference(device))?;
+        confusion.count(&labels, &logits.f_argmax(1, false)?)?;
+        tick()?;
+    }
+    Ok(confusion)
+}

@@ -1,0 +1,100 @@
+//! Where the loop gets its batches from: a data set that stays as bytes until an image is wanted, or tensors.
+
+use crate::artifact::{Dataset, SyntheticSet};
+use crate::context::Inputs;
+use anyhow::Result;
+use ddpipe_interface::ArtifactType;
+use tch::{Device, TchError, Tensor};
+
+/// Labelled images that can be picked by position.
+pub trait Examples {
+    /// How many.
+    fn count(&self) -> i64;
+    /// The normalised images \[B,C,H,W\] and labels (\[B\] int64 or \[B,K\] probabilities) at these positions (\[B\]
+    /// int64, on the images' device).
+    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError>;
+    /// Where the images are.
+    fn device(&self) -> Device;
+}
+
+impl Examples for SyntheticSet {
+    fn count(&self) -> i64 {
+        self.images.size()[0]
+    }
+
+    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+        Ok((self.images.f_index_select(0, positions)?, self.labels.f_index_select(0, positions)?))
+    }
+
+    fn device(&self) -> Device {
+        self.images.device()
+    }
+}
+
+impl Examples for Dataset {
+    fn count(&self) -> i64 {
+        self.len()
+    }
+
+    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+        Ok((self.floats_at(positions), self.labels.f_index_select(0, positions)?))
+    }
+
+    fn device(&self) -> Device {
+        self.images.device()
+    }
+}
+
+/// What a classifier is trained on: real images or a synthetic set.
+#[derive(Debug)]
+pub enum TrainingSet {
+    /// Real images.
+    Real(Dataset),
+    /// A synthetic set.
+    Synthetic(SyntheticSet),
+}
+
+impl TrainingSet {
+    /// An input of either type.
+    pub fn of(inputs: &Inputs, name: &str) -> Result<Self> {
+        match inputs.tensors(name)?.artifact {
+            ArtifactType::Synthetic => inputs.synthetic(name).map(TrainingSet::Synthetic),
+            _ => inputs.dataset(name).map(TrainingSet::Real),
+        }
+    }
+
+    /// The images and labels.
+    pub fn examples(&self) -> &dyn Examples {
+        match self {
+            TrainingSet::Real(set) => set,
+            TrainingSet::Synthetic(set) => set,
+        }
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> i64 {
+        match self {
+            TrainingSet::Real(set) => set.classes,
+            TrainingSet::Synthetic(set) => set.classes,
+        }
+    }
+
+    /// Channels, rows, columns.
+    pub fn image_shape(&self) -> [i64; 3] {
+        match self {
+            TrainingSet::Real(set) => set.image_shape(),
+            TrainingSet::Synthetic(set) => {
+                let size = set.images.size();
+                [size[1], size[2], size[3]]
+            }
+        }
+    }
+
+    /// Where the images come from, for reports.
+    pub fn origin(&self) -> &str {
+        match self {
+            TrainingSet::Real(set) => &set.origin,
+            TrainingSet::Synthetic(set) => &set.origin,
+        }
+    }
+}

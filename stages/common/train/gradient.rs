@@ -1,0 +1,56 @@
+//! Loss and gradient of one batch, in chunks where that is faster and changes nothing but rounding.
+
+use crate::common::network::{Chunk, Mode, Network, Parameters};
+use tch::{Kind, Reduction, TchError, Tensor};
+
+/// What one batch says about the parameters.
+#[derive(Debug)]
+pub struct Gradient {
+    /// Mean cross entropy over the batch, without a graph.
+    pub loss: Tensor,
+    /// How many images were classified as their label (for soft labels: as its largest class) says, float64.
+    pub right: Tensor,
+    /// In the order of [`Parameters::trainable`].
+    pub gradients: Vec<Tensor>,
+    /// The running statistics after this batch.
+    pub buffers: Vec<Tensor>,
+}
+
+/// The gradient of the mean cross entropy of a batch: images \[B,C,H,W\], labels \[B\] int64 or probabilities \[B,K\].
+/// The network is in training mode. A network with batch statistics sees the whole batch at once.
+pub fn gradient(
+    network: &Network,
+    parameters: &Parameters,
+    images: &Tensor,
+    labels: &Tensor,
+    chunk: Chunk,
+) -> Result<Gradient, TchError> {
+    let count = images.size()[0];
+    let size = if network.has_batch_statistics() { count } else { chunk.0.clamp(1, count.max(1)) };
+    let leaves = parameters.tracked();
+    let mut total: Option<Gradient> = None;
+    for (images, labels) in images.f_split(size, 0)?.iter().zip(labels.f_split(size, 0)?) {
+        let output = network.forward(&leaves, images, Mode::Train)?;
+        let loss = output.logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
+        let loss = loss.f_div_scalar(count)?;
+        let gradients = Tensor::f_run_backward(&[&loss], &leaves.trainable, false, false)?;
+        let right = right(&output.logits.detach(), &labels)?;
+        total = Some(match total {
+            None => Gradient { loss: loss.detach(), right, gradients, buffers: output.buffers },
+            Some(mut sum) => {
+                for (sum, gradient) in sum.gradients.iter_mut().zip(&gradients) {
+                    *sum = sum.f_add(gradient)?;
+                }
+                sum.loss = sum.loss.f_add(&loss.detach())?;
+                sum.right = sum.right.f_add(&right)?;
+                sum
+            }
+        });
+    }
+    total.ok_or_else(|| TchError::Torch("a batch without images has no gradient".into()))
+}
+
+fn right(logits_BK: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
+    let wanted = if labels.dim() == 2 { labels.f_argmax(1, false)? } else { labels.shallow_clone() };
+    logits_BK.f_argmax(1, false)?.f_eq_tensor(&wanted)?.f_sum(Kind::Double)
+}

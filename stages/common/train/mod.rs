@@ -1,0 +1,25 @@
+//! Training of one network on labelled images: the optimiser's step, learning-rate schedules, the loop, and the
+//! evaluation on held-out images. The loop can stop after any batch and continue to the same result. It knows no
+//! stage: what to do after a step is its observer's business.
+
+#![expect(non_snake_case, reason = "tensors carry their shape in their names: B batch, K classes")]
+
+mod augment;
+mod evaluation;
+mod examples;
+mod gradient;
+mod params;
+mod schedule;
+mod sgd;
+mod state;
+mod training;
+
+pub use augment::{Augment, Augmentation};
+pub use evaluation::evaluate;
+pub use examples::{Examples, TrainingSet};
+pub use gradient::{Gradient, gradient};
+pub use params::{LossReader, TrainingParams, fits};
+pub use schedule::{Schedule, cosine};
+pub use sgd::Sgd;
+pub use state::{EpochResult, State};
+pub use training::{Observer, Settings, train};

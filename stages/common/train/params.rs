@@ -1,0 +1,86 @@
+//! From the parameters that training stages share to what the training works with.
+
+use super::{Augment, Augmentation, Schedule, Settings, Sgd};
+use crate::common::augment::Strategy;
+use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
+use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
+use tch::Tensor;
+
+/// The network and the training that a stage's parameters ask for; what its `Params` hands over.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
+pub struct TrainingParams {
+    pub arch: String,
+    pub width: Option<i64>,
+    pub depth: Option<i64>,
+    pub activation: Option<Activation>,
+    pub norm: Option<Norm>,
+    pub pooling: Option<Pooling>,
+    pub epochs: u64,
+    pub batch_size: i64,
+    pub lr: f64,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub schedule: Schedule,
+    pub augment: Augmentation,
+    pub strategy: Strategy,
+}
+
+impl TrainingParams {
+    /// The network for images of `shape` (channels, rows, columns).
+    pub fn network(&self, [channels, height, width]: [i64; 3], classes: i64) -> Result<Network> {
+        let TrainingParams { width: filters, depth, activation, norm, pooling, .. } = *self;
+        let overrides = Overrides { width: filters, depth, activation, norm, pooling };
+        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], classes)?;
+        Ok(Network::new(&spec)?)
+    }
+
+    /// The settings of the loop, shuffled by this seed.
+    pub fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            rate: self.lr,
+            schedule: self.schedule,
+            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
+            seed,
+        }
+    }
+
+    /// The augmentation for this network, if any.
+    pub fn augmentation(&self, network: &Network, seed: u64) -> Option<Box<dyn Augment>> {
+        self.augment.for_training(&self.strategy, &network.spec().architecture, seed)
+    }
+}
+
+/// Whether the images of two sets can be learnt from and tested on by one network; `what` names the second.
+pub fn fits(trained: ([i64; 3], i64), tested: ([i64; 3], i64), what: &str) -> Result<()> {
+    let (([channels, height, width], classes), (shape, others)) = (trained, tested);
+    ensure!(
+        [channels, height, width] == shape,
+        "input {what:?} has images of {}x{}x{}, the training images are {channels}x{height}x{width}",
+        shape[0],
+        shape[1],
+        shape[2]
+    );
+    ensure!(classes == others, "input {what:?} has {others} classes, the training images have {classes}");
+    Ok(())
+}
+
+/// Reads a loss for display now and then: reading makes the host wait for the device.
+#[derive(Debug, Default)]
+pub struct LossReader {
+    last: Option<Instant>,
+}
+
+impl LossReader {
+    /// The loss, if the last one was read a while ago.
+    pub fn read(&mut self, loss: &Tensor) -> Option<f64> {
+        if self.last.is_some_and(|last| last.elapsed() < Duration::from_millis(100)) {
+            return None;
+        }
+        self.last = Some(Instant::now());
+        f64::try_from(loss).ok()
+    }
+}

@@ -1,0 +1,50 @@
+//! How the learning rate goes from epoch to epoch.
+
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+
+/// A rule for the learning rate. Epochs are counted from 0, E is the number of epochs in the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// The published evaluation of synthetic sets: E+1 epochs; after epoch E/2+1 (rounded down) the rate drops tenfold
+    /// and the velocity starts empty again.
+    Step,
+    /// rate * (1 + cos(π e / E)) / 2, over E epochs.
+    Cosine,
+    /// The same rate over E epochs.
+    Constant,
+}
+
+impl Schedule {
+    /// How many epochs are run.
+    pub fn epochs(self, settings_epochs: u64) -> u64 {
+        match self {
+            Schedule::Step => settings_epochs + 1,
+            Schedule::Cosine | Schedule::Constant => settings_epochs,
+        }
+    }
+
+    /// The rate of an epoch.
+    pub fn rate(self, rate: f64, settings_epochs: u64, epoch: u64) -> f64 {
+        match self {
+            Schedule::Step if epoch > last_full(settings_epochs) => rate * 0.1,
+            Schedule::Step | Schedule::Constant => rate,
+            Schedule::Cosine => cosine(rate, settings_epochs, epoch),
+        }
+    }
+
+    /// Whether the velocity is emptied before this epoch.
+    pub fn empties_velocity(self, settings_epochs: u64, epoch: u64) -> bool {
+        self == Schedule::Step && epoch == last_full(settings_epochs) + 1
+    }
+}
+
+/// rate * (1 + cos(π e / period)) / 2. Past the period the rate rises again.
+pub fn cosine(rate: f64, period: u64, epoch: u64) -> f64 {
+    rate * (1.0 + (PI * epoch as f64 / period.max(1) as f64).cos()) / 2.0
+}
+
+fn last_full(settings_epochs: u64) -> u64 {
+    settings_epochs / 2 + 1
+}

@@ -1,0 +1,102 @@
+//! The training loop: shuffled batches, one optimiser step each, epoch after epoch.
+
+use super::{Augment, EpochResult, Examples, Schedule, Sgd, State, gradient};
+use crate::common::network::{Chunk, Network, Parameters};
+use crate::common::stream::stream;
+use anyhow::{Result, ensure};
+use tch::Tensor;
+
+/// What stays the same over a training.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Epochs, as the schedule counts them ([`Schedule::epochs`] are run).
+    pub epochs: u64,
+    /// Images per step; the last batch of an epoch may be smaller.
+    pub batch_size: i64,
+    /// The learning rate to start with.
+    pub rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Seed of the shuffling streams.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Steps in one epoch over so many images.
+    pub fn steps_per_epoch(&self, images: i64) -> u64 {
+        (images.max(0) as u64).div_ceil(self.batch_size.max(1) as u64)
+    }
+
+    /// Steps of the whole training on so many images.
+    pub fn steps(&self, images: i64) -> u64 {
+        self.schedule.epochs(self.epochs) * self.steps_per_epoch(images)
+    }
+}
+
+/// Watches a training; an error ends it.
+pub trait Observer {
+    /// After every step. `done` of `total` steps are done, and `loss` gives the loss of this one; asking for it makes
+    /// the host wait for the device.
+    fn step(&mut self, state: &State, done: u64, total: u64, loss: &Tensor) -> Result<()>;
+
+    /// After the last batch of every epoch. May return an accuracy on held-out images, which is kept in the history. A
+    /// training that is continued from the state seen here asks again.
+    fn epoch(&mut self, _state: &State, _result: &EpochResult) -> Result<Option<f64>> {
+        Ok(None)
+    }
+}
+
+/// Trains from `state` to the end and returns the state there. Epoch e is shuffled by `stream(seed, "shuffle", e)`; a
+/// training that is continued from any state gives the same parameters as one that never stopped.
+pub fn train(
+    network: &Network,
+    mut state: State,
+    examples: &dyn Examples,
+    settings: &Settings,
+    augment: Option<&dyn Augment>,
+    observer: &mut dyn Observer,
+) -> Result<State> {
+    let count = examples.count();
+    ensure!(count > 0, "there are no images to train on");
+    ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
+    let batches = settings.steps_per_epoch(count);
+    let epochs = settings.schedule.epochs(settings.epochs);
+    let chunk = Chunk::training(examples.device());
+    while state.epoch < epochs {
+        let epoch = state.epoch;
+        if state.batch == 0 && settings.schedule.empties_velocity(settings.epochs, epoch) {
+            state.velocity.clear();
+        }
+        let rate = settings.schedule.rate(settings.rate, settings.epochs, epoch);
+        let order = Tensor::from_slice(&stream(settings.seed, "shuffle", epoch).permutation(count));
+        let order = order.to_device(examples.device());
+        while state.batch < batches {
+            let start = state.batch as i64 * settings.batch_size;
+            let positions = order.narrow(0, start, settings.batch_size.min(count - start));
+            let (mut images, labels) = examples.at(&positions)?;
+            let step = epoch * batches + state.batch;
+            if let Some(augment) = augment {
+                images = augment.apply(&images, step)?;
+            }
+            let now = gradient(network, &state.parameters, &images, &labels, chunk)?;
+            let stepped = settings.sgd.step(rate, &state.parameters.trainable, &now.gradients, &mut state.velocity)?;
+            state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
+            let summed = now.loss.to_kind(tch::Kind::Double) * images.size()[0];
+            state.sums = &state.sums + Tensor::stack(&[summed, now.right], 0);
+            state.batch += 1;
+            observer.step(&state, step + 1, settings.steps(count), &now.loss)?;
+        }
+        let sums = Vec::<f64>::try_from(&state.sums)?;
+        let (loss, train_accuracy) = (sums[0] / count as f64, sums[1] / count as f64);
+        ensure!(loss.is_finite(), "the loss is no longer finite in epoch {epoch}; a lower learning rate may help");
+        let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
+        result.accuracy = observer.epoch(&state, &result)?;
+        state.history.push(result);
+        state.epoch += 1;
+        state.batch = 0;
+        state.sums = state.sums.zeros_like();
+    }
+    Ok(state)
+}

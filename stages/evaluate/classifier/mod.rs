@@ -1,0 +1,117 @@
+//! What a synthetic set is worth: the test accuracy of networks that saw nothing else. Several are trained from
+//! scratch, one after another. The loop itself is in `common::train`.
+
+mod student;
+
+use crate::common::metrics::{Confusion, mean_std};
+use crate::common::train::{self, TrainingParams, TrainingSet};
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::ArtifactType;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Instant;
+use student::{Course, Finished};
+
+/// Which network, how it is trained, and how often.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    arch: String,
+    width: Option<i64>,
+    depth: Option<i64>,
+    activation: Option<crate::common::network::Activation>,
+    norm: Option<crate::common::network::Norm>,
+    pooling: Option<crate::common::network::Pooling>,
+    epochs: u64,
+    batch_size: i64,
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    schedule: train::Schedule,
+    augment: train::Augmentation,
+    strategy: crate::common::augment::Strategy,
+    students: u64,
+}
+
+impl Params {
+    fn training(self) -> TrainingParams {
+        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
+        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
+        TrainingParams {
+            arch,
+            width,
+            depth,
+            activation,
+            norm,
+            pooling,
+            epochs,
+            batch_size,
+            lr,
+            momentum,
+            weight_decay,
+            schedule,
+            augment,
+            strategy,
+        }
+    }
+}
+
+/// Trains and tests the students.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let started = Instant::now();
+    let students = params.students;
+    let params = params.training();
+    let set = TrainingSet::of(inputs, "synthetic")?;
+    let test = inputs.dataset("test")?;
+    train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
+    let network = params.network(set.image_shape(), set.classes())?;
+
+    let mut finished: Vec<Finished> = Vec::new();
+    let (mut running, mut before) = (None, 0.0);
+    if let Some(Checkpoint { tensors, state, .. }) = ctx.resume() {
+        finished = serde_json::from_value(state["finished"].clone()).context("the checkpoint's students")?;
+        running = Some(train::State::restore(&network, &tensors, &state["training"])?);
+        before = state["seconds"].as_f64().unwrap_or(0.0);
+    }
+    let seconds = || before + started.elapsed().as_secs_f64();
+    let course =
+        Course { ctx, network: &network, set: &set, test: &test, params: &params, students, seconds: &seconds };
+    while (finished.len() as u64) < students {
+        let student = course.take(&finished, running.take())?;
+        ctx.metric("accuracy", finished.len() as u64, student.accuracy());
+        ctx.log(format!("student {} of {students}: accuracy {:.4}", finished.len() + 1, student.accuracy()));
+        finished.push(student);
+    }
+
+    let each = |value: fn(&Finished) -> f64| finished.iter().map(value).collect::<Vec<f64>>();
+    let accuracies = each(Finished::accuracy);
+    let (accuracy, accuracy_std) = mean_std(&accuracies);
+    let (train_accuracy, _) = mean_std(&each(|student| student.train_accuracy));
+    let (loss, _) = mean_std(&each(|student| student.loss));
+    let mut confusion = Confusion::new(set.classes() as usize);
+    finished.iter().for_each(|student| confusion.add(&student.confusion));
+    let document = json!({
+        "origin": set.origin(),
+        "network": network.spec(),
+        "parameters": network.parameter_count(),
+        "flops": network.flops(),
+        "images": set.examples().count(),
+        "accuracy": accuracy,
+        "accuracy_std": accuracy_std,
+        "accuracies": accuracies,
+        "train_accuracy": train_accuracy,
+        "train_accuracies": each(|student| student.train_accuracy),
+        "loss": loss,
+        "per_class": confusion.per_class(),
+        "confusion": confusion.rows,
+        "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),
+    });
+    Ok(Outputs::default()
+        .json("metrics", ArtifactType::Metrics, document)
+        .metric("accuracy", accuracy)
+        .metric("accuracy_std", accuracy_std)
+        .metric("train_accuracy", train_accuracy)
+        .metric("loss", loss)
+        .metric("seconds", seconds()))
+}

@@ -1,0 +1,3 @@
+//! Kinds that measure what a synthetic set is worth.
+
+pub mod classifier;

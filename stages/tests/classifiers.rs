@@ -1,0 +1,173 @@
+//! The stages that train networks, `train.classifier` and `evaluate.classifier`, driven as the worker drives them: what
+//! they learn, that they repeat, and that a run which was interrupted ends with the same bytes.
+
+#![allow(clippy::unwrap_used, clippy::arc_with_non_send_sync)]
+
+mod host;
+
+use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
+use ddpipe_stages::common::network::{Chunk, Network, NetworkSpec};
+use ddpipe_stages::common::stream::stream;
+use ddpipe_stages::context::{Interrupted, Outputs};
+use host::{Stage, json, message, tensors};
+use std::path::Path;
+use std::time::Duration;
+use tch::{Kind, Tensor};
+
+const CLASSES: i64 = 3;
+
+/// Noisy images [N,1,16,16] as bytes; each class has a bright bar at its own place. Class by class.
+fn bars(purpose: &str, per_class: i64) -> (Tensor, Tensor) {
+    let mut noise = stream(5, purpose, 0);
+    let images = noise.uniform_tensor(&[CLASSES * per_class, 1, 16, 16], 0.0, 100.0);
+    for class in 0..CLASSES {
+        let mut bar = images.narrow(0, class * per_class, per_class).narrow(2, 4 * class + 1, 3);
+        let _ = bar.g_add_scalar_(120.0);
+    }
+    let labels =
+        Tensor::arange(CLASSES, (Kind::Int64, tch::Device::Cpu)).repeat_interleave_self_int(per_class, 0, None);
+    (images.to_kind(Kind::Uint8), labels)
+}
+
+fn dataset(purpose: &str, per_class: i64) -> TensorFile {
+    let (images, labels) = bars(purpose, per_class);
+    let normalisation = Normalisation { mean: vec![0.2], std: vec![0.25] };
+    let origin = "sample data: bars".to_string();
+    Dataset { images, labels, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+}
+
+/// Images of the data set as a synthetic set, with soft labels when asked for.
+fn synthetic(ipc: i64, soft: bool) -> TensorFile {
+    let real = Dataset::from_file(&dataset("few", ipc)).unwrap();
+    let labels =
+        if soft { (real.labels.one_hot(CLASSES) * 0.7 + 0.1).to_kind(Kind::Float) } else { real.labels.copy() };
+    let images = real.floats();
+    let normalisation = real.normalisation;
+    SyntheticSet { images, labels, classes: CLASSES, ipc, normalisation, origin: real.origin }.to_file()
+}
+
+fn train() -> Stage {
+    let stage = Stage::of("train.classifier").tensors("train", "train", &dataset("train", 20));
+    let stage = stage.tensors("test", "test", &dataset("test", 30)).param("arch", "convnet2").param("width", 8);
+    stage.param("epochs", 4).param("batch_size", 16).param("lr", 0.05)
+}
+
+fn evaluate(set: &TensorFile) -> Stage {
+    let stage = Stage::of("evaluate.classifier").tensors("synthetic", "set", set);
+    let stage = stage.tensors("test", "test", &dataset("test", 30)).param("arch", "convnet2").param("width", 8);
+    stage.param("epochs", 10).param("batch_size", 8).param("lr", 0.05).param("students", 3)
+}
+
+/// What two runs of the same stage have to agree in, bit by bit.
+fn content(outputs: &Outputs) -> (Option<Vec<u8>>, String) {
+    let model = outputs.artifacts.contains_key("model").then(|| tensors(outputs, "model").to_bytes().unwrap());
+    (model, json(outputs, "metrics").to_string())
+}
+
+#[test]
+fn a_trained_network_knows_new_images_and_its_model_says_the_same() {
+    let outputs = train().run().unwrap();
+    let metrics = json(&outputs, "metrics");
+    assert!(outputs.metrics["accuracy"] > 0.95, "{}", outputs.metrics["accuracy"]);
+    assert!(outputs.metrics["loss"] < metrics["epochs"][0]["loss"].as_f64().unwrap() / 2.0);
+    assert_eq!(metrics["epochs"].as_array().unwrap().len(), 4);
+    assert_eq!(metrics["origin"], "sample data: bars");
+    assert_eq!(metrics["accuracy"].as_f64(), outputs.metrics.get("accuracy").copied());
+
+    let model = ddpipe_stages::artifact::Model::from_file(tensors(&outputs, "model")).unwrap();
+    let spec: NetworkSpec = serde_json::from_value(model.network).unwrap();
+    let network = Network::new(&spec).unwrap();
+    let parameters = network.load(&model.tensors.into_iter().collect()).unwrap();
+    let test = Dataset::from_file(&dataset("test", 30)).unwrap();
+    let logits = network.forward_chunked(&parameters, &test.floats(), Chunk(7)).unwrap();
+    let right = logits.argmax(1, false).eq_tensor(&test.labels).to_kind(Kind::Double).mean(Kind::Double);
+    assert_eq!(f64::try_from(right).unwrap(), outputs.metrics["accuracy"]);
+}
+
+#[test]
+fn every_augmentation_and_schedule_trains_and_repeats() {
+    let plain = content(&train().run().unwrap());
+    assert_eq!(plain, content(&train().run().unwrap()));
+    assert_ne!(plain, content(&train().seed(1).run().unwrap()));
+    let mut seen = vec![plain];
+    for (name, value) in [("augment", "dsa"), ("augment", "dc"), ("schedule", "constant"), ("schedule", "step")] {
+        let outputs = train().param(name, value).run().unwrap();
+        let epochs = json(&outputs, "metrics")["epochs"].as_array().unwrap().clone();
+        assert_eq!(epochs.len(), if value == "step" { 5 } else { 4 }, "{name} = {value}");
+        let content = content(&outputs);
+        assert!(!seen.contains(&content), "{name} = {value} changes nothing");
+        seen.push(content);
+    }
+}
+
+#[test]
+fn a_subset_takes_so_many_images_of_every_class() {
+    let outputs = train().param("subset", 5).run().unwrap();
+    assert_eq!(json(&outputs, "metrics")["images"], 15);
+}
+
+#[test]
+fn students_differ_and_their_accuracies_are_folded() {
+    for soft in [false, true] {
+        let outputs = evaluate(&synthetic(4, soft)).run().unwrap();
+        let metrics = json(&outputs, "metrics");
+        let accuracies: Vec<f64> = serde_json::from_value(metrics["accuracies"].clone()).unwrap();
+        assert_eq!(accuracies.len(), 3);
+        assert!(outputs.metrics["accuracy"] > 0.9, "{accuracies:?}");
+        assert!((outputs.metrics["accuracy"] - accuracies.iter().sum::<f64>() / 3.0).abs() < 1e-12);
+        let epochs = metrics["epochs"].as_array().unwrap();
+        assert_eq!(epochs[0].as_array().unwrap().len(), 11);
+        assert_ne!(epochs[0], epochs[1]);
+        let confusion: Vec<Vec<u64>> = serde_json::from_value(metrics["confusion"].clone()).unwrap();
+        assert!(confusion.iter().all(|row| row.iter().sum::<u64>() == 90), "{confusion:?}");
+    }
+}
+
+/// Runs a stage that is asked to stop again and again until it ends; returns what it made and how often it stopped.
+fn interrupted(stage: impl Fn() -> Stage, every: u64, folder: &Path) -> (Outputs, usize) {
+    for stops in 0.. {
+        match stage().scratch(folder, Duration::from_secs(3600)).interrupt_after(every).run() {
+            Ok(outputs) => return (outputs, stops),
+            Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
+        }
+        assert!(stops < 100, "makes no progress");
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_training_that_was_interrupted_ends_with_the_same_bytes() {
+    let stage = || train().param("augment", "dsa").param("schedule", "step").param("norm", "batch");
+    let folder = tempfile::tempdir().unwrap();
+    let (outputs, stops) = interrupted(stage, 3, folder.path());
+    assert!(stops >= 3, "stopped {stops} times");
+    assert_eq!(content(&outputs), content(&stage().run().unwrap()));
+}
+
+#[test]
+fn an_evaluation_that_was_interrupted_ends_with_the_same_bytes() {
+    let set = synthetic(4, false);
+    let stage = || evaluate(&set).param("augment", "dc");
+    let folder = tempfile::tempdir().unwrap();
+    let (outputs, stops) = interrupted(stage, 13, folder.path());
+    assert!(stops >= 3, "stopped {stops} times");
+    assert_eq!(content(&outputs), content(&stage().run().unwrap()));
+}
+
+#[test]
+fn what_cannot_work_is_said_before_training() {
+    let text = message(train().param("arch", "mlp").run());
+    assert!(text.contains("mlp takes no `width`"), "{text}");
+    let text = message(train().param("arch", "convnet8").run());
+    assert!(text.contains("too small at layer"), "{text}");
+    let text = message(train().param("augment", "dsa").param("strategy", "color_crp").run());
+    assert!(text.contains("\"crp\" is not known"), "{text}");
+    let text = message(train().param("lr", 1e30).run());
+    assert!(text.contains("the loss is no longer finite in epoch"), "{text}");
+    let other = TensorFile::from_bytes(&dataset("test", 2).to_bytes().unwrap(), tch::Device::Cpu).unwrap();
+    let images = Tensor::zeros([6, 3, 16, 16], (Kind::Uint8, tch::Device::Cpu));
+    let wide = other.with("images", images);
+    let stage = Stage::of("evaluate.classifier").tensors("synthetic", "set", &synthetic(2, false));
+    let text = message(stage.tensors("test", "test", &wide).run());
+    assert!(text.contains("images of 3x16x16, the training images are 1x16x16"), "{text}");
+}

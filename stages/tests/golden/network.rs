@@ -1,0 +1,93 @@
+//! The network of a case: from its description, with weights that are stored or made by the fill rule.
+
+use super::{Case, filled};
+use ddpipe_stages::common::network::{Architecture, Network, NetworkSpec, Overrides, Parameters};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tch::Tensor;
+
+/// The classes of the published code that this crate does not have; every other class of a case has to be known.
+const LATER: [&str; 9] =
+    ["AlexNet", "AlexNetBN", "VGG11", "VGG11BN", "ResNet18", "ResNet18BN", "ResNet18_AP", "ResNet18BN_AP", "timm"];
+
+/// The network that `case.json["network"]` describes; an error names a class that is still to come.
+pub fn network(case: &Case) -> Result<Network, String> {
+    let about = case.value("network");
+    let class = about["class"].as_str().unwrap_or(if about.get("timm").is_some() { "timm" } else { "" });
+    if LATER.contains(&class) {
+        return Err(format!("class {class} is still to come"));
+    }
+    let whole = |key: &str| about[key].as_i64().unwrap_or_else(|| panic!("{}: network has no {key}", case.id));
+    let image = match about["im_size"].as_array() {
+        Some(size) => [size[0].as_i64().unwrap(), size[1].as_i64().unwrap()],
+        None => {
+            let shape = case.integers("/input_rule/shape");
+            [shape[2], shape[3]]
+        }
+    };
+    let architecture = match class {
+        "ConvNet" => Architecture::ConvNet {
+            width: whole("net_width"),
+            depth: whole("net_depth"),
+            activation: setting(&about["net_act"]),
+            norm: setting(&about["net_norm"]),
+            pooling: setting(&about["net_pooling"]),
+        },
+        "MLP" => Architecture::Mlp,
+        "LeNet" => Architecture::LeNet,
+        other => panic!("{}: network class {other:?} is not known", case.id),
+    };
+    let spec = NetworkSpec { architecture, channels: whole("channel"), image, classes: whole("num_classes") };
+    Ok(Network::new(&spec).unwrap_or_else(|why| panic!("{}: {why}", case.id)))
+}
+
+/// The weights that the case stores as `w.NAME`.
+pub fn stored_weights(case: &Case, network: &Network) -> Parameters {
+    network.load(&case.with_prefix("w.")).unwrap_or_else(|why| panic!("{}: {why}", case.id))
+}
+
+/// The weights that the fill rule gives for the case's list of parameters.
+pub fn filled_weights(case: &Case, network: &Network) -> Parameters {
+    let mut state: BTreeMap<String, Tensor> = BTreeMap::new();
+    for (name, p, kind, shape) in listed(case) {
+        state.insert(name, filled(p, &kind, &shape));
+    }
+    network.load(&state).unwrap_or_else(|why| panic!("{}: {why}", case.id))
+}
+
+/// Name, p, kind and shape of every listed parameter.
+pub fn listed(case: &Case) -> Vec<(String, u64, String, Vec<i64>)> {
+    let entry = |entry: &Value| {
+        let shape = entry["shape"].as_array().unwrap().iter().map(|size| size.as_i64().unwrap()).collect();
+        let text = |key: &str| entry[key].as_str().unwrap().to_string();
+        (text("name"), entry["p"].as_u64().unwrap(), text("kind"), shape)
+    };
+    case.list("parameters").iter().map(entry).collect()
+}
+
+/// The network of a row of a table, `ConvNetD3 W128 MNIST`, or nothing when its class is still to come.
+pub fn named_in_table(name: &str, input: [i64; 3]) -> Option<Network> {
+    let classes = match name {
+        _ if name.contains("MHIST") => 2,
+        _ if name.contains("TinyImageNet") => 200,
+        _ => 10,
+    };
+    let mut words = name.split(' ');
+    let class = words.next().unwrap();
+    let width = words.find_map(|word| word.strip_prefix('W')?.parse().ok());
+    let (arch, overrides) = match class {
+        "MLP" => ("mlp".to_string(), Overrides::default()),
+        "LeNet" => ("lenet".to_string(), Overrides::default()),
+        _ => {
+            let depth = class.strip_prefix("ConvNet")?;
+            let depth = depth.strip_prefix('D').unwrap_or(depth);
+            (format!("convnet{depth}"), Overrides { width, ..Overrides::default() })
+        }
+    };
+    let spec = NetworkSpec::named(&arch, &overrides, input[0], [input[1], input[2]], classes).unwrap();
+    Some(Network::new(&spec).unwrap())
+}
+
+fn setting<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).unwrap_or_else(|why| panic!("{why}"))
+}

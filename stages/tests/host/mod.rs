@@ -1,0 +1,334 @@
+//! Runs one stage kind in a test as the worker would: parameters checked and filled in from the declaration, inputs
+//! from memory, everything the stage says recorded, outputs held against the declaration.
+//! `Stage::of("decode.idx").input("images", …).param("classes", 3).run()`.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use anyhow::{Result, anyhow, ensure};
+use ddpipe_cache::Digest;
+use ddpipe_interface::protocol::{InputArtifact, LogLevel};
+use ddpipe_interface::{ArtifactType, Declaration, Value};
+use ddpipe_stages::artifact::TensorFile;
+use ddpipe_stages::context::{Artifact, Artifacts, Context, Host, Inputs, Outputs};
+use ddpipe_stages::registry;
+use indexmap::IndexMap;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tch::Device;
+
+/// A stage that is about to run.
+pub struct Stage {
+    kind: String,
+    device: Device,
+    seed: u64,
+    params: IndexMap<String, Value>,
+    entries: IndexMap<String, Vec<InputArtifact>>,
+    memory: Memory,
+    recorder: Recorder,
+    scratch: Option<PathBuf>,
+    every: Duration,
+}
+
+impl Stage {
+    /// A stage of this kind, on the CPU, with seed 0 and all defaults.
+    pub fn of(kind: &str) -> Self {
+        Stage {
+            kind: kind.to_string(),
+            device: Device::Cpu,
+            seed: 0,
+            params: IndexMap::new(),
+            entries: IndexMap::new(),
+            memory: Memory::default(),
+            recorder: Recorder::default(),
+            scratch: None,
+            every: Duration::from_secs(3600),
+        }
+    }
+
+    /// Another seed.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Another device.
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// A parameter, as a manifest would give it.
+    pub fn param(mut self, name: &str, value: impl serde::Serialize) -> Self {
+        let value = serde_json::from_value(serde_json::to_value(value).unwrap()).unwrap();
+        self.params.insert(name.to_string(), value);
+        self
+    }
+
+    /// Connects what another stage made.
+    pub fn input(self, input: &str, name: &str, artifact: &Artifact) -> Self {
+        let (artifact, content) = match artifact {
+            Artifact::Tensors(file) => (file.artifact, Content::Tensors(Arc::new(file.to_device(self.device)))),
+            Artifact::Json(artifact, value) => (*artifact, Content::bytes(value.to_string().into_bytes())),
+            Artifact::Bytes(artifact, bytes) => (*artifact, Content::bytes(bytes.clone())),
+        };
+        self.connect(input, name, artifact, content)
+    }
+
+    /// Connects tensors.
+    pub fn tensors(self, input: &str, name: &str, file: &TensorFile) -> Self {
+        let content = Content::Tensors(Arc::new(file.to_device(self.device)));
+        self.connect(input, name, file.artifact, content)
+    }
+
+    /// Connects a file.
+    pub fn file(self, input: &str, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.connect(input, name, ArtifactType::Files, Content::bytes(bytes.into()))
+    }
+
+    /// Adds a result with its labels and metrics, folded over these axes.
+    pub fn result(
+        self,
+        input: &str,
+        labels: &[(&str, Value)],
+        metrics: &[(&str, f64)],
+        over: &[&str],
+        document: serde_json::Value,
+    ) -> Self {
+        let name = format!("result {}", self.entries.get(input).map_or(0, Vec::len));
+        let content = Content::bytes(document.to_string().into_bytes());
+        let mut stage = self.connect(input, &name, ArtifactType::Metrics, content);
+        let entry = stage.entries[input].last_mut().unwrap();
+        entry.labels = labels.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        entry.metrics = metrics.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+        entry.over = over.iter().map(|axis| axis.to_string()).collect();
+        stage
+    }
+
+    /// Where checkpoints lie and after how long one is saved; to be given again to the stage that continues.
+    pub fn scratch(mut self, folder: &std::path::Path, every: Duration) -> Self {
+        self.scratch = Some(folder.to_path_buf());
+        self.every = every;
+        self
+    }
+
+    /// Asks the stage to stop after it has asked this many times whether to (loops ask once per step).
+    pub fn interrupt_after(self, step: u64) -> Self {
+        self.recorder.interrupt_after.store(step, Ordering::SeqCst);
+        self
+    }
+
+    /// What the stage says while it runs; clone it before `run`.
+    pub fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
+    /// Runs the stage.
+    pub fn run(mut self) -> Result<Outputs> {
+        let kind = registry::find(&self.kind).ok_or_else(|| anyhow!("no kind {:?}", self.kind))?;
+        let declaration = Declaration::parse(kind.declaration)?;
+        let params = fill(&declaration, &self.params)?;
+        for (name, entries) in &self.entries {
+            let input = declaration.inputs.get(name).ok_or_else(|| anyhow!("no input {name:?}"))?;
+            ensure!(input.many || entries.len() == 1, "input {name:?} takes one artifact");
+            for entry in entries {
+                ensure!(input.types.contains(&entry.artifact), "input {name:?} takes no {}", entry.artifact);
+            }
+        }
+        for (name, input) in &declaration.inputs {
+            ensure!(input.optional || self.entries.contains_key(name), "input {name:?} is not connected");
+        }
+        let folder = tempfile::tempdir()?;
+        let scratch = self.scratch.take().unwrap_or_else(|| folder.path().to_path_buf());
+        let context = Context::new(self.device, self.seed, scratch, self.every, Box::new(self.recorder.clone()));
+        let outputs = kind.run(&context, &Inputs::new(self.entries, Box::new(self.memory)), &params)?;
+
+        let made: Vec<_> = outputs.artifacts.iter().map(|(name, artifact)| (name.clone(), type_of(artifact))).collect();
+        let mut declared: Vec<_> =
+            declaration.outputs.iter().map(|(name, output)| (name.clone(), output.artifact)).collect();
+        declared.sort_by_key(|(name, _)| made.iter().position(|(made, _)| made == name));
+        ensure!(made == declared, "{} made {made:?}, but declares {declared:?}", self.kind);
+        Ok(outputs)
+    }
+
+    fn connect(mut self, input: &str, name: &str, artifact: ArtifactType, content: Content) -> Self {
+        let digest = content.digest();
+        self.memory.content.insert(digest, content);
+        self.entries.entry(input.to_string()).or_default().push(InputArtifact {
+            digest,
+            artifact,
+            path: PathBuf::from("in memory"),
+            source: false,
+            name: name.to_string(),
+            labels: IndexMap::new(),
+            metrics: IndexMap::new(),
+            over: Vec::new(),
+        });
+        self
+    }
+}
+
+/// The given parameters checked, the others at their defaults: what the engine does before it sends a job.
+pub fn fill(declaration: &Declaration, given: &IndexMap<String, Value>) -> Result<IndexMap<String, Value>> {
+    let mut filled = IndexMap::new();
+    for name in given.keys() {
+        ensure!(declaration.params.contains_key(name), "no parameter {name:?}");
+    }
+    for (name, param) in &declaration.params {
+        let value = match given.get(name) {
+            Some(value) => Some(param.accept(value.clone()).map_err(|why| anyhow!("parameter {name:?}: {why}"))?),
+            None => param.default.clone(),
+        };
+        ensure!(value.is_some() || param.optional, "parameter {name:?} has to be given");
+        filled.extend(value.map(|value| (name.clone(), value)));
+    }
+    Ok(filled)
+}
+
+/// The tensors of an output.
+pub fn tensors<'a>(outputs: &'a Outputs, name: &str) -> &'a TensorFile {
+    match &outputs.artifacts[name] {
+        Artifact::Tensors(file) => file,
+        other => panic!("output {name:?} is {other:?}"),
+    }
+}
+
+/// The bytes of an output.
+pub fn bytes<'a>(outputs: &'a Outputs, name: &str) -> &'a [u8] {
+    match &outputs.artifacts[name] {
+        Artifact::Bytes(_, bytes) => bytes,
+        other => panic!("output {name:?} is {other:?}"),
+    }
+}
+
+/// The text of an output.
+pub fn text<'a>(outputs: &'a Outputs, name: &str) -> &'a str {
+    std::str::from_utf8(bytes(outputs, name)).unwrap()
+}
+
+/// The document of an output.
+pub fn json<'a>(outputs: &'a Outputs, name: &str) -> &'a serde_json::Value {
+    match &outputs.artifacts[name] {
+        Artifact::Json(_, value) => value,
+        other => panic!("output {name:?} is {other:?}"),
+    }
+}
+
+/// An error with all its causes, in one line.
+pub fn message(result: Result<Outputs>) -> String {
+    match result {
+        Ok(outputs) => panic!("expected an error, got {:?}", outputs.artifacts.keys()),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+fn type_of(artifact: &Artifact) -> ArtifactType {
+    match artifact {
+        Artifact::Tensors(file) => file.artifact,
+        Artifact::Json(artifact, _) | Artifact::Bytes(artifact, _) => *artifact,
+    }
+}
+
+enum Content {
+    Tensors(Arc<TensorFile>),
+    Bytes(Arc<Vec<u8>>),
+}
+
+impl Content {
+    fn bytes(bytes: Vec<u8>) -> Self {
+        Content::Bytes(Arc::new(bytes))
+    }
+
+    fn digest(&self) -> Digest {
+        match self {
+            Content::Tensors(file) => Digest::of(&file.to_bytes().unwrap()),
+            Content::Bytes(bytes) => Digest::of(bytes),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Memory {
+    content: HashMap<Digest, Content>,
+}
+
+impl Artifacts for Memory {
+    fn tensors(&self, input: &InputArtifact) -> Result<Arc<TensorFile>> {
+        match self.content.get(&input.digest) {
+            Some(Content::Tensors(file)) => Ok(file.clone()),
+            _ => Err(anyhow!("holds no tensors")),
+        }
+    }
+
+    fn bytes(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>> {
+        match self.content.get(&input.digest) {
+            Some(Content::Bytes(bytes)) => Ok(bytes.clone()),
+            Some(Content::Tensors(file)) => Ok(Arc::new(file.to_bytes()?)),
+            None => Err(anyhow!("is not in memory")),
+        }
+    }
+}
+
+/// One thing that a stage told its host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Steps done, in all, and the loss.
+    Progress(u64, u64, Option<f64>),
+    /// A point of a curve.
+    Metric(String, u64, f64),
+    /// The step of a preview, and the PNG file's bytes.
+    Preview(u64, Vec<u8>),
+    /// A line of the log.
+    Log(LogLevel, String),
+}
+
+/// Keeps everything that a stage says.
+#[derive(Clone)]
+pub struct Recorder {
+    events: Arc<Mutex<Vec<Event>>>,
+    interrupt_after: Arc<AtomicU64>,
+    steps: Arc<AtomicU64>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let never = Arc::new(AtomicU64::new(u64::MAX));
+        Recorder { events: Arc::default(), interrupt_after: never, steps: Arc::default() }
+    }
+}
+
+impl Recorder {
+    /// What was said so far. Progress comes at most ten times a second, so not every step is in it.
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
+    }
+
+    fn push(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+}
+
+impl Host for Recorder {
+    fn progress(&self, step: u64, total: u64, _unit: &str, loss: Option<f64>) {
+        self.push(Event::Progress(step, total, loss));
+    }
+
+    fn metric(&self, name: &str, step: u64, value: f64) {
+        self.push(Event::Metric(name.to_string(), step, value));
+    }
+
+    fn preview(&self, step: u64, path: PathBuf) {
+        self.push(Event::Preview(step, std::fs::read(path).unwrap()));
+    }
+
+    fn log(&self, level: LogLevel, text: String) {
+        self.push(Event::Log(level, text));
+    }
+
+    // Asked once per step of a loop, which is what makes an interruption repeatable: progress is told by the clock.
+    fn interrupted(&self) -> bool {
+        self.steps.fetch_add(1, Ordering::SeqCst) + 1 > self.interrupt_after.load(Ordering::SeqCst)
+    }
+}

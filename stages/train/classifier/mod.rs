@@ -1,0 +1,179 @@
+//! Trains one network on labelled images and measures it after every epoch. The loop itself is in `common::train`.
+
+use crate::artifact::{Dataset, Model};
+use crate::common::metrics::Confusion;
+use crate::common::network::Network;
+use crate::common::stream::stream;
+use crate::common::train::{self, EpochResult, LossReader, Observer, State, TrainingParams, TrainingSet};
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::ArtifactType;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Instant;
+use tch::Tensor;
+
+/// Which network, how it is trained, and on how many of the images.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    arch: String,
+    width: Option<i64>,
+    depth: Option<i64>,
+    activation: Option<crate::common::network::Activation>,
+    norm: Option<crate::common::network::Norm>,
+    pooling: Option<crate::common::network::Pooling>,
+    epochs: u64,
+    batch_size: i64,
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    schedule: train::Schedule,
+    augment: train::Augmentation,
+    strategy: crate::common::augment::Strategy,
+    subset: Option<usize>,
+}
+
+impl Params {
+    fn training(self) -> TrainingParams {
+        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
+        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
+        TrainingParams {
+            arch,
+            width,
+            depth,
+            activation,
+            norm,
+            pooling,
+            epochs,
+            batch_size,
+            lr,
+            momentum,
+            weight_decay,
+            schedule,
+            augment,
+            strategy,
+        }
+    }
+}
+
+/// Trains the network.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let started = Instant::now();
+    let subset = params.subset;
+    let params = params.training();
+    let mut set = TrainingSet::of(inputs, "train")?;
+    if let (Some(amount), TrainingSet::Real(real)) = (subset, &set) {
+        set = TrainingSet::Real(drawn(real, ctx.seed, amount)?);
+    }
+    let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
+    if let Some(test) = &test {
+        train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
+    }
+    let network = params.network(set.image_shape(), set.classes())?;
+    let (state, before) = match ctx.resume() {
+        Some(Checkpoint { tensors, state, .. }) => {
+            (State::restore(&network, &tensors, &state["training"])?, state["seconds"].as_f64().unwrap_or(0.0))
+        }
+        None => (State::new(network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?), 0.0),
+    };
+    let settings = params.settings(ctx.seed);
+    let images = set.examples().count();
+    let seconds = || before + started.elapsed().as_secs_f64();
+    let mut watch = Watch {
+        ctx,
+        network: &network,
+        test: test.as_ref(),
+        confusion: None,
+        loss: LossReader::default(),
+        done: state.epoch * settings.steps_per_epoch(images) + state.batch,
+        total: settings.steps(images),
+        seconds: &seconds,
+    };
+    let augment = params.augmentation(&network, ctx.seed);
+    let state = train::train(&network, state, set.examples(), &settings, augment.as_deref(), &mut watch)?;
+
+    let last = state.history.last().context("no epoch was run")?;
+    let tensors = network.state_dict(&state.parameters).into_iter().collect();
+    let model = Model { network: serde_json::to_value(network.spec())?, tensors };
+    let document = json!({
+        "origin": set.origin(),
+        "network": network.spec(),
+        "parameters": network.parameter_count(),
+        "flops": network.flops(),
+        "images": images,
+        "accuracy": last.accuracy,
+        "train_accuracy": last.train_accuracy,
+        "loss": last.loss,
+        "per_class": watch.confusion.as_ref().map(Confusion::per_class),
+        "confusion": watch.confusion.as_ref().map(|confusion| &confusion.rows),
+        "epochs": state.history,
+    });
+    let outputs = Outputs::default()
+        .tensors("model", model.to_file())
+        .json("metrics", ArtifactType::Metrics, document)
+        .metric("train_accuracy", last.train_accuracy)
+        .metric("loss", last.loss)
+        .metric("seconds", seconds());
+    Ok(match last.accuracy {
+        Some(accuracy) => outputs.metric("accuracy", accuracy),
+        None => outputs,
+    })
+}
+
+/// So many images of every class (all, where there are fewer), each class drawn from a stream of its own.
+fn drawn(real: &Dataset, seed: u64, amount: usize) -> Result<Dataset> {
+    let mut chosen = Vec::new();
+    for (class, positions) in real.positions_by_class()?.iter().enumerate() {
+        chosen.extend(stream(seed, "subset", class as u64).choose(positions, amount));
+    }
+    let chosen = Tensor::from_slice(&chosen).to_device(real.images.device());
+    Ok(Dataset {
+        images: real.images.f_index_select(0, &chosen)?,
+        labels: real.labels.f_index_select(0, &chosen)?,
+        normalisation: real.normalisation.clone(),
+        origin: real.origin.clone(),
+        ..*real
+    })
+}
+
+struct Watch<'a> {
+    ctx: &'a Context,
+    network: &'a Network,
+    test: Option<&'a Dataset>,
+    confusion: Option<Confusion>,
+    loss: LossReader,
+    done: u64,
+    total: u64,
+    seconds: &'a dyn Fn() -> f64,
+}
+
+impl Watch<'_> {
+    fn checkpoint(&self, state: &State, step: u64) -> Checkpoint {
+        let mut tensors = IndexMap::new();
+        let training = state.store(self.network, &mut tensors);
+        Checkpoint { step, tensors, state: json!({ "training": training, "seconds": (self.seconds)() }) }
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn step(&mut self, state: &State, done: u64, total: u64, loss: &Tensor) -> Result<()> {
+        (self.done, self.total) = (done, total);
+        let loss = self.loss.read(loss);
+        self.ctx.step(done, total, "steps", loss, || self.checkpoint(state, done))
+    }
+
+    fn epoch(&mut self, state: &State, result: &EpochResult) -> Result<Option<f64>> {
+        self.ctx.metric("loss", result.epoch, result.loss);
+        self.ctx.metric("train_accuracy", result.epoch, result.train_accuracy);
+        let Some(test) = self.test else { return Ok(None) };
+        let confusion = train::evaluate(self.network, &state.parameters, test, || {
+            self.ctx.step(self.done, self.total, "steps", None, || self.checkpoint(state, self.done))
+        })?;
+        let accuracy = confusion.accuracy();
+        self.ctx.metric("accuracy", result.epoch, accuracy);
+        self.confusion = Some(confusion);
+        Ok(Some(accuracy))
+    }
+}

@@ -1,0 +1,3 @@
+//! Kinds that train networks on real images.
+
+pub mod classifier;

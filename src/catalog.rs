@@ -1,7 +1,7 @@
 //! The kinds that a manifest may use: the built-in ones, whose declarations are embedded at build time, and those that
 //! a project brings along. Validation, defaults, help and the JSON Schema read them from here. Knows no manifest.
 
-use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
+use crate::diagnostic::{Diagnostic, Place, Report, SourceText, shown_path};
 use ddpipe_interface::{Declaration, DeclarationError};
 use indexmap::IndexMap;
 use std::io;
@@ -56,9 +56,9 @@ impl Catalog {
         Catalog { kinds }
     }
 
-    /// Adds a project's own kinds: `<kind>/stage.toml` and `<group>/<kind>/stage.toml` below the folder. `place` is
-    /// where the manifest names the folder.
-    pub fn add_folder(&mut self, folder: &Path, place: &Place, report: &mut Report) {
+    /// Adds a project's own kinds: `<kind>/stage.toml` and `<group>/<kind>/stage.toml` below the folder. `shown` is the
+    /// folder as messages call it, `place` is where the manifest names it.
+    pub fn add_folder(&mut self, folder: &Path, shown: &Path, place: &Place, report: &mut Report) {
         let mut files = Vec::new();
         if let Err(error) = declarations_below(folder, 0, &mut files) {
             let why = if error.kind() == io::ErrorKind::NotFound {
@@ -66,18 +66,19 @@ impl Catalog {
             } else {
                 error.to_string()
             };
-            report.push(Diagnostic::at(place, format!("could not read the kinds in {}: {why}", folder.display())));
+            report.push(Diagnostic::at(place, format!("could not read the kinds in {}: {why}", shown_path(shown))));
             return;
         }
         if files.is_empty() {
-            let fault = Diagnostic::at(place, format!("there are no kinds in {}", folder.display()));
+            let fault = Diagnostic::at(place, format!("there are no kinds in {}", shown_path(shown)));
             report.push(fault.help("a kind is a folder with a stage.toml"));
         }
         for file in files {
+            let name = shown_path(&shown.join(file.strip_prefix(folder).unwrap_or(&file)));
             let source = match std::fs::read_to_string(&file) {
-                Ok(text) => SourceText::file(file.display().to_string(), text),
+                Ok(text) => SourceText::file(name, text),
                 Err(error) => {
-                    report.push(Diagnostic::at(place, format!("could not read {}: {error}", file.display())));
+                    report.push(Diagnostic::at(place, format!("could not read {name}: {error}")));
                     continue;
                 }
             };

@@ -1,10 +1,11 @@
 //! What is said about a manifest: a place in a file (or on the command line), a message and a way out. A [`Report`]
 //! holds everything that was found in one go. Knows no manifest; the phases that find faults make the diagnostics.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// A text that diagnostics point into: a file, or one argument of the command line.
@@ -156,25 +157,23 @@ impl Diagnostic {
 
     /// The headline, the marked lines and the help; ends with a newline.
     pub fn render(&self, colour: bool) -> String {
-        let mut group: Option<Group<'_>> = None;
-        let mut add = |place: &Place, kind: AnnotationKind, label: Option<&str>| {
-            let annotation = kind.span(visible(place)).label(label.map(str::to_string));
-            let snippet = Snippet::source(place.source.text.clone())
-                .path(place.source.is_file.then(|| place.source.name.clone()))
-                .line_numbering(place.source.is_file)
-                .annotation(annotation);
-            let base = group.take().unwrap_or_else(|| Group::with_level(Level::ERROR));
-            group = Some(base.element(snippet));
+        let mut text = match colour {
+            true => format!("\u{1b}[1m{}\u{1b}[0m\n", self.headline()),
+            false => format!("{}\n", self.headline()),
         };
         if let Some(place) = &self.place {
-            add(place, AnnotationKind::Primary, self.label.as_deref());
-        }
-        if let Some((place, label)) = &self.other {
-            add(place, AnnotationKind::Context, Some(label));
-        }
-        let mut text = self.headline();
-        text.push('\n');
-        if let Some(group) = group {
+            let mark = AnnotationKind::Primary.span(visible(place)).label(self.label.clone());
+            let mut snippet = snippet(place).annotation(mark);
+            let mut elsewhere = None;
+            if let Some((other, label)) = &self.other {
+                let mark = AnnotationKind::Context.span(visible(other)).label(label.clone());
+                if other.source == place.source {
+                    snippet = snippet.annotation(mark);
+                } else {
+                    elsewhere = Some(self::snippet(other).path(other.source.name.clone()).annotation(mark));
+                }
+            }
+            let group = Group::with_level(Level::ERROR).element(snippet).elements(elsewhere);
             let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
             text.push_str(&renderer.decor_style(DecorStyle::Ascii).render(&[group]));
             text.push('\n');
@@ -184,6 +183,10 @@ impl Diagnostic {
         }
         text
     }
+}
+
+fn snippet<'a>(place: &Place) -> Snippet<'a, Annotation<'a>> {
+    Snippet::source(place.source.text.clone()).line_numbering(place.source.is_file)
 }
 
 /// The span cut to its first line, so that a table of many lines is marked by its head.
@@ -235,15 +238,32 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
+/// A path without `folder/..`, for messages only: with links it may lead elsewhere.
+pub fn shown_path(path: &Path) -> String {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let inside = matches!(short.components().next_back(), Some(Component::Normal(_)));
+        match part {
+            Component::ParentDir if inside => {
+                short.pop();
+            }
+            part => short.push(part),
+        }
+    }
+    short.display().to_string()
+}
+
 /// The closest of the names, if it is close enough to be a slip of the pen.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let score = |candidate: &str| strsim::jaro_winkler(&wanted, &candidate.to_lowercase());
     let distance = |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
+    let letters = wanted.chars().count();
+    let slips = if letters > 1 { 1 + letters / 4 } else { 0 };
     names
         .into_iter()
         .map(|candidate| (distance(candidate), score(candidate), candidate))
-        .filter(|(distance, score, _)| *distance <= 1 + wanted.chars().count() / 4 || *score > 0.88)
+        .filter(|(distance, score, _)| *distance <= slips || *score > 0.88)
         .min_by(|left, right| left.0.cmp(&right.0).then(right.1.total_cmp(&left.1)))
         .map(|(_, _, candidate)| candidate)
 }

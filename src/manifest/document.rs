@@ -89,6 +89,15 @@ impl Item {
         }
     }
 
+    /// Whether it, or an entry of the list, was reported already.
+    pub fn is_faulty(&self) -> bool {
+        match &self.raw {
+            Raw::Faulty => true,
+            Raw::List(items) => items.iter().any(Item::is_faulty),
+            _ => false,
+        }
+    }
+
     /// What it is, in words, for `expected …, found …`.
     pub fn describe(&self) -> String {
         match &self.raw {

@@ -2,7 +2,7 @@
 //! two included files that disagree are a fault. Every value keeps the place in the file that it came from.
 
 use super::document::{self, Entry, Item, Raw, Table};
-use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
+use crate::diagnostic::{Diagnostic, Place, Report, SourceText, shown_path};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn file(&mut self, path: &Path, from: Option<&Place>) -> Option<(Table, Arc<SourceText>)> {
-        let name = path.display().to_string();
+        let name = shown_path(path);
         let fault = |message: String| match from {
             Some(place) => Diagnostic::at(place, message),
             None => Diagnostic::general(message),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Reads the whole document.
 pub fn manifest(mut document: Table, main: Arc<SourceText>, report: &mut Report) -> Manifest {
     let mut reader = Reader { report };
-    reader.known_keys(&document, "top level", &["pipeline", "sources", "stages", "expect"]);
+    reader.known_keys(&document, "the top level", &["pipeline", "sources", "stages", "expect"]);
     let pipeline = reader.pipeline(document.get("pipeline"), &main);
     let sources = reader.named_tables(document.shift_remove("sources"), Some("a source"));
     let sources = sources.into_iter().filter_map(|(name, entry)| Some((name, reader.source(entry)?))).collect();

@@ -70,6 +70,7 @@ fn take_vars(vars: Option<Entry>, axes: &IndexMap<String, Place>, report: &mut R
         if entry.item.as_table().is_some() {
             report
                 .push(entry.item.fault(format!("variable {name:?} is a table; expected a value or a list of values")));
+            entry.item.raw = Raw::Faulty;
         }
         !axes.contains_key(name)
     });
@@ -156,6 +157,7 @@ impl Variables {
                     return Some(Item { place: item.place.clone(), origin, raw: value.raw });
                 }
                 match value.to_value() {
+                    None if value.is_faulty() => return None,
                     Some(Value::List(_)) | None => {
                         let message = format!("variable {name:?} is a list and cannot be part of a text");
                         report.push(Diagnostic::at(&place, message));

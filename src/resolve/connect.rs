@@ -2,7 +2,7 @@
 
 use super::StageInfo;
 use super::join::Link;
-use super::params::kind_names;
+use super::params::lacking;
 use super::reference::Input;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
@@ -16,7 +16,7 @@ pub fn check_names(stage: &StageInfo<'_>, kinds: &[&Declaration], open: bool, re
         if !open && !kinds.iter().any(|kind| kind.inputs.contains_key(name)) {
             let known = kinds.iter().flat_map(|kind| kind.inputs.keys().map(String::as_str));
             let near = did_you_mean(name, known.clone());
-            let fault = Diagnostic::at(&entry.key, format!("{} has no input {name:?}{near}", kind_names(kinds)));
+            let fault = Diagnostic::at(&entry.key, format!("{}{near}", lacking(kinds, "input", name)));
             let known: Vec<_> = known.collect();
             report.push(match known.is_empty() {
                 true => fault.help("it takes no inputs"),
@@ -51,6 +51,12 @@ pub fn check_type(kind: &Declaration, name: &str, link: &Link, nodes: &[Node], c
     if input.types.contains(&link.artifact) {
         return;
     }
+    // One message for each place, however many nodes and kinds share it.
+    let start = format!("wrong connection: input {name:?} of ");
+    let told = |known: &Diagnostic| known.place.as_ref() == Some(&link.place) && known.message.starts_with(&start);
+    if report.diagnostics.iter().rev().take(64).any(told) {
+        return;
+    }
     let (given, way_out) = match &link.edge.from {
         Endpoint::Source { source, file } => (format!("source:{source}/{file}"), None),
         Endpoint::Node { node, output } => {
@@ -67,13 +73,14 @@ pub fn check_type(kind: &Declaration, name: &str, link: &Link, nodes: &[Node], c
         }
     };
     let message = format!(
-        "wrong connection: input {name:?} of {} takes {}, but {given} is {}{}",
+        "{start}{} takes {}, but {given} is {}{}",
         kind.name,
         types(&input.types),
         link.artifact,
         way_out.unwrap_or_default()
     );
-    report.push_once(Diagnostic::at(&link.place, message).help(format!("{name}: {}", input.help)));
+    let label = format!("gives {}", link.artifact);
+    report.push(Diagnostic::at(&link.place, message).label(label).help(format!("{name}: {}", input.help)));
 }
 
 /// `dataset or synthetic`.

@@ -120,7 +120,8 @@ fn sort(combinations: &mut [Combination], axes: &IndexMap<String, Vec<Value>>) {
     }
     combinations.sort_by_cached_key(|combination| {
         let rank = |(name, ranks): (&&str, &HashMap<String, usize>)| {
-            combination.axes.get(*name).and_then(|value| ranks.get(&value.to_string())).copied()
+            // Of a stage whose nodes differ in their axes, those that lack one come last.
+            combination.axes.get(*name).and_then(|value| ranks.get(&value.to_string())).copied().unwrap_or(usize::MAX)
         };
         ranks.iter().map(rank).collect::<Vec<_>>()
     });
@@ -330,10 +331,16 @@ fn note_values(members: &Members, nodes: &[Node], seen: &mut IndexMap<String, In
 }
 
 fn push_link(combination: &mut Combination, found: &Found, item: &Item, over: &[String]) {
-    let edge = Edge { from: found.from.clone(), over: over.to_vec() };
-    let link = Link { edge, artifact: found.artifact, place: item.place.clone() };
     if let Some(links) = combination.inputs.last_mut() {
-        links.push(link);
+        links.push(Link::new(found, item, over));
+    }
+}
+
+impl Link {
+    /// What a reference found.
+    pub fn new(found: &Found, item: &Item, over: &[String]) -> Self {
+        let edge = Edge { from: found.from.clone(), over: over.to_vec() };
+        Link { edge, artifact: found.artifact, place: item.place.clone() }
     }
 }
 

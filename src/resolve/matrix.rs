@@ -151,7 +151,8 @@ pub fn exclusions(item: Option<&Item>, axes: &IndexMap<String, Vec<Value>>, repo
     let mut exclusions = Vec::new();
     for entry in entries {
         let Some(table) = entry.as_table().filter(|table| !table.is_empty()) else {
-            let fault = entry.fault(format!("expected a table of axes, found {}", entry.describe()));
+            let found = if entry.as_table().is_some() { "an empty one".into() } else { entry.describe() };
+            let fault = entry.fault(format!("expected a table of axes, found {found}"));
             report.push(fault.help("write exclude = [{ method = \"dm\", seed = 1 }]"));
             continue;
         };

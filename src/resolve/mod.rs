@@ -43,7 +43,7 @@ pub struct StageInfo<'a> {
 pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut Report) -> Option<Pipeline> {
     let file = absolute(path);
     let root = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let catalog = catalog(&manifest, options, &root, report)?;
+    let catalog = catalog(&manifest, options, path, &root, report)?;
     let infos: Vec<_> = manifest.stages.iter().map(|(name, table)| stage_info(name, table, report)).collect();
     let (order, cyclic) = order::stages(&dependencies(&infos), report);
     let mut stages: Stages = manifest.stages.keys().map(|name| (name.clone(), None)).collect();
@@ -63,7 +63,8 @@ pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut 
         stages.insert(name.clone(), expanded);
     }
     let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, report);
-    mentioned_sources(&infos, &manifest.sources, &mut used);
+    let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
+    mentioned_sources(at_fault, &manifest.sources, &mut used);
     let sources = sources(&manifest, &root, &used, report);
     Some(Pipeline {
         name: manifest.pipeline.name,
@@ -83,7 +84,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn catalog(manifest: &Manifest, options: &Options, root: &Path, report: &mut Report) -> Option<Catalog> {
+fn catalog(manifest: &Manifest, options: &Options, path: &Path, root: &Path, report: &mut Report) -> Option<Catalog> {
     let built_in = options.catalog.clone().map_or_else(Catalog::built_in, Ok);
     let mut catalog = match built_in {
         Ok(catalog) => catalog,
@@ -93,7 +94,8 @@ fn catalog(manifest: &Manifest, options: &Options, root: &Path, report: &mut Rep
         }
     };
     for (folder, place) in &manifest.pipeline.kinds {
-        catalog.add_folder(&root.join(folder), place, report);
+        let shown = path.parent().unwrap_or(Path::new("")).join(folder);
+        catalog.add_folder(&root.join(folder), &shown, place, report);
     }
     Some(catalog)
 }
@@ -119,15 +121,16 @@ fn dependencies(infos: &[StageInfo<'_>]) -> Dependencies {
     dependencies
 }
 
-/// Stages at fault are not looked up; the sources that they mention are used all the same.
-fn mentioned_sources(infos: &[StageInfo<'_>], sources: &IndexMap<String, SourceTable>, used: &mut IndexSet<String>) {
-    for item in infos.iter().flat_map(|info| info.table.inputs.values()).map(|entry| &entry.item) {
+/// Stages at fault are not looked up; the sources that they mention, or may mention, are used all the same.
+fn mentioned_sources<'a>(
+    at_fault: impl Iterator<Item = &'a StageInfo<'a>>,
+    sources: &IndexMap<String, SourceTable>,
+    used: &mut IndexSet<String>,
+) {
+    for item in at_fault.flat_map(|info| info.table.inputs.values()).map(|entry| &entry.item) {
         let written = item.place.source.text.get(item.place.span.clone()).unwrap_or_default();
-        for name in sources.keys() {
-            if written.contains(&format!("source:{name}/")) || (written.contains("source:") && written.contains("${")) {
-                used.insert(name.clone());
-            }
-        }
+        let any = written.contains("${");
+        used.extend(sources.keys().filter(|name| any || written.contains(&format!("source:{name}/"))).cloned());
     }
 }
 
@@ -170,7 +173,7 @@ fn unknown_axis<'a>(who: &str, name: &str, known: impl IntoIterator<Item = &'a s
     let known: Vec<_> = known.into_iter().collect();
     match (near.is_empty(), known.is_empty()) {
         (false, _) => format!("{who} {verb} axis {name:?}{near}"),
-        (true, true) => format!("{who} {verb} axis {name:?}; there are no axes"),
+        (true, true) => format!("{who} {verb} axis {name:?}"),
         (true, false) => format!("{who} {verb} axis {name:?}; the axes are {}", known.join(", ")),
     }
 }

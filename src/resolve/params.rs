@@ -6,7 +6,7 @@ use super::matrix::Axes;
 use super::reference::fill;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::document::{Item, Raw};
-use ddpipe_interface::{Declaration, Param, Value};
+use ddpipe_interface::{Declaration, Param, ParamType, Value};
 use indexmap::IndexMap;
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ impl<'a> Params<'a> {
             if !open && !kinds.iter().any(|kind| kind.params.contains_key(name)) {
                 let known = kinds.iter().flat_map(|kind| kind.params.keys().map(String::as_str));
                 let near = did_you_mean(name, known.clone());
-                let message = format!("{} has no parameter {name:?}{near}", kind_names(kinds));
+                let message = format!("{}{near}", lacking(kinds, "parameter", name));
                 let fault = Diagnostic::at(&entry.key, message);
                 let known: Vec<_> = known.collect();
                 report.push(match known.is_empty() {
@@ -50,7 +50,9 @@ impl<'a> Params<'a> {
             }
         }
         for kind in kinds {
-            let given = |name: &str| self.stage.table.params.contains_key(name) || self.setting.contains(&name);
+            let table = self.stage.table;
+            let at_fault = |name: &str| self.stage.own.is_none() && table.matrix.contains_key(name);
+            let given = |name: &str| table.params.contains_key(name) || self.setting.contains(&name) || at_fault(name);
             for (name, param) in &kind.params {
                 if param.default.is_none() && !param.optional && !given(name) {
                     let message = format!("stage {:?} needs parameter {name:?} of {}", self.stage.name, kind.name);
@@ -114,13 +116,12 @@ impl<'a> Params<'a> {
                         let item = &entry.item;
                         self.accept(kind, name, param, value, &item.place, item.origin.as_ref(), report)
                     }
+                    None if entry.item.is_faulty() => None,
                     None => {
                         let (expected, found) = (param.expectation(), entry.item.describe());
                         let message =
                             format!("parameter {name:?} of {}: expected {expected}, found {found}", kind.name);
-                        if let Raw::Table(_) | Raw::List(_) = entry.item.raw {
-                            report.push(entry.item.fault(message));
-                        }
+                        report.push(entry.item.fault(message));
                         None
                     }
                 },
@@ -146,10 +147,7 @@ impl<'a> Params<'a> {
         if let Some(known) = self.accepted.get(&key) {
             return known.clone();
         }
-        let near = match &value {
-            Value::String(text) => did_you_mean(text, param.choices.iter().map(String::as_str)),
-            _ => String::new(),
-        };
+        let near = near_choice(param, &value);
         let accepted = match param.accept(value) {
             Ok(value) => Some(value),
             Err(why) => {
@@ -176,11 +174,25 @@ fn depends(item: &Item) -> bool {
     }
 }
 
-/// The kinds, for messages: `distill.dm`, or `none of distill.dm, distill.datadam`.
-pub fn kind_names(kinds: &[&Declaration]) -> String {
+/// `kind distill.dm has no parameter "lamda"`, or the same of several kinds.
+pub fn lacking(kinds: &[&Declaration], noun: &str, name: &str) -> String {
     let names: Vec<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
     match names.as_slice() {
-        [one] => format!("kind {one}"),
-        _ => format!("each of the kinds {}", names.join(", ")),
+        [one] => format!("kind {one} has no {noun} {name:?}"),
+        _ => format!("none of the kinds {} has {noun} {name:?}", names.join(", ")),
     }
+}
+
+/// The nearest allowed text, where the value, or an entry of the list, is not one of those.
+fn near_choice(param: &Param, value: &Value) -> String {
+    let unknown = |value: &Value| match value {
+        Value::String(text) if !param.choices.contains(text) => Some(text.clone()),
+        _ => None,
+    };
+    let text = match (param.kind, value) {
+        (ParamType::Choice, value) => unknown(value),
+        (ParamType::Strings, Value::List(values)) => values.iter().find_map(unknown),
+        _ => None,
+    };
+    text.map_or(String::new(), |text| did_you_mean(&text, param.choices.iter().map(String::as_str)))
 }

@@ -1,7 +1,7 @@
 //! One stage becomes its nodes. Everything that can be said about the stage is said here, even when what it reads is at
 //! fault and its nodes cannot be made.
 
-use super::join::{self, Combination, Joined};
+use super::join::{self, Combination, Joined, Link};
 use super::lookup::{Expanded, Lookup, Stages};
 use super::matrix::Axes;
 use super::params::Params;
@@ -59,6 +59,9 @@ impl Context<'_> {
         if !declarations.is_empty() {
             params.check_names(&declarations, uncertain, report);
         }
+        if lenient {
+            self.probe(info, &declarations, report);
+        }
         let first = self.nodes.len();
         for combination in joined.combinations {
             let kind = info
@@ -93,27 +96,12 @@ impl Context<'_> {
                         whole &= matches!(self.stages.get(&name), Some(Some(_)));
                         if !self.stages.contains_key(&name) && is_name(&name) {
                             report.push(self.unknown_stage(item, &name));
-                        } else if !is_name(&name) {
-                            whole &= self.form(item, report);
                         }
                     }
                 }
             }
         }
         whole
-    }
-
-    /// Reports a reference that does not even have the form of one.
-    fn form(&self, item: &Item, report: &mut Report) -> bool {
-        let Raw::String(text) = &item.raw else { return true };
-        match reference::Target::parse(text) {
-            Ok(_) => true,
-            Err(fault) => {
-                let place = part_of(item, text, fault.range.clone());
-                report.push(Diagnostic::at(&place, format!("{text:?} is not a reference: {}", fault.message)));
-                false
-            }
-        }
     }
 
     fn unknown_stage(&self, item: &Item, name: &str) -> Diagnostic {
@@ -130,15 +118,37 @@ impl Context<'_> {
     }
 
     fn join(&mut self, info: &StageInfo<'_>, own: &Axes, report: &mut Report) -> Option<Joined> {
-        let mut lookup = Lookup {
+        join::join(info, own, &mut self.lookup(), report)
+    }
+
+    fn lookup(&mut self) -> Lookup<'_> {
+        Lookup {
             catalog: self.catalog,
             sources: self.sources,
             stages: self.stages,
             nodes: self.nodes,
             used: self.used,
             known: HashMap::new(),
-        };
-        join::join(info, own, &mut lookup, report)
+        }
+    }
+
+    /// Checks what can be checked of the inputs of a stage that has no nodes: each reference for itself.
+    fn probe(&mut self, info: &StageInfo<'_>, kinds: &[&Declaration], report: &mut Report) {
+        let catalog = self.catalog;
+        for (name, input) in &info.inputs {
+            for item in input.iter().flat_map(reference::Input::references) {
+                let Raw::String(text) = &item.raw else { continue };
+                let mut lookup = self.lookup();
+                let (Some(members), nodes) = (lookup.members(item, text, report), lookup.nodes) else { continue };
+                // With several kinds it is open which of them meets which node.
+                if let [kind] = kinds {
+                    for found in &members.found {
+                        let link = Link::new(found, item, &[]);
+                        connect::check_type(kind, name, &link, nodes, catalog, report);
+                    }
+                }
+            }
+        }
     }
 
     /// The kinds of all combinations. Reports those that are not known.

@@ -29,7 +29,8 @@ pub struct Pipeline {
     pub about: Option<String>,
     /// The manifest that was loaded, absolute.
     pub file: PathBuf,
-    /// The folder of the manifest, absolute: what its relative paths refer to.
+    /// The project's folder, absolute: the one that holds the `pipelines` folder with the manifest in it, else the
+    /// manifest's own. Relative paths of sources, the cache and the results refer to it.
     pub root: PathBuf,
     /// `[pipeline] seed`: the seed of every node without one of its own.
     pub seed: u64,

@@ -42,8 +42,9 @@ pub struct StageInfo<'a> {
 /// Resolves a manifest that was read from `path`. The result is sound only if nothing was reported.
 pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut Report) -> Option<Pipeline> {
     let file = absolute(path);
-    let root = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let catalog = catalog(&manifest, options, path, &root, report)?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let root = project(folder).to_path_buf();
+    let catalog = catalog(&manifest, options, path, folder, report)?;
     let infos: Vec<_> = manifest.stages.iter().map(|(name, table)| stage_info(name, table, report)).collect();
     let (order, cyclic) = order::stages(&dependencies(&infos), report);
     let mut stages: Stages = manifest.stages.keys().map(|name| (name.clone(), None)).collect();
@@ -80,11 +81,18 @@ pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut 
     })
 }
 
+/// The folder of the project that a manifest belongs to: the one that holds the `pipelines` folder that the manifest
+/// lies in, at whatever depth; else the manifest's own.
+fn project(folder: &Path) -> &Path {
+    let pipelines = folder.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "pipelines"));
+    pipelines.and_then(Path::parent).unwrap_or(folder)
+}
+
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn catalog(manifest: &Manifest, options: &Options, path: &Path, root: &Path, report: &mut Report) -> Option<Catalog> {
+fn catalog(manifest: &Manifest, options: &Options, path: &Path, folder: &Path, report: &mut Report) -> Option<Catalog> {
     let built_in = options.catalog.clone().map_or_else(Catalog::built_in, Ok);
     let mut catalog = match built_in {
         Ok(catalog) => catalog,
@@ -93,9 +101,9 @@ fn catalog(manifest: &Manifest, options: &Options, path: &Path, root: &Path, rep
             return None;
         }
     };
-    for (folder, place) in &manifest.pipeline.kinds {
-        let shown = path.parent().unwrap_or(Path::new("")).join(folder);
-        catalog.add_folder(&root.join(folder), &shown, place, report);
+    for (named, place) in &manifest.pipeline.kinds {
+        let shown = path.parent().unwrap_or(Path::new("")).join(named);
+        catalog.add_folder(&folder.join(named), &shown, place, report);
     }
     Some(catalog)
 }

@@ -153,7 +153,8 @@ impl Context {
     }
 }
 
-const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The name of the checkpoint in a stage's scratch folder.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Everything that a loop needs to continue as if it had never stopped.
 pub struct Checkpoint {

@@ -1,0 +1,191 @@
+//! The folder that a project's own program works in: inputs laid out as files on the way in, outputs read and put into
+//! ddpipe's form on the way out. What Python saved with `safetensors.torch.save_file` gets ddpipe's header here.
+
+use crate::inputs::Reader;
+use anyhow::{Context as _, Result, bail, ensure};
+use ddpipe_interface::ArtifactType;
+use ddpipe_interface::protocol::{InputArtifact, Job};
+use ddpipe_stages::artifact::{Dataset, SyntheticSet, TensorFile};
+use ddpipe_stages::context::{Artifact, Artifacts as _, Outputs};
+use indexmap::IndexMap;
+use safetensors::SafeTensors;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// The working folder of one run of a program.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty one within the stage's scratch folder.
+    pub fn create(scratch: &Path) -> Result<Self> {
+        let path = std::path::absolute(scratch.join("command"))?;
+        let make = || {
+            if path.exists() {
+                fs::remove_dir_all(&path)?;
+            }
+            fs::create_dir_all(path.join("inputs"))?;
+            fs::create_dir_all(path.join("outputs"))
+        };
+        make().with_context(|| format!("could not prepare {}", path.display()))?;
+        Ok(Folder(path))
+    }
+
+    /// Where it is, absolute.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes the inputs, `inputs.json` and `params.json`.
+    pub fn lay_out(&self, job: &Job, params: Value, reader: &Reader) -> Result<()> {
+        let mut described = Map::new();
+        for (name, artifacts) in &job.inputs {
+            let mut entries = Vec::new();
+            for (index, input) in artifacts.iter().enumerate() {
+                let bytes = reader.bytes(input).with_context(|| format!("input {}", input.name))?;
+                let index = if artifacts.len() == 1 { String::new() } else { format!(".{index}") };
+                let file = format!("inputs/{name}{index}.{}", extension(input.artifact, &bytes));
+                self.place(&file, input, &bytes)?;
+                let InputArtifact { artifact, name, digest, labels, metrics, over, .. } = input;
+                entries.push(json!({
+                    "file": file, "type": artifact, "name": name, "digest": digest,
+                    "labels": labels, "metrics": metrics, "over": over,
+                }));
+            }
+            described.insert(name.clone(), entries.into());
+        }
+        self.write("inputs.json", &serde_json::to_vec_pretty(&described)?)?;
+        self.write("params.json", &serde_json::to_vec_pretty(&params)?)
+    }
+
+    /// A blob is linked, not copied, where the file system allows it. A file from outside is copied: it is not ours.
+    fn place(&self, file: &str, input: &InputArtifact, bytes: &[u8]) -> Result<()> {
+        let linked = !input.source && fs::hard_link(&input.path, self.0.join(file)).is_ok();
+        if linked { Ok(()) } else { self.write(file, bytes) }
+    }
+
+    fn write(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.0.join(file);
+        fs::write(&path, bytes).with_context(|| format!("could not write {}", path.display()))
+    }
+
+    /// Reads the declared outputs, and the scalars of `metrics.json`.
+    pub fn collect(&self, declared: &IndexMap<String, ArtifactType>, device: Device) -> Result<Outputs> {
+        let mut files = self.made()?;
+        let mut outputs = Outputs::default();
+        if let Some(metrics) = self.json("metrics.json")? {
+            for (name, value) in metrics["metrics"].as_object().into_iter().flatten() {
+                let value =
+                    value.as_f64().with_context(|| format!("outputs/metrics.json: {name:?} is not a number"))?;
+                outputs = outputs.metric(name, value);
+            }
+            files.retain(|file| file != "metrics.json");
+        }
+        for (name, &artifact) in declared {
+            let file = self.find(name, artifact)?;
+            let made = self.read(name, &file, artifact, device).with_context(|| format!("outputs/{file}"))?;
+            outputs.artifacts.insert(name.clone(), made);
+            let about = format!("{name}.json");
+            files.retain(|other| *other != file && *other != about);
+        }
+        if let Some(other) = files.first() {
+            let names: Vec<&str> = declared.keys().map(String::as_str).collect();
+            bail!("outputs/{other} belongs to no declared output; declared: {}", names.join(", "));
+        }
+        Ok(outputs)
+    }
+
+    /// Removes the folder; what cannot be removed goes with the scratch folder.
+    pub fn remove(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, "the program's folder stays");
+        }
+    }
+
+    fn made(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.0.join("outputs")).context("the program removed outputs/")? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn find(&self, name: &str, artifact: ArtifactType) -> Result<String> {
+        let endings = endings(artifact);
+        let mut files = endings.iter().map(|ending| format!("{name}.{ending}"));
+        let found = files.find(|file| self.0.join("outputs").join(file).is_file());
+        found.with_context(|| {
+            let made = self.made().unwrap_or_default().join(", ");
+            let made = if made.is_empty() { "nothing".into() } else { made };
+            format!("the program did not write outputs/{name}.{} ({artifact}); it wrote {made}", endings.join(" or ."))
+        })
+    }
+
+    fn read(&self, name: &str, file: &str, artifact: ArtifactType, device: Device) -> Result<Artifact> {
+        let bytes = fs::read(self.0.join("outputs").join(file))?;
+        Ok(match artifact {
+            ArtifactType::Metrics | ArtifactType::Table => Artifact::Json(artifact, serde_json::from_slice(&bytes)?),
+            ArtifactType::Image | ArtifactType::Files => Artifact::Bytes(artifact, bytes),
+            _ => {
+                let about = self.json(&format!("{name}.json"))?;
+                let file = tensors(&bytes, artifact, about, device)?;
+                match artifact {
+                    ArtifactType::Dataset => Dataset::from_file(&file).map(drop)?,
+                    ArtifactType::Synthetic => SyntheticSet::from_file(&file).map(drop)?,
+                    _ => {}
+                }
+                Artifact::Tensors(file)
+            }
+        })
+    }
+
+    fn json(&self, file: &str) -> Result<Option<Value>> {
+        let path = self.0.join("outputs").join(file);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let value = serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("outputs/{file}"))?;
+        Ok(Some(value))
+    }
+}
+
+/// Tensors with ddpipe's header, or without: then `about`, or else the file's own metadata, describes them.
+fn tensors(bytes: &[u8], wanted: ArtifactType, about: Option<Value>, device: Device) -> Result<TensorFile> {
+    let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    if metadata.contains_key("ddpipe") {
+        let file = TensorFile::from_bytes(bytes, device)?;
+        ensure!(file.artifact == wanted, "is a {}, but its kind declares a {wanted}", file.artifact);
+        return Ok(file);
+    }
+    let about = about.unwrap_or_else(|| {
+        // Metadata are texts only; a number or a list is written there as its JSON.
+        let value = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+        let mut names: Vec<&String> = metadata.keys().collect();
+        names.sort();
+        names.into_iter().map(|name| (name.clone(), value(&metadata[name]))).collect::<Map<_, _>>().into()
+    });
+    let description = json!({ "type": wanted, "about": about }).to_string();
+    let content = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
+    let metadata = HashMap::from([("ddpipe".to_string(), description)]);
+    TensorFile::from_bytes(&safetensors::serialize(content.tensors(), Some(metadata))?, device)
+}
+
+fn endings(artifact: ArtifactType) -> &'static [&'static str] {
+    match artifact {
+        ArtifactType::Metrics | ArtifactType::Table => &["json"],
+        ArtifactType::Image => &["png", "svg"],
+        ArtifactType::Files => &["bin"],
+        _ => &["safetensors"],
+    }
+}
+
+fn extension(artifact: ArtifactType, bytes: &[u8]) -> &'static str {
+    match artifact {
+        ArtifactType::Image if bytes.trim_ascii_start().starts_with(b"<") => "svg",
+        _ => endings(artifact)[0],
+    }
+}

@@ -1,0 +1,61 @@
+//! Stages that a project brings along as programs: a folder with the inputs, a process group of its own, and what it
+//! leaves in `outputs/`. `folder.rs` is the files' side, `child.rs` the process's.
+//!
+//! The program runs in that folder (also named by `DDPIPE_DIR`). It finds `inputs/<name>.<ext>` (an input that takes
+//! many: `inputs/<name>.<index>.<ext>`), `inputs.json` (every input's file, labels and metrics) and `params.json`
+//! (`params`, `seed`, `device`). It leaves `outputs/<name>.<ext>`; scalars may stand in `outputs/metrics.json` under
+//! `metrics`. On stdout, `progress 3/10 loss 0.5` is progress; every other line is logged.
+
+mod child;
+mod folder;
+
+use crate::inputs::Reader;
+use anyhow::{Context as _, Result, bail};
+use ddpipe_interface::protocol::{Command, Job};
+use ddpipe_stages::context::{Context, Outputs};
+use folder::Folder;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Runs a project's own stage.
+pub fn run(job: &Job, program: &Command, reader: &Reader, ctx: &Context, threads: u16) -> Result<Outputs> {
+    let folder = Folder::create(&job.scratch)?;
+    let params = json!({ "params": job.params, "seed": job.seed, "device": device(ctx.device) });
+    folder.lay_out(job, params, reader)?;
+    let mut command = command(program)?;
+    command.current_dir(folder.path()).env("DDPIPE_DIR", folder.path()).env("OMP_NUM_THREADS", threads.to_string());
+    // Python holds back what it prints to a pipe; progress would come at the end.
+    command.env("PYTHONUNBUFFERED", "1");
+    child::run(command, ctx)?;
+    let outputs = folder.collect(&job.outputs, ctx.device)?;
+    folder.remove();
+    Ok(outputs)
+}
+
+/// The program with its arguments. Whatever names a file of the kind's folder is taken from there.
+fn command(program: &Command) -> Result<std::process::Command> {
+    let Some((name, arguments)) = program.argv.split_first() else { bail!("`command` is empty") };
+    let local = |text: &str| -> Option<PathBuf> {
+        let path = program.folder.join(text);
+        (Path::new(text).is_relative() && !text.is_empty() && path.is_file()).then(|| std::path::absolute(path).ok())?
+    };
+    // A bare name is looked up in PATH, as everywhere; "./name" is the folder's own.
+    let mut command = match name.contains('/') {
+        true => {
+            let own = local(name).or(Some(PathBuf::from(name)).filter(|path| path.is_absolute()));
+            std::process::Command::new(
+                own.with_context(|| format!("{name}: no such file in {}", program.folder.display()))?,
+            )
+        }
+        false => std::process::Command::new(name),
+    };
+    command.args(arguments.iter().map(|text| local(text).map_or_else(|| text.into(), PathBuf::into_os_string)));
+    Ok(command)
+}
+
+fn device(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".into(),
+    }
+}

@@ -1,0 +1,82 @@
+//! The device that a worker computes on, opened once. CUDA comes in here, or a clear word on why it does not.
+
+mod cuda;
+mod driver;
+mod libtorch;
+mod probe;
+
+pub use probe::probe;
+
+use anyhow::{Context as _, Result, ensure};
+use tch::Device;
+
+/// An opened device, in words.
+pub struct Opened {
+    /// `cpu`, `cuda:0`, …
+    pub slot: String,
+    /// The processor or the GPU, by its maker's name.
+    pub name: String,
+    /// The version of libtorch.
+    pub libtorch: String,
+}
+
+/// Sets what the CUDA libraries read from the environment. To be called before any thread exists.
+pub fn set_environment() {
+    // TF32 keeps 10 bits of a float's 23; results would depend on the GPU's generation. cuBLAS gives the same bits every
+    // time only with a fixed workspace.
+    for (name, value) in [("NVIDIA_TF32_OVERRIDE", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")] {
+        // SAFETY: the process has one thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
+/// Gets the device ready. Must come before everything else that touches libtorch: CUDA is only seen by its first call.
+pub fn open(device: Device, threads: u16) -> Result<Opened> {
+    let (slot, name) = match device {
+        Device::Cuda(index) => {
+            let slot = format!("cuda:{index}");
+            let name = cuda(index).with_context(|| slot.clone())?;
+            (slot, name)
+        }
+        _ => ("cpu".into(), processor()),
+    };
+    tch::set_num_threads(i32::from(threads));
+    // A pool that is there already is as good.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
+    Ok(Opened { slot, name, libtorch: libtorch::version() })
+}
+
+fn cuda(index: usize) -> Result<String> {
+    let devices = driver::devices()?;
+    let visible =
+        || std::env::var("CUDA_VISIBLE_DEVICES").map_or(String::new(), |ids| format!(" (CUDA_VISIBLE_DEVICES={ids})"));
+    let found = devices
+        .get(index)
+        .with_context(|| format!("there is no such device: {} found{}", counted(devices.len()), visible()))?;
+    let library = cuda::load()?;
+    tracing::info!(library = %library.display(), "CUDA loaded");
+    let count = tch::Cuda::device_count();
+    ensure!(
+        count > index as i64,
+        "libtorch sees {} where the driver sees {}",
+        counted(count as usize),
+        counted(devices.len())
+    );
+    libtorch::compute_repeatably();
+    tch::Cuda::cudnn_set_benchmark(false);
+    Ok(found.name.clone())
+}
+
+fn counted(devices: usize) -> String {
+    match devices {
+        0 => "no CUDA device".into(),
+        1 => "only cuda:0".into(),
+        n => format!("cuda:0 to cuda:{}", n - 1),
+    }
+}
+
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().filter(|line| line.starts_with("model name")).find_map(|line| line.split_once(':'));
+    model.map_or(std::env::consts::ARCH.into(), |(_, name)| name.trim().to_string())
+}

@@ -1,0 +1,118 @@
+//! One job from its message to its outcome: builds the stage's surroundings, runs it, and seals what it made. Knows
+//! neither the socket nor the order of jobs.
+
+use crate::command;
+use crate::engine::{Engine, Listener};
+use crate::failure::{Failure, guard};
+use crate::inputs::Reader;
+use crate::interrupts::Interrupts;
+use crate::memory::Peak;
+use crate::outputs::{Sealed, seal, unspeakable};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::protocol::{Cause, Job, LogLevel};
+use ddpipe_stages::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Outputs};
+use ddpipe_stages::registry;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tch::Device;
+
+/// What all jobs of this worker share.
+pub struct Surroundings {
+    /// Whom to tell.
+    pub engine: Engine,
+    /// Who may want a job to stop.
+    pub interrupts: Arc<Interrupts>,
+    /// Where inputs come from.
+    pub reader: Reader,
+    /// Time between two checkpoints.
+    pub checkpoint_every: Duration,
+    /// Threads for computing, told to programs too.
+    pub threads: u16,
+}
+
+/// A job that went well.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it made.
+    pub sealed: Sealed,
+    /// Scalar results.
+    pub metrics: IndexMap<String, f64>,
+    /// Seconds of the stage itself.
+    pub seconds: f64,
+    /// Peak memory in bytes, where it can be known.
+    pub peak_memory: Option<u64>,
+}
+
+/// Runs one job to its end. When memory runs out while artifacts of other stages are kept, they make way and the stage
+/// is tried once more: whether it fits must not depend on what ran before it.
+pub fn run(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
+    loop {
+        let tried = once(job, around);
+        let full = matches!(&tried, Err(failure) if failure.cause == Cause::OutOfMemory);
+        match full.then(|| around.reader.residency.borrow_mut().clear()) {
+            Some(freed @ 1..) => {
+                let text =
+                    format!("out of memory; {} MiB kept for later stages are freed, and it starts over", freed >> 20);
+                listener(job, around).log(LogLevel::Warn, text);
+            }
+            _ => return tried.map_err(|failure| told(job, failure)),
+        }
+    }
+}
+
+fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
+    if around.interrupts.wants_to_stop(job.id) {
+        return Err(Failure::of(&Interrupted.into()));
+    }
+    let device = around.reader.device;
+    let host = listener(job, around);
+    let ctx = Context::new(device, job.seed, job.scratch.clone(), around.checkpoint_every, Box::new(host));
+    let peak = Peak::start();
+    let start = Instant::now();
+    let mut outputs = guard(|| {
+        let outputs = stage(job, around, &ctx)?;
+        if let Device::Cuda(index) = device {
+            tch::Cuda::synchronize(index as i64);
+        }
+        Ok(outputs)
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    unspeakable(&mut outputs).into_iter().for_each(|text| ctx.warn(text));
+    let metrics = std::mem::take(&mut outputs.metrics);
+    let sealed = guard(|| seal(outputs.artifacts, &job.outputs, device).with_context(|| job.kind.clone()))?;
+    let peak_memory = match (&job.command, device) {
+        (Some(_), _) => peak.of_children(),
+        (None, Device::Cpu) => peak.of_process(),
+        // tch does not tell the device's own statistics, and the process's memory says nothing about the device.
+        (None, _) => None,
+    };
+    Ok(Finished { sealed, metrics, seconds, peak_memory })
+}
+
+fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {
+    if let Some(program) = &job.command {
+        return command::run(job, program, &around.reader, ctx, around.threads).with_context(|| job.kind.clone());
+    }
+    let kind = registry::find(&job.kind).with_context(|| {
+        format!("stage kind {:?} is not built into this ddpipe-worker; build it and ddpipe together", job.kind)
+    })?;
+    let inputs = Inputs::new(job.inputs.clone(), Box::new(around.reader.clone()));
+    kind.run(ctx, &inputs, &job.params)
+}
+
+fn listener(job: &Job, around: &Surroundings) -> Listener {
+    Listener { engine: around.engine.clone(), id: job.id, interrupts: around.interrupts.clone() }
+}
+
+/// An interruption says whether there is something to continue from.
+fn told(job: &Job, failure: Failure) -> Failure {
+    if failure.cause != Cause::Interrupted {
+        return failure;
+    }
+    let message = match job.scratch.join(CHECKPOINT).exists() {
+        true => "interrupted; its checkpoint is saved, and the next run continues from it",
+        false => "interrupted; it left no checkpoint, and the next run starts it again",
+    };
+    Failure { message: message.into(), ..failure }
+}

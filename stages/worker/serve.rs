@@ -1,0 +1,130 @@
+//! The worker's life: connect, say hello, run one job after the other, write what is pending, end. Messages are read on
+//! a thread of their own, so that a `Cancel` is seen while a stage runs; stages run on the main thread only.
+
+use crate::args::Session;
+use crate::device;
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::inputs::Reader;
+use crate::interrupts::{Interrupts, Signals};
+use crate::job::{self, Finished, Surroundings};
+use crate::residency::Residency;
+use crate::store::Store;
+use anyhow::{Context as _, Result};
+use ddpipe_interface::protocol::{FromWorker, Job, PROTOCOL_VERSION, ToWorker, read_message};
+use std::cell::RefCell;
+use std::io::BufReader;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+/// What the main thread is to do next.
+enum Next {
+    Run(Box<Job>),
+    End,
+}
+
+/// Serves one engine until it says `Shutdown` or is gone.
+pub fn serve(session: &Session, signals: Signals) -> Result<()> {
+    trace();
+    let cache = ddpipe_cache::Cache::open(&session.cache).context("could not open the cache")?;
+    let opened = device::open(session.device, session.threads)?;
+    let stream = UnixStream::connect(&session.socket)
+        .with_context(|| format!("could not reach the engine at {}", session.socket.display()))?;
+    let engine = Engine::new(stream.try_clone().context("could not share the engine's socket")?);
+    engine.send(&FromWorker::Hello {
+        protocol: PROTOCOL_VERSION,
+        pid: std::process::id(),
+        device: opened.slot,
+        device_name: opened.name,
+        libtorch: opened.libtorch,
+    });
+
+    let interrupts = Arc::new(Interrupts::default());
+    let (next, todo) = mpsc::channel();
+    let ended = next.clone();
+    signals.watch(interrupts.clone(), move || _ = ended.send(Next::End));
+    let reading = interrupts.clone();
+    std::thread::spawn(move || read(stream, &next, &reading));
+
+    let told = engine.clone();
+    let store = Rc::new(Store::start(cache.clone(), move |message| told.send(message)));
+    let residency = Rc::new(RefCell::new(Residency::new(session.memory_budget)));
+    let around = Surroundings {
+        engine,
+        interrupts,
+        reader: Reader { device: session.device, residency, store: store.clone(), cache },
+        checkpoint_every: Duration::from_secs(session.checkpoint_seconds),
+        threads: session.threads,
+    };
+    let mut sound = true;
+    while let (true, Ok(Next::Run(job))) = (sound, todo.recv()) {
+        sound = settle(&job, job::run(&job, &around), &around);
+    }
+    tracing::info!(residency = ?around.reader.residency.borrow().stats(), "ends");
+    drop(around);
+    if let Some(store) = Rc::into_inner(store) {
+        store.finish();
+    }
+    Ok(())
+}
+
+/// Tells how a job ended. False when this process can run no further job.
+fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) -> bool {
+    let id = job.id;
+    match outcome {
+        Ok(Finished { sealed, metrics, seconds, peak_memory }) => {
+            for (digest, file) in sealed.tensors {
+                around.reader.keep(digest, file);
+            }
+            tracing::info!(node = job.node, seconds, "done");
+            // Told first, since `push` may have to wait. The next job runs on this thread, so it finds what is pushed.
+            let outputs = sealed.described;
+            around.engine.send(&FromWorker::Done { id, outputs, metrics, seconds, peak_memory });
+            around.reader.store.push(id, sealed.bytes);
+            true
+        }
+        Err(failure) => {
+            tracing::warn!(node = job.node, cause = ?failure.cause, "{}", failure.message);
+            let spoilt = failure.spoils_the_device();
+            let Failure { cause, message, hint } = failure;
+            around.engine.send(&FromWorker::Failed { id, cause, message, hint });
+            !spoilt
+        }
+    }
+}
+
+/// Log lines go to the engine; with `DDPIPE_LOG` (`info`, `debug`, …) to stderr as well.
+fn trace() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("DDPIPE_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+}
+
+fn read(stream: UnixStream, next: &Sender<Next>, interrupts: &Interrupts) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let sent = match read_message(&mut stream) {
+            Ok(Some(ToWorker::Run(job))) => next.send(Next::Run(job)),
+            Ok(Some(ToWorker::Cancel { id })) => {
+                interrupts.cancel(id);
+                Ok(())
+            }
+            Ok(Some(ToWorker::Shutdown)) => next.send(Next::End),
+            Ok(None) => {
+                interrupts.end("the engine is gone");
+                next.send(Next::End)
+            }
+            Err(error) => {
+                tracing::error!(%error, "could not read from the engine");
+                interrupts.end("the engine cannot be understood");
+                next.send(Next::End)
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod records;
 pub mod resolve;
 pub mod results;
 pub mod schedule;
+pub mod schema;
 pub mod selector;
 pub mod size;
 pub mod slots;

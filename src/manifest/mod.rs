@@ -115,7 +115,7 @@ impl Manifest {
             return None;
         }
         overrides::apply(&mut document, options, report, warnings);
-        vars::substitute(&mut document, &main.name, report, warnings);
+        vars::substitute(&mut document, &main, report, warnings);
         Some(read::manifest(document, main, report))
     }
 }

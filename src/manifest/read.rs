@@ -16,7 +16,7 @@ pub fn manifest(mut document: Table, main: Arc<SourceText>, report: &mut Report)
     let sources = reader.named_tables(document.shift_remove("sources"), Some("a source"));
     let sources = sources.into_iter().filter_map(|(name, entry)| Some((name, reader.source(entry)?))).collect();
     let stages = document.shift_remove("stages");
-    let no_stages = stages.is_none();
+    let no_stages = stages.as_ref().is_none_or(|entry| entry.item.as_table().is_some_and(Table::is_empty));
     let stages = reader.named_tables(stages, Some("a stage"));
     let stages = stages.into_iter().filter_map(|(name, entry)| Some((name, reader.stage(entry)?))).collect();
     let expectations = reader.expectations(document.get("expect"));

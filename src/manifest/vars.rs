@@ -2,14 +2,14 @@
 //! `${` itself. References to axes of the matrix stay, as templates that each node fills. No expressions, no nesting.
 
 use super::document::{Entry, Item, Part, Raw, Table};
-use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
+use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
 use crate::selector::{is_name_letter, value_text};
 use ddpipe_interface::Value;
 use indexmap::{IndexMap, IndexSet};
 
 /// Replaces every reference in the document and takes its `vars` out. Warns of variables that the main file (its
 /// name) declares and nothing uses.
-pub fn substitute(document: &mut Table, main: &str, report: &mut Report, warnings: &mut Vec<Diagnostic>) {
+pub fn substitute(document: &mut Table, main: &SourceText, report: &mut Report, warnings: &mut Vec<Diagnostic>) {
     let axes = axis_names(document, report);
     let vars = document.shift_remove("vars");
     let mut state =
@@ -21,7 +21,9 @@ pub fn substitute(document: &mut Table, main: &str, report: &mut Report, warning
         state.fill(&mut entry.item, name == "stages", report);
     }
     for (name, entry) in &state.raw {
-        if !state.used.contains(name) && entry.key.source.name == main {
+        // A profile that was not chosen may use it, too.
+        let mentioned = main.text.contains(&format!("${{{name}}}"));
+        if !state.used.contains(name) && !mentioned && entry.key.source.name == main.name {
             warnings.push(Diagnostic::at(&entry.key, format!("variable {name:?} is not used")));
         }
     }

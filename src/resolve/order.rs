@@ -17,7 +17,7 @@ pub fn stages(dependencies: &Dependencies, report: &mut Report) -> (Vec<String>,
         if !order.contains(start) {
             open.insert(start, 0);
         }
-        while let Some((&name, next)) = open.last_mut().map(|(name, next)| (name, next)) {
+        while let Some((&name, next)) = open.last_mut() {
             let Some((below, place)) = dependencies.get(name).and_then(|reads| reads.get_index(*next)) else {
                 order.insert(name.to_string());
                 open.pop();

@@ -221,7 +221,7 @@ pub fn axes_in(item: &Item, found: &mut Vec<String>) {
 
 /// The stages that a reference may name, found before anything is expanded: references to axes in the name of a
 /// stage go through all values of the stage's own matrix.
-pub fn stages_named(item: &Item, own: &Axes) -> Result<Vec<String>, Diagnostic> {
+pub fn stages_named(item: &Item, own: &Axes) -> Result<Vec<String>, Box<Diagnostic>> {
     let head = |text: &str| text.find(['[', '.']).unwrap_or(text.len());
     let parts = match &item.raw {
         Raw::String(text) if text.starts_with("source:") => return Ok(Vec::new()),
@@ -244,7 +244,7 @@ pub fn stages_named(item: &Item, own: &Axes) -> Result<Vec<String>, Diagnostic> 
                     let message = format!(
                         "the name of a stage can only depend on this stage's own matrix, which has no {axis:?}"
                     );
-                    return Err(Diagnostic::at(place, message));
+                    return Err(Box::new(Diagnostic::at(place, message)));
                 };
                 let texts = own.values.iter().map(|(value, _)| match value {
                     Value::String(text) => text.clone(),

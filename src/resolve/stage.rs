@@ -19,11 +19,17 @@ use std::sync::Arc;
 
 /// What a stage is expanded against.
 pub struct Context<'a> {
+    /// The known kinds.
     pub catalog: &'a Catalog,
+    /// The declared sources.
     pub sources: &'a IndexMap<String, SourceTable>,
+    /// The stages so far.
     pub stages: &'a Stages,
+    /// The nodes so far; those of the stage are added.
     pub nodes: &'a mut Vec<Node>,
+    /// The sources that were asked for.
     pub used: &'a mut IndexSet<String>,
+    /// The pipeline's seed.
     pub seed: u64,
 }
 
@@ -88,7 +94,7 @@ impl Context<'_> {
             }
             match stages_named(item, info.own.as_ref().unwrap_or(&none)) {
                 Err(fault) => {
-                    report.push(fault);
+                    report.push(*fault);
                     whole = false;
                 }
                 Ok(names) => {

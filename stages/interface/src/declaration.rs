@@ -171,6 +171,23 @@ impl Declaration {
             if param.kind == ParamType::Choice && param.choices.is_empty() {
                 return Err(fault("a choice needs `choices`"));
             }
+            if !is_name(name) {
+                return Err(fault("a name has letters a-z, digits and _"));
+            }
+            if !param.choices.is_empty() && !matches!(param.kind, ParamType::Choice | ParamType::Strings) {
+                return Err(fault("only a choice or a list of strings has `choices`"));
+            }
+            let numeric =
+                matches!(param.kind, ParamType::Integer | ParamType::Float | ParamType::Integers | ParamType::Floats);
+            if !numeric && (param.min.is_some() || param.max.is_some()) {
+                return Err(fault("only numbers have `min` and `max`"));
+            }
+            if param.above_min && param.min.is_none() {
+                return Err(fault("`above_min` needs `min`"));
+            }
+            if param.min.zip(param.max).is_some_and(|(min, max)| min > max) {
+                return Err(fault("`min` is above `max`"));
+            }
             if param.optional && param.default.is_some() {
                 return Err(fault("has a default and is optional; one of the two"));
             }
@@ -178,6 +195,15 @@ impl Declaration {
                 let default = param.accept(default).map_err(|why| fault(&format!("its default: {why}")))?;
                 param.default = Some(default);
             }
+        }
+        let parts: Vec<_> = declaration.name.split('.').collect();
+        if parts.len() > 2 || !parts.iter().all(|part| is_name(part)) {
+            let fault = format!("name {:?}: expected group.kind in letters a-z, digits and _", declaration.name);
+            return Err(DeclarationError::Meaning(fault));
+        }
+        let names = declaration.inputs.keys().chain(declaration.outputs.keys());
+        if let Some(name) = names.into_iter().find(|name| !is_name(name)) {
+            return Err(DeclarationError::Meaning(format!("{name:?}: a name has letters a-z, digits and _")));
         }
         if declaration.outputs.is_empty() {
             return Err(DeclarationError::Meaning("needs at least one output".into()));
@@ -262,7 +288,7 @@ impl Param {
     fn in_range(&self, number: f64) -> Result<(), String> {
         let low = self.min.is_some_and(|min| number < min || (self.above_min && number <= min));
         let high = self.max.is_some_and(|max| number > max);
-        if low || high || number.is_nan() {
+        if low || high || !number.is_finite() {
             return Err(format!("{number} is out of range; expected {}", self.expectation()));
         }
         Ok(())
@@ -311,6 +337,78 @@ impl std::fmt::Display for Value {
     }
 }
 
+fn is_name(name: &str) -> bool {
+    let letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    !name.is_empty() && name.chars().all(letter)
+}
+
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const HEAD: &str = "name = \"distill.dm\"\nhelp = \"h\"\nversion = 1\n";
+
+    fn parse(rest: &str) -> Result<Declaration, String> {
+        Declaration::parse(&format!("{HEAD}{rest}")).map_err(|error| error.to_string())
+    }
+
+    fn param(text: &str) -> Param {
+        let outputs = "[outputs]\nz = { type = \"model\", help = \"h\" }\na = { type = \"metrics\", help = \"h\" }\n";
+        let declaration = parse(&format!("{outputs}[params]\nx = {{ help = \"h\", {text} }}"));
+        declaration.unwrap().params.swap_remove("x").unwrap()
+    }
+
+    #[test]
+    fn the_first_output_written_is_the_main_one() {
+        let text = "[outputs]\nz = { type = \"model\", help = \"h\" }\na = { type = \"metrics\", help = \"h\" }\n";
+        assert_eq!(parse(text).unwrap().main_output().unwrap().0, "z");
+    }
+
+    #[test]
+    fn a_whole_number_is_taken_as_a_float_and_nothing_else_is_converted() {
+        let float = param("type = \"float\", default = 1, min = 0, above_min = true");
+        assert_eq!(float.default, Some(Value::Float(1.0)));
+        assert_eq!(float.accept(Value::Integer(3)), Ok(Value::Float(3.0)));
+        assert!(float.accept(Value::String("3".into())).is_err());
+        assert!(float.accept(Value::Integer(0)).unwrap_err().contains("above 0"));
+        assert!(float.accept(Value::Float(f64::INFINITY)).is_err());
+        let integer = param("type = \"integer\", max = 5, optional = true");
+        assert!(integer.accept(Value::Float(3.0)).is_err());
+        assert!(integer.accept(Value::Integer(6)).unwrap_err().contains("at most 5"));
+    }
+
+    #[test]
+    fn the_entries_of_a_list_are_checked() {
+        let strings = param("type = \"strings\", choices = [\"a\", \"b\"], default = [\"a\"]");
+        let list = |texts: &[&str]| Value::List(texts.iter().map(|text| Value::String(text.to_string())).collect());
+        assert_eq!(strings.accept(list(&["b", "a"])), Ok(list(&["b", "a"])));
+        assert!(strings.accept(list(&["c"])).is_err());
+        let floats = param("type = \"floats\", min = 0, default = [1, 0.5]");
+        assert_eq!(floats.default, Some(Value::List(vec![Value::Float(1.0), Value::Float(0.5)])));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let outputs = "[outputs]\nz = { type = \"model\", help = \"h\" }\n";
+        for (text, fault) in [
+            ("x = { type = \"choice\", help = \"h\" }", "needs `choices`"),
+            ("x = { type = \"integer\", help = \"h\", choices = [\"a\"] }", "only a choice"),
+            ("x = { type = \"string\", help = \"h\", min = 1 }", "only numbers"),
+            ("x = { type = \"integer\", help = \"h\", above_min = true }", "needs `min`"),
+            ("x = { type = \"integer\", help = \"h\", min = 2, max = 1 }", "above `max`"),
+            ("x = { type = \"integer\", help = \"h\", min = 2, default = 1 }", "its default"),
+            ("x = { type = \"integer\", help = \"h\", optional = true, default = 1 }", "one of the two"),
+            ("X = { type = \"integer\", help = \"h\" }", "letters a-z"),
+        ] {
+            let error = parse(&format!("{outputs}[params]\n{text}")).unwrap_err();
+            assert!(error.contains(fault), "{text}: {error}");
+        }
+        assert!(parse("outputs = {}").unwrap_err().contains("at least one output"));
+        assert!(Declaration::parse(&format!("{}{outputs}", HEAD.replace("distill.dm", "a.b.c"))).is_err());
+    }
 }

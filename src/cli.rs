@@ -9,6 +9,7 @@ mod plan;
 mod project;
 mod run;
 mod runs;
+mod schema;
 mod show;
 mod stages;
 mod why;
@@ -43,6 +44,8 @@ enum Command {
     Graph(graph::Args),
     /// List the stage kinds, or describe one
     Stages(stages::Args),
+    /// Print the JSON Schema of manifests, for completion in an editor
+    Schema(schema::Args),
     /// Show a node's outputs, or write one to a file
     Show(show::Args),
     /// List the runs in the cache
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Graph(args) => graph::run(args),
         Command::Stages(args) => stages::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Cache(args) => cache::run(args),

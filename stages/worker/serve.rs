@@ -13,7 +13,7 @@ use crate::store::Store;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::protocol::{FromWorker, Job, PROTOCOL_VERSION, ToWorker, read_message};
 use std::cell::RefCell;
-use std::io::BufReader;
+use std::io::{BufReader, IsTerminal as _};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,7 +99,8 @@ fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) 
 /// Log lines go to the engine; with `DDPIPE_LOG` (`info`, `debug`, …) to stderr as well.
 fn trace() {
     if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("DDPIPE_LOG") {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let stderr = std::io::stderr;
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal()).with_writer(stderr).init();
     }
 }
 

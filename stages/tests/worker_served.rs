@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use std::process::Command as Process;
 use tch::{Device, Kind, Tensor};
-use worker_fixture::{PROGRAM, Worker, alive, wait_until_gone};
+use worker_fixture::{PROGRAM, Worker, wait_until_gone};
 
 fn model(value: f32) -> Vec<u8> {
     let file = TensorFile::new(ArtifactType::Model, json!({ "network": "mlp" }));
@@ -32,7 +32,7 @@ fn sleeper(worker: &mut Worker) -> Job {
 
 fn assert_no_child_is_left(worker: &Worker) {
     for name in ["child", "grandchild"] {
-        assert!(!alive(&worker.note(name)), "{name}");
+        wait_until_gone(&worker.note(name));
     }
 }
 

@@ -5,14 +5,15 @@ mod worker_fixture;
 
 use ddpipe_cache::Digest;
 use ddpipe_interface::protocol::*;
-use ddpipe_interface::{ArtifactType, Value};
-use ddpipe_stages::artifact::TensorFile;
+use ddpipe_interface::{ArtifactType, Declaration, Value};
+use ddpipe_stages::artifact::{Dataset, Normalisation, TensorFile};
+use ddpipe_stages::registry;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use std::process::Command as Process;
-use tch::{Device, Tensor};
-use worker_fixture::{PROGRAM, Worker, alive, wait_until_gone};
+use tch::{Device, Kind, Tensor};
+use worker_fixture::{PROGRAM, Worker, wait_until_gone};
 
 fn model(value: f32) -> Vec<u8> {
     let file = TensorFile::new(ArtifactType::Model, json!({ "network": "mlp" }));
@@ -31,7 +32,7 @@ fn sleeper(worker: &mut Worker) -> Job {
 
 fn assert_no_child_is_left(worker: &Worker) {
     for name in ["child", "grandchild"] {
-        assert!(!alive(&worker.note(name)), "{name}");
+        wait_until_gone(&worker.note(name));
     }
 }
 
@@ -284,6 +285,50 @@ fn the_terminals_ctrl_c_is_for_the_engine_and_sigterm_for_the_worker() {
     assert_eq!(worker.until_ended(job.id).failure().0, Cause::Interrupted);
     assert!(worker.process.wait().unwrap().success());
     assert_no_child_is_left(&worker);
+}
+
+/// A job of `train.classifier` with its declared defaults, but a small network and these epochs.
+fn training(worker: &mut Worker, epochs: i64, data: &InputArtifact) -> Job {
+    let mut job = worker.job("train.classifier");
+    let declaration = Declaration::parse(registry::find(&job.kind).unwrap().declaration).unwrap();
+    let defaults = declaration.params.into_iter().filter_map(|(name, param)| Some((name, param.default?)));
+    job.params = defaults.collect();
+    job.params.insert("arch".into(), Value::String("mlp".into()));
+    job.params.insert("epochs".into(), Value::Integer(epochs));
+    job.inputs.insert("train".into(), vec![data.clone()]);
+    job.outputs = declaration.outputs.into_iter().map(|(name, output)| (name, output.artifact)).collect();
+    job
+}
+
+#[test]
+fn a_built_in_stage_runs_and_a_cancelled_one_continues_to_the_same_bytes() {
+    let mut worker = Worker::start();
+    let normalisation = Normalisation { mean: vec![0.5], std: vec![0.5] };
+    let images = Tensor::arange(64 * 28 * 28, (Kind::Int64, Device::Cpu)).remainder(251).to_kind(Kind::Uint8);
+    let images = images.view([64, 1, 28, 28]);
+    let labels = Tensor::arange(64, (Kind::Int64, Device::Cpu)).remainder(10);
+    let origin = "sample data".to_string();
+    let data = Dataset { images, labels, classes: 10, normalisation, scale: 255.0, origin };
+    let data = worker.blob(ArtifactType::Dataset, &data.to_file().to_bytes().unwrap());
+
+    let whole = training(&mut worker, 400, &data);
+    let expected = worker.run(&whole).outputs().clone();
+    assert_eq!(expected.keys().collect::<Vec<_>>(), ["model", "metrics"]);
+
+    let mut cut = training(&mut worker, 400, &data);
+    worker.send(&ToWorker::Run(Box::new(cut.clone())));
+    while !matches!(worker.receive(), FromWorker::Progress { .. }) {}
+    worker.send(&ToWorker::Cancel { id: cut.id });
+    let ended = worker.until_ended(cut.id);
+    assert_eq!(
+        ended.failure(),
+        (Cause::Interrupted, "interrupted; its checkpoint is saved, and the next run continues from it")
+    );
+
+    cut.id = JobId(1000);
+    let ended = worker.run(&cut);
+    assert!(ended.logged().iter().any(|line| line.starts_with("continues after step")), "{:?}", ended.logged());
+    assert_eq!(ended.outputs(), &expected);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Artifacts for Reader {
         if let Some(file) = resident {
             return Ok(file);
         }
-        let file = TensorFile::from_bytes(&*self.bytes(input)?, self.device)
+        let file = TensorFile::from_bytes(&self.bytes(input)?, self.device)
             .with_context(|| input.path.display().to_string())?;
         Ok(self.keep(input.digest, file))
     }

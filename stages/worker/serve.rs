@@ -10,10 +10,10 @@ use crate::interrupts::{Interrupts, Signals};
 use crate::job::{self, Finished, Surroundings};
 use crate::residency::Residency;
 use crate::store::Store;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::protocol::{FromWorker, Job, PROTOCOL_VERSION, ToWorker, read_message};
 use std::cell::RefCell;
-use std::io::BufReader;
+use std::io::{BufReader, IsTerminal as _};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,20 +59,21 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
         checkpoint_every: Duration::from_secs(session.checkpoint_seconds),
         threads: session.threads,
     };
-    let mut sound = true;
-    while let (true, Ok(Next::Run(job))) = (sound, todo.recv()) {
-        sound = settle(&job, job::run(&job, &around), &around);
+    let mut spoilt = Ok(());
+    while let (Ok(()), Ok(Next::Run(job))) = (&spoilt, todo.recv()) {
+        spoilt = settle(&job, job::run(&job, &around), &around);
     }
     tracing::info!(residency = ?around.reader.residency.borrow().stats(), "ends");
     drop(around);
     if let Some(store) = Rc::into_inner(store) {
         store.finish();
     }
-    Ok(())
+    spoilt
 }
 
-/// Tells how a job ended. False when this process can run no further job.
-fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) -> bool {
+/// Tells how a job ended. An error when this process can run no further job: then the engine is told nothing, since it
+/// would at once send the next one here. It sees the process end, with the error as its last words, and starts another.
+fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) -> Result<()> {
     let id = job.id;
     match outcome {
         Ok(Finished { sealed, metrics, seconds, peak_memory }) => {
@@ -84,22 +85,22 @@ fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) 
             let outputs = sealed.described;
             around.engine.send(&FromWorker::Done { id, outputs, metrics, seconds, peak_memory });
             around.reader.store.push(id, sealed.bytes);
-            true
         }
         Err(failure) => {
             tracing::warn!(node = job.node, cause = ?failure.cause, "{}", failure.message);
-            let spoilt = failure.spoils_the_device();
+            ensure!(!failure.spoils_the_device(), "{}", failure.message);
             let Failure { cause, message, hint } = failure;
             around.engine.send(&FromWorker::Failed { id, cause, message, hint });
-            !spoilt
         }
     }
+    Ok(())
 }
 
 /// Log lines go to the engine; with `DDPIPE_LOG` (`info`, `debug`, …) to stderr as well.
 fn trace() {
     if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("DDPIPE_LOG") {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let stderr = std::io::stderr;
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal()).with_writer(stderr).init();
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ddpipe-worker");
@@ -179,14 +179,16 @@ impl Ended {
 }
 
 /// Whether a process is there and not merely waiting to be reaped.
-pub fn alive(pid: &str) -> bool {
+fn alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
 }
 
-/// Waits until a process that was sent its end is gone; a test that waits for ever is stopped by its runner.
+/// Waits until a process is gone. One that was killed may live on for a moment; one that was not lives much longer.
 pub fn wait_until_gone(pid: &str) {
+    let until = Instant::now() + Duration::from_secs(60);
     while alive(pid) {
+        assert!(Instant::now() < until, "process {pid} is left");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -41,10 +41,11 @@ fn load_from(places: &[PathBuf]) -> Result<PathBuf> {
 
 /// Where the file may lie, most wanted first.
 fn places() -> Vec<PathBuf> {
-    let mut places = Vec::new();
+    // Whoever names one means that one and no other.
     if let Some(given) = std::env::var_os("LIBTORCH_CUDA").map(PathBuf::from) {
-        places.push(if given.is_dir() { given.join(NAME) } else { given });
+        return vec![if given.is_dir() { given.join(NAME) } else { given }];
     }
+    let mut places = Vec::new();
     let folders = [super::libtorch::BUILT_AGAINST.map(PathBuf::from), super::libtorch::folder()];
     for lib in folders.into_iter().flatten() {
         places.extend(lib.parent().map(|root| root.join("cuda").join(NAME)));

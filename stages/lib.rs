@@ -5,6 +5,8 @@
 pub mod artifact;
 pub mod common;
 pub mod context;
+pub mod decode;
 pub mod evaluate;
 pub mod registry;
+pub mod sample;
 pub mod train;

@@ -33,7 +33,9 @@ macro_rules! kind {
 
 /// Every built-in kind.
 pub const KINDS: &[Kind] = &[
+    kind!("decode.idx", "decode/idx", decode::idx),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
+    kind!("sample.digits", "sample/digits", sample::digits),
     kind!("train.classifier", "train/classifier", train::classifier),
 ];
 

@@ -7,6 +7,8 @@ pub mod common;
 pub mod context;
 pub mod decode;
 pub mod evaluate;
+pub mod init;
 pub mod registry;
+pub mod report;
 pub mod sample;
 pub mod train;

@@ -35,6 +35,8 @@ macro_rules! kind {
 pub const KINDS: &[Kind] = &[
     kind!("decode.idx", "decode/idx", decode::idx),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
+    kind!("init.synthetic", "init/synthetic", init::synthetic),
+    kind!("report.grid", "report/grid", report::grid),
     kind!("sample.digits", "sample/digits", sample::digits),
     kind!("train.classifier", "train/classifier", train::classifier),
 ];

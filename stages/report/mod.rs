@@ -1,0 +1,3 @@
+//! Stages that show results to people: pictures and tables.
+
+pub mod grid;

@@ -37,6 +37,7 @@ pub const KINDS: &[Kind] = &[
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("init.synthetic", "init/synthetic", init::synthetic),
     kind!("report.grid", "report/grid", report::grid),
+    kind!("report.table", "report/table", report::table),
     kind!("sample.digits", "sample/digits", sample::digits),
     kind!("train.classifier", "train/classifier", train::classifier),
 ];

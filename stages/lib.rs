@@ -5,6 +5,10 @@
 pub mod artifact;
 pub mod common;
 pub mod context;
+pub mod decode;
 pub mod evaluate;
+pub mod init;
 pub mod registry;
+pub mod report;
+pub mod sample;
 pub mod train;

@@ -33,7 +33,12 @@ macro_rules! kind {
 
 /// Every built-in kind.
 pub const KINDS: &[Kind] = &[
+    kind!("decode.idx", "decode/idx", decode::idx),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
+    kind!("init.synthetic", "init/synthetic", init::synthetic),
+    kind!("report.grid", "report/grid", report::grid),
+    kind!("report.table", "report/table", report::table),
+    kind!("sample.digits", "sample/digits", sample::digits),
     kind!("train.classifier", "train/classifier", train::classifier),
 ];
 

@@ -3,5 +3,6 @@
 pub mod augment;
 pub mod metrics;
 pub mod network;
+pub mod picture;
 pub mod stream;
 pub mod train;

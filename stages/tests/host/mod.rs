@@ -2,7 +2,8 @@
 //! from memory, everything the stage says recorded, outputs held against the declaration.
 //! `Stage::of("decode.idx").input("images", …).param("classes", 3).run()`.
 
-#![allow(dead_code, clippy::unwrap_used)]
+// `Artifacts` hands out `Arc`s, as the worker shares tensors; here nothing crosses a thread.
+#![allow(dead_code, clippy::unwrap_used, clippy::arc_with_non_send_sync)]
 
 use anyhow::{Result, anyhow, ensure};
 use ddpipe_cache::Digest;

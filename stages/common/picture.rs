@@ -1,0 +1,174 @@
+//! Pictures of image tensors: a grid of small images as one PNG file, with the same bytes for the same content. Used
+//! by reports and by the previews of distillation. Knows no stage and no label: the caller orders the images.
+
+use crate::artifact::Normalisation;
+use anyhow::{Context as _, Result, bail, ensure};
+use tch::{Device, Kind, Tensor};
+
+/// A picture above this many bytes is refused instead of drawn.
+const MAX_BYTES: usize = 1 << 29;
+
+/// How images are laid out, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// Images in a row.
+    pub columns: usize,
+    /// Picture pixels per image pixel (each pixel is repeated).
+    pub scale: usize,
+    /// White picture pixels around every image.
+    pub border: usize,
+    /// Where the images come from: written into the file as `Source`, unless empty.
+    pub origin: String,
+}
+
+impl Grid {
+    /// A grid of this many columns, at twice the size, with thin lines in between.
+    pub fn new(columns: usize, origin: &str) -> Self {
+        Grid { columns, scale: 2, border: 2, origin: origin.to_string() }
+    }
+
+    /// Draws images \[M,C,H,W\] (one channel: grey, three: red, green, blue) as a PNG file. Values are taken as
+    /// lying in \[0,1\] after `normalisation` is undone, and clamped to it; what is not a number is drawn black.
+    pub fn png(&self, images: &Tensor, normalisation: Option<&Normalisation>) -> Result<Vec<u8>> {
+        ensure!(images.dim() == 4, "a picture is drawn of images with 4 axes, these have {}", images.dim());
+        let (color, channels) = match images.size()[1] {
+            1 => (png::ColorType::Grayscale, 1),
+            3 => (png::ColorType::Rgb, 3),
+            other => bail!("images of {other} channels cannot be drawn; 1 (grey) or 3 (red, green, blue) can"),
+        };
+        let bytes = bytes_of(images, normalisation)?;
+        let [count, height, width] = [0, 2, 3].map(|axis| images.size()[axis] as usize);
+        let canvas = self.canvas(count, height, width, channels)?;
+        let mut pixels = vec![u8::MAX; canvas.bytes];
+        for (index, image) in bytes.chunks_exact((height * width * channels).max(1)).enumerate() {
+            let top = self.border + index / self.columns * (height * self.scale + self.border);
+            let left = self.border + index % self.columns * (width * self.scale + self.border);
+            for (y, row) in image.chunks_exact(width * channels).enumerate() {
+                let wide: Vec<u8> = row.chunks_exact(channels).flat_map(|pixel| pixel.repeat(self.scale)).collect();
+                for repeat in 0..self.scale {
+                    let line = top + y * self.scale + repeat;
+                    let start = (line * canvas.width + left) * channels;
+                    pixels[start..start + wide.len()].copy_from_slice(&wide);
+                }
+            }
+        }
+        self.encode(&pixels, &canvas, color).context("could not write a picture")
+    }
+
+    fn canvas(&self, count: usize, height: usize, width: usize, channels: usize) -> Result<Canvas> {
+        ensure!(count > 0 && height > 0 && width > 0, "there are no images to draw");
+        ensure!(self.columns > 0 && self.scale > 0, "a picture needs at least one column and a scale of at least 1");
+        let along = |images: usize, pixels: usize| {
+            let one = pixels.checked_mul(self.scale)?.checked_add(self.border)?;
+            one.checked_mul(images)?.checked_add(self.border)
+        };
+        let canvas = || {
+            let height = along(count.div_ceil(self.columns), height)?;
+            let width = along(self.columns, width)?;
+            let bytes = height.checked_mul(width)?.checked_mul(channels).filter(|&bytes| bytes <= MAX_BYTES)?;
+            Some(Canvas { height, width, bytes })
+        };
+        canvas().with_context(|| {
+            format!(
+                "a picture of {count} images of {height}x{width} pixels at scale {} is too large; draw fewer or smaller",
+                self.scale
+            )
+        })
+    }
+
+    fn encode(&self, pixels: &[u8], canvas: &Canvas, color: png::ColorType) -> Result<Vec<u8>> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, canvas.width.try_into()?, canvas.height.try_into()?);
+        encoder.set_color(color);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Balanced);
+        encoder.add_text_chunk("Software".into(), "ddpipe".into())?;
+        if self.origin.chars().all(|letter| letter as u32 <= 0xFF) && !self.origin.is_empty() {
+            encoder.add_text_chunk("Source".into(), self.origin.clone())?;
+        } else if !self.origin.is_empty() {
+            // The plain text chunk holds Latin-1 only.
+            encoder.add_itxt_chunk("Source".into(), self.origin.clone())?;
+        }
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(pixels)?;
+        writer.finish()?;
+        Ok(file)
+    }
+}
+
+struct Canvas {
+    height: usize,
+    width: usize,
+    bytes: usize,
+}
+
+/// \[M,H,W,C\] as bytes on the host.
+fn bytes_of(images: &Tensor, normalisation: Option<&Normalisation>) -> Result<Vec<u8>> {
+    let images = images.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+    let images = match normalisation {
+        Some(normalisation) => normalisation.undo(&images),
+        None => images,
+    };
+    let images = images.f_nan_to_num(0.0, 1.0, 0.0)?.f_clamp(0.0, 1.0)?;
+    let images = (images * 255.0).f_round()?.f_to_kind(Kind::Uint8)?.f_permute([0, 2, 3, 1])?.f_contiguous()?;
+    Ok(Vec::try_from(images.f_flatten(0, -1)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header's width, height and colour type, the texts, and the pixels of a PNG file.
+    fn read(file: &[u8]) -> (u32, u32, png::ColorType, Vec<(String, String)>, Vec<u8>) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let frame = reader.next_frame(&mut pixels).unwrap();
+        let info = reader.info();
+        let texts = info.uncompressed_latin1_text.iter().map(|chunk| (chunk.keyword.clone(), chunk.text.clone()));
+        let wide = info.utf8_text.iter().map(|chunk| (chunk.keyword.clone(), chunk.get_text().unwrap()));
+        (frame.width, frame.height, frame.color_type, texts.chain(wide).collect(), pixels)
+    }
+
+    #[test]
+    fn images_lie_row_by_row_each_pixel_repeated() {
+        let images = Tensor::from_slice(&[0.0f32, 0.2, 0.4, 0.6, 0.8, 1.0]).reshape([3, 1, 1, 2]);
+        let grid = Grid { columns: 2, scale: 2, border: 1, origin: String::new() };
+        let (width, height, color, texts, pixels) = read(&grid.png(&images, None).unwrap());
+        assert_eq!((width, height, color), (11, 7, png::ColorType::Grayscale));
+        assert_eq!(texts, [("Software".to_string(), "ddpipe".to_string())]);
+        let lines: Vec<&[u8]> = pixels.chunks(11).collect();
+        let (white, first) = ([255; 11], [255, 0, 0, 51, 51, 255, 102, 102, 153, 153, 255]);
+        let second = [255, 204, 204, 255, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(lines, [white, first, first, white, second, second, white]);
+    }
+
+    #[test]
+    fn the_normalisation_is_undone_and_values_are_clamped() {
+        let normalisation = Normalisation { mean: vec![0.5, 0.0, 0.0], std: vec![0.25, 1.0, 1.0] };
+        let images = Tensor::from_slice(&[-1.0f32, 7.0, f32::NAN]).reshape([1, 3, 1, 1]);
+        let grid = Grid { columns: 1, scale: 1, border: 0, origin: "sample data".into() };
+        let (_, _, color, texts, pixels) = read(&grid.png(&images, Some(&normalisation)).unwrap());
+        assert_eq!((color, pixels), (png::ColorType::Rgb, vec![64, 255, 0]));
+        assert!(texts.contains(&("Source".to_string(), "sample data".to_string())), "{texts:?}");
+    }
+
+    #[test]
+    fn an_origin_beyond_latin_is_kept() {
+        let images = Tensor::zeros([1, 1, 1, 1], (Kind::Float, Device::Cpu));
+        let file = Grid::new(1, "数字").png(&images, None).unwrap();
+        assert_eq!(file, Grid::new(1, "数字").png(&images, None).unwrap());
+        assert!(read(&file).3.contains(&("Source".to_string(), "数字".to_string())));
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let refused = |shape: [i64; 4], grid: Grid| {
+            grid.png(&Tensor::zeros(shape, (Kind::Float, Device::Cpu)), None).unwrap_err().to_string()
+        };
+        assert!(refused([1, 2, 4, 4], Grid::new(1, "")).contains("2 channels"));
+        assert!(refused([0, 1, 4, 4], Grid::new(1, "")).contains("no images"));
+        assert!(refused([1, 1, 4, 4], Grid::new(0, "")).contains("one column"));
+        let huge = Grid { scale: usize::MAX / 2, ..Grid::new(1, "") };
+        assert!(refused([1, 1, 4, 4], huge).contains("too large"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads a data set from a pair of IDX files. `source.rs` unpacks and counts bytes, `header.rs` says what they mean,
+//! `pixels.rs`, `labels.rs` and `statistics.rs` turn them into tensors and numbers. It knows no particular data set.
+
+mod header;
+mod labels;
+mod pixels;
+mod source;
+mod statistics;
+
+use crate::artifact::{Dataset, Normalisation};
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result, bail, ensure};
+use header::{Element, IdxFile};
+use serde::Deserialize;
+
+/// How the files are to be read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    classes: i64,
+    label_offset: i64,
+    transpose: bool,
+    normalise: Normalise,
+    mean: Option<Vec<f64>>,
+    std: Option<Vec<f64>>,
+    scale: Option<f64>,
+    origin: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Normalise {
+    Computed,
+    Given,
+    None,
+}
+
+/// What ddpipe's own generated files say in their gzip comment, and what `Dataset::origin` then says.
+const SAMPLE_DATA: &str = "sample data";
+
+/// Reads both files and holds them against each other. Errors name the file and the offset in its unpacked bytes.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let image_bytes = inputs.bytes("images")?;
+    let label_bytes = inputs.bytes("labels")?;
+    let (image_name, label_name) = (&inputs.one("images")?.name, &inputs.one("labels")?.name);
+
+    let images = read_images(&image_bytes).with_context(|| image_name.clone())?;
+    let labels = read_labels(&label_bytes).with_context(|| label_name.clone())?;
+    ctx.check()?;
+    ensure!(
+        images.count() == labels.count(),
+        "{image_name} holds {} images, but {label_name} {} labels; the two files do not belong together",
+        images.count(),
+        labels.count()
+    );
+    let labels = labels::tensor(&labels, params.label_offset, params.classes).with_context(|| label_name.clone())?;
+    let scale = params.scale.unwrap_or(if images.element.is_whole() { 255.0 } else { 1.0 });
+    let mut pixels = pixels::tensor(&images).with_context(|| image_name.clone())?;
+    let normalisation = normalisation(inputs, &params, &images, &pixels, scale)?;
+    if params.transpose {
+        pixels = pixels.transpose(2, 3).contiguous();
+    }
+    let origin = origin(&params, images.comment.as_deref(), &inputs.one("images")?.digest.short());
+    let dataset = Dataset { images: pixels, labels, classes: params.classes, normalisation, scale, origin };
+
+    let mut outputs = Outputs::default()
+        .tensors("dataset", dataset.to_file())
+        .metric("images", dataset.len() as f64)
+        .metric("classes", params.classes as f64);
+    let (mean, std) = (&dataset.normalisation.mean, &dataset.normalisation.std);
+    for (channel, (&mean, &std)) in mean.iter().zip(std).enumerate() {
+        let name = |what: &str| if channel == 0 { what.to_string() } else { format!("{what}_{channel}") };
+        outputs = outputs.metric(&name("mean"), mean).metric(&name("std"), std);
+    }
+    Ok(outputs)
+}
+
+fn read_images(bytes: &[u8]) -> Result<IdxFile<'_>> {
+    header::read(bytes, |file| match file.axes.len() {
+        3 | 4 => Ok(()),
+        1 => bail!(
+            "offset 3: a label file (1 axis of {} entries), where images are expected; are `images` and `labels` swapped?",
+            file.axes[0]
+        ),
+        other => bail!("offset 3: {other} axes; images have 3 (image, row, column) or 4 (image, channel, row, column)"),
+    })
+}
+
+fn read_labels(bytes: &[u8]) -> Result<IdxFile<'_>> {
+    header::read(bytes, |file| match (file.axes.len(), file.element) {
+        (1, Element::F32 | Element::F64) => {
+            bail!("offset 2: labels of element type {}; labels are whole numbers", file.element)
+        }
+        (1, _) => Ok(()),
+        (other, _) => {
+            bail!("offset 3: {other} axes, where labels (1 axis) are expected; are `images` and `labels` swapped?")
+        }
+    })
+}
+
+/// `mean` and `std` first, then the other data set's, then what `normalise` says.
+fn normalisation(
+    inputs: &Inputs,
+    params: &Params,
+    file: &IdxFile,
+    pixels: &tch::Tensor,
+    scale: f64,
+) -> Result<Normalisation> {
+    let channels = pixels.size()[1] as usize;
+    let found = match (&params.mean, &params.std) {
+        (Some(mean), Some(std)) => Normalisation { mean: mean.clone(), std: std.clone() },
+        (None, None) if params.normalise == Normalise::Given => {
+            bail!("`normalise = \"given\"` needs parameters `mean` and `std`")
+        }
+        (None, None) if inputs.has("normalisation") => inputs.dataset("normalisation")?.normalisation,
+        (None, None) if params.normalise == Normalise::None => {
+            Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] }
+        }
+        (None, None) => statistics::of(file, pixels, scale)?,
+        _ => bail!("parameters `mean` and `std` go together: give both, or neither"),
+    };
+    ensure!(
+        found.mean.len() == channels && found.std.len() == channels,
+        "the images have {channels} channel(s), but there are {} means and {} stds; give one per channel",
+        found.mean.len(),
+        found.std.len()
+    );
+    Ok(found)
+}
+
+/// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
+fn origin(params: &Params, comment: Option<&str>, digest: &str) -> String {
+    let sample = comment.is_some_and(|comment| comment.contains(SAMPLE_DATA));
+    match (&params.origin, sample) {
+        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
+        (Some(origin), false) => origin.clone(),
+        (None, true) => SAMPLE_DATA.to_string(),
+        (None, false) => format!("IDX file {digest}"),
+    }
+}

@@ -1,0 +1,77 @@
+//! The bytes of a file, unpacked when they are gzipped, with the offset of what was read last. Memory grows with the
+//! bytes that really arrive, never with what a header announces.
+
+use anyhow::{Context as _, Result, bail};
+use flate2::bufread::MultiGzDecoder;
+use std::borrow::Cow;
+use std::io::{ErrorKind, Read};
+
+/// A file that is read from front to end.
+pub enum Source<'a> {
+    /// Not compressed: all bytes, and how many of them are read.
+    Plain(&'a [u8], usize),
+    /// gzip, of one or several members, and how many unpacked bytes are read.
+    Gzip(Box<MultiGzDecoder<&'a [u8]>>, usize),
+}
+
+impl<'a> Source<'a> {
+    /// Tells by the first two bytes whether a file is gzipped.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        match bytes {
+            [0x1F, 0x8B, ..] => Source::Gzip(Box::new(MultiGzDecoder::new(bytes)), 0),
+            _ => Source::Plain(bytes, 0),
+        }
+    }
+
+    /// The comment in the gzip header, where there is one. Known after the first byte was read.
+    pub fn comment(&self) -> Option<String> {
+        match self {
+            Source::Plain(..) => None,
+            Source::Gzip(decoder, _) => {
+                let comment = decoder.header().and_then(|header| header.comment());
+                comment.map(|comment| String::from_utf8_lossy(comment).into_owned())
+            }
+        }
+    }
+
+    /// How many unpacked bytes were read so far.
+    pub fn offset(&self) -> usize {
+        match self {
+            Source::Plain(_, offset) | Source::Gzip(_, offset) => *offset,
+        }
+    }
+
+    /// The next `amount` bytes, or as many as there are.
+    pub fn take(&mut self, amount: usize) -> Result<Cow<'a, [u8]>> {
+        match self {
+            Source::Plain(bytes, offset) => {
+                let rest = &bytes[*offset..];
+                let taken = &rest[..amount.min(rest.len())];
+                *offset += taken.len();
+                Ok(Cow::Borrowed(taken))
+            }
+            Source::Gzip(decoder, offset) => {
+                let mut taken = Vec::new();
+                let result = decoder.take(amount as u64).read_to_end(&mut taken);
+                *offset += taken.len();
+                match result {
+                    Ok(_) => Ok(Cow::Owned(taken)),
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                        bail!("offset {offset}: the gzip stream is incomplete; fetch the file again")
+                    }
+                    Err(error) => Err(error)
+                        .with_context(|| format!("offset {offset}: the gzip stream is damaged; fetch the file again")),
+                }
+            }
+        }
+    }
+
+    /// Makes sure that nothing follows; for gzip this is also what checks the checksum.
+    pub fn end(&mut self) -> Result<()> {
+        let offset = self.offset();
+        if !self.take(1)?.is_empty() {
+            bail!("offset {offset}: more bytes follow than the header announces");
+        }
+        Ok(())
+    }
+}

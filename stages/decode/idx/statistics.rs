@@ -1,0 +1,97 @@
+//! Mean and standard deviation per channel over all images of a file. Sums of bytes are exact; sums of floats are added
+//! up in a fixed order, so that the number of threads changes no digit.
+
+use super::header::{Element, IdxFile};
+use crate::artifact::Normalisation;
+use anyhow::{Result, ensure};
+use rayon::prelude::*;
+use tch::Tensor;
+
+/// Images whose sums are taken together.
+const IMAGES: usize = 256;
+
+/// Mean and standard deviation (of the whole set: divided by N) of pixels divided by `scale`. `pixels`, \[N,C,H,W\],
+/// are the numbers of the file.
+pub fn of(file: &IdxFile, pixels: &Tensor, scale: f64) -> Result<Normalisation> {
+    let size = pixels.size();
+    let (channels, area) = (size[1] as usize, (size[2] * size[3]) as usize);
+    let moments: Vec<(f64, f64)> = if file.element == Element::U8 {
+        whole(&file.payload, channels, area)
+    } else {
+        floating(&Vec::<f32>::try_from(pixels.f_flatten(0, -1)?)?, channels, area)
+    };
+    let mut found = Normalisation { mean: Vec::new(), std: Vec::new() };
+    for (channel, (mean, variance)) in moments.into_iter().enumerate() {
+        ensure!(
+            variance > 0.0,
+            "all pixels of channel {channel} are the same, so there is no std to divide by; give `mean` and `std`, or \
+             `normalise = \"none\"`"
+        );
+        found.mean.push(mean / scale);
+        found.std.push(variance.sqrt() / scale);
+    }
+    Ok(found)
+}
+
+fn whole(bytes: &[u8], channels: usize, area: usize) -> Vec<(f64, f64)> {
+    let group = |images: &[u8]| {
+        let mut sums = vec![(0u64, 0u64); channels];
+        for (plane, pixels) in images.chunks_exact(area).enumerate() {
+            let (sum, squares) = &mut sums[plane % channels];
+            // One row of u32 sums cannot overflow below 65,536 pixels, and the compiler vectorises it.
+            for part in pixels.chunks(1 << 15) {
+                *sum += u64::from(part.iter().map(|&pixel| u32::from(pixel)).sum::<u32>());
+                *squares += u64::from(part.iter().map(|&pixel| u32::from(pixel) * u32::from(pixel)).sum::<u32>());
+            }
+        }
+        sums
+    };
+    let groups: Vec<_> = bytes.par_chunks(IMAGES * channels * area).map(group).collect();
+    let count = (bytes.len() / channels) as u128;
+    let moments = |channel: usize| {
+        let sum: u128 = groups.iter().map(|sums| u128::from(sums[channel].0)).sum();
+        let squares: u128 = groups.iter().map(|sums| u128::from(sums[channel].1)).sum();
+        let variance = (count * squares - sum * sum) as f64 / (count as f64 * count as f64);
+        (sum as f64 / count as f64, variance)
+    };
+    (0..channels).map(moments).collect()
+}
+
+fn floating(pixels: &[f32], channels: usize, area: usize) -> Vec<(f64, f64)> {
+    let count = (pixels.len() / channels) as f64;
+    let total = |channel: usize, value: &(dyn Fn(f64) -> f64 + Sync)| -> f64 {
+        let group = |images: &[f32]| -> f64 {
+            let planes = images.chunks_exact(area).skip(channel).step_by(channels);
+            planes.flatten().map(|&pixel| value(f64::from(pixel))).sum()
+        };
+        let groups: Vec<f64> = pixels.par_chunks(IMAGES * channels * area).map(group).collect();
+        groups.iter().sum()
+    };
+    let moments = |channel: usize| {
+        let mean = total(channel, &|pixel| pixel) / count;
+        (mean, total(channel, &|pixel| (pixel - mean) * (pixel - mean)) / count)
+    };
+    (0..channels).map(moments).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_floats_of_the_same_numbers_agree_channel_by_channel() {
+        let (channels, area) = (3, 5);
+        let bytes: Vec<u8> = (0..700 * channels * area).map(|number| (number * 37 % 251) as u8).collect();
+        let floats: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
+        for (channel, (a, b)) in whole(&bytes, channels, area).iter().zip(floating(&floats, channels, area)).enumerate()
+        {
+            let plane = |index: usize| index / area % channels == channel;
+            let values = || floats.iter().enumerate().filter(|(index, _)| plane(*index)).map(|(_, &v)| f64::from(v));
+            let mean = values().sum::<f64>() / 3500.0;
+            let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / 3500.0;
+            for (got, expected) in [(a.0, mean), (a.1, variance), (b.0, mean), (b.1, variance)] {
+                assert!((got - expected).abs() < 1e-9 * expected, "channel {channel}: {got} is not {expected}");
+            }
+        }
+    }
+}

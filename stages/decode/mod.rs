@@ -1,0 +1,3 @@
+//! Stages that read foreign files into data sets.
+
+pub mod idx;

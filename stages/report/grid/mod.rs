@@ -1,0 +1,79 @@
+//! Draws the images of a synthetic set or a data set, one class per row. The drawing itself is `common::picture`.
+
+use crate::artifact::{Dataset, SyntheticSet};
+use crate::common::picture::Grid;
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_interface::ArtifactType;
+use serde::Deserialize;
+use tch::{Device, Kind, Tensor};
+
+/// How many images, how large.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    per_class: Option<usize>,
+    scale: usize,
+    border: usize,
+}
+
+/// Images in a row when the manifest does not say: of a synthetic set, and of a data set.
+const MOST_SYNTHETIC: usize = 20;
+const MOST_REAL: usize = 10;
+
+/// Draws the picture.
+pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let input = inputs.one("images")?;
+    let rows = match input.artifact {
+        ArtifactType::Dataset => of_dataset(&inputs.dataset("images")?, params.per_class)?,
+        _ => of_synthetic(&inputs.synthetic("images")?, params.per_class)?,
+    };
+    let grid = Grid { columns: rows.columns, scale: params.scale, border: params.border, origin: rows.origin };
+    let picture = grid.png(&rows.images, None).with_context(|| input.name.clone())?;
+    Ok(Outputs::default().bytes("picture", ArtifactType::Image, picture))
+}
+
+/// Images in \[0,1\], `columns` of every class; white where a class has fewer.
+struct Rows {
+    images: Tensor,
+    columns: usize,
+    origin: String,
+}
+
+fn of_synthetic(set: &SyntheticSet, per_class: Option<usize>) -> Result<Rows> {
+    let count = set.images.size()[0];
+    ensure!(
+        set.classes > 0 && count % set.classes == 0,
+        "{count} images cannot be shared out evenly among {} classes",
+        set.classes
+    );
+    let each = count / set.classes;
+    let positions: Vec<Vec<i64>> = (0..set.classes).map(|class| (class * each..(class + 1) * each).collect()).collect();
+    let columns = per_class.unwrap_or(MOST_SYNTHETIC).min(each as usize);
+    let images = rows(&set.images, &positions, columns, |images| set.normalisation.undo(&images));
+    Ok(Rows { images, columns, origin: set.origin.clone() })
+}
+
+fn of_dataset(set: &Dataset, per_class: Option<usize>) -> Result<Rows> {
+    let positions = set.positions_by_class()?;
+    let most = positions.iter().map(Vec::len).max().unwrap_or(0);
+    let columns = per_class.unwrap_or(MOST_REAL).min(most);
+    // Raw pixels over scale are the picture already; no need to normalise and undo it.
+    let images = rows(&set.images, &positions, columns, |images| images / set.scale);
+    Ok(Rows { images, columns, origin: set.origin.clone() })
+}
+
+/// \[classes*columns,C,H,W\] float32 on the host.
+fn rows(images: &Tensor, positions: &[Vec<i64>], columns: usize, shown: impl Fn(Tensor) -> Tensor) -> Tensor {
+    let mut parts = Vec::new();
+    for class in positions {
+        let first = &class[..columns.min(class.len())];
+        let index = Tensor::from_slice(first).to_device(images.device());
+        let taken = images.index_select(0, &index).to_device(Device::Cpu).to_kind(Kind::Float);
+        parts.push(shown(taken));
+        let mut missing = images.size();
+        missing[0] = (columns - first.len()) as i64;
+        parts.push(Tensor::ones(missing, (Kind::Float, Device::Cpu)));
+    }
+    Tensor::cat(&parts, 0)
+}

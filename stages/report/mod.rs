@@ -1,0 +1,4 @@
+//! Stages that show results to people: pictures and tables.
+
+pub mod grid;
+pub mod table;

@@ -1,0 +1,3 @@
+//! Stages that make data up, for trying things out.
+
+pub mod digits;

@@ -109,6 +109,16 @@ fn selectors_find_nodes() {
 }
 
 #[test]
+fn the_example_of_the_reference_page_loads() {
+    let page = fs::read_to_string("docs/manifest.md").unwrap();
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let options = Options { catalog: Some(catalog()), ..Options::default() };
+    let pipeline = load_text(example.as_bytes(), &options).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(pipeline.nodes.len(), 12);
+    assert!(pipeline.warnings.is_empty());
+}
+
+#[test]
 fn the_builtin_kinds_can_be_read() {
     let catalog = ddpipe::catalog::Catalog::built_in().unwrap_or_else(|report| panic!("{report}"));
     for (name, kind) in catalog.iter() {

@@ -110,7 +110,7 @@ fn sources() -> Value {
         "url": { "anyOf": [url, { "type": "array", "items": url }] },
     })));
     let source = object(properties(json!({
-        "path": text("the folder, relative to the manifest"),
+        "path": text("the folder that the files lie in, relative to the project"),
         "obtain": text("how to get the files, in words"),
         "verify": or_reference(json!({ "type": "boolean" }), "compare the digests; true unless given"),
         "files": { "type": "object", "additionalProperties": file, "description": "the files, by name" },

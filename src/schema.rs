@@ -88,7 +88,10 @@ fn pipeline() -> Value {
         "name": text("the name of the pipeline"),
         "about": text("one line on what it is for"),
         "seed": or_reference(json!({ "type": "integer", "minimum": 0 }), "the seed of all stages without one of their own"),
-        "kinds": { "type": "array", "items": { "type": "string" }, "description": "folders with kinds of your own" },
+        "kinds": {
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+            "description": "folders with kinds of your own",
+        },
     })))
 }
 
@@ -107,7 +110,7 @@ fn sources() -> Value {
         "url": { "anyOf": [url, { "type": "array", "items": url }] },
     })));
     let source = object(properties(json!({
-        "path": text("the folder, relative to the manifest"),
+        "path": text("the folder that the files lie in, relative to the project"),
         "obtain": text("how to get the files, in words"),
         "verify": or_reference(json!({ "type": "boolean" }), "compare the digests; true unless given"),
         "files": { "type": "object", "additionalProperties": file, "description": "the files, by name" },

@@ -70,6 +70,17 @@ fn relative_names_refer_to_the_folder_of_the_manifest() {
 }
 
 #[test]
+fn a_project_holds_its_pipelines_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(Path::new("tests/manifests/parts"), &folder.path().join("pipelines/parts"));
+    copy(Path::new("tests/manifests/good"), &folder.path().join("pipelines/good"));
+    let path = folder.path().join("pipelines/good/own_kinds.toml");
+    let pipeline = load(&path, &options(&fs::read_to_string(&path).unwrap())).unwrap();
+    assert_eq!(pipeline.root, folder.path());
+    assert_eq!(pipeline.sources["mnist"].path, folder.path().join("data/mnist"));
+}
+
+#[test]
 fn parameters_are_complete_and_in_the_order_declared() {
     let pipeline = good("matrix.toml");
     let node = pipeline.nodes.iter().find(|node| node.address() == "distill[method=dm,seed=2]").unwrap();
@@ -106,6 +117,16 @@ fn selectors_find_nodes() {
     for node in &pipeline.nodes {
         assert_eq!(count(&node.address()), 1, "{}", node.address());
     }
+}
+
+#[test]
+fn the_example_of_the_reference_page_loads() {
+    let page = fs::read_to_string("docs/manifest.md").unwrap();
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let options = Options { catalog: Some(catalog()), ..Options::default() };
+    let pipeline = load_text(example.as_bytes(), &options).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(pipeline.nodes.len(), 12);
+    assert!(pipeline.warnings.is_empty());
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Item {
         match &self.raw {
             Raw::Table(_) => "a table".into(),
             Raw::List(_) => "a list".into(),
-            Raw::Template(_) => "a text with references".into(),
+            Raw::Template(_) => "a text that refers to axes".into(),
             _ => self.to_value().map_or_else(|| "a value".into(), |value| value.describe()),
         }
     }

@@ -36,7 +36,7 @@ fn an_interrupted_run_keeps_what_is_done_and_the_next_one_continues() {
     assert_eq!(ran.status("c"), Status::Skipped);
     assert_eq!(ran.status("d"), Status::Skipped);
     assert!(lab.record("b").is_none());
-    lab.run().ran(&["b", "d", "c"]).is_complete();
+    lab.run().ran(&["b", "c", "d"]).is_complete();
 }
 
 #[test]
@@ -95,5 +95,5 @@ fn a_stage_that_was_asked_to_stop_but_finished_is_kept() {
     let ran = lab.attempt().interrupts(&interrupts).watch(on_a).go();
     assert_eq!(ran.status("a"), Status::Ran);
     assert_eq!(ran.status("b"), Status::Skipped);
-    lab.run().ran(&["b", "d", "c"]);
+    lab.run().ran(&["b", "c", "d"]);
 }

@@ -21,7 +21,7 @@ inputs = { data = "longer" }
 #[test]
 fn the_longest_remaining_path_comes_first() {
     let lab = Lab::new(FORK);
-    lab.run().ran(&["long", "longer", "longest", "short"]);
+    lab.run().ran(&["long", "longer", "short", "longest"]);
 }
 
 #[test]

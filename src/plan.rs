@@ -147,12 +147,18 @@ impl<'a> Planner<'a> {
         }
         let reasons = match self.records.find(&action.key) {
             None => self.explain(id, &action.description),
-            Some(record) => match self.records.lost_output(&record) {
+            Some(record) => match self.lacks(id, &record).or_else(|| self.records.lost_output(&record)) {
                 None => return Verdict::Fresh(Arc::new(record)),
                 Some(name) => vec![Reason::OutputLost { name }],
             },
         };
         Verdict::Run { action, reasons }
+    }
+
+    /// An output that the node's kind declares and the record does not have: the kind got it later, without a new version.
+    pub fn lacks(&self, id: NodeId, record: &Record) -> Option<String> {
+        let declared = self.pipeline.catalog.declaration(&self.pipeline.node(id).kind)?;
+        declared.outputs.keys().find(|name| !record.outputs.contains_key(*name)).cloned()
     }
 
     /// Plans all nodes at once, as far as that can be told before anything runs.
@@ -240,7 +246,11 @@ impl<'a> Planner<'a> {
         let address = self.pipeline.node(id).address();
         match self.records.newest(&self.pipeline.name, &address) {
             None => vec![Reason::NeverRan],
-            Some(record) => differences(&record.description, description),
+            Some(record) => match differences(&record.description, description) {
+                // The same in words and yet another key: described by another version of ddpipe.
+                same if same.is_empty() => vec![Reason::NeverRan],
+                reasons => reasons,
+            },
         }
     }
 }

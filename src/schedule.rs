@@ -237,9 +237,13 @@ impl<'a> Scheduler<'a> {
         let address = self.pipeline.node(node).address();
         let forced = reasons.contains(&crate::reason::Reason::Forced);
         // Not waiting here: the other slots have work to do meanwhile.
+        let anew = || self.cache.lookup_forced(action.key, &address, &mut |_| false).map(Lookup::Miss);
         let looked = match forced {
-            true => self.cache.lookup_forced(action.key, &address, &mut |_| false).map(Lookup::Miss),
-            false => self.cache.lookup(action.key, &address, &mut |_| false),
+            true => anew(),
+            false => match self.cache.lookup(action.key, &address, &mut |_| false) {
+                Ok(Lookup::Hit(record)) if self.planner.lacks(node, &record).is_some() => anew(),
+                looked => looked,
+            },
         };
         let claim = match looked {
             Ok(Lookup::Miss(claim)) => claim,

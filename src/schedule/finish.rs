@@ -61,7 +61,10 @@ impl Scheduler<'_> {
         seconds: f64,
         peak_memory: Option<u64>,
     ) {
-        let State::Running(running) = self.states.replace(node, State::Pending) else { return };
+        let running = match self.states.replace(node, State::Pending) {
+            State::Running(running) => running,
+            other => return self.states.set(node, other),
+        };
         let (device_name, libtorch) = self.executor.device(running.slot);
         let output = |(name, made): (String, OutputArtifact)| {
             let artifact_type = made.artifact.name().to_string();
@@ -88,6 +91,11 @@ impl Scheduler<'_> {
                 note: running.log.iter().filter(|line| line.starts_with("continues after")).cloned().collect(),
             },
         };
+        if let Some(name) = self.planner.lacks(node, &record) {
+            self.states.set(node, State::Running(running));
+            let message = format!("the stage ended without its output {name}");
+            return self.fail(node, Some(Cause::Error), message, None, Vec::new());
+        }
         self.states.set(node, State::Storing { running, record: Arc::new(record) });
     }
 
@@ -131,19 +139,29 @@ impl Scheduler<'_> {
     /// found to be damaged, or when that was tried before.
     fn make_damaged_inputs_again(&mut self, node: NodeId) -> Result<bool, CacheError> {
         let mut makers = Vec::new();
+        let mut mended = false;
         for edge in self.pipeline.node(node).inputs.values().flatten() {
             let Endpoint::Node { node: maker, output } = &edge.from else { continue };
-            let Some(record) = self.states.get(*maker).record() else { continue };
+            let record = match self.states.get(*maker) {
+                State::Done { record, .. } => record.clone(),
+                // The worker holds these bytes in memory.
+                State::Storing { .. } => continue,
+                // Another reader found the damage first.
+                _ => {
+                    mended = true;
+                    continue;
+                }
+            };
             let Some(made) = record.outputs.get(output) else { continue };
             match self.cache.blobs().verify_once(made.digest) {
-                Ok(_) => {}
+                Ok(_) => mended |= self.states.was_started_over(*maker),
                 Err(CacheError::Damaged { .. } | CacheError::Missing { .. }) => makers.push(*maker),
                 Err(error) => return Err(error),
             }
         }
         makers.sort();
         makers.dedup();
-        if makers.is_empty() || !self.states.start_over(node) {
+        if (makers.is_empty() && !mended) || !self.start_over(node) {
             return Ok(false);
         }
         for maker in makers {
@@ -151,17 +169,35 @@ impl Scheduler<'_> {
             self.see(Event::Warning {
                 text: format!("an output of {address} was damaged in the cache; it runs again"),
             });
-            if !self.states.start_over(maker) {
+            if !self.start_over(maker) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// Has a node decided about anew, once in a run.
+    fn start_over(&mut self, node: NodeId) -> bool {
+        let first = self.states.start_over(node);
+        if first {
+            self.recall_readers(node);
+        }
+        first
+    }
+
+    /// Nodes that are ready to read what this one gave have to be decided about anew: the bytes are gone.
+    fn recall_readers(&mut self, node: NodeId) {
+        for reader in self.graph.readers(node) {
+            if matches!(self.states.get(reader), State::Ready { .. }) {
+                self.states.set(reader, State::Pending);
+            }
+        }
+    }
+
     pub(super) fn worker_died(&mut self, slot: usize, how: &str, log: Vec<String>) {
         let lost = self.states.storing(slot);
         if let Some(node) = self.slots[slot].take() {
-            if self.cancelled {
+            if self.interrupts.count() > 0 {
                 self.interrupted(node);
             } else {
                 let hint = "if the machine ran out of memory, lower --jobs or the batch; the same command continues";
@@ -170,7 +206,7 @@ impl Scheduler<'_> {
             }
         }
         for node in lost {
-            if !self.states.start_over(node) {
+            if !self.start_over(node) {
                 let message = format!("the worker's process ended before the outputs were written: {how}");
                 self.fail(node, Some(Cause::WorkerDied), message, None, log.clone());
             }
@@ -198,17 +234,24 @@ impl Scheduler<'_> {
             self.states.set(node, State::Left);
             return;
         }
-        // The first failed node up the line is the one to name, not a node that was skipped itself.
-        let mut blame = blame;
-        while let Some(next) = self.graph.reads(blame).find(|read| self.states.get(*read).is_lost()) {
-            blame = next;
+        match self.culprit(blame) {
+            Some((culprit, verb)) => {
+                let message = format!("{} {verb}", self.pipeline.node(culprit).address());
+                self.lose(node, Status::Skipped, None, message);
+            }
+            None if self.interrupts.count() > 0 => self.interrupted(node),
+            None => self.skip_after_failure(node),
         }
-        let status = match self.states.get(blame) {
-            State::Lost(status) => *status,
-            _ => Status::Failed,
-        };
-        let verb = if status == Status::Interrupted { "was interrupted" } else { "failed" };
-        self.lose(node, Status::Skipped, None, format!("{} {verb}", self.pipeline.node(blame).address()));
+    }
+
+    /// The failed or interrupted node at or above a lost one: the one to name, not one that was skipped itself.
+    fn culprit(&self, lost: NodeId) -> Option<(NodeId, &'static str)> {
+        match self.states.get(lost) {
+            State::Lost(Status::Failed) => Some((lost, "failed")),
+            State::Lost(Status::Interrupted) => Some((lost, "was interrupted")),
+            State::Lost(_) => self.graph.reads(lost).find_map(|read| self.culprit(read)),
+            _ => None,
+        }
     }
 
     pub(super) fn skip_after_failure(&mut self, node: NodeId) {
@@ -239,6 +282,7 @@ impl Scheduler<'_> {
         let key = self.states.running_mut(node).map(|running| running.action.key.hex());
         let outcome = Outcome { status: Status::Failed, key, failure: Some(failure), ..self.outcome(node) };
         self.states.set(node, State::Lost(Status::Failed));
+        self.recall_readers(node);
         self.finish(node, outcome);
         if !self.settings.keep_going && !self.stopping {
             self.stopping = true;

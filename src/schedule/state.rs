@@ -196,6 +196,10 @@ impl States {
         first
     }
 
+    pub fn was_started_over(&self, node: NodeId) -> bool {
+        self.again[node.index()]
+    }
+
     fn find(&self, test: impl Fn(&State) -> bool) -> impl Iterator<Item = NodeId> {
         let found = self.states.iter().enumerate().filter(move |(_, state)| test(state));
         found.map(|(index, _)| NodeId(index as u32))

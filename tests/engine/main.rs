@@ -1,0 +1,17 @@
+//! The engine from load to record, without processes and without torch: an executor follows each test's script. What the
+//! command does with it is in `tests/command`.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/engine.rs"]
+mod lab;
+
+mod expectations;
+mod failures;
+mod gather;
+mod interrupts;
+mod losses;
+mod order;
+mod random;
+mod reuse;
+mod sharing;

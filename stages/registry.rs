@@ -3,7 +3,7 @@
 
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result};
-use ddpipe_interface::Value;
+use ddpipe_interface::{Declaration, Value};
 use indexmap::IndexMap;
 
 /// A built-in kind: its declaration's text, and what runs it.
@@ -48,6 +48,11 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
+    /// Whether the kind computes on the host only, as its declaration says.
+    pub fn cpu_only(&self) -> bool {
+        Declaration::parse(self.declaration).is_ok_and(|declaration| declaration.resources.cpu_only)
+    }
+
     /// Runs the stage with parameters that the engine has filled in and checked.
     pub fn run(&self, ctx: &Context, inputs: &Inputs, params: &IndexMap<String, Value>) -> Result<Outputs> {
         (self.run)(ctx, inputs, serde_json::to_value(params)?).with_context(|| self.name)

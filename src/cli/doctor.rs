@@ -67,20 +67,26 @@ fn worker(findings: &mut Findings) {
     };
     let text = |name: &str| probe[name].as_str().unwrap_or("unknown").to_string();
     findings.note("libtorch", format!("{} in {}", text("libtorch"), text("libtorch_path")));
-    findings.note("cpu", text("cpu"));
-    match probe["cuda"].as_array() {
-        Some(devices) if !devices.is_empty() => {
-            for device in devices {
-                findings.note("cuda", device.as_str().unwrap_or_default());
-            }
-        }
-        _ => {
-            let why = probe["cuda_error"].as_str().unwrap_or("no device").to_string();
-            // Without a GPU nothing is wrong; with one, the libraries are missing.
-            match crate::slots::find("auto", None, None).is_ok_and(|slots| slots.class() == "cuda") {
-                true => findings.wrong("cuda", why, "make setup-cuda"),
-                false => findings.note("cuda", format!("none: {why}")),
-            }
+    findings.note("cpu", format!("{} ({})", text("cpu"), text("cpu_capability")));
+    cuda(findings, &probe["cuda"]);
+}
+
+/// A GPU is no must; one that the driver shows but the worker cannot use is wrong.
+fn cuda(findings: &mut Findings, probe: &serde_json::Value) {
+    let devices = probe["devices"].as_array().map_or(&[][..], Vec::as_slice);
+    for device in devices {
+        let memory = device["memory"].as_u64().map_or(String::new(), |bytes| format!(", {}", size::show(bytes)));
+        findings.note("cuda", format!("{}{memory}", device["name"].as_str().unwrap_or("a device")));
+    }
+    let usable = probe["usable"].as_bool() == Some(true);
+    let why = ["library_error", "driver_error"].iter().find_map(|name| probe[name].as_str());
+    let has_gpu = crate::slots::find("auto", None, None).is_ok_and(|slots| slots.class() == "cuda");
+    match (usable, has_gpu) {
+        (true, _) => {}
+        (false, true) => findings.wrong("cuda", why.unwrap_or("not usable"), "make setup-cuda"),
+        (false, false) => {
+            let driver = probe["driver_error"].as_str().or(why).unwrap_or("no device");
+            findings.note("cuda", format!("not used: {driver}"));
         }
     }
 }

@@ -84,7 +84,8 @@ pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut 
 /// The folder of the project that a manifest belongs to: the one that holds the `pipelines` folder that the manifest
 /// lies in, directly or one folder deeper (`pipelines/paper/mnist.toml`); else the manifest's own.
 fn project(folder: &Path) -> &Path {
-    let pipelines = folder.ancestors().take(2).find(|folder| folder.file_name().is_some_and(|name| name == "pipelines"));
+    let pipelines =
+        folder.ancestors().take(2).find(|folder| folder.file_name().is_some_and(|name| name == "pipelines"));
     pipelines.and_then(Path::parent).unwrap_or(folder)
 }
 

@@ -22,8 +22,10 @@ pub struct SourceChanged(pub PathBuf);
 /// Reads the inputs of all jobs of this worker. Clones share everything.
 #[derive(Clone)]
 pub struct Reader {
-    /// Where tensors are put.
+    /// Where tensors are kept.
     pub device: Device,
+    /// Where the running stage wants them.
+    pub handed_on: Device,
     /// What is there already.
     pub residency: Rc<RefCell<Residency<TensorFile>>>,
     /// What is not in the cache yet.
@@ -35,12 +37,20 @@ pub struct Reader {
 impl Artifacts for Reader {
     fn tensors(&self, input: &InputArtifact) -> Result<Arc<TensorFile>> {
         let resident = self.residency.borrow_mut().get(&input.digest);
-        if let Some(file) = resident {
+        let file = match resident {
+            Some(file) => file,
+            None => {
+                let file = TensorFile::from_bytes(&self.bytes(input)?, self.device)
+                    .with_context(|| input.path.display().to_string())?;
+                self.keep(input.digest, file)
+            }
+        };
+        if self.handed_on == self.device {
             return Ok(file);
         }
-        let file = TensorFile::from_bytes(&self.bytes(input)?, self.device)
-            .with_context(|| input.path.display().to_string())?;
-        Ok(self.keep(input.digest, file))
+        // Tensors never leave this thread; the counted pointer is what stages are given.
+        #[expect(clippy::arc_with_non_send_sync)]
+        Ok(Arc::new(file.to_device(self.handed_on)))
     }
 
     fn bytes(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>> {

@@ -67,7 +67,8 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
     }
     let device = around.reader.device;
     let host = listener(job, around);
-    let ctx = Context::new(device, job.seed, job.scratch.clone(), around.checkpoint_every, Box::new(host));
+    let ctx =
+        Context::new(computes_on(job, device), job.seed, job.scratch.clone(), around.checkpoint_every, Box::new(host));
     let peak = Peak::start();
     let start = Instant::now();
     let mut outputs = guard(|| {
@@ -97,8 +98,15 @@ fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {
     let kind = registry::find(&job.kind).with_context(|| {
         format!("stage kind {:?} is not built into this ddpipe-worker; build it and ddpipe together", job.kind)
     })?;
-    let inputs = Inputs::new(job.inputs.clone(), Box::new(around.reader.clone()));
+    let reader = Reader { handed_on: ctx.device, ..around.reader.clone() };
+    let inputs = Inputs::new(job.inputs.clone(), Box::new(reader));
     kind.run(ctx, &inputs, &job.params)
+}
+
+/// Kinds that read files or draw tables work on the host, whatever the slot; what they make goes to the slot's device.
+fn computes_on(job: &Job, slot: Device) -> Device {
+    let on_host = registry::find(&job.kind).is_some_and(|kind| kind.cpu_only());
+    if on_host { Device::Cpu } else { slot }
 }
 
 fn listener(job: &Job, around: &Surroundings) -> Listener {

@@ -55,7 +55,7 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
     let around = Surroundings {
         engine,
         interrupts,
-        reader: Reader { device: session.device, residency, store: store.clone(), cache },
+        reader: Reader { device: session.device, handed_on: session.device, residency, store: store.clone(), cache },
         checkpoint_every: Duration::from_secs(session.checkpoint_seconds),
         threads: session.threads,
     };

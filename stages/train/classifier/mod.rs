@@ -110,16 +110,16 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "confusion": watch.confusion.as_ref().map(|confusion| &confusion.rows),
         "epochs": state.history,
     });
-    let outputs = Outputs::default()
+    let outputs = match last.accuracy {
+        Some(accuracy) => Outputs::default().metric("accuracy", accuracy),
+        None => Outputs::default(),
+    };
+    Ok(outputs
         .tensors("model", model.to_file())
         .json("metrics", ArtifactType::Metrics, document)
         .metric("train_accuracy", last.train_accuracy)
         .metric("loss", last.loss)
-        .metric("seconds", seconds());
-    Ok(match last.accuracy {
-        Some(accuracy) => outputs.metric("accuracy", accuracy),
-        None => outputs,
-    })
+        .metric("seconds", seconds()))
 }
 
 /// So many images of every class (all, where there are fewer), each class drawn from a stream of its own.

@@ -34,6 +34,8 @@ macro_rules! kind {
 /// Every built-in kind.
 pub const KINDS: &[Kind] = &[
     kind!("decode.idx", "decode/idx", decode::idx),
+    kind!("distill.datadam", "distill/datadam", distill::datadam),
+    kind!("distill.dm", "distill/dm", distill::dm),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("init.synthetic", "init/synthetic", init::synthetic),
     kind!("report.grid", "report/grid", report::grid),

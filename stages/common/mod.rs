@@ -1,6 +1,7 @@
 //! What at least three stage kinds share.
 
 pub mod augment;
+pub mod matching;
 pub mod metrics;
 pub mod network;
 pub mod picture;

@@ -1,0 +1,144 @@
+//! Gradient descent on the images of a synthetic set: SGD with momentum, progress, a curve, pictures on the way, and
+//! checkpoints. A loop that continues from a checkpoint ends with the same bytes as one that never stopped; times are
+//! the only thing that differs, and they stay out of the artifacts.
+
+use crate::artifact::SyntheticSet;
+use crate::common::picture::Grid;
+use crate::context::{Checkpoint, Context, Outputs};
+use anyhow::{Result, ensure};
+use ddpipe_interface::ArtifactType;
+use serde_json::json;
+use std::time::Instant;
+use tch::Tensor;
+
+/// Points on the curve and pictures on the way, at most.
+const POINTS: u64 = 500;
+const PICTURES: u64 = 20;
+
+/// How far and how fast the images move.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Number of steps.
+    pub steps: u64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Momentum; the first step takes the gradient whole.
+    pub momentum: f64,
+}
+
+/// A synthetic set on its way.
+pub struct Descent<'a> {
+    ctx: &'a Context,
+    set: SyntheticSet,
+    velocity: Tensor,
+    rates: Rates,
+    done: u64,
+    curve: Vec<(u64, f64)>,
+    /// Steps and seconds before this process.
+    earlier: (u64, f64),
+    started: Instant,
+}
+
+impl<'a> Descent<'a> {
+    /// Starts from a synthetic set, or where an interrupted run of the same action stopped.
+    pub fn new(ctx: &'a Context, start: &SyntheticSet, rates: Rates) -> Result<Self> {
+        let set = start.with_images(start.images.copy());
+        let velocity = set.images.zeros_like();
+        let mut descent = Descent {
+            ctx,
+            set,
+            velocity,
+            rates,
+            done: 0,
+            curve: Vec::new(),
+            earlier: (0, 0.0),
+            started: Instant::now(),
+        };
+        if let Some(checkpoint) = ctx.resume() {
+            descent.set = start.with_images(checkpoint.get("images")?.shallow_clone());
+            descent.velocity = checkpoint.get("velocity")?.shallow_clone();
+            descent.done = checkpoint.step;
+            descent.curve = serde_json::from_value(checkpoint.state["curve"].clone())?;
+            descent.earlier = (checkpoint.step, checkpoint.state["seconds"].as_f64().unwrap_or_default());
+        }
+        Ok(descent)
+    }
+
+    /// The number of the step to do, from 0, until all are done.
+    pub fn next(&self) -> Option<u64> {
+        (self.done < self.rates.steps).then_some(self.done)
+    }
+
+    /// The images as they are, \[M,C,H,W\], without a graph.
+    pub fn images(&self) -> &Tensor {
+        &self.set.images
+    }
+
+    /// Takes one step against a gradient \[M,C,H,W\]. `loss` is a scalar tensor; it is read only where it is recorded,
+    /// so that a GPU need not be waited for in between.
+    pub fn descend(&mut self, loss: &Tensor, gradient: &Tensor) -> Result<()> {
+        tch::no_grad(|| -> Result<()> {
+            self.velocity = self.velocity.f_mul_scalar(self.rates.momentum)?.f_add(gradient)?;
+            self.set.images = self.set.images.f_sub(&self.velocity.f_mul_scalar(self.rates.lr)?)?;
+            Ok(())
+        })?;
+        self.done += 1;
+        let due = |most: u64| {
+            (self.done - 1).is_multiple_of(self.rates.steps.div_ceil(most)) || self.done == self.rates.steps
+        };
+        let (point, picture) = (due(POINTS), due(PICTURES));
+        if point {
+            let value = f64::try_from(loss)?;
+            ensure!(
+                value.is_finite(),
+                "the loss is {value} after {} steps; a smaller learning rate of the images may help",
+                self.done
+            );
+            self.ctx.metric("loss", self.done, value);
+            self.curve.push((self.done, value));
+        }
+        if picture {
+            self.preview();
+        }
+        let last = self.curve.last().map(|(_, value)| *value);
+        self.ctx.step(self.done, self.rates.steps, "iteration", last, || self.checkpoint())
+    }
+
+    fn preview(&self) {
+        let grid = Grid::new(self.set.ipc as usize, &self.set.origin);
+        match grid.png(&self.set.images, Some(&self.set.normalisation)) {
+            Ok(png) => self.ctx.preview(self.done, &png),
+            Err(error) => self.ctx.log(format!("no picture on the way: {error:#}")),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.earlier.1 + self.started.elapsed().as_secs_f64()
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let tensors = [("images", &self.set.images), ("velocity", &self.velocity)];
+        Checkpoint {
+            step: self.done,
+            tensors: tensors.into_iter().map(|(name, tensor)| (name.into(), tensor.shallow_clone())).collect(),
+            state: json!({ "curve": self.curve, "seconds": self.seconds() }),
+        }
+    }
+
+    /// The outputs `synthetic` and `curve`, and the scalars `loss_first`, `loss_last`, `seconds`,
+    /// `iterations_per_second`.
+    pub fn outputs(self) -> Outputs {
+        let here = (self.done - self.earlier.0) as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let curve = json!({ "curves": { "loss": self.curve } });
+        let seconds = self.seconds();
+        let mut outputs = Outputs::default()
+            .tensors("synthetic", self.set.to_file())
+            .json("curve", ArtifactType::Metrics, curve)
+            .metric("seconds", seconds)
+            .metric("iterations_per_second", here);
+        if let (Some(first), Some(last)) = (self.curve.first(), self.curve.last()) {
+            outputs = outputs.metric("loss_first", first.1).metric("loss_last", last.1);
+        }
+        outputs
+    }
+}

@@ -1,0 +1,158 @@
+//! DataDAM: spatial attention matching and its mean-embedding term, with the gradient with respect to the synthetic
+//! images (Sajedi et al., DataDAM: Efficient Dataset Distillation with Attention Matching, 2023). Pure.
+//!
+//! Legend: K classes, B batch, M synthetic images, D embedding, C channels, H height, W width, L matched layers.
+
+#![expect(non_snake_case, reason = "tensors carry their shape in their names")]
+
+use super::attention::{Normalisation, attention};
+use crate::common::matching::{ClassAugmentation, ClassImages, class_groups};
+use crate::common::network::{Chunk, Mode, Network, Parameters};
+use tch::{TchError, Tensor};
+
+/// The factor of both terms in the authors' code.
+const SCALE: f64 = 100.0;
+
+/// What the loss leaves open.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Exponent of the features in an attention map.
+    pub exponent: f64,
+    /// Normalisation of the maps.
+    pub normalisation: Normalisation,
+    /// Weight of the mean-embedding term, lambda in the paper.
+    pub task_balance: f64,
+}
+
+/// What a class's images look like to a network, on average.
+#[derive(Debug)]
+pub struct ClassMeans {
+    /// Of each matched layer, \[K,H*W\].
+    pub attention: Vec<Tensor>,
+    /// \[K,D\].
+    pub embedding_KD: Tensor,
+}
+
+/// What one comparison gives.
+#[derive(Debug)]
+pub struct Matched {
+    /// \[L\], the attention term of each layer, summed over classes.
+    pub attention_L: Tensor,
+    /// The mean-embedding term, summed over classes: a scalar.
+    pub embedding: Tensor,
+    /// The means of the synthetic images.
+    pub means: ClassMeans,
+    /// \[M,C,H,W\], the gradient of the sum of all terms.
+    pub gradient_MCHW: Tensor,
+}
+
+impl Matched {
+    /// The whole loss, a scalar.
+    pub fn loss(&self) -> Tensor {
+        self.attention_L.sum(self.attention_L.kind()) + &self.embedding
+    }
+}
+
+/// 100 times the squared distance, summed over classes and positions.
+fn squared_distance(real: &Tensor, synthetic: &Tensor) -> Result<Tensor, TchError> {
+    real.f_sub(synthetic)?.f_square()?.f_sum(real.kind())?.f_mul_scalar(SCALE)
+}
+
+/// Attention and embedding terms of some classes: \[L\] and a scalar. Nothing is divided by layers or classes.
+fn terms(real: &ClassMeans, synthetic: &ClassMeans, settings: Settings) -> Result<(Tensor, Tensor), TchError> {
+    let layers: Result<Vec<_>, _> = real
+        .attention
+        .iter()
+        .zip(&synthetic.attention)
+        .map(|(real, synthetic)| squared_distance(real, synthetic))
+        .collect();
+    let embedding = squared_distance(&real.embedding_KD, &synthetic.embedding_KD)?;
+    let layers = layers?;
+    let layers = match layers.is_empty() {
+        true => Tensor::f_zeros([0], (embedding.kind(), embedding.device()))?,
+        false => Tensor::f_stack(&layers, 0)?,
+    };
+    Ok((layers, embedding.f_mul_scalar(settings.task_balance)?))
+}
+
+/// The means of images \[B,C,H,W\] by class. They go through the network in training mode, a chunk at a time; all at
+/// once where batch statistics make them depend on each other. The last layer of activations is left out: the
+/// embedding stands for it.
+pub fn class_means(
+    network: &Network,
+    parameters: &Parameters,
+    images: &ClassImages,
+    settings: Settings,
+    chunk: Chunk,
+) -> Result<ClassMeans, TchError> {
+    let chunk = if network.has_batch_statistics() { i64::MAX } else { chunk.0.max(1) };
+    let mut maps: Vec<Vec<Tensor>> = Vec::new();
+    let mut embeddings = Vec::new();
+    for part in images.images.f_split(chunk, 0)? {
+        let features = network.features(parameters, &part, Mode::Train)?;
+        let matched = features.activations.split_last().map_or(&[][..], |(_, matched)| matched);
+        maps.resize_with(matched.len(), Vec::new);
+        for (maps, activation) in maps.iter_mut().zip(matched) {
+            maps.push(attention(activation, settings.exponent, settings.normalisation)?);
+        }
+        embeddings.push(features.embedding);
+    }
+    let mean = |parts: &Vec<Tensor>| Ok(images.means(&Tensor::f_cat(parts, 0)?));
+    Ok(ClassMeans {
+        attention: maps.iter().map(mean).collect::<Result<_, TchError>>()?,
+        embedding_KD: mean(&embeddings)?,
+    })
+}
+
+/// Compares synthetic images, each class under its augmentation, with the means of real ones. The sum over classes
+/// falls apart, so a few classes at a time go forward and back, and only their graph is held; the result is the same up
+/// to rounding. With batch statistics all classes go together.
+pub fn match_means(
+    network: &Network,
+    parameters: &Parameters,
+    real: &ClassMeans,
+    synthetic: &ClassImages,
+    augmentation: &ClassAugmentation,
+    settings: Settings,
+    chunk: Chunk,
+) -> Result<Matched, TchError> {
+    let together = if network.has_batch_statistics() { i64::MAX } else { chunk.0.max(1) };
+    let (mut layers, mut embedding, mut means, mut gradients) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for group in class_groups(&synthetic.counts, together) {
+        let leaves: Vec<_> = group
+            .clone()
+            .map(|class| synthetic.class(class).f_detach()?.f_set_requires_grad(true))
+            .collect::<Result<_, _>>()?;
+        let augmented: Vec<_> =
+            group.clone().zip(&leaves).map(|(class, leaf)| augmentation.apply(class, leaf)).collect();
+        let counts = synthetic.counts[group.clone()].to_vec();
+        let images = ClassImages { images: Tensor::f_cat(&augmented, 0)?, counts };
+        let own = class_means(network, parameters, &images, settings, chunk)?;
+        let narrow = |mean: &Tensor| mean.f_narrow(0, group.start as i64, group.len() as i64);
+        let real = ClassMeans {
+            attention: real.attention.iter().map(narrow).collect::<Result<_, _>>()?,
+            embedding_KD: narrow(&real.embedding_KD)?,
+        };
+        let (attention_L, embedding_term) = terms(&real, &own, settings)?;
+        let loss = attention_L.f_sum(attention_L.kind())?.f_add(&embedding_term)?;
+        gradients.extend(Tensor::f_run_backward(&[loss], &leaves, false, false)?);
+        layers.push(attention_L.detach());
+        embedding.push(embedding_term.detach());
+        means.push(ClassMeans {
+            attention: own.attention.iter().map(Tensor::detach).collect(),
+            embedding_KD: own.embedding_KD.detach(),
+        });
+    }
+    let sum = |parts: &[Tensor]| Tensor::f_stack(parts, 0)?.f_sum_dim_intlist(0, false, real.embedding_KD.kind());
+    let attention = (0..real.attention.len())
+        .map(|layer| Tensor::f_cat(&means.iter().map(|means| &means.attention[layer]).collect::<Vec<_>>(), 0));
+    Ok(Matched {
+        attention_L: sum(&layers)?,
+        embedding: sum(&embedding)?,
+        means: ClassMeans {
+            attention: attention.collect::<Result<_, _>>()?,
+            embedding_KD: Tensor::f_cat(&means.iter().map(|means| &means.embedding_KD).collect::<Vec<_>>(), 0)?,
+        },
+        gradient_MCHW: Tensor::f_cat(&gradients, 0)?,
+    })
+}

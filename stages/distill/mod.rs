@@ -1,0 +1,4 @@
+//! The distillation methods, one folder each. Methods never import each other.
+
+pub mod datadam;
+pub mod dm;

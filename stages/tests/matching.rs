@@ -1,0 +1,143 @@
+//! The stages that match synthetic to real images, `distill.dm` and `distill.datadam`, driven as the worker drives them:
+//! that the loss falls, that they repeat, and that a run which was interrupted ends with the same bytes.
+
+#![allow(clippy::unwrap_used, clippy::arc_with_non_send_sync)]
+
+mod host;
+
+use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
+use ddpipe_stages::common::stream::stream;
+use ddpipe_stages::context::{Interrupted, Outputs};
+use host::{Event, Stage, json, message, tensors};
+use std::time::Duration;
+use tch::{Device, Kind, Tensor};
+
+const KINDS: [&str; 2] = ["distill.dm", "distill.datadam"];
+const CLASSES: i64 = 3;
+const IPC: i64 = 2;
+
+/// Noisy images \[N,1,16,16\] as bytes with a bright bar per class. Classes are of different sizes, and mixed.
+fn real() -> TensorFile {
+    let counts = [20, 5, 12];
+    let labels: Vec<i64> = (0..CLASSES).flat_map(|class| vec![class; counts[class as usize]]).collect();
+    let order = Tensor::from_slice(&stream(5, "order", 0).permutation(labels.len() as i64));
+    let labels = Tensor::from_slice(&labels).index_select(0, &order);
+    let images = stream(5, "real", 0).uniform_tensor(&[labels.numel() as i64, 1, 16, 16], 0.0, 100.0);
+    for (image, class) in Vec::<i64>::try_from(&labels).unwrap().into_iter().enumerate() {
+        let _ = images.get(image as i64).narrow(1, 4 * class + 1, 3).g_add_scalar_(120.0);
+    }
+    let images = images.to_kind(Kind::Uint8);
+    let origin = "sample data: bars".to_string();
+    Dataset { images, labels, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }.to_file()
+}
+
+fn normalisation() -> Normalisation {
+    Normalisation { mean: vec![0.2], std: vec![0.25] }
+}
+
+/// Noise to start from.
+fn start() -> TensorFile {
+    let images = stream(6, "start", 0).normal_tensor(&[CLASSES * IPC, 1, 16, 16]);
+    let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(IPC, None, None);
+    let origin = "sample data: noise".to_string();
+    SyntheticSet { images, labels, classes: CLASSES, ipc: IPC, normalisation: normalisation(), origin }.to_file()
+}
+
+/// A few steps with a small network; `batch_real` is more than the smallest class has.
+fn stage(kind: &str) -> Stage {
+    let stage = Stage::of(kind).tensors("real", "real", &real()).tensors("start", "start", &start());
+    let stage = stage.param("arch", "convnet2").param("width", 8).param("batch_real", 8);
+    let stage = stage.param("networks", 6).param("steps_per_network", 2);
+    stage.param("strategy", "color_crop_cutout_scale_rotate").param("lr_img", 0.2)
+}
+
+/// What two runs of the same stage have to agree in, bit by bit.
+fn content(outputs: &Outputs) -> (Vec<u8>, String) {
+    (tensors(outputs, "synthetic").to_bytes().unwrap(), json(outputs, "curve").to_string())
+}
+
+fn images(outputs: &Outputs) -> Tensor {
+    tensors(outputs, "synthetic").get("images").unwrap().shallow_clone()
+}
+
+#[test]
+fn the_loss_falls_and_only_the_images_change() {
+    for kind in KINDS {
+        let stage = stage(kind).param("augment", "none").param("networks", 30).param("steps_per_network", 1);
+        let recorder = stage.recorder();
+        let outputs = stage.run().unwrap();
+        let (first, last) = (outputs.metrics["loss_first"], outputs.metrics["loss_last"]);
+        assert!(last < 0.5 * first, "{kind}: {first} to {last}");
+        let curve = json(&outputs, "curve")["curves"]["loss"].as_array().unwrap();
+        assert_eq!(curve.len(), 30);
+        assert_eq!((curve[0][0].as_u64(), curve[29][0].as_u64()), (Some(1), Some(30)));
+        assert_eq!(curve[29][1].as_f64(), Some(last));
+        let told = recorder.events().iter().filter(|event| matches!(event, Event::Metric(..))).count();
+        assert_eq!(told, 30);
+        assert!(recorder.events().iter().any(|event| matches!(event, Event::Preview(30, png) if png.len() > 100)));
+
+        let set = SyntheticSet::from_file(tensors(&outputs, "synthetic")).unwrap();
+        let start = SyntheticSet::from_file(&start()).unwrap();
+        assert_eq!(set.labels, start.labels);
+        assert_eq!((set.ipc, set.origin), (start.ipc, start.origin));
+        assert_ne!(set.images, start.images);
+    }
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_same_bytes() {
+    for kind in KINDS {
+        for redraw in ["step", "network"] {
+            let whole = stage(kind).param("redraw", redraw).run().unwrap();
+            assert_eq!(
+                content(&whole),
+                content(&stage(kind).param("redraw", redraw).run().unwrap()),
+                "{kind}: repeats"
+            );
+            // In the middle of a network's steps, and between two networks.
+            for stop in [3, 8] {
+                let folder = tempfile::tempdir().unwrap();
+                let part = || stage(kind).param("redraw", redraw).scratch(folder.path(), Duration::from_secs(3600));
+                let error = part().interrupt_after(stop - 1).run().unwrap_err();
+                assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
+                let rest = part();
+                let events = rest.recorder();
+                let rest = rest.run().unwrap();
+                let log = format!("{:?}", events.events());
+                assert!(log.contains(&format!("continues after step {stop}")), "{log}");
+                assert_eq!(content(&rest), content(&whole), "{kind}, redraw {redraw}, stopped after {stop}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_size_of_chunks_changes_rounding_only_and_other_seeds_change_the_images() {
+    for kind in KINDS {
+        for norm in ["instance", "batch"] {
+            let run =
+                |chunk: i64, seed| stage(kind).param("norm", norm).param("chunk", chunk).seed(seed).run().unwrap();
+            let (one, all) = (images(&run(1, 0)), images(&run(1000, 0)));
+            let off = f64::try_from((&one - &all).abs().max()).unwrap();
+            assert!(off < 1e-3, "{kind}, {norm}: {off}");
+            let moved = f64::try_from((&one - images(&run(1, 1))).abs().max()).unwrap();
+            assert!(moved > 1e-2, "{kind}, {norm}: {moved}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_a_way_out() {
+    for kind in KINDS {
+        let error = message(stage(kind).param("strategy", "color_crp").run());
+        assert!(error.contains("\"crp\" is not known"), "{error}");
+        let error = message(stage(kind).param("lr_img", 1e39).run());
+        assert!(error.contains("a smaller learning rate"), "{error}");
+
+        let mut other = SyntheticSet::from_file(&start()).unwrap();
+        other.images = other.images.narrow(2, 0, 8);
+        let stage = Stage::of(kind).tensors("real", "real", &real()).tensors("start", "start", &other.to_file());
+        let error = message(stage.run());
+        assert!(error.contains("[1, 16, 16]") && error.contains("[1, 8, 16]"), "{error}");
+    }
+}

@@ -38,7 +38,9 @@ pub fn find(device: &str, jobs: Option<usize>, threads: Option<usize>) -> Result
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let jobs = jobs.unwrap_or(devices.len());
+    // One stage fills a GPU. On a CPU two that run side by side finish sooner than one after the other with all cores.
+    let on_cpu = devices.iter().all(|name| name == "cpu");
+    let jobs = jobs.unwrap_or(if on_cpu { cores.min(2) } else { devices.len() });
     let names: Vec<String> = devices.iter().cycle().take(jobs).cloned().collect();
     let threads = threads.unwrap_or_else(|| (cores / jobs.max(1)).max(1));
     Ok(Slots { names, threads })

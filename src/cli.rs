@@ -61,7 +61,12 @@ enum Command {
 /// Parses the command line, does what it says, and prints what went wrong.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("DDPIPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .log_internal_errors(false)
+        .init();
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::run(args),
@@ -79,7 +84,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(fault) => {
-            eprintln!("{fault}");
+            crate::note::say(&fault);
             fault.exit.into()
         }
     }

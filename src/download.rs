@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,11 +38,13 @@ impl Downloader {
     }
 
     /// Downloads to `to`, from the first of these addresses that gives bytes which `check` accepts. Bytes collect in
-    /// `to` with `.part` behind it, which a later attempt continues. Errors name every address and what it said.
+    /// `to` with `.part` behind it, which a later attempt continues where `check` can tell a wrong file (`pinned`).
+    /// Errors name every address and what it said.
     pub fn fetch(
         &self,
         urls: &[String],
         to: &Path,
+        pinned: bool,
         check: &dyn Fn(&Path) -> Result<(), String>,
         tell: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<(), String> {
@@ -49,8 +52,16 @@ impl Downloader {
             fs::create_dir_all(folder).map_err(|error| format!("could not create {}: {error}", folder.display()))?;
         }
         let part = part_of(to);
+        let _lock = match only_one(&part, to)? {
+            Some(lock) => lock,
+            None => return Ok(()),
+        };
         let mut said = Vec::new();
         for url in urls {
+            if !pinned {
+                // Who knows of what these bytes are the beginning.
+                empty(&part)?;
+            }
             match self.fetch_one(url, &part, check, tell) {
                 Ok(()) => {
                     return fs::rename(&part, to)
@@ -58,6 +69,9 @@ impl Downloader {
                 }
                 Err(error) => said.push(format!("{url}: {error}")),
             }
+        }
+        if fs::metadata(&part).is_ok_and(|metadata| metadata.len() == 0) {
+            let _ = fs::remove_file(&part);
         }
         Err(format!("could not be downloaded; {}", said.join("; ")))
     }
@@ -76,7 +90,7 @@ impl Downloader {
                     Ok(()) => return Ok(()),
                     Err(fault) => {
                         // Continuing a wrong file never makes it right.
-                        let _ = fs::remove_file(part);
+                        empty(part)?;
                         last = fault;
                     }
                 },
@@ -137,6 +151,33 @@ impl Downloader {
 enum Trouble {
     Passing(String),
     Final(String),
+}
+
+/// Takes the right to write a `.part`, waiting for another process that downloads the same file; nothing where that one
+/// has brought it.
+fn only_one(part: &Path, to: &Path) -> Result<Option<File>, String> {
+    let wrong = |error: std::io::Error| format!("could not write {}: {error}", part.display());
+    loop {
+        let file = OpenOptions::new().append(true).create(true).open(part).map_err(wrong)?;
+        file.lock().map_err(wrong)?;
+        let ours = file.metadata().map_err(wrong)?.ino();
+        let named = fs::metadata(part).ok().map(|metadata| metadata.ino());
+        if to.is_file() {
+            // What is locked may be a new and empty one, or the very file that has its name by now.
+            if named == Some(ours) {
+                let _ = fs::remove_file(part);
+            }
+            return Ok(None);
+        }
+        if named == Some(ours) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+fn empty(part: &Path) -> Result<(), String> {
+    let emptied = OpenOptions::new().write(true).open(part).and_then(|file| file.set_len(0));
+    emptied.map_err(|error| format!("{}: {error}", part.display()))
 }
 
 fn part_of(to: &Path) -> PathBuf {

@@ -13,6 +13,7 @@ pub mod graph;
 pub mod key;
 pub mod load;
 pub mod manifest;
+mod note;
 pub mod pipeline;
 pub mod plan;
 pub mod progress;

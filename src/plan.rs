@@ -81,6 +81,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The keys of the records that are there already.
+    pub fn fresh(&self) -> Vec<Key> {
+        let key = |verdict: &Verdict| match verdict {
+            Verdict::Fresh(record) => Some(record.key),
+            _ => None,
+        };
+        self.verdicts.iter().filter_map(key).collect()
+    }
+
     /// How many nodes run, wait, and are fresh.
     pub fn counts(&self) -> (usize, usize, usize) {
         let count = |test: fn(&Verdict) -> bool| self.verdicts.iter().filter(|verdict| test(verdict)).count();

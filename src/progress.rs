@@ -5,11 +5,13 @@ mod bars;
 mod journal;
 mod json;
 mod lines;
+mod pins;
 
 pub use bars::Bars;
 pub use journal::Journal;
 pub use json::Json;
 pub use lines::{Lines, Quiet};
+pub use pins::Pins;
 
 use crate::event::Observer;
 use std::io::IsTerminal;

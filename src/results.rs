@@ -37,7 +37,12 @@ pub fn write(
             let shown = matches!(output.artifact, ArtifactType::Image | ArtifactType::Table | ArtifactType::Files);
             let Some(made) = record.outputs.get(name).filter(|_| shown) else { continue };
             let bytes = cache.blobs().read_verified(made.digest)?;
-            let path = folder.join(file_name(node, name, output.artifact, &bytes));
+            let mut path = folder.join(file_name(node, name, output.artifact, &bytes));
+            if written.files.contains(&path) {
+                // A second picture, say, of the same node.
+                let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+                path = folder.join(format!("{}-{name}.{}", stem.display(), ending.display()));
+            }
             put(&path, &bytes)?;
             if name == "markdown" {
                 written.tables.push((node.address(), String::from_utf8_lossy(&bytes).into_owned()));
@@ -66,7 +71,7 @@ impl Written {
     }
 }
 
-/// `table.md`, or with axes `grid-method=dm.png`; an output is named too where a node has several of its kind.
+/// `table.md`, or with axes `grid-method=dm.png`. Two outputs of the same form have the same name here.
 fn file_name(node: &Node, output: &str, artifact: ArtifactType, bytes: &[u8]) -> String {
     let axes: Vec<String> =
         node.axes.iter().map(|(name, value)| format!("{name}={}", crate::selector::value_text(value))).collect();

@@ -83,8 +83,7 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
                 message: fault,
             }),
             fault => {
-                let pinned = file.md5.is_some() || file.sha256.is_some() || file.blake3.is_some();
-                let verified = pinned && fault.is_none();
+                let verified = pins(file) && fault.is_none();
                 let seen = SourceSeen { path: file.path.clone(), digest: seen.digest, md5: seen.md5.clone(), verified };
                 sources.digests.insert(place.clone(), seen.digest);
                 sources.places.sources.insert(place, seen);
@@ -129,7 +128,9 @@ pub fn obtain(
             }
         };
         let mut tell = |done, total| observer.see(&Event::Download { file: name.clone(), done, total });
-        if let Err(message) = Downloader::new().fetch(&file.url, &file.path, &check, &mut tell) {
+        if let Err(message) =
+            Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut tell)
+        {
             faults.push(Fault {
                 message: format!("{name}: {message}"),
                 hint: format!("put the file at {}{obtain}", file.path.display()),
@@ -141,9 +142,7 @@ pub fn obtain(
     }
     let sources = look(pipeline, cache, needed)?;
     for ((source, file), seen) in &sources.places.sources {
-        let pinned = &pipeline.sources[source].files[file];
-        let is_pinned = pinned.md5.is_some() || pinned.sha256.is_some() || pinned.blake3.is_some();
-        if is_pinned && !seen.verified {
+        if pins(&pipeline.sources[source].files[file]) && !seen.verified {
             let text = format!(
                 "{source}/{file}: the copy at {} is not the pinned file (blake3 {}); accepted because verify = false",
                 seen.path.display(),
@@ -167,6 +166,11 @@ fn read_by<'a>(pipeline: &'a Pipeline, needed: &[bool]) -> Vec<(&'a Source, &'a 
     }
     let all = pipeline.sources.values().flat_map(|source| source.files.values().map(move |file| (source, file)));
     all.filter(|(source, file)| wanted.contains(&(source.name.as_str(), file.name.as_str()))).collect()
+}
+
+/// Whether the manifest says which bytes these have to be.
+fn pins(file: &SourceFile) -> bool {
+    file.md5.is_some() || file.sha256.is_some() || file.blake3.is_some()
 }
 
 fn algorithms(file: &SourceFile) -> Vec<Algorithm> {

@@ -13,7 +13,7 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Done {
     let pipeline = args.manifest.load()?;
     for warning in &pipeline.warnings {
-        eprint!("{}", warning.render(false));
+        crate::note::say(warning.render(false).trim_end());
     }
     let (nodes, sources) = (pipeline.nodes.len(), pipeline.sources.len());
     print(&format!("{}: ok, {nodes} nodes, {sources} sources\n", pipeline.name))

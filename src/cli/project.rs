@@ -94,11 +94,11 @@ impl Project {
 
 /// The file that a command's argument names: below the kind's folder, or, for the program itself, on the path.
 fn file_named(argument: &str, folder: &Path, program: bool) -> Option<PathBuf> {
-    let below = folder.join(argument);
-    if below.is_file() {
-        return Some(below);
+    if !program || argument.contains('/') {
+        return Some(folder.join(argument)).filter(|path| path.is_file());
     }
-    let paths = std::env::var_os("PATH").filter(|_| program && !argument.contains('/'))?;
+    // A bare name is looked up on the path, as the worker does.
+    let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|folder| folder.join(argument)).find(|path| path.is_file())
 }
 

@@ -7,6 +7,7 @@ use crate::event::{Event, Observer, Status};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
 use crate::expect::{self, Checked};
+use crate::note::say;
 use crate::pipeline::NodeId;
 use crate::plan::{Plan, Planner, Records, Verdict};
 use crate::progress;
@@ -16,6 +17,7 @@ use crate::slots::{self, Slots};
 use crate::sources;
 use ddpipe_cache::Record;
 use indexmap::IndexMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,14 +62,15 @@ pub(super) fn run(args: Args) -> Done {
     let begun = Instant::now();
     let mut project = args.manifest.open()?;
     for warning in &project.pipeline.warnings {
-        eprint!("{}", warning.render(false));
+        say(warning.render(false).trim_end());
     }
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
     project.choice.device = slots.class().to_string();
     refuse_commands(&args, &project)?;
 
-    let run = project.cache.new_run(&project.pipeline.name)?;
-    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(&run)?)];
+    let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
+    let mut observers: Vec<Box<dyn Observer>> =
+        vec![Box::new(progress::Journal::new(&run)?), Box::new(progress::Pins::new(run.clone()))];
     observers.push(match (args.json, args.quiet) {
         (true, _) => Box::new(progress::Json),
         (false, true) => Box::new(progress::Quiet),
@@ -80,6 +83,7 @@ pub(super) fn run(args: Args) -> Done {
     let planner = Planner::new(pipeline, graph, cache, &sources.digests, project.programs()?, choice);
     let plan = planner.plan(graph);
     let (_, _, fresh) = plan.counts();
+    run.pin(&plan.fresh())?;
     let nodes = needed.iter().filter(|needed| **needed).count();
     observers.see(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
@@ -111,8 +115,13 @@ pub(super) fn run(args: Args) -> Done {
     drop(observers);
 
     let checked = expect::check(pipeline, &summary.records);
-    if !args.json {
-        let written = results::write(pipeline, graph, cache, &summary.records)?;
+    let written = results::write(pipeline, graph, cache, &summary.records)?;
+    if args.json {
+        // Standard output is for events alone.
+        for missed in checked.iter().filter(|check| !check.met) {
+            say(expectations(std::slice::from_ref(missed)).trim_end());
+        }
+    } else {
         print(&written.text())?;
         print(&expectations(&checked))?;
     }
@@ -159,14 +168,11 @@ fn expected_seconds(plan: &Plan, node: NodeId, project: &Project) -> f64 {
     record.map_or(1.0, |record| record.provenance.seconds)
 }
 
-/// Keeps `why` able to find a record under the name that its node has today.
+/// Notes what every node gave last, under the name that it has today: what `why` compares with the next time.
 fn note_names(project: &Project, records: &[(NodeId, Arc<Record>)]) -> Result<(), Fault> {
     let pipeline = &project.pipeline;
     for (node, record) in records {
-        let address = pipeline.node(*node).address();
-        if record.pipeline != pipeline.name || record.node != address {
-            project.cache.note_latest(&pipeline.name, &address, record.key)?;
-        }
+        project.cache.note_latest(&pipeline.name, &pipeline.node(*node).address(), record.key)?;
     }
     Ok(())
 }
@@ -179,7 +185,7 @@ fn listen_for_interrupts() -> Result<Interrupts, Fault> {
         for _ in signals.forever() {
             raised.raise();
             if raised.count() == 1 {
-                eprintln!("stopping: running stages save their checkpoints; again to stop at once");
+                say("stopping: running stages save their checkpoints; again to stop at once");
             }
         }
     });
@@ -197,7 +203,7 @@ fn expectations(checked: &[Checked]) -> String {
 }
 
 fn exit(args: &Args, summary: &Summary, checked: &[Checked]) -> Exit {
-    if summary.interrupted {
+    if summary.interrupted || summary.count(Status::Interrupted) > 0 {
         Exit::Interrupted
     } else if summary.count(Status::Failed) > 0 {
         Exit::Stage

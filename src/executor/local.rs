@@ -101,9 +101,7 @@ impl Local {
             Err(how) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                for reader in readers {
-                    let _ = reader.join();
-                }
+                hear_out(&readers);
                 let log: Vec<String> = lines(&stderr);
                 let said = if log.is_empty() { String::new() } else { format!("; it said: {}", log.join(" / ")) };
                 return Err(failed("it did not answer", &format!("{how}{said}")));
@@ -137,10 +135,13 @@ impl Local {
 
     fn bury(&mut self, slot: usize) -> Option<Signal> {
         let mut worker = self.workers[slot].take()?;
-        let status = wait(&mut worker.child, Duration::from_secs(5));
-        for reader in worker.readers {
-            let _ = reader.join();
+        let mut status = wait(&mut worker.child, Duration::from_secs(5));
+        if status.is_none() {
+            // It closed its end and lives on: nobody could ever speak to it again.
+            let _ = worker.child.kill();
+            status = worker.child.wait().ok();
         }
+        hear_out(&worker.readers);
         Some(Signal::Died {
             slot,
             how: status.map_or("it did not end".into(), describe_exit),
@@ -276,6 +277,14 @@ fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     None
 }
 
+/// Lets a dead worker's last words arrive, unless a program that it started keeps the pipe open.
+fn hear_out(readers: &[JoinHandle<()>]) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("it ended with code {code}"),
@@ -291,7 +300,7 @@ fn keep_lines(pipe: impl BufRead, kept: &Mutex<VecDeque<String>>) {
     for line in pipe.split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
         if std::env::var_os("DDPIPE_LOG").is_some() {
-            eprintln!("{line}");
+            crate::note::say(&line);
         }
         if let Ok(mut kept) = kept.lock() {
             if kept.len() == KEPT_LINES {

@@ -1,6 +1,7 @@
 //! Plain lines on standard error: for logs and pipes. Also the words that bars and lines share.
 
 use crate::event::{Event, Observer, Outcome, Status};
+use crate::note::say;
 use ddpipe_interface::protocol::LogLevel;
 use indexmap::IndexMap;
 use std::time::{Duration, Instant};
@@ -20,12 +21,12 @@ impl Observer for Lines {
             let told = self.told.entry(node.clone()).or_insert_with(Instant::now);
             if told.elapsed() >= PAUSE {
                 *told = Instant::now();
-                eprintln!("{node}: {step}/{total} {unit}{}", loss_text(*loss));
+                say(format_args!("{node}: {step}/{total} {unit}{}", loss_text(*loss)));
             }
             return;
         }
         if let Some(text) = sentence(event) {
-            eprintln!("{text}");
+            say(text);
         }
     }
 }
@@ -43,7 +44,7 @@ impl Observer for Quiet {
             _ => false,
         };
         if let Some(text) = sentence(event).filter(|_| wrong) {
-            eprintln!("{text}");
+            say(text);
         }
     }
 }

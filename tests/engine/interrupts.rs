@@ -70,20 +70,6 @@ fn an_interrupt_before_the_first_stage_runs_nothing() {
 }
 
 #[test]
-fn a_worker_that_ctrl_c_ends_is_interrupted_not_failed() {
-    let lab = Lab::new(CHAIN);
-    let interrupts = Interrupts::default();
-    let on_a = |event: &Event| {
-        if matches!(event, Event::Started { node, .. } if node == "a") {
-            interrupts.raise();
-        }
-    };
-    let ran = lab.on("a", Step::Die).interrupts(&interrupts).watch(on_a).go();
-    assert_eq!(ran.status("a"), Status::Interrupted);
-    lab.run().is_complete();
-}
-
-#[test]
 fn a_stage_that_was_asked_to_stop_but_finished_is_kept() {
     let lab = Lab::new(CHAIN);
     let interrupts = Interrupts::default();

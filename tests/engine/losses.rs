@@ -13,18 +13,6 @@ kind = "use.step"
 inputs = { data = "a" }
 "#;
 
-const TWO_READERS: &str = r#"
-[stages.a]
-kind = "make.data"
-[stages.b]
-kind = "use.step"
-inputs = { data = "a" }
-[stages.c]
-kind = "use.step"
-inputs = { data = "a" }
-params = { x = 1 }
-"#;
-
 #[test]
 fn a_lost_output_runs_its_node_and_nothing_else() {
     let lab = Lab::new(CHAIN);
@@ -60,37 +48,4 @@ fn damage_that_comes_back_is_a_failure() {
     let ran = attempt.with_surprises().go();
     ran.ran(&["b", "a", "b"]);
     assert_eq!(ran.failure("b").cause, Some(Cause::DamagedInput));
-}
-
-#[test]
-fn two_stages_that_find_the_same_damage_have_it_made_again_once() {
-    let lab = Lab::new(TWO_READERS);
-    lab.attempt().select("a").go();
-    lab.damage("a");
-    let attempt = lab.on("b", Step::Fail(Cause::DamagedInput)).on("c", Step::Fail(Cause::DamagedInput));
-    let ran = attempt.slots(&["cpu", "cpu"]).keep_going().with_surprises().go();
-    ran.is_complete();
-    assert_eq!(ran.order().iter().filter(|node| **node == "a").count(), 1, "{:?}", ran.journal);
-}
-
-#[test]
-fn what_waits_for_a_slot_waits_for_bytes_that_are_made_again_too() {
-    let lab = Lab::new(TWO_READERS);
-    lab.attempt().select("a").go();
-    lab.damage("a");
-    // One slot: `c` is ready with the old bytes when `b` finds them damaged.
-    let ran = lab.on("b", Step::Fail(Cause::DamagedInput)).with_surprises().go();
-    ran.ran(&["b", "a", "b", "c"]).is_complete();
-}
-
-#[test]
-fn a_record_without_an_output_that_the_kind_has_by_now_is_made_again() {
-    let mut lab = Lab::new(CHAIN);
-    lab.run();
-    lab.redeclare("make.data", "[outputs]", "[outputs]\nextra = { type = \"dataset\", help = \"new\" }");
-    lab.manifest(&CHAIN.replace("{ data = \"a\" }", "{ data = \"a.data\", more = \"a.extra\" }"));
-    let ran = lab.run();
-    ran.ran(&["a", "b"]).is_complete();
-    assert_eq!(ran.reasons("a"), ["its output extra is no longer in the cache"]);
-    lab.run().ran(&[]);
 }

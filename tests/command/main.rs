@@ -1,0 +1,17 @@
+//! The command driven from outside, with real workers: exit codes, words, files, signals, and what is left after them.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/project.rs"]
+mod project;
+#[path = "../common/server.rs"]
+mod server;
+
+mod basics;
+mod cache;
+mod commands;
+mod download;
+mod kinds;
+mod sharing;
+mod signals;
+mod sources;

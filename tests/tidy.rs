@@ -1,0 +1,156 @@
+//! House rules that a machine can check. Each failure lists every offender.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Folders that hold no source of ours.
+const FOREIGN: &[&str] = &["target", "results", "data"];
+const LONGEST: usize = 600;
+
+/// All files below a folder; hidden ones and foreign ones are left out.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with('.') || FOREIGN.contains(&name.as_str()) {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            files(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+fn tree() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(Path::new("."), &mut found);
+    found.sort();
+    assert!(found.len() > 100, "the tests run in the project's folder");
+    found
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let is_rust = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "rs");
+    tree().into_iter().filter(is_rust).map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Every line of these texts that contains one of these, as `file:line: what`.
+fn lines_with<'a>(texts: impl Iterator<Item = (PathBuf, String)> + 'a, marks: &'a [&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in texts {
+        for (number, line) in text.lines().enumerate() {
+            for mark in marks.iter().filter(|mark| line.contains(**mark)) {
+                found.push(format!("{}:{}: {mark}", path.display(), number + 1));
+            }
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn assert_none(offenders: Vec<String>) {
+    assert!(offenders.is_empty(), "\n{}", offenders.join("\n"));
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for_and_is_short() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        if !text.starts_with("//! ") {
+            wrong.push(format!("{}: does not open with `//! `", path.display()));
+        }
+        let lines = text.lines().count();
+        if lines > LONGEST {
+            wrong.push(format!("{}: {lines} lines; split it by meaning", path.display()));
+        }
+    }
+    assert_none(wrong);
+}
+
+// The marks are put together here, so that this file has none of them.
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("#[ig", "nore"), concat!("db", "g!(")];
+    assert_none(lines_with(sources().into_iter(), &marks));
+}
+
+#[test]
+fn no_path_of_one_machine_is_in_the_tree() {
+    let here = std::env::current_dir().unwrap().display().to_string();
+    let homes = [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), here.as_str()];
+    // Tensors and pictures are no texts.
+    let texts = tree().into_iter().filter_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?)));
+    assert_none(lines_with(texts, &homes));
+}
+
+#[test]
+fn the_engine_does_not_depend_on_torch() {
+    let text = fs::read_to_string("Cargo.lock").unwrap();
+    let lock: toml::Table = toml::from_str(&text).unwrap();
+    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in lock["package"].as_array().unwrap() {
+        let dependencies = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+        // Where there are several versions of a package, one stands behind its name; their needs are taken together.
+        let names = dependencies.filter_map(|name| name.as_str()?.split(' ').next());
+        needs.entry(package["name"].as_str().unwrap()).or_default().extend(names);
+    }
+    let reach = |from: &'static str| {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
+        while let Some(name) = open.pop() {
+            if reached.insert(name.to_string()) {
+                open.extend(&needs[name]);
+            }
+        }
+        reached
+    };
+    let (engine, stages) = (reach("ddpipe"), reach("ddpipe-stages"));
+    assert!(engine.contains("ddpipe-cache"), "{engine:?}");
+    for torch in ["tch", "torch-sys", "ddpipe-stages"] {
+        assert!(!engine.contains(torch), "the engine depends on {torch}");
+        assert!(stages.contains(torch), "{torch} has another name by now");
+    }
+}
+
+#[test]
+fn every_pipeline_is_accepted_and_opens_with_how_to_run_it() {
+    let mut wrong = Vec::new();
+    let is_pipeline = |path: &PathBuf| {
+        path.starts_with("./pipelines")
+            && path.extension().is_some_and(|ending| ending == "toml")
+            && !path.ends_with("stage.toml")
+    };
+    let pipelines: Vec<PathBuf> = tree().into_iter().filter(is_pipeline).collect();
+    assert!(pipelines.len() >= 3, "only {} pipelines", pipelines.len());
+    for path in pipelines {
+        let checked = Command::new(env!("CARGO_BIN_EXE_ddpipe")).arg("check").arg(&path).output().unwrap();
+        if !checked.status.success() {
+            wrong.push(format!("{}\n{}", path.display(), String::from_utf8_lossy(&checked.stderr)));
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.starts_with('#') || !text.contains("ddpipe run ") {
+            wrong.push(format!("{}: does not open with how to run it", path.display()));
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn every_kind_has_its_page_and_its_module() {
+    let tree = tree();
+    let declared = tree.iter().filter(|path| path.starts_with("./stages") && path.ends_with("stage.toml"));
+    let kinds: Vec<&Path> = declared.filter_map(|path| path.parent()).collect();
+    assert!(kinds.len() >= 8, "only {} kinds", kinds.len());
+    let lacks = |kind: &&Path, file: &str| !kind.join(file).is_file();
+    let wrong = kinds.iter().flat_map(|kind| {
+        let files = ["README.md", "mod.rs"].into_iter().filter(move |file| lacks(kind, file));
+        files.map(move |file| format!("{}: has no {file}", kind.display()))
+    });
+    assert_none(wrong.collect());
+}

@@ -12,6 +12,7 @@ mod cache;
 mod commands;
 mod download;
 mod kinds;
+mod mnist;
 mod sharing;
 mod signals;
 mod sources;

@@ -154,3 +154,17 @@ fn every_kind_has_its_page_and_its_module() {
     });
     assert_none(wrong.collect());
 }
+
+#[test]
+fn the_readme_lists_every_subcommand() {
+    let help = Command::new(env!("CARGO_BIN_EXE_ddpipe")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let listed = help.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty() && *name != "help").collect();
+    assert!(names.contains(&"run") && names.len() > 8, "{names:?}");
+    let readme = fs::read_to_string("README.md").unwrap();
+    let is_listed = |name: &&&str| readme.contains(&format!("`{name}")) || readme.contains(&format!("ddpipe {name}"));
+    let missing = names.iter().filter(|name| !is_listed(name)).map(|name| format!("README.md: no `{name}`"));
+    assert_none(missing.collect());
+}

@@ -1,0 +1,50 @@
+//! What a run costs before it runs anything: reading a manifest, and planning it when everything is on record.
+//! `cargo bench --bench engine`.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use ddpipe::executor::Scripted;
+use ddpipe::graph::Graph;
+use ddpipe::pipeline::Pipeline;
+use ddpipe::plan::{Choice, Planner, SourceDigests};
+use ddpipe::schedule::{Interrupts, Places, Scheduler, Settings};
+use ddpipe::{Options, load};
+use ddpipe_cache::Cache;
+use std::hint::black_box;
+use std::path::PathBuf;
+
+/// `pipelines/ci.toml`: 26 nodes, two matrices, two tables.
+fn pipeline() -> Pipeline {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("pipelines/ci.toml");
+    load(&manifest, &Options::default()).unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+fn engine(bench: &mut Criterion) {
+    bench.bench_function("load ci.toml", |bench| bench.iter(|| black_box(pipeline())));
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cache = Cache::open(folder.path()).expect("a cache");
+    let (pipeline, sources, choice) = (pipeline(), SourceDigests::default(), Choice::default());
+    let graph = Graph::link(&pipeline);
+    let planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);
+    let mut executor = Scripted::new(cache.clone(), &["cpu"]);
+    let mut observers = Vec::new();
+    let places = Places::default();
+    let scheduler = Scheduler::new(
+        &pipeline,
+        &graph,
+        &planner,
+        &cache,
+        &places,
+        &mut executor,
+        &mut observers,
+        Interrupts::default(),
+        Settings::default(),
+        |_| 1.0,
+    );
+    scheduler.run().expect("a run");
+    assert_eq!(planner.plan(&graph).counts().2, pipeline.nodes.len(), "everything is on record");
+    bench.bench_function("plan ci.toml, all on record", |bench| bench.iter(|| black_box(planner.plan(&graph))));
+}
+
+criterion_group!(benches, engine);
+criterion_main!(benches);

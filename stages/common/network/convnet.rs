@@ -2,7 +2,7 @@
 //! The first convolution pads one-channel images by 3, which makes 32x32 of MNIST's 28x28.
 
 use super::NetworkError;
-use super::plan::Plan;
+use super::plan::{Plan, numbered};
 use super::spec::{Activation, Norm, Pooling};
 
 /// What can be chosen.
@@ -21,11 +21,7 @@ pub(super) fn lay(plan: &mut Plan, settings: Settings) -> Result<&'static str, N
             return Err(NetworkError::OutOfRange { what, value });
         }
     }
-    let mut number = 0;
-    let mut next = || {
-        number += 1;
-        format!("features.{}", number - 1)
-    };
+    let mut next = numbered();
     for block in 0..settings.depth {
         let padding = if block == 0 && plan.channels() == 1 { 3 } else { 1 };
         plan.convolution(&next(), settings.width, 3, padding)?;

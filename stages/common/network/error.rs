@@ -33,14 +33,17 @@ pub enum NetworkError {
         value: i64,
     },
     /// The image has no pixel left before the last layer.
-    #[error("images of {height}x{width} are too small at layer {layer}; take fewer layers or larger images")]
+    #[error(
+        "images of {}x{} are too small at layer {layer}, where {}x{} is left of them; take fewer layers or larger images",
+        image[0], image[1], left[0], left[1]
+    )]
     ImageTooSmall {
         /// The layer that would make an empty image.
         layer: String,
-        /// Rows.
-        height: i64,
-        /// Columns.
-        width: i64,
+        /// Rows and columns of the images.
+        image: [i64; 2],
+        /// Rows and columns that reach that layer.
+        left: [i64; 2],
     },
     /// Channels that cannot be shared among the groups of a group norm.
     #[error("a width of {width} is not divisible into the {groups} groups of the group norm")]

@@ -3,7 +3,7 @@
 //! Shapes: B batch, C channels, H rows, W columns, D embedding, K classes.
 
 use super::normalise::{Place, normalise};
-use super::plan::Layer;
+use super::plan::{Kernel, Layer};
 use super::spec::{Activation, Pooling};
 use super::{Network, Parameters};
 use tch::{Device, TchError, Tensor};
@@ -34,7 +34,7 @@ pub struct Features {
     /// \[B,D\], the input of the last linear layer.
     pub embedding: Tensor,
     /// \[B,C,H,W\] each: the outputs of the activations, before pooling, first layer first; those of the linear part
-    /// are left out. Empty unless asked for.
+    /// and those inside a residual block, before its sum, are left out. Empty unless asked for.
     pub activations: Vec<Tensor>,
     /// The running statistics afterwards.
     pub buffers: Vec<Tensor>,
@@ -130,8 +130,9 @@ impl Network {
     ) -> Result<Tensor, TchError> {
         let weights = &parameters.trainable;
         match *layer {
-            Layer::Convolution { at, padding } => {
-                x.f_conv2d(&weights[at], Some(&weights[at + 1]), [1, 1], [padding, padding], [1, 1], 1)
+            Layer::Convolution { at, kernel: Kernel { stride, padding, bias, .. } } => {
+                let bias = bias.then(|| &weights[at + 1]);
+                x.f_conv2d(&weights[at], bias, [stride, stride], [padding, padding], [1, 1], 1)
             }
             Layer::Norm { norm, at, buffer, shape } => {
                 normalise(x, &Place { norm, at, buffer, shape }, parameters, mode, buffers)
@@ -140,9 +141,20 @@ impl Network {
             Layer::Activation(Activation::LeakyRelu) => x.f_leaky_relu(),
             Layer::Activation(Activation::Sigmoid) => x.f_sigmoid(),
             Layer::Activation(Activation::Swish) => x.f_silu(),
-            Layer::Pool(Pooling::Average) => x.f_avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None),
-            Layer::Pool(Pooling::Max) => x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
-            Layer::Pool(Pooling::None) => Ok(x.shallow_clone()),
+            Layer::Pool { pooling: Pooling::Average, size } => {
+                x.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None)
+            }
+            Layer::Pool { pooling: Pooling::Max, size } => {
+                x.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false)
+            }
+            Layer::Pool { pooling: Pooling::None, .. } => Ok(x.shallow_clone()),
+            Layer::Residual { ref body, ref shortcut } => {
+                let mut way = |layers: &[Layer]| {
+                    let start = Ok(x.shallow_clone());
+                    layers.iter().fold(start, |x, layer| self.layer(layer, parameters, &x?, mode, buffers))
+                };
+                way(body)?.f_add(&way(shortcut)?)
+            }
             // A view is not enough: crops of one-channel images are not contiguous.
             Layer::Flatten => x.f_reshape([x.size()[0], -1]),
             Layer::Linear { at } => x.f_linear(&weights[at], Some(&weights[at + 1])),

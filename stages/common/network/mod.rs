@@ -7,6 +7,7 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; forward.rs has the legend")]
 
+mod alexnet;
 mod convnet;
 mod error;
 mod forward;
@@ -16,10 +17,12 @@ mod mlp;
 mod normalise;
 mod parameters;
 mod plan;
+mod resnet;
 mod spec;
+mod vgg;
 
 pub use error::NetworkError;
 pub use forward::{Chunk, Features, Mode, Output};
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};
 pub use plan::Network;
-pub use spec::{Activation, Architecture, NetworkSpec, Norm, Overrides, Pooling};
+pub use spec::{Activation, Architecture, Downsampling, NetworkSpec, Norm, Overrides, Pooling};

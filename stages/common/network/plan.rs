@@ -2,7 +2,7 @@
 //! An architecture's file lays the layers; `forward.rs` carries them out.
 
 use super::spec::{Activation, Architecture, Norm, Pooling};
-use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec, convnet, lenet, mlp};
+use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec, alexnet, convnet, lenet, mlp, resnet, vgg};
 
 /// A network: a [`NetworkSpec`] laid out as layers. It has no weights of its own.
 #[derive(Clone, Debug)]
@@ -18,26 +18,47 @@ pub struct Network {
 /// One layer. Its parameters are named by their place in [`super::Parameters`].
 #[derive(Clone, Debug)]
 pub(super) enum Layer {
-    /// Square kernel, stride 1; weight and bias at `at`, `at + 1`.
-    Convolution { at: usize, padding: i64 },
+    /// Weight at `at`, the bias, if it has one, at `at + 1`.
+    Convolution { at: usize, kernel: Kernel },
     /// Weight and bias at `at`, `at + 1`; running mean and variance, of a batch norm, at `buffer`, `buffer + 1`.
     Norm { norm: Norm, at: usize, buffer: usize, shape: [i64; 3] },
     /// The non-linearity; its outputs are what attention is computed from.
     Activation(Activation),
-    /// 2x2, stride 2.
-    Pool(Pooling),
+    /// Over squares of `size` that do not overlap.
+    Pool { pooling: Pooling, size: i64 },
+    /// The sum of two ways; the second has no layers where the input itself is added.
+    Residual { body: Vec<Layer>, shortcut: Vec<Layer> },
     /// \[B,C,H,W\] to \[B,D\], row-major.
     Flatten,
     /// Weight and bias at `at`, `at + 1`.
     Linear { at: usize },
 }
 
+/// A convolution's square kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kernel {
+    pub size: i64,
+    pub stride: i64,
+    pub padding: i64,
+    pub bias: bool,
+}
+
 /// A network being laid out: follows the shape of one image through the layers.
 pub(super) struct Plan {
     layers: Vec<Layer>,
     parameters: Vec<ParameterSpec>,
+    image: [i64; 2],
     shape: [i64; 3],
     multiply_adds: i64,
+}
+
+/// Names as the published `nn.Sequential` numbers its layers: `features.0`, `features.1`, and so on.
+pub(super) fn numbered() -> impl FnMut() -> String {
+    let mut count = 0;
+    move || {
+        count += 1;
+        format!("features.{}", count - 1)
+    }
 }
 
 impl Network {
@@ -49,13 +70,16 @@ impl Network {
             return Err(NetworkError::OutOfRange { what, value });
         }
         let shape = [spec.channels, height, width];
-        let mut plan = Plan { layers: Vec::new(), parameters: Vec::new(), shape, multiply_adds: 0 };
+        let mut plan = Plan { layers: Vec::new(), parameters: Vec::new(), image: spec.image, shape, multiply_adds: 0 };
         let classifier_name = match spec.architecture {
             Architecture::ConvNet { width, depth, activation, norm, pooling } => {
                 convnet::lay(&mut plan, convnet::Settings { width, depth, activation, norm, pooling })?
             }
             Architecture::Mlp => mlp::lay(&mut plan),
             Architecture::LeNet => lenet::lay(&mut plan)?,
+            Architecture::AlexNet { norm } => alexnet::lay(&mut plan, norm)?,
+            Architecture::Vgg { depth, norm } => vgg::lay(&mut plan, depth, norm)?,
+            Architecture::ResNet { depth, norm, downsampling } => resnet::lay(&mut plan, depth, norm, downsampling)?,
         };
         let embedding = plan.shape.iter().product();
         let classifier = plan.linear_layer(classifier_name, spec.classes);
@@ -86,7 +110,7 @@ impl Network {
 
     /// Whether the outputs of one image depend on the others of its batch when training.
     pub fn has_batch_statistics(&self) -> bool {
-        self.features.iter().any(|layer| matches!(layer, Layer::Norm { norm: Norm::Batch, .. }))
+        self.buffers().next().is_some()
     }
 }
 
@@ -111,8 +135,8 @@ impl Plan {
         if height < 1 || width < 1 {
             return Err(NetworkError::ImageTooSmall {
                 layer: layer.into(),
-                height: before_height,
-                width: before_width,
+                image: self.image,
+                left: [before_height, before_width],
             });
         }
         self.shape = [channels, height, width];
@@ -120,16 +144,26 @@ impl Plan {
     }
 
     /// A convolution with bias, stride 1.
-    pub fn convolution(&mut self, name: &str, out: i64, kernel: i64, padding: i64) -> Result<(), NetworkError> {
+    pub fn convolution(&mut self, name: &str, out: i64, size: i64, padding: i64) -> Result<(), NetworkError> {
+        self.convolve(name, out, Kernel { size, stride: 1, padding, bias: true })
+    }
+
+    /// A convolution.
+    pub fn convolve(&mut self, name: &str, out: i64, kernel: Kernel) -> Result<(), NetworkError> {
+        let Kernel { size, stride, padding, bias } = kernel;
         let [channels, height, width] = self.shape;
-        self.shrunk(name, height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1)?;
+        // Division rounds towards zero: a kernel larger than the padded image must not come out as one place.
+        let places = |length: i64| (length + 2 * padding - size + stride).max(0) / stride;
+        self.shrunk(name, places(height), places(width))?;
         self.shape[0] = out;
-        let fan_in = channels * kernel * kernel;
+        let fan_in = channels * size * size;
         let (at, _) = self.places();
-        self.parameter(name, "weight", &[out, channels, kernel, kernel], ParameterKind::Weight { fan_in });
-        self.parameter(name, "bias", &[out], ParameterKind::Bias { fan_in });
+        self.parameter(name, "weight", &[out, channels, size, size], ParameterKind::Weight { fan_in });
+        if bias {
+            self.parameter(name, "bias", &[out], ParameterKind::Bias { fan_in });
+        }
         self.multiply_adds += fan_in * self.shape.iter().product::<i64>();
-        self.layers.push(Layer::Convolution { at, padding });
+        self.layers.push(Layer::Convolution { at, kernel });
         Ok(())
     }
 
@@ -163,10 +197,31 @@ impl Plan {
 
     /// Halves rows and columns, rounding down.
     pub fn pool(&mut self, name: &str, pooling: Pooling) -> Result<(), NetworkError> {
+        self.pool_by(name, pooling, 2)
+    }
+
+    /// Divides rows and columns by `size`, rounding down.
+    pub fn pool_by(&mut self, name: &str, pooling: Pooling, size: i64) -> Result<(), NetworkError> {
         if pooling != Pooling::None {
-            self.shrunk(name, self.shape[1] / 2, self.shape[2] / 2)?;
-            self.layers.push(Layer::Pool(pooling));
+            self.shrunk(name, self.shape[1] / size, self.shape[2] / size)?;
+            self.layers.push(Layer::Pool { pooling, size });
         }
+        Ok(())
+    }
+
+    /// The sum of two ways from here, which have to arrive at the same shape.
+    pub fn residual(
+        &mut self,
+        body: impl FnOnce(&mut Self) -> Result<(), NetworkError>,
+        shortcut: impl FnOnce(&mut Self) -> Result<(), NetworkError>,
+    ) -> Result<(), NetworkError> {
+        let (start, before) = (self.shape, std::mem::take(&mut self.layers));
+        body(self)?;
+        let body = std::mem::take(&mut self.layers);
+        self.shape = start;
+        shortcut(self)?;
+        let shortcut = std::mem::replace(&mut self.layers, before);
+        self.layers.push(Layer::Residual { body, shortcut });
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use super::NetworkError;
 use serde::{Deserialize, Serialize};
 
 /// The names that [`NetworkSpec::named`] takes, for messages.
-pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\" and \"lenet\"";
+pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\", \"lenet\", \
+    \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\" and \"resnet34_ap\"";
 
 /// One network, fully described.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,37 @@ pub enum Architecture {
     Mlp,
     /// LeNet-5 with ReLU and max pooling.
     LeNet,
+    /// Five convolutions and one linear layer.
+    AlexNet {
+        /// After every convolution.
+        norm: Norm,
+    },
+    /// VGG with one linear layer.
+    Vgg {
+        /// 11, 13, 16 or 19: the layers with weights in the paper, which has three linear ones.
+        depth: i64,
+        /// After every convolution.
+        norm: Norm,
+    },
+    /// ResNet of basic blocks, in its form for small images.
+    ResNet {
+        /// 18 or 34: the layers with weights.
+        depth: i64,
+        /// After every convolution.
+        norm: Norm,
+        /// Where the maps get smaller.
+        downsampling: Downsampling,
+    },
+}
+
+/// How a residual block halves its maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Downsampling {
+    /// By convolutions of stride 2, and the last maps are averaged over 4x4.
+    Stride,
+    /// By average pooling after convolutions of stride 1, and the last maps are not averaged: the published `_AP`.
+    Average,
 }
 
 /// The non-linearity.
@@ -102,14 +134,14 @@ pub struct Overrides {
     pub depth: Option<i64>,
     /// Default ReLU.
     pub activation: Option<Activation>,
-    /// Default instance norm.
+    /// Default instance norm; AlexNet has none by default.
     pub norm: Option<Norm>,
     /// Default average pooling.
     pub pooling: Option<Pooling>,
 }
 
 impl NetworkSpec {
-    /// The network of a name (`convnet3`, `convnet`, `mlp`, `lenet`) and settings, for images of `image` rows and
+    /// The network of a name (`convnet3`, `convnet`, `vgg11`, `resnet18_ap`) and settings, for images of `image` rows and
     /// columns. A setting that the architecture does not have is an error, so that no number of a table is computed
     /// with another network than its manifest says.
     pub fn named(
@@ -119,9 +151,23 @@ impl NetworkSpec {
         image: [i64; 2],
         classes: i64,
     ) -> Result<Self, NetworkError> {
+        use Downsampling::{Average, Stride};
+        let norm = |default| overrides.norm_for(name).map(|norm| norm.unwrap_or(default));
+        let vgg = |depth| norm(Norm::Instance).map(|norm| Architecture::Vgg { depth, norm });
+        let resnet =
+            |depth, downsampling| norm(Norm::Instance).map(|norm| Architecture::ResNet { depth, norm, downsampling });
         let architecture = match name {
             "mlp" => overrides.none_for(name).map(|()| Architecture::Mlp)?,
             "lenet" => overrides.none_for(name).map(|()| Architecture::LeNet)?,
+            "alexnet" => norm(Norm::None).map(|norm| Architecture::AlexNet { norm })?,
+            "vgg11" => vgg(11)?,
+            "vgg13" => vgg(13)?,
+            "vgg16" => vgg(16)?,
+            "vgg19" => vgg(19)?,
+            "resnet18" => resnet(18, Stride)?,
+            "resnet34" => resnet(34, Stride)?,
+            "resnet18_ap" => resnet(18, Average)?,
+            "resnet34_ap" => resnet(34, Average)?,
             _ => convnet(name, overrides)?,
         };
         Ok(NetworkSpec { architecture, channels, image, classes })
@@ -151,6 +197,11 @@ fn convnet(name: &str, overrides: &Overrides) -> Result<Architecture, NetworkErr
 }
 
 impl Overrides {
+    /// The norm, if nothing else is given.
+    fn norm_for(&self, arch: &str) -> Result<Option<Norm>, NetworkError> {
+        Overrides { norm: None, ..*self }.none_for(arch).map(|()| self.norm)
+    }
+
     fn none_for(&self, arch: &str) -> Result<(), NetworkError> {
         let given = [
             ("width", self.width.is_some()),
@@ -170,6 +221,7 @@ impl Overrides {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::Network;
     use super::*;
 
     fn named(name: &str, overrides: Overrides) -> Result<Architecture, NetworkError> {
@@ -187,18 +239,53 @@ mod tests {
 
     #[test]
     fn names_and_settings_that_mean_nothing_are_refused() {
-        for name in ["resnet", "convnetx", "convnet-1", "convnet99999999999999999999", ""] {
+        for name in ["resnet", "resnet50", "vgg12", "VGG11", "convnetx", "convnet-1", "convnet99999999999999999999", ""]
+        {
             let error = named(name, Overrides::default()).unwrap_err();
             assert!(matches!(error, NetworkError::UnknownArchitecture(_)), "{name}: {error}");
         }
         let error = named("mlp", Overrides { norm: Some(Norm::Batch), ..Overrides::default() }).unwrap_err();
         assert_eq!(error.to_string(), "mlp takes no `norm`; leave it out");
+        let error = named("vgg11", Overrides { pooling: Some(Pooling::Max), ..Overrides::default() }).unwrap_err();
+        assert_eq!(error.to_string(), "vgg11 takes no `pooling`; leave it out");
+    }
+
+    #[test]
+    fn the_norm_is_the_published_one_unless_another_is_named() {
+        let batch = Overrides { norm: Some(Norm::Batch), ..Overrides::default() };
+        let norm = |name, overrides| match named(name, overrides).unwrap() {
+            Architecture::AlexNet { norm } | Architecture::Vgg { norm, .. } | Architecture::ResNet { norm, .. } => norm,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(norm("alexnet", Overrides::default()), Norm::None);
+        for name in ["vgg16", "resnet34", "resnet18_ap"] {
+            assert_eq!(norm(name, Overrides::default()), Norm::Instance);
+            assert_eq!(norm(name, batch), Norm::Batch);
+        }
+        assert_eq!(norm("alexnet", batch), Norm::Batch);
+    }
+
+    #[test]
+    fn images_that_are_too_small_are_named_with_the_layer_that_finds_nothing() {
+        let message = |name, image| {
+            let spec = NetworkSpec::named(name, &Overrides::default(), 3, image, 10).unwrap();
+            Network::new(&spec).unwrap_err().to_string()
+        };
+        let end = "is left of them; take fewer layers or larger images";
+        let text = message("vgg11", [16, 16]);
+        assert_eq!(text, format!("images of 16x16 are too small at layer features.28, where 1x1 {end}"));
+        let text = message("resnet18", [24, 32]);
+        assert_eq!(text, format!("images of 24x32 are too small at layer avg_pool, where 3x4 {end}"));
+        let text = message("alexnet", [32, 4]);
+        assert_eq!(text, format!("images of 32x4 are too small at layer features.12, where 8x1 {end}"));
     }
 
     #[test]
     fn a_description_survives_being_written_and_read() {
-        let spec = NetworkSpec::named("convnet2", &Overrides::default(), 3, [32, 48], 7).unwrap();
-        let text = serde_json::to_string(&spec).unwrap();
-        assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
+        for name in ["convnet2", "alexnet", "vgg13", "resnet34_ap"] {
+            let spec = NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap();
+            let text = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
+        }
     }
 }

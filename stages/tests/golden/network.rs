@@ -1,14 +1,13 @@
 //! The network of a case: from its description, with weights that are stored or made by the fill rule.
 
 use super::{Case, filled};
-use ddpipe_stages::common::network::{Architecture, Network, NetworkSpec, Overrides, Parameters};
+use ddpipe_stages::common::network::{Architecture, Network, NetworkSpec, Norm, Overrides, Parameters};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tch::Tensor;
 
-/// The classes of the published code that this crate does not have; every other class of a case has to be known.
-const LATER: [&str; 9] =
-    ["AlexNet", "AlexNetBN", "VGG11", "VGG11BN", "ResNet18", "ResNet18BN", "ResNet18_AP", "ResNet18BN_AP", "timm"];
+/// The classes of cases that this crate does not have; every other class of a case has to be known.
+const LATER: [&str; 1] = ["timm"];
 
 /// The network that `case.json["network"]` describes; an error names a class that is still to come.
 pub fn network(case: &Case) -> Result<Network, String> {
@@ -33,12 +32,18 @@ pub fn network(case: &Case) -> Result<Network, String> {
             norm: setting(&about["net_norm"]),
             pooling: setting(&about["net_pooling"]),
         },
-        "MLP" => Architecture::Mlp,
-        "LeNet" => Architecture::LeNet,
-        other => panic!("{}: network class {other:?} is not known", case.id),
+        other => named(other, whole("channel"), image, whole("num_classes")).architecture,
     };
     let spec = NetworkSpec { architecture, channels: whole("channel"), image, classes: whole("num_classes") };
     Ok(Network::new(&spec).unwrap_or_else(|why| panic!("{}: {why}", case.id)))
+}
+
+/// A class of the published code that has no settings but the norm in its name: `VGG11`, `ResNet18BN_AP`.
+fn named(class: &str, channels: i64, image: [i64; 2], classes: i64) -> NetworkSpec {
+    let norm = class.contains("BN").then_some(Norm::Batch);
+    let arch = class.replace("BN", "").to_lowercase();
+    let overrides = Overrides { norm, ..Overrides::default() };
+    NetworkSpec::named(&arch, &overrides, channels, image, classes).unwrap_or_else(|why| panic!("{class}: {why}"))
 }
 
 /// The weights that the case stores as `w.NAME`.
@@ -75,16 +80,17 @@ pub fn named_in_table(name: &str, input: [i64; 3]) -> Option<Network> {
     let mut words = name.split(' ');
     let class = words.next().unwrap();
     let width = words.find_map(|word| word.strip_prefix('W')?.parse().ok());
-    let (arch, overrides) = match class {
-        "MLP" => ("mlp".to_string(), Overrides::default()),
-        "LeNet" => ("lenet".to_string(), Overrides::default()),
-        _ => {
-            let depth = class.strip_prefix("ConvNet")?;
-            let depth = depth.strip_prefix('D').unwrap_or(depth);
-            (format!("convnet{depth}"), Overrides { width, ..Overrides::default() })
+    if LATER.contains(&class) {
+        return None;
+    }
+    let spec = match class.strip_prefix("ConvNet") {
+        None => named(class, input[0], [input[1], input[2]], classes),
+        Some(depth) => {
+            let arch = format!("convnet{}", depth.strip_prefix('D').unwrap_or(depth));
+            let overrides = Overrides { width, ..Overrides::default() };
+            NetworkSpec::named(&arch, &overrides, input[0], [input[1], input[2]], classes).unwrap()
         }
     };
-    let spec = NetworkSpec::named(&arch, &overrides, input[0], [input[1], input[2]], classes).unwrap();
     Some(Network::new(&spec).unwrap())
 }
 

@@ -281,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn every_architecture_takes_images_from_a_certain_size_on() {
+        for (name, least) in [("vgg19", 32), ("resnet34", 25), ("resnet18_ap", 8), ("alexnet", 8), ("lenet", 16)] {
+            let laid =
+                |size| Network::new(&NetworkSpec::named(name, &Overrides::default(), 3, [size, size], 10).unwrap());
+            assert!(laid(least).is_ok(), "{name}");
+            assert!(matches!(laid(least - 1), Err(NetworkError::ImageTooSmall { .. })), "{name}");
+        }
+    }
+
+    #[test]
     fn a_description_survives_being_written_and_read() {
         for name in ["convnet2", "alexnet", "vgg13", "resnet34_ap"] {
             let spec = NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap();

@@ -141,3 +141,21 @@ fn what_does_not_fit_is_refused_with_a_way_out() {
         assert!(error.contains("[1, 16, 16]") && error.contains("[1, 8, 16]"), "{error}");
     }
 }
+
+/// `norm` acts on every architecture that has one.
+#[test]
+fn other_networks_match_too_and_keep_to_the_norm_they_are_given() {
+    for kind in KINDS {
+        for arch in ["alexnet", "resnet18_ap"] {
+            let run = |norm: &str| {
+                let stage = Stage::of(kind).tensors("real", "real", &real()).tensors("start", "start", &start());
+                let stage = stage.param("arch", arch).param("norm", norm).param("batch_real", 3).param("networks", 1);
+                let outputs = stage.param("augment", "none").param("steps_per_network", 1).run();
+                images(&outputs.unwrap_or_else(|why| panic!("{kind}, {arch}, {norm}: {why:#}")))
+            };
+            let (instance, batch) = (run("instance"), run("batch"));
+            assert!(bool::try_from(instance.isfinite().all()).unwrap(), "{kind}, {arch}");
+            assert_ne!(instance, batch, "{kind}, {arch}: `norm` changes nothing");
+        }
+    }
+}

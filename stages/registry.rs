@@ -41,6 +41,8 @@ pub const KINDS: &[Kind] = &[
     kind!("report.grid", "report/grid", report::grid),
     kind!("report.table", "report/table", report::table),
     kind!("sample.digits", "sample/digits", sample::digits),
+    kind!("sample.polyps", "sample/polyps", sample::polyps),
+    kind!("split.mhist", "split/mhist", split::mhist),
     kind!("train.classifier", "train/classifier", train::classifier),
 ];
 

@@ -41,6 +41,8 @@ pub struct Dataset {
     pub images: Tensor,
     /// \[N\] int64, 0 to `classes`-1.
     pub labels: Tensor,
+    /// \[N\] int64: how many annotators chose class 1; none where nobody voted.
+    pub agreement: Option<Tensor>,
     /// Number of classes.
     pub classes: i64,
     /// How pixels, divided by `scale`, are normalised.
@@ -68,9 +70,14 @@ impl Dataset {
         let labels = file.get("labels")?.shallow_clone();
         ensure!(images.dim() == 4, "a dataset's images have 4 axes, these have {}", images.dim());
         ensure!(labels.size() == [images.size()[0]], "{} images but {:?} labels", images.size()[0], labels.size());
+        let agreement = file.tensors.get("agreement").map(Tensor::shallow_clone);
+        if let Some(votes) = &agreement {
+            ensure!(votes.size() == labels.size(), "{:?} labels but {:?} votes", labels.size(), votes.size());
+        }
         Ok(Dataset {
             images,
             labels,
+            agreement,
             classes: about.classes,
             normalisation: about.normalisation,
             scale: about.scale,
@@ -86,9 +93,13 @@ impl Dataset {
             scale: self.scale,
             origin: self.origin.clone(),
         });
-        TensorFile::new(ArtifactType::Dataset, about)
+        let file = TensorFile::new(ArtifactType::Dataset, about)
             .with("images", self.images.shallow_clone())
-            .with("labels", self.labels.shallow_clone())
+            .with("labels", self.labels.shallow_clone());
+        match &self.agreement {
+            Some(votes) => file.with("agreement", votes.shallow_clone()),
+            None => file,
+        }
     }
 
     /// Number of images.

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod matching;
 pub mod metrics;
+pub mod moments;
 pub mod network;
 pub mod picture;
 pub mod stream;

@@ -1,3 +1,4 @@
 //! Stages that make data up, for trying things out.
 
 pub mod digits;
+pub mod polyps;

@@ -33,7 +33,7 @@ fn dataset(purpose: &str, per_class: i64) -> TensorFile {
     let (images, labels) = bars(purpose, per_class);
     let normalisation = Normalisation { mean: vec![0.2], std: vec![0.25] };
     let origin = "sample data: bars".to_string();
-    Dataset { images, labels, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
 }
 
 /// Images of the data set as a synthetic set, with soft labels when asked for.

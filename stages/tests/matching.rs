@@ -28,7 +28,8 @@ fn real() -> TensorFile {
     }
     let images = images.to_kind(Kind::Uint8);
     let origin = "sample data: bars".to_string();
-    Dataset { images, labels, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }.to_file()
+    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }
+        .to_file()
 }
 
 fn normalisation() -> Normalisation {

@@ -61,7 +61,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         pixels = pixels.transpose(2, 3).contiguous();
     }
     let origin = origin(&params, images.comment.as_deref(), &inputs.one("images")?.digest.short());
-    let dataset = Dataset { images: pixels, labels, classes: params.classes, normalisation, scale, origin };
+    let (classes, agreement) = (params.classes, None);
+    let dataset = Dataset { images: pixels, labels, agreement, classes, normalisation, scale, origin };
 
     let mut outputs = Outputs::default()
         .tensors("dataset", dataset.to_file())

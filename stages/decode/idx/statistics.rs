@@ -3,6 +3,7 @@
 
 use super::header::{Element, IdxFile};
 use crate::artifact::Normalisation;
+use crate::common::moments;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use tch::Tensor;
@@ -16,7 +17,7 @@ pub fn of(file: &IdxFile, pixels: &Tensor, scale: f64) -> Result<Normalisation> 
     let size = pixels.size();
     let (channels, area) = (size[1] as usize, (size[2] * size[3]) as usize);
     let moments: Vec<(f64, f64)> = if file.element == Element::U8 {
-        whole(&file.payload, channels, area)
+        moments::of_bytes(&file.payload, channels, area)
     } else {
         floating(&Vec::<f32>::try_from(pixels.f_flatten(0, -1)?)?, channels, area)
     };
@@ -31,30 +32,6 @@ pub fn of(file: &IdxFile, pixels: &Tensor, scale: f64) -> Result<Normalisation> 
         found.std.push(variance.sqrt() / scale);
     }
     Ok(found)
-}
-
-fn whole(bytes: &[u8], channels: usize, area: usize) -> Vec<(f64, f64)> {
-    let group = |images: &[u8]| {
-        let mut sums = vec![(0u64, 0u64); channels];
-        for (plane, pixels) in images.chunks_exact(area).enumerate() {
-            let (sum, squares) = &mut sums[plane % channels];
-            // One row of u32 sums cannot overflow below 65,536 pixels, and the compiler vectorises it.
-            for part in pixels.chunks(1 << 15) {
-                *sum += u64::from(part.iter().map(|&pixel| u32::from(pixel)).sum::<u32>());
-                *squares += u64::from(part.iter().map(|&pixel| u32::from(pixel) * u32::from(pixel)).sum::<u32>());
-            }
-        }
-        sums
-    };
-    let groups: Vec<_> = bytes.par_chunks(IMAGES * channels * area).map(group).collect();
-    let count = (bytes.len() / channels) as u128;
-    let moments = |channel: usize| {
-        let sum: u128 = groups.iter().map(|sums| u128::from(sums[channel].0)).sum();
-        let squares: u128 = groups.iter().map(|sums| u128::from(sums[channel].1)).sum();
-        let variance = (count * squares - sum * sum) as f64 / (count as f64 * count as f64);
-        (sum as f64 / count as f64, variance)
-    };
-    (0..channels).map(moments).collect()
 }
 
 fn floating(pixels: &[f32], channels: usize, area: usize) -> Vec<(f64, f64)> {
@@ -83,7 +60,8 @@ mod tests {
         let (channels, area) = (3, 5);
         let bytes: Vec<u8> = (0..700 * channels * area).map(|number| (number * 37 % 251) as u8).collect();
         let floats: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
-        for (channel, (a, b)) in whole(&bytes, channels, area).iter().zip(floating(&floats, channels, area)).enumerate()
+        for (channel, (a, b)) in
+            moments::of_bytes(&bytes, channels, area).iter().zip(floating(&floats, channels, area)).enumerate()
         {
             let plane = |index: usize| index / area % channels == channel;
             let values = || floats.iter().enumerate().filter(|(index, _)| plane(*index)).map(|(_, &v)| f64::from(v));

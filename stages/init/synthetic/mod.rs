@@ -58,6 +58,7 @@ fn drawn(real: &Dataset, seed: u64, ipc: i64) -> Result<Tensor> {
     let images = Dataset {
         images: real.images.index_select(0, &chosen).to_device(Device::Cpu),
         labels: real.labels.index_select(0, &chosen).to_device(Device::Cpu),
+        agreement: None,
         normalisation: real.normalisation.clone(),
         origin: String::new(),
         ..*real

@@ -132,6 +132,7 @@ fn drawn(real: &Dataset, seed: u64, amount: usize) -> Result<Dataset> {
     Ok(Dataset {
         images: real.images.f_index_select(0, &chosen)?,
         labels: real.labels.f_index_select(0, &chosen)?,
+        agreement: real.agreement.as_ref().map(|votes| votes.f_index_select(0, &chosen)).transpose()?,
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
         ..*real

@@ -1,0 +1,52 @@
+//! The two files: a table with MHIST's header and a ZIP file that says in its comment what it is. No time of day goes
+//! in: the same images give the same bytes.
+
+use anyhow::Result;
+use std::io::{Cursor, Write};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+/// The table's first line.
+pub const HEADER: &str = "Image Name,Majority Vote Label,Number of Annotators who Selected SSA (Out of 7),Partition\n";
+
+/// Readers that do not know of it skip it; `split.mhist` shows it as the origin.
+const COMMENT: &str = "ddpipe sample data, not MHIST";
+
+/// A ZIP file in the making.
+pub struct Archive(ZipWriter<Cursor<Vec<u8>>>);
+
+impl Archive {
+    /// An empty one, with its comment.
+    pub fn new() -> Result<Self> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.set_comment(COMMENT)?;
+        Ok(Archive(zip))
+    }
+
+    /// Adds an image to the folder `images/`. PNG files are packed already.
+    pub fn add(&mut self, name: &str, picture: &[u8]) -> Result<()> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .unix_permissions(0o644);
+        self.0.start_file(format!("images/{name}"), options)?;
+        Ok(self.0.write_all(picture)?)
+    }
+
+    /// The file's bytes.
+    pub fn finish(self) -> Result<Vec<u8>> {
+        Ok(self.0.finish()?.into_inner())
+    }
+}
+
+/// A PNG file of RGB pixels, row by row.
+pub fn png(size: u32, pixels: &[u8]) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, size, size);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(file)
+}

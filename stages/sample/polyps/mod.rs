@@ -1,0 +1,102 @@
+//! Sample tissue: generated pictures in the layout of MHIST, a table of annotations and a ZIP file of PNG images, for
+//! trying things out and for tests. They are not MHIST, and the ZIP file says so. `tissue.rs` draws, `glands.rs` says
+//! what shapes a gland takes, `files.rs` packs. It shares nothing with the reader, so that each tests the other.
+
+mod files;
+mod glands;
+mod tissue;
+
+use crate::common::stream::{Stream, stream};
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Result, anyhow};
+use ddpipe_interface::ArtifactType;
+use rayon::prelude::*;
+use serde::Deserialize;
+
+/// How many images of which size.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    train: usize,
+    test: usize,
+    size: usize,
+}
+
+/// Images drawn between two looks at the host.
+const PART: usize = 64;
+
+/// The share of SSA among MHIST's training images, and among its test images.
+const SHARES: [f64; 2] = [630.0 / 2175.0, 360.0 / 977.0];
+
+/// How likely it is, in percent, that 0, 1, 2 or 3 of seven dissent from the majority.
+const DISSENT: [i64; 4] = [30, 30, 25, 15];
+
+struct Row {
+    name: String,
+    ssa: bool,
+    votes: i64,
+    partition: &'static str,
+}
+
+/// Draws all images. Every image has a random stream of its own, so threads change nothing.
+pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let (seed, size) = (ctx.seed, params.size);
+    let rows = rows(seed, &params);
+    let mut archive = files::Archive::new()?;
+    for (part, rows_of_part) in rows.chunks(PART).enumerate() {
+        ctx.check()?;
+        let pictures: Result<Vec<Vec<u8>>> = rows_of_part
+            .par_iter()
+            .enumerate()
+            .map(|(offset, row)| {
+                let mut stream = stream(seed, "polyps image", (part * PART + offset) as u64);
+                let pixels = tissue::draw(&mut stream, row.ssa, row.votes as f32 / 7.0, size);
+                files::png(size as u32, &pixels)
+            })
+            .collect();
+        for (row, picture) in rows_of_part.iter().zip(pictures?) {
+            archive.add(&row.name, &picture)?;
+        }
+        ctx.progress((part * PART + rows_of_part.len()) as u64, rows.len() as u64, "images", None);
+    }
+    let mut table = files::HEADER.to_string();
+    for row in &rows {
+        let label = if row.ssa { "SSA" } else { "HP" };
+        table.push_str(&format!("{},{label},{},{}\n", row.name, row.votes, row.partition));
+    }
+    let images = archive.finish().map_err(|why| anyhow!("could not pack the images: {why:#}"))?;
+    Ok(Outputs::default().bytes("annotations", ArtifactType::Files, table.into_bytes()).bytes(
+        "images",
+        ArtifactType::Files,
+        images,
+    ))
+}
+
+/// The rows in random order; how many are SSA in each partition is fixed.
+fn rows(seed: u64, params: &Params) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for ((partition, count), share) in [("train", params.train), ("test", params.test)].into_iter().zip(SHARES) {
+        // At least one of each class, where there is room for both.
+        let ssa = ((count as f64 * share).round() as usize).clamp(usize::from(count > 1), count);
+        rows.extend((0..count).map(|index| (partition, index < ssa)));
+    }
+    let order = stream(seed, "polyps order", 0).permutation(rows.len() as i64);
+    let mut stream = stream(seed, "polyps votes", 0);
+    let row = |(index, position): (usize, i64)| {
+        let (partition, ssa) = rows[position as usize];
+        let dissent = dissent(&mut stream);
+        Row { name: format!("sample_{index:05}.png"), ssa, votes: if ssa { 7 - dissent } else { dissent }, partition }
+    };
+    order.into_iter().enumerate().map(row).collect()
+}
+
+fn dissent(stream: &mut Stream) -> i64 {
+    let mut draw = stream.integer(0, DISSENT.iter().sum());
+    for (votes, share) in DISSENT.into_iter().enumerate() {
+        if draw < share {
+            return votes as i64;
+        }
+        draw -= share;
+    }
+    0
+}

@@ -1,0 +1,135 @@
+//! The table of annotations: one row per image with its label, the votes behind it and its partition. Opens no image
+//! and does not know which of them exist.
+
+use super::problems::Problems;
+use anyhow::{Context as _, Result, bail};
+use std::collections::HashMap;
+
+/// The columns, in this order and with these names.
+pub const COLUMNS: [&str; 4] =
+    ["Image Name", "Majority Vote Label", "Number of Annotators who Selected SSA (Out of 7)", "Partition"];
+
+/// The classes by number: hyperplastic polyp, sessile serrated adenoma.
+pub const CLASSES: [&str; 2] = ["HP", "SSA"];
+
+/// The partitions, in the order of the outputs.
+pub const PARTITIONS: [&str; 2] = ["train", "test"];
+
+/// Pathologists who looked at each image.
+pub const ANNOTATORS: i64 = 7;
+
+/// What a row says about its image.
+#[derive(Clone, Copy, Debug)]
+pub struct Annotation {
+    /// Position in [`CLASSES`].
+    pub label: usize,
+    /// How many chose SSA, 0 to 7.
+    pub votes: i64,
+    /// Position in [`PARTITIONS`].
+    pub partition: usize,
+}
+
+impl Annotation {
+    /// How many of the seven agree with the label.
+    pub fn agreement(&self) -> i64 {
+        if self.label == 1 { self.votes } else { ANNOTATORS - self.votes }
+    }
+
+    /// Whether the majority chose the other class.
+    pub fn contradicts_itself(&self) -> bool {
+        2 * self.agreement() < ANNOTATORS
+    }
+}
+
+/// One row whose image is named properly and only here.
+#[derive(Debug)]
+pub struct Row {
+    /// Counted from 1, the header being the first.
+    pub line: usize,
+    /// A plain file name.
+    pub image: String,
+    /// Absent when the rest of the row is wrong, which is among the problems then.
+    pub annotation: Option<Annotation>,
+}
+
+/// Reads the table. `file` is its name, for messages; what is wrong with single rows is added to `problems`. A wrong
+/// header is an error at once, since no row can be understood without it.
+pub fn parse(bytes: &[u8], file: &str, problems: &mut Problems) -> Result<Vec<Row>> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        anyhow::anyhow!("{file}:{line}: not UTF-8 text")
+    })?;
+    let mut lines = text.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    check_header(lines.next().unwrap_or_default(), file)?;
+
+    let mut rows = Vec::new();
+    let mut first = HashMap::new();
+    for (index, text) in lines.enumerate() {
+        let line = index + 2;
+        let (image, rest) = text.split_once(',').unwrap_or((text, ""));
+        if !is_plain_name(image) {
+            problems.add(format!("{file}:{line}: {image:?}: the image name has to be a plain file name"));
+            continue;
+        }
+        let annotation = annotation(rest);
+        if let Err(why) = &annotation {
+            problems.add(format!("{file}:{line}: {image}: {why:#}"));
+        }
+        if let Some(earlier) = first.insert(image, line) {
+            problems.add(format!("{file}:{line}: {image}: the image is listed twice, first in line {earlier}"));
+            continue;
+        }
+        rows.push(Row { line, image: image.to_string(), annotation: annotation.ok() });
+    }
+    if first.is_empty() && problems.is_empty() {
+        problems.add(format!("{file}: no rows, only a header"));
+    }
+    Ok(rows)
+}
+
+fn check_header(header: &str, file: &str) -> Result<()> {
+    if header == COLUMNS.join(",") {
+        return Ok(());
+    }
+    let found: Vec<&str> = header.split(',').collect();
+    let missing: Vec<String> =
+        COLUMNS.iter().filter(|column| !found.contains(column)).map(|column| format!("{column:?}")).collect();
+    let what = match missing.len() {
+        0 => "the columns are in another order, or there are more of them".to_string(),
+        1 => format!("column {} is missing", missing[0]),
+        _ => format!("columns {} are missing", missing.join(", ")),
+    };
+    bail!("{file}:1: {what}; the header has to be {:?}", COLUMNS.join(","))
+}
+
+fn annotation(rest: &str) -> Result<Annotation> {
+    let fields: Vec<&str> = rest.split(',').collect();
+    let [label, votes, partition] = fields[..] else {
+        bail!("the row has {} fields, where {} are expected", fields.len() + 1, COLUMNS.len());
+    };
+    let label = position(&CLASSES, label).with_context(|| format!("unknown label {label:?}; there are HP and SSA"));
+    let votes = match votes.parse::<i64>() {
+        Ok(votes) if (0..=ANNOTATORS).contains(&votes) => Ok(votes),
+        Ok(votes) => Err(anyhow::anyhow!("{votes} votes for SSA; there are 0 to {ANNOTATORS}")),
+        Err(_) => Err(anyhow::anyhow!("{votes:?} is not a number of votes")),
+    };
+    let partition = position(&PARTITIONS, partition)
+        .with_context(|| format!("unknown partition {partition:?}; there are train and test"));
+    match (label, votes, partition) {
+        (Ok(label), Ok(votes), Ok(partition)) => Ok(Annotation { label, votes, partition }),
+        (label, votes, partition) => {
+            let faults = [label.err(), votes.err(), partition.err()];
+            bail!("{}", faults.into_iter().flatten().map(|why| why.to_string()).collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+fn position(names: &[&str], name: &str) -> Option<usize> {
+    names.iter().position(|known| *known == name)
+}
+
+fn is_plain_name(name: &str) -> bool {
+    let strange = |letter: char| matches!(letter, '/' | '\\' | ':' | '"') || letter.is_control();
+    !name.is_empty() && !name.starts_with('.') && !name.contains(strange)
+}

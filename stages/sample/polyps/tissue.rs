@@ -17,7 +17,7 @@ pub fn draw(stream: &mut Stream, ssa: bool, share: f32, size: usize) -> Vec<u8> 
     let page = size as f32;
     let mut between = |low: f32, high: f32| low + (high - low) * stream.uniform();
     // The classes meet where the votes are close to even.
-    let clear = (0.12 + 0.78 * share + between(-0.12, 0.12)).clamp(0.0, 1.0);
+    let clear = (0.05 + 0.9 * share + between(-0.1, 0.1)).clamp(0.0, 1.0);
     let serrated = if ssa { clear.max(0.4) } else { clear.min(0.5) };
     let stain: Colour = [between(-0.07, 0.05), between(-0.08, 0.08), between(-0.05, 0.05)];
     let light = between(0.9, 1.06);

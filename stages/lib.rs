@@ -12,4 +12,5 @@ pub mod init;
 pub mod registry;
 pub mod report;
 pub mod sample;
+pub mod select;
 pub mod train;

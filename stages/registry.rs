@@ -41,6 +41,7 @@ pub const KINDS: &[Kind] = &[
     kind!("report.grid", "report/grid", report::grid),
     kind!("report.table", "report/table", report::table),
     kind!("sample.digits", "sample/digits", sample::digits),
+    kind!("select.coreset", "select/coreset", select::coreset),
     kind!("train.classifier", "train/classifier", train::classifier),
 ];
 

@@ -12,5 +12,6 @@ pub mod init;
 pub mod registry;
 pub mod report;
 pub mod sample;
+pub mod select;
 pub mod split;
 pub mod train;

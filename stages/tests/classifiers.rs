@@ -123,6 +123,33 @@ fn students_differ_and_their_accuracies_are_folded() {
     }
 }
 
+#[test]
+fn a_student_is_measured_by_more_than_its_accuracy_and_costs_something() {
+    let measures = ["balanced_accuracy", "macro_f1", "auc", "ece"];
+    let evaluated = evaluate(&synthetic(4, false)).run().unwrap();
+    let trained = train().run().unwrap();
+    for outputs in [&evaluated, &trained] {
+        let document = json(outputs, "metrics");
+        for name in measures {
+            assert_eq!(document[name].as_f64(), Some(outputs.metrics[name]), "{name}");
+        }
+        // As many test images of every class: then the balanced accuracy is the accuracy.
+        assert!((outputs.metrics["balanced_accuracy"] - outputs.metrics["accuracy"]).abs() < 1e-12);
+        assert!(outputs.metrics["macro_f1"] > 0.9 && outputs.metrics["auc"] > 0.97, "{:?}", outputs.metrics);
+        assert!(outputs.metrics["ece"] > 0.0 && outputs.metrics["ece"] < 0.5, "{:?}", outputs.metrics);
+        assert_eq!(document["parameters"].as_f64(), Some(outputs.metrics["parameters"]));
+        assert_eq!(document["flops"].as_f64(), Some(outputs.metrics["flops"]));
+        assert!(outputs.metrics["images_per_second"] > 0.0);
+        assert!(document.get("images_per_second").is_none() && document.get("seconds").is_none(), "wall time");
+    }
+    for name in measures {
+        assert!(json(&evaluated, "metrics")[format!("{name}_std")].as_f64().is_some_and(|std| std >= 0.0), "{name}");
+    }
+    let untested = Stage::of("train.classifier").tensors("train", "train", &dataset("train", 4)).param("arch", "mlp");
+    let untested = untested.param("epochs", 1).run().unwrap();
+    assert!(json(&untested, "metrics")["auc"].is_null() && !untested.metrics.contains_key("auc"));
+}
+
 /// Runs a stage that is asked to stop again and again until it ends; returns what it made and how often it stopped.
 fn interrupted(stage: impl Fn() -> Stage, every: u64, folder: &Path) -> (Outputs, usize) {
     for stops in 0.. {

@@ -1,14 +1,14 @@
 //! Loss and gradient of one batch, in chunks where that is faster and changes nothing but rounding.
 
 use crate::common::network::{Chunk, Mode, Network, Parameters};
-use tch::{Kind, Reduction, TchError, Tensor};
+use tch::{Reduction, TchError, Tensor};
 
 /// What one batch says about the parameters.
 #[derive(Debug)]
 pub struct Gradient {
     /// Mean cross entropy over the batch, without a graph.
     pub loss: Tensor,
-    /// How many images were classified as their label (for soft labels: as its largest class) says, float64.
+    /// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
     pub right: Tensor,
     /// In the order of [`Parameters::trainable`].
     pub gradients: Vec<Tensor>,
@@ -42,7 +42,7 @@ pub fn gradient(
                     *sum = sum.f_add(gradient)?;
                 }
                 sum.loss = sum.loss.f_add(&loss.detach())?;
-                sum.right = sum.right.f_add(&right)?;
+                sum.right = Tensor::f_cat(&[&sum.right, &right], 0)?;
                 sum
             }
         });
@@ -52,5 +52,5 @@ pub fn gradient(
 
 fn right(logits_BK: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     let wanted = if labels.dim() == 2 { labels.f_argmax(1, false)? } else { labels.shallow_clone() };
-    logits_BK.f_argmax(1, false)?.f_eq_tensor(&wanted)?.f_sum(Kind::Double)
+    logits_BK.f_argmax(1, false)?.f_eq_tensor(&wanted)
 }

@@ -37,6 +37,12 @@ impl Settings {
 
 /// Watches a training; an error ends it.
 pub trait Observer {
+    /// With every batch, before `step`: the positions of its images (\[B\] int64) and which of them the parameters
+    /// before the step classified rightly (\[B\] bool).
+    fn answered(&mut self, _positions: &Tensor, _right: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
     /// After every step. `done` of `total` steps are done, and `loss` gives the loss of this one; asking for it makes
     /// the host wait for the device.
     fn step(&mut self, state: &State, done: u64, total: u64, loss: &Tensor) -> Result<()>;
@@ -84,8 +90,9 @@ pub fn train(
             let stepped = settings.sgd.step(rate, &state.parameters.trainable, &now.gradients, &mut state.velocity)?;
             state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
             let summed = now.loss.to_kind(tch::Kind::Double) * images.size()[0];
-            state.sums = &state.sums + Tensor::stack(&[summed, now.right], 0);
+            state.sums = &state.sums + Tensor::stack(&[summed, now.right.sum(tch::Kind::Double)], 0);
             state.batch += 1;
+            observer.answered(&positions, &now.right)?;
             observer.step(&state, step + 1, settings.steps(count), &now.loss)?;
         }
         let sums = Vec::<f64>::try_from(&state.sums)?;

@@ -89,8 +89,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (accuracy, accuracy_std) = mean_std(&accuracies);
     let (train_accuracy, _) = mean_std(&each(|student| student.train_accuracy));
     let (loss, _) = mean_std(&each(|student| student.loss));
+    let (balanced, balanced_std) = mean_std(&each(|student| student.test.confusion.balanced_accuracy()));
+    let (macro_f1, macro_f1_std) = mean_std(&each(|student| student.test.confusion.macro_f1()));
+    let (auc, auc_std) = defined(&finished, |student| student.test.auc);
+    let (ece, ece_std) = defined(&finished, |student| student.test.ece);
+    let (speed, _) = mean_std(&each(|student| student.test.images_per_second()));
     let mut confusion = Confusion::new(set.classes() as usize);
-    finished.iter().for_each(|student| confusion.add(&student.confusion));
+    finished.iter().for_each(|student| confusion.add(&student.test.confusion));
     let document = json!({
         "origin": set.origin(),
         "network": network.spec(),
@@ -103,15 +108,44 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "train_accuracy": train_accuracy,
         "train_accuracies": each(|student| student.train_accuracy),
         "loss": loss,
+        "balanced_accuracy": balanced,
+        "balanced_accuracy_std": balanced_std,
+        "macro_f1": macro_f1,
+        "macro_f1_std": macro_f1_std,
+        "auc": auc,
+        "auc_std": auc_std,
+        "ece": ece,
+        "ece_std": ece_std,
         "per_class": confusion.per_class(),
         "confusion": confusion.rows,
         "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),
     });
-    Ok(Outputs::default()
+    let outputs = Outputs::default()
         .json("metrics", ArtifactType::Metrics, document)
         .metric("accuracy", accuracy)
         .metric("accuracy_std", accuracy_std)
+        .metric("balanced_accuracy", balanced)
+        .metric("macro_f1", macro_f1)
         .metric("train_accuracy", train_accuracy)
         .metric("loss", loss)
-        .metric("seconds", seconds()))
+        .metric("parameters", network.parameter_count() as f64)
+        .metric("flops", network.flops() as f64)
+        .metric("images_per_second", speed)
+        .metric("seconds", seconds());
+    let sometimes = [("auc", auc), ("ece", ece)];
+    Ok(sometimes.into_iter().fold(outputs, |outputs, (name, value)| match value {
+        Some(value) => outputs.metric(name, value),
+        None => outputs,
+    }))
+}
+
+/// Mean and deviation over the students, when the number is defined for all of them.
+fn defined(students: &[Finished], value: fn(&Finished) -> Option<f64>) -> (Option<f64>, Option<f64>) {
+    match students.iter().map(value).collect::<Option<Vec<f64>>>() {
+        Some(values) => {
+            let (mean, std) = mean_std(&values);
+            (Some(mean), Some(std))
+        }
+        None => (None, None),
+    }
 }

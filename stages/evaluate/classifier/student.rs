@@ -2,7 +2,7 @@
 //! of their own, drawn from the stage's seed and the student's number.
 
 use crate::artifact::Dataset;
-use crate::common::metrics::Confusion;
+use crate::common::metrics::TestScores;
 use crate::common::network::Network;
 use crate::common::stream::stream;
 use crate::common::train::{self, EpochResult, LossReader, Observer, State, TrainingParams, TrainingSet};
@@ -33,14 +33,14 @@ pub(super) struct Finished {
     /// Of its last epoch.
     pub loss: f64,
     /// On the test images.
-    pub confusion: Confusion,
+    pub test: TestScores,
     /// Its training.
     pub epochs: Vec<EpochResult>,
 }
 
 impl Finished {
     pub fn accuracy(&self) -> f64 {
-        self.confusion.accuracy()
+        self.test.confusion.accuracy()
     }
 }
 
@@ -59,13 +59,13 @@ impl Course<'_> {
         let mut watch =
             Watch { course: self, finished, loss: LossReader::default(), done, total: settings.steps(images) };
         let state = train::train(self.network, state, self.set.examples(), &settings, augment.as_deref(), &mut watch)?;
-        let confusion = train::evaluate(self.network, &state.parameters, self.test, || {
+        let test = train::evaluate(self.network, &state.parameters, self.test, || {
             let (step, total) = watch.place();
             self.ctx.step(step, total, "steps", None, || watch.checkpoint(&state))
         })?;
         let last = state.history.last().context("no epoch was run")?;
         let (train_accuracy, loss) = (last.train_accuracy, last.loss);
-        Ok(Finished { train_accuracy, loss, confusion, epochs: state.history })
+        Ok(Finished { train_accuracy, loss, test, epochs: state.history })
     }
 }
 

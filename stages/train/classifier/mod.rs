@@ -1,7 +1,7 @@
 //! Trains one network on labelled images and measures it after every epoch. The loop itself is in `common::train`.
 
 use crate::artifact::{Dataset, Model};
-use crate::common::metrics::Confusion;
+use crate::common::metrics::{Confusion, TestScores};
 use crate::common::network::Network;
 use crate::common::stream::stream;
 use crate::common::train::{self, EpochResult, LossReader, Observer, State, TrainingParams, TrainingSet};
@@ -85,7 +85,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         ctx,
         network: &network,
         test: test.as_ref(),
-        confusion: None,
+        scores: None,
         loss: LossReader::default(),
         done: state.epoch * settings.steps_per_epoch(images) + state.batch,
         total: settings.steps(images),
@@ -97,6 +97,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let last = state.history.last().context("no epoch was run")?;
     let tensors = network.state_dict(&state.parameters).into_iter().collect();
     let model = Model { network: serde_json::to_value(network.spec())?, tensors };
+    let (scores, confusion) = (watch.scores.as_ref(), watch.scores.as_ref().map(|scores| &scores.confusion));
     let document = json!({
         "origin": set.origin(),
         "network": network.spec(),
@@ -106,19 +107,33 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "accuracy": last.accuracy,
         "train_accuracy": last.train_accuracy,
         "loss": last.loss,
-        "per_class": watch.confusion.as_ref().map(Confusion::per_class),
-        "confusion": watch.confusion.as_ref().map(|confusion| &confusion.rows),
+        "balanced_accuracy": confusion.map(Confusion::balanced_accuracy),
+        "macro_f1": confusion.map(Confusion::macro_f1),
+        "auc": scores.and_then(|scores| scores.auc),
+        "ece": scores.and_then(|scores| scores.ece),
+        "per_class": confusion.map(Confusion::per_class),
+        "confusion": confusion.map(|confusion| &confusion.rows),
         "epochs": state.history,
     });
-    let outputs = match last.accuracy {
-        Some(accuracy) => Outputs::default().metric("accuracy", accuracy),
-        None => Outputs::default(),
-    };
+    let measured = [
+        ("accuracy", last.accuracy),
+        ("balanced_accuracy", confusion.map(Confusion::balanced_accuracy)),
+        ("macro_f1", confusion.map(Confusion::macro_f1)),
+        ("auc", scores.and_then(|scores| scores.auc)),
+        ("ece", scores.and_then(|scores| scores.ece)),
+        ("images_per_second", scores.map(TestScores::images_per_second)),
+    ];
+    let outputs = measured.into_iter().fold(Outputs::default(), |outputs, (name, value)| match value {
+        Some(value) => outputs.metric(name, value),
+        None => outputs,
+    });
     Ok(outputs
         .tensors("model", model.to_file())
         .json("metrics", ArtifactType::Metrics, document)
         .metric("train_accuracy", last.train_accuracy)
         .metric("loss", last.loss)
+        .metric("parameters", network.parameter_count() as f64)
+        .metric("flops", network.flops() as f64)
         .metric("seconds", seconds()))
 }
 
@@ -143,7 +158,7 @@ struct Watch<'a> {
     ctx: &'a Context,
     network: &'a Network,
     test: Option<&'a Dataset>,
-    confusion: Option<Confusion>,
+    scores: Option<TestScores>,
     loss: LossReader,
     done: u64,
     total: u64,
@@ -169,12 +184,12 @@ impl Observer for Watch<'_> {
         self.ctx.metric("loss", result.epoch, result.loss);
         self.ctx.metric("train_accuracy", result.epoch, result.train_accuracy);
         let Some(test) = self.test else { return Ok(None) };
-        let confusion = train::evaluate(self.network, &state.parameters, test, || {
+        let scores = train::evaluate(self.network, &state.parameters, test, || {
             self.ctx.step(self.done, self.total, "steps", None, || self.checkpoint(state, self.done))
         })?;
-        let accuracy = confusion.accuracy();
+        let accuracy = scores.confusion.accuracy();
         self.ctx.metric("accuracy", result.epoch, accuracy);
-        self.confusion = Some(confusion);
+        self.scores = Some(scores);
         Ok(Some(accuracy))
     }
 }

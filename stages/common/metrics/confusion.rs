@@ -1,4 +1,4 @@
-//! Numbers about predictions: confusion matrix, accuracies, mean and standard deviation. Knows no network.
+//! What was taken for what, and everything that follows from it alone: accuracies and F1. Knows no scores.
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -63,17 +63,30 @@ impl Confusion {
         };
         self.rows.iter().enumerate().map(share).collect()
     }
-}
 
-/// Mean and sample standard deviation (divided by n-1; 0 for a single value).
-pub fn mean_std(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    if values.len() < 2 {
-        return (mean, 0.0);
+    /// Mean share over the classes that have images; not a number when there are none.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let present: Vec<f64> = self.per_class().into_iter().flatten().collect();
+        present.iter().sum::<f64>() / present.len() as f64
     }
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0)).sqrt())
+
+    /// F1 of each class: twice its hits, by its images plus the predictions of it; 0 for a class with neither.
+    pub fn per_class_f1(&self) -> Vec<f64> {
+        let f1 = |class: usize| {
+            let images: u64 = self.rows[class].iter().sum();
+            let predictions: u64 = self.rows.iter().map(|row| row[class]).sum();
+            match images + predictions {
+                0 => 0.0,
+                both => 2.0 * self.rows[class][class] as f64 / both as f64,
+            }
+        };
+        (0..self.rows.len()).map(f1).collect()
+    }
+
+    /// Mean F1 over all classes.
+    pub fn macro_f1(&self) -> f64 {
+        self.per_class_f1().iter().sum::<f64>() / self.rows.len() as f64
+    }
 }
 
 #[cfg(test)]
@@ -90,15 +103,11 @@ mod tests {
         assert_eq!(confusion.rows, [[1, 0, 1], [1, 2, 0], [0, 0, 0]]);
         assert_eq!(confusion.accuracy(), 0.6);
         assert_eq!(confusion.per_class(), [Some(0.5), Some(2.0 / 3.0), None]);
+        assert_eq!(confusion.balanced_accuracy(), (0.5 + 2.0 / 3.0) / 2.0);
+        assert_eq!(confusion.per_class_f1(), [0.5, 0.8, 0.0]);
         confusion.add(&confusion.clone());
         assert_eq!(confusion.rows, [[2, 0, 2], [2, 4, 0], [0, 0, 0]]);
         let error = confusion.count(&Tensor::from_slice(&[3i64]), &Tensor::from_slice(&[0i64])).unwrap_err();
         assert_eq!(error.to_string(), "labels go from 3 to 3, the network knows classes 0 to 2");
-    }
-
-    #[test]
-    fn the_standard_deviation_is_of_a_sample() {
-        assert_eq!(mean_std(&[1.0, 2.0, 3.0, 4.0]), (2.5, (5.0f64 / 3.0).sqrt()));
-        assert_eq!(mean_std(&[7.0]), (7.0, 0.0));
     }
 }

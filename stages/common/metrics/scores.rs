@@ -1,0 +1,74 @@
+//! All that one pass over test images says about a classifier, from its logits.
+
+use super::{BINS, Confusion, expected_calibration_error, roc_auc, roc_auc_one_vs_rest};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// What a pass over the test images says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestScores {
+    /// What was taken for what.
+    pub confusion: Confusion,
+    /// Area under the ROC curve of the probabilities: of class 1 where there are two classes, else the mean of each
+    /// class against the rest. Nothing where it is not defined.
+    pub auc: Option<f64>,
+    /// Expected calibration error of the probabilities, in [`BINS`] bins.
+    pub ece: Option<f64>,
+    /// Wall time of the pass; never part of an artifact.
+    pub seconds: f64,
+}
+
+impl TestScores {
+    /// Images that were classified in a second of the pass.
+    pub fn images_per_second(&self) -> f64 {
+        let images: u64 = self.confusion.rows.iter().flatten().sum();
+        images as f64 / self.seconds.max(1e-9)
+    }
+}
+
+/// The probabilities that a classifier gave, batch after batch, on the host: 8 bytes per image and class, because
+/// single precision would tie the many that are nearly one.
+#[derive(Debug)]
+pub struct Probabilities {
+    labels: Vec<i64>,
+    rows: Vec<f64>,
+    classes: usize,
+}
+
+impl Probabilities {
+    /// Of no images.
+    pub fn new(classes: usize) -> Self {
+        Probabilities { labels: Vec::new(), rows: Vec::new(), classes }
+    }
+
+    /// Adds the softmax of logits \[B,K\] of images with these labels (\[B\] int64).
+    pub fn add(&mut self, labels: &Tensor, logits: &Tensor) -> Result<()> {
+        let softmax = logits.f_to_kind(Kind::Double)?.f_softmax(1, Kind::Double)?;
+        let softmax = softmax.f_to_device(Device::Cpu)?.f_reshape([-1])?;
+        self.rows.extend(Vec::<f64>::try_from(softmax)?);
+        self.labels.extend(Vec::<i64>::try_from(labels.f_to_device(Device::Cpu)?)?);
+        Ok(())
+    }
+
+    /// See [`TestScores::auc`].
+    pub fn auc(&self) -> Option<f64> {
+        let score = |image: usize, class: usize| self.rows[image * self.classes + class];
+        if self.classes != 2 {
+            return roc_auc_one_vs_rest(&self.labels, self.classes, score);
+        }
+        let scores: Vec<f64> = (0..self.labels.len()).map(|image| score(image, 1)).collect();
+        let positive: Vec<bool> = self.labels.iter().map(|&label| label == 1).collect();
+        roc_auc(&scores, &positive)
+    }
+
+    /// See [`TestScores::ece`].
+    pub fn ece(&self) -> Option<f64> {
+        let answer = |(row, &label): (&[f64], &i64)| {
+            // The first of equal ones, as argmax has it.
+            let best = (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+            (row[best], best as i64 == label)
+        };
+        expected_calibration_error(self.rows.chunks(self.classes.max(1)).zip(&self.labels).map(answer), BINS)
+    }
+}

@@ -1,0 +1,50 @@
+//! What images are compared by: the pixels themselves, or what a network makes of them.
+
+use crate::artifact::{Dataset, Model};
+use crate::common::network::{Chunk, Mode, Network, NetworkSpec, Parameters};
+use crate::common::train::fits;
+use crate::context::{Context, Inputs};
+use anyhow::{Context as _, Result};
+use tch::Tensor;
+
+/// Images that go through at a time; the network takes them in its own chunks.
+const BATCH: usize = 1024;
+
+/// From images to rows.
+pub(super) enum Embedding {
+    /// The normalised pixels.
+    Pixels,
+    /// What the network's last linear layer takes.
+    Network(Box<Network>, Parameters),
+}
+
+impl Embedding {
+    /// The network of the input `model`, which has to be for these images.
+    pub fn trained(inputs: &Inputs, real: &Dataset) -> Result<Self> {
+        let model = Model::from_file(&*inputs.tensors("model")?).context("input \"model\"")?;
+        let spec: NetworkSpec = serde_json::from_value(model.network).context("input \"model\": its description")?;
+        let shape = [spec.channels, spec.image[0], spec.image[1]];
+        fits((shape, spec.classes), (real.image_shape(), real.classes), "real").context("the network of \"model\"")?;
+        let network = Network::new(&spec)?;
+        let parameters = network.load(&model.tensors.into_iter().collect()).context("input \"model\"")?;
+        Ok(Embedding::Network(Box::new(network), parameters))
+    }
+
+    /// The images at these positions as rows \[n,D\] float32, on the images' device. `tick` is called now and then and
+    /// may end it.
+    pub fn of(&self, ctx: &Context, real: &Dataset, positions: &[i64], tick: &mut dyn FnMut(usize)) -> Result<Tensor> {
+        let mut rows = Vec::new();
+        for batch in positions.chunks(BATCH) {
+            ctx.check()?;
+            let images = real.floats_at(&Tensor::f_from_slice(batch)?);
+            rows.push(match self {
+                Embedding::Pixels => images.f_flatten(1, -1)?,
+                Embedding::Network(network, parameters) => {
+                    network.embed_chunked(parameters, &images, Mode::Eval, Chunk::inference(ctx.device))?
+                }
+            });
+            tick(batch.len());
+        }
+        Ok(Tensor::f_cat(&rows, 0)?)
+    }
+}

@@ -1,0 +1,3 @@
+//! Kinds that choose among real images.
+
+pub mod coreset;

@@ -160,3 +160,14 @@ fn other_networks_match_too_and_keep_to_the_norm_they_are_given() {
         }
     }
 }
+
+#[test]
+fn a_network_without_maps_matches_by_its_embedding() {
+    for kind in KINDS {
+        let stage = Stage::of(kind).tensors("real", "real", &real()).tensors("start", "start", &start());
+        let stage = stage.param("arch", "vit").param("depth", 1).param("width", 32).param("batch_real", 4);
+        let stage = stage.param("networks", 20).param("steps_per_network", 1).param("augment", "none");
+        let outputs = stage.run().unwrap();
+        assert!(outputs.metrics["loss_last"] < outputs.metrics["loss_first"], "{kind}: {:?}", outputs.metrics);
+    }
+}

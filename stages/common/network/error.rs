@@ -53,6 +53,22 @@ pub enum NetworkError {
         /// Groups.
         groups: i64,
     },
+    /// A transformer's width that its heads cannot share.
+    #[error("a width of {width} is not a multiple of {head}, the channels of an attention head")]
+    Heads {
+        /// Channels.
+        width: i64,
+        /// Channels of one head.
+        head: i64,
+    },
+    /// Images that patches do not cover.
+    #[error("images of {}x{} cannot be cut into patches of {patch}x{patch}; take sizes that {patch} divides", image[0], image[1])]
+    Patches {
+        /// Rows and columns.
+        image: [i64; 2],
+        /// Rows and columns of a patch.
+        patch: i64,
+    },
     /// Weights without one of the network's tensors.
     #[error("the model has no tensor {0:?}; was it trained with another architecture?")]
     MissingTensor(String),

@@ -5,7 +5,7 @@
 use super::normalise::{Place, normalise};
 use super::plan::{Kernel, Layer};
 use super::spec::{Activation, Pooling};
-use super::{Network, Parameters};
+use super::{Network, Parameters, vit};
 use tch::{Device, TchError, Tensor};
 
 /// Whether batch norms use the batch or the running statistics. No other layer makes a difference.
@@ -148,6 +148,7 @@ impl Network {
                 x.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false)
             }
             Layer::Pool { pooling: Pooling::None, .. } => Ok(x.shallow_clone()),
+            Layer::Tokens(layer) => vit::forward(layer, weights, x),
             Layer::Residual { ref body, ref shortcut } => {
                 let mut way = |layers: &[Layer]| {
                     let start = Ok(x.shallow_clone());

@@ -5,15 +5,18 @@ use rand::Rng;
 use tch::{Device, TchError, Tensor};
 
 impl Network {
-    /// Weights and biases uniform in ±1/√fan_in (what `kaiming_uniform_` with a = √5 comes to), norms at 1 and 0.
+    /// Weights and biases uniform in ±1/√fan_in (what `kaiming_uniform_` with a = √5 comes to), embeddings in ±1/√width,
+    /// norms at 1 and 0.
     /// The numbers are drawn on the CPU, in the order of the parameters, so that they do not depend on the device.
     pub fn init(&self, stream: &mut impl Rng, device: Device) -> Result<Parameters, TchError> {
         let mut parameters = Parameters { trainable: Vec::new(), buffers: Vec::new() };
         for spec in self.parameters() {
             let count = spec.numel() as usize;
             let values: Vec<f32> = match spec.kind {
-                ParameterKind::Weight { fan_in } | ParameterKind::Bias { fan_in } => {
-                    let bound = 1.0 / (fan_in as f32).sqrt();
+                ParameterKind::Weight { fan_in: scale }
+                | ParameterKind::Bias { fan_in: scale }
+                | ParameterKind::Embedding { width: scale } => {
+                    let bound = 1.0 / (scale as f32).sqrt();
                     (0..count).map(|_| bound * (2.0 * stream.random::<f32>() - 1.0)).collect()
                 }
                 ParameterKind::NormWeight | ParameterKind::RunningVar => vec![1.0; count],

@@ -20,6 +20,7 @@ mod plan;
 mod resnet;
 mod spec;
 mod vgg;
+mod vit;
 
 pub use error::NetworkError;
 pub use forward::{Chunk, Features, Mode, Output};

@@ -18,6 +18,11 @@ pub enum ParameterKind {
         /// Inputs per output of the layer's weight.
         fan_in: i64,
     },
+    /// A vector of `width` for a token or a place, learnt as it is.
+    Embedding {
+        /// Its length.
+        width: i64,
+    },
     /// The factor of a norm.
     NormWeight,
     /// The summand of a norm.

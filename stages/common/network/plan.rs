@@ -2,7 +2,7 @@
 //! An architecture's file lays the layers; `forward.rs` carries them out.
 
 use super::spec::{Activation, Architecture, Norm, Pooling};
-use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec, alexnet, convnet, lenet, mlp, resnet, vgg};
+use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec, alexnet, convnet, lenet, mlp, resnet, vgg, vit};
 
 /// A network: a [`NetworkSpec`] laid out as layers. It has no weights of its own.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(super) enum Layer {
     Pool { pooling: Pooling, size: i64 },
     /// The sum of two ways; the second has no layers where the input itself is added.
     Residual { body: Vec<Layer>, shortcut: Vec<Layer> },
+    /// One of a transformer's.
+    Tokens(vit::TokenLayer),
     /// \[B,C,H,W\] to \[B,D\], row-major.
     Flatten,
     /// Weight and bias at `at`, `at + 1`.
@@ -79,6 +81,7 @@ impl Network {
             Architecture::LeNet => lenet::lay(&mut plan)?,
             Architecture::AlexNet { norm } => alexnet::lay(&mut plan, norm)?,
             Architecture::Vgg { depth, norm } => vgg::lay(&mut plan, depth, norm)?,
+            Architecture::ViT { width, depth } => vit::lay(&mut plan, width, depth)?,
             Architecture::ResNet { depth, norm, downsampling } => resnet::lay(&mut plan, depth, norm, downsampling)?,
         };
         let embedding = plan.shape.iter().product();
@@ -120,13 +123,19 @@ impl Plan {
         self.shape[0]
     }
 
+    /// The shape of one image so far.
+    pub fn shape(&self) -> [i64; 3] {
+        self.shape
+    }
+
     /// Places so far for parameters: of the trainable and of the buffers.
     fn places(&self) -> (usize, usize) {
         let buffers = self.parameters.iter().filter(|parameter| parameter.kind.is_buffer()).count();
         (self.parameters.len() - buffers, buffers)
     }
 
-    fn parameter(&mut self, name: &str, end: &str, shape: &[i64], kind: ParameterKind) {
+    /// Adds a parameter `name.end`.
+    pub fn parameter(&mut self, name: &str, end: &str, shape: &[i64], kind: ParameterKind) {
         self.parameters.push(ParameterSpec { name: format!("{name}.{end}"), shape: shape.to_vec(), kind });
     }
 
@@ -223,6 +232,20 @@ impl Plan {
         let shortcut = std::mem::replace(&mut self.layers, before);
         self.layers.push(Layer::Residual { body, shortcut });
         Ok(())
+    }
+
+    /// A transformer's layer, made by `lay` from the place of its first parameter, after which the shape is this one.
+    pub fn on_tokens(
+        &mut self,
+        shape: [i64; 3],
+        multiply_adds: i64,
+        lay: impl FnOnce(&mut Self, usize) -> vit::TokenLayer,
+    ) {
+        let (at, _) = self.places();
+        let layer = lay(self, at);
+        self.layers.push(Layer::Tokens(layer));
+        self.multiply_adds += multiply_adds;
+        self.shape = shape;
     }
 
     /// From images to vectors.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The names that [`NetworkSpec::named`] takes, for messages.
 pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\", \"lenet\", \
-    \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\" and \"resnet34_ap\"";
+    \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\", \"resnet34_ap\" \
+    and \"vit\"";
 
 /// One network, fully described.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,13 @@ pub enum Architecture {
         norm: Norm,
         /// Where the maps get smaller.
         downsampling: Downsampling,
+    },
+    /// A small vision transformer on patches of 4x4.
+    ViT {
+        /// Channels of a token, a multiple of 32.
+        width: i64,
+        /// Number of blocks.
+        depth: i64,
     },
 }
 
@@ -130,7 +138,7 @@ pub enum Pooling {
 pub struct Overrides {
     /// Channels of every block (default 128).
     pub width: Option<i64>,
-    /// Number of blocks (default 3).
+    /// Number of blocks (default 3; of a transformer 6).
     pub depth: Option<i64>,
     /// Default ReLU.
     pub activation: Option<Activation>,
@@ -168,6 +176,10 @@ impl NetworkSpec {
             "resnet34" => resnet(34, Stride)?,
             "resnet18_ap" => resnet(18, Average)?,
             "resnet34_ap" => resnet(34, Average)?,
+            "vit" => {
+                Overrides { width: None, depth: None, ..*overrides }.none_for(name)?;
+                Architecture::ViT { width: overrides.width.unwrap_or(128), depth: overrides.depth.unwrap_or(6) }
+            }
             _ => convnet(name, overrides)?,
         };
         Ok(NetworkSpec { architecture, channels, image, classes })
@@ -292,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_description_survives_being_written_and_read() {
-        for name in ["convnet2", "alexnet", "vgg13", "resnet34_ap"] {
+        for name in ["convnet2", "alexnet", "vgg13", "resnet34_ap", "vit"] {
             let spec = NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap();
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);

@@ -113,8 +113,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 impl Params {
     fn overrides(&self) -> Overrides {
         let Params { width, depth, activation, pooling, .. } = *self;
-        // `norm` has a default, so it always arrives; these two have none to choose.
-        let norm = (!matches!(self.arch.as_str(), "mlp" | "lenet")).then_some(self.norm);
+        // `norm` has a default, so it always arrives; these have none to choose.
+        let norm = (!matches!(self.arch.as_str(), "mlp" | "lenet" | "vit")).then_some(self.norm);
         Overrides { width, depth, norm, activation, pooling }
     }
 }

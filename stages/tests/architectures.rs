@@ -22,7 +22,7 @@ fn dataset(shape: [i64; 3]) -> TensorFile {
     let labels = Tensor::arange(IMAGES, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
     let normalisation = Normalisation { mean: vec![0.5; channels as usize], std: vec![0.3; channels as usize] };
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: noise".to_string());
-    Dataset { images, labels, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
 }
 
 /// One epoch with all images in one batch, which is one step.

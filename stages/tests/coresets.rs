@@ -19,7 +19,7 @@ fn real() -> TensorFile {
     let labels = Tensor::arange(60, (Kind::Int64, Device::Cpu)).remainder(3);
     let normalisation = Normalisation { mean: vec![0.35], std: vec![0.2] };
     let origin = "sample data: greys".to_string();
-    Dataset { images, labels, classes: 3, normalisation, scale: 255.0, origin }.to_file()
+    Dataset { images, labels, agreement: None, classes: 3, normalisation, scale: 255.0, origin }.to_file()
 }
 
 fn coreset(method: &str) -> Stage {

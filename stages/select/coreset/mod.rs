@@ -149,6 +149,7 @@ fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> 
     let images = Dataset {
         images: real.images.f_index_select(0, &picked)?.f_to_device(Device::Cpu)?,
         labels: real.labels.f_index_select(0, &picked)?.f_to_device(Device::Cpu)?,
+        agreement: None,
         normalisation: real.normalisation.clone(),
         origin: String::new(),
         ..*real

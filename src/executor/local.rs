@@ -233,7 +233,8 @@ pub fn worker_program() -> Result<PathBuf, StartError> {
 
 /// How the worker's OpenMP and allocator behave, unless the user says it. Both read their environment before the program
 /// begins, so this cannot wait for the worker. Threads that spin while they wait made a step 13 times slower on two busy
-/// cores; an allocator that gives every tensor's memory back to the system made training 5 to 30 % slower.
+/// cores; an allocator that gives every tensor's memory back to the system took 2.0 s of system time for 20 steps of
+/// distribution matching, against 0.14 s with these thresholds.
 fn runtime(threads: usize) -> impl Iterator<Item = (&'static str, String)> {
     let settings = [
         ("OMP_NUM_THREADS", threads.to_string()),

@@ -4,12 +4,21 @@
 use crate::pipeline::{Endpoint, NodeId, Pipeline};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::{Dfs, Reversed};
+use petgraph::visit::{Dfs, EdgeFiltered, Reversed};
 
 /// Which node reads which. Without cycles: `resolve` has refused those.
 #[derive(Debug)]
 pub struct Graph {
-    edges: DiGraph<NodeId, ()>,
+    edges: DiGraph<NodeId, Link>,
+}
+
+/// How a node reads another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// It cannot run without.
+    Always,
+    /// Through on-demand inputs only: when it asks.
+    OnDemand,
 }
 
 impl Graph {
@@ -20,9 +29,14 @@ impl Graph {
             edges.add_node(node.id);
         }
         for node in &pipeline.nodes {
-            for edge in node.inputs.values().flatten() {
-                if let Endpoint::Node { node: from, .. } = &edge.from {
-                    edges.update_edge(place(*from), place(node.id), ());
+            for (name, edge) in node.inputs.iter().flat_map(|(name, edges)| edges.iter().map(move |edge| (name, edge)))
+            {
+                let Endpoint::Node { node: from, .. } = &edge.from else { continue };
+                let (from, to) = (place(*from), place(node.id));
+                if !pipeline.on_demand(node.id, name) {
+                    edges.update_edge(from, to, Link::Always);
+                } else if edges.find_edge(from, to).is_none() {
+                    edges.add_edge(from, to, Link::OnDemand);
                 }
             }
         }
@@ -39,15 +53,36 @@ impl Graph {
         self.edges.neighbors_directed(place(node), Direction::Incoming).map(|index| self.edges[index])
     }
 
+    /// Whether a node reads another one only when it asks for it.
+    pub fn on_demand(&self, node: NodeId, read: NodeId) -> bool {
+        let edge = self.edges.find_edge(place(read), place(node));
+        edge.is_some_and(|edge| self.edges[edge] == Link::OnDemand)
+    }
+
     /// The nodes that read this one, each once.
     pub fn readers(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.edges.neighbors_directed(place(node), Direction::Outgoing).map(|index| self.edges[index])
     }
 
-    /// Per node, whether it is one of these or needed by one of these.
+    /// The nodes that nothing reads.
+    pub fn ends(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.edges.externals(Direction::Outgoing).map(|index| self.edges[index])
+    }
+
+    /// Per node, whether it is one of these or may be needed by one of these.
+    pub fn reached_by(&self, targets: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        self.walk(targets, |_| true)
+    }
+
+    /// Per node, whether it is one of these or needed by one of these before any node asks for more.
     pub fn needed_by(&self, targets: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        self.walk(targets, |link| link == Link::Always)
+    }
+
+    fn walk(&self, targets: impl IntoIterator<Item = NodeId>, follow: impl Fn(Link) -> bool) -> Vec<bool> {
         let mut needed = vec![false; self.edges.node_count()];
-        let reversed = Reversed(&self.edges);
+        let followed = EdgeFiltered::from_fn(&self.edges, |edge| follow(*edge.weight()));
+        let reversed = Reversed(&followed);
         let mut walk = Dfs::empty(reversed);
         for target in targets {
             walk.move_to(place(target));

@@ -6,7 +6,7 @@
 //! | the kind and its version | the node's name, the pipeline's name |
 //! | parameters that differ from their defaults | parameters at their defaults: adding one keeps old results |
 //! | the digest of every input's bytes | paths, and which node made the bytes |
-//! | labels, folded axes and metrics of gathered inputs | job count, threads, time, host |
+//! | labels, folded axes and metrics of gathered inputs; labels of what could be asked for | job count, threads, time, host |
 //! | the seed, for kinds that draw random numbers | the seed of other kinds |
 //! | the device's class, for kinds with `device_in_key` | the device otherwise (recorded as provenance) |
 //! | argument list and digests of the files it names, for kinds with a `command` | |
@@ -15,6 +15,7 @@ use crate::catalog::Kind;
 use crate::pipeline::Node;
 use ddpipe_cache::{Digest, Key};
 use ddpipe_interface::Value;
+use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
 
 /// One artifact that enters an action, by content.
@@ -48,6 +49,7 @@ pub fn describe(
     node: &Node,
     kind: &Kind,
     inputs: &IndexMap<String, Vec<Content>>,
+    absent: &IndexMap<String, Vec<Absent>>,
     surroundings: &Surroundings,
 ) -> Description {
     let declaration = &kind.declaration;
@@ -73,6 +75,9 @@ pub fn describe(
             }
         }
     }
+    for (name, absent) in absent.iter().flat_map(|(name, absent)| absent.iter().map(move |absent| (name, absent))) {
+        entries.push((format!("on demand {name}[{}]", absent.position), sorted(&absent.labels).join(",")));
+    }
     if declaration.seeded {
         entries.push(("seed".to_string(), node.seed.to_string()));
     }
@@ -89,13 +94,17 @@ pub fn describe(
 }
 
 fn gathered(content: &Content) -> String {
-    let mut labels: Vec<_> = content.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    labels.sort();
     let mut metrics: Vec<_> = content.metrics.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     metrics.sort();
     let mut over = content.over.clone();
     over.sort();
-    serde_json::json!([content.digest, labels, metrics, over]).to_string()
+    serde_json::json!([content.digest, sorted(&content.labels), metrics, over]).to_string()
+}
+
+fn sorted(labels: &IndexMap<String, Value>) -> Vec<String> {
+    let mut labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    labels.sort();
+    labels
 }
 
 impl Description {

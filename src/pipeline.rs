@@ -168,6 +168,12 @@ impl Pipeline {
         &self.nodes[id.index()]
     }
 
+    /// Whether a node's input of this name is read only as far as its stage asks for it.
+    pub fn on_demand(&self, node: NodeId, input: &str) -> bool {
+        let declaration = self.catalog.declaration(&self.node(node).kind);
+        declaration.and_then(|kind| kind.inputs.get(input)).is_some_and(|input| input.on_demand)
+    }
+
     /// The nodes that a selector matches, in order.
     pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Node> {
         self.nodes.iter().filter(|node| selector.matches(node))

@@ -8,8 +8,9 @@ use crate::reason::{Reason, differences};
 use crate::selector::Selector;
 use ddpipe_cache::{Digest, Key, Record};
 use ddpipe_interface::Value;
+use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the planner asks of a cache.
@@ -69,8 +70,27 @@ pub struct Action {
     pub key: Key,
     /// What the key is made of.
     pub description: Description,
-    /// The inputs by content.
+    /// The inputs by content, without the absent ones.
     pub inputs: IndexMap<String, Vec<Content>>,
+    /// What is connected to on-demand inputs and was not asked for so far.
+    pub absent: IndexMap<String, Vec<Absent>>,
+}
+
+impl Action {
+    /// Whether everything that a stage asks for is absent so far.
+    pub fn offers(&self, asks: &IndexMap<String, Vec<usize>>) -> bool {
+        let offered = |input: &String, position: &usize| {
+            self.absent.get(input).is_some_and(|absent| absent.iter().any(|absent| absent.position == *position))
+        };
+        asks.iter().all(|(input, positions)| positions.iter().all(|position| offered(input, position)))
+    }
+
+    /// Those edges of an input that are not absent, in the order of its contents.
+    pub fn present<'a>(&'a self, input: &'a str, edges: &'a [Edge]) -> impl Iterator<Item = &'a Edge> {
+        let absent = self.absent.get(input).map_or(&[][..], Vec::as_slice);
+        let is_absent = move |position: usize| absent.iter().any(|absent| absent.position == position);
+        edges.iter().enumerate().filter(move |(position, _)| !is_absent(*position)).map(|(_, edge)| edge)
+    }
 }
 
 /// One verdict per node, in the pipeline's order.
@@ -101,13 +121,16 @@ impl Plan {
     }
 }
 
-/// Decides about nodes one by one, given what is known about the nodes they read.
+/// Decides about nodes one by one, given what is known about the nodes they read. Grows in one respect: what nodes ask
+/// for, by their records, becomes needed.
 pub struct Planner<'a> {
     pipeline: &'a Pipeline,
+    graph: &'a Graph,
     records: &'a dyn Records,
     sources: &'a SourceDigests,
     surroundings: IndexMap<String, Surroundings>,
     needed: Vec<bool>,
+    asked: BTreeMap<NodeId, BTreeSet<NodeId>>,
     forced: BTreeSet<NodeId>,
 }
 
@@ -115,7 +138,7 @@ impl<'a> Planner<'a> {
     /// A planner for this pipeline. `programs` holds the digests of the files that each command kind names.
     pub fn new(
         pipeline: &'a Pipeline,
-        graph: &Graph,
+        graph: &'a Graph,
         records: &'a dyn Records,
         sources: &'a SourceDigests,
         programs: IndexMap<String, Vec<(String, Digest)>>,
@@ -126,7 +149,7 @@ impl<'a> Planner<'a> {
             pipeline.nodes.iter().filter(any).map(|node| node.id).collect()
         };
         let needed = match choice.select.is_empty() {
-            true => vec![true; pipeline.nodes.len()],
+            true => graph.needed_by(graph.ends()),
             false => graph.needed_by(chosen(&choice.select)),
         };
         let surroundings = pipeline.catalog.names().map(|kind| {
@@ -134,48 +157,90 @@ impl<'a> Planner<'a> {
             (kind.to_string(), Surroundings { device: choice.device.clone(), programs })
         });
         let surroundings = surroundings.collect();
-        Planner { pipeline, records, sources, surroundings, needed, forced: chosen(&choice.force) }
+        let (asked, forced) = (BTreeMap::new(), chosen(&choice.force));
+        Planner { pipeline, graph, records, sources, surroundings, needed, asked, forced }
     }
 
-    /// Whether a node is selected or needed by one that is.
+    /// Whether a node is selected, or needed or asked for by one that is.
     pub fn needed(&self, node: NodeId) -> bool {
         self.needed[node.index()]
     }
 
-    /// What is to be done about a node; `known` gives the record of a node that is done, in this run or before.
-    pub fn verdict(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
+    /// The nodes that this one reads as things stand: on demand only what it has asked for.
+    pub fn reads(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let asked = move |read: NodeId| self.asked.get(&node).is_some_and(|asked| asked.contains(&read));
+        self.graph.reads(node).filter(move |read| !self.graph.on_demand(node, *read) || asked(*read))
+    }
+
+    /// Takes down what a record asks for in its node's name. False when that is nothing new.
+    pub fn ask(&mut self, node: NodeId, record: &Record) -> bool {
+        let mut news = BTreeSet::new();
+        for (input, positions) in &record.asks {
+            let edges = self.pipeline.node(node).inputs.get(input).map_or(&[][..], Vec::as_slice);
+            for edge in positions.iter().filter_map(|position| edges.get(*position)) {
+                if let Endpoint::Node { node: read, .. } = &edge.from {
+                    news.insert(*read);
+                }
+            }
+        }
+        let needed = self.graph.needed_by(news.iter().copied());
+        self.needed.iter_mut().zip(needed).for_each(|(needed, too)| *needed |= too);
+        let asked = self.asked.entry(node).or_default();
+        let before = asked.len();
+        asked.extend(news);
+        asked.len() > before
+    }
+
+    /// What is to be done about a node; `known` gives the record of a node that is done, in this run or before. Follows
+    /// what the node's records ask for.
+    pub fn verdict(&mut self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
         if !self.needed(id) {
             return Verdict::Left;
         }
-        let action = match self.action(id, known) {
-            Ok(action) => action,
-            Err(verdict) => return *verdict,
-        };
-        if self.forced.contains(&id) {
-            return Verdict::Run { action, reasons: vec![Reason::Forced] };
+        loop {
+            let action = match self.action(id, known) {
+                Ok(action) => action,
+                Err(verdict) => return *verdict,
+            };
+            if self.forced.contains(&id) {
+                return Verdict::Run { action, reasons: vec![Reason::Forced] };
+            }
+            let reasons = match self.records.find(&action.key) {
+                None => self.explain(id, &action.description),
+                Some(record) if !record.asks.is_empty() && self.ask(id, &record) => continue,
+                Some(record) => match self.lacks(id, &record).or_else(|| self.records.lost_output(&record)) {
+                    None => return Verdict::Fresh(Arc::new(record)),
+                    Some(name) => vec![Reason::OutputLost { name }],
+                },
+            };
+            return Verdict::Run { action, reasons };
         }
-        let reasons = match self.records.find(&action.key) {
-            None => self.explain(id, &action.description),
-            Some(record) => match self.lacks(id, &record).or_else(|| self.records.lost_output(&record)) {
-                None => return Verdict::Fresh(Arc::new(record)),
-                Some(name) => vec![Reason::OutputLost { name }],
-            },
-        };
-        Verdict::Run { action, reasons }
     }
 
-    /// An output that the node's kind declares and the record does not have: the kind got it later, without a new version.
+    /// An output that the node's kind declares and the record does not have: the kind got it later, without a new
+    /// version. A record that asks for more has none and lacks all.
     pub fn lacks(&self, id: NodeId, record: &Record) -> Option<String> {
         let declared = self.pipeline.catalog.declaration(&self.pipeline.node(id).kind)?;
         declared.outputs.keys().find(|name| !record.outputs.contains_key(*name)).cloned()
     }
 
     /// Plans all nodes at once, as far as that can be told before anything runs.
-    pub fn plan(&self, graph: &Graph) -> Plan {
+    pub fn plan(&mut self) -> Plan {
+        loop {
+            let needed = self.needed.clone();
+            let plan = self.pass();
+            // What nodes ask for stands before them in the order: decided about anew.
+            if self.needed == needed {
+                return plan;
+            }
+        }
+    }
+
+    fn pass(&mut self) -> Plan {
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.pipeline.nodes.len());
-        for id in graph.order() {
+        for id in self.graph.order() {
             let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::Left);
-            let on: Vec<NodeId> = graph.reads(id).filter(unknown).collect();
+            let on: Vec<NodeId> = self.reads(id).filter(unknown).collect();
             let verdict = match self.needed(id) && !on.is_empty() {
                 true => Verdict::Waiting { on },
                 false => self.verdict(id, &|read| match &verdicts[read.index()] {
@@ -193,17 +258,33 @@ impl<'a> Planner<'a> {
         let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
             return Err(Box::new(Verdict::Left));
         };
-        let mut inputs = IndexMap::new();
+        let (mut inputs, mut absent) = (IndexMap::new(), IndexMap::new());
         for (name, edges) in &node.inputs {
             let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
-            let contents: Result<Vec<Content>, Box<Verdict>> =
-                edges.iter().map(|edge| self.content(edge, edges, many, known)).collect();
-            inputs.insert(name.clone(), contents?);
+            let (mut contents, mut missing) = (Vec::new(), Vec::new());
+            for (position, edge) in edges.iter().enumerate() {
+                match self.unasked(id, name, edge) {
+                    Some(read) => missing.push(Absent { position, labels: self.labels(read, edges) }),
+                    None => contents.push(self.content(edge, edges, many, known)?),
+                }
+            }
+            inputs.insert(name.clone(), contents);
+            if !missing.is_empty() {
+                absent.insert(name.clone(), missing);
+            }
         }
         let none = Surroundings::default();
         let surroundings = self.surroundings.get(&node.kind).unwrap_or(&none);
-        let description = describe(node, kind, &inputs, surroundings);
-        Ok(Action { key: description.key(), description, inputs })
+        let description = describe(node, kind, &inputs, &absent, surroundings);
+        Ok(Action { key: description.key(), description, inputs, absent })
+    }
+
+    /// The node behind an on-demand edge that was not asked for. Whether its result happens to be known makes no
+    /// difference: a search has to take the same way whatever ran before it.
+    fn unasked(&self, id: NodeId, input: &str, edge: &Edge) -> Option<NodeId> {
+        let Endpoint::Node { node: read, .. } = &edge.from else { return None };
+        let asked = || self.asked.get(&id).is_some_and(|asked| asked.contains(read));
+        (self.pipeline.on_demand(id, input) && !asked()).then_some(*read)
     }
 
     fn content(

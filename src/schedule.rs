@@ -47,7 +47,7 @@ impl Interrupts {
 pub struct Scheduler<'a> {
     pipeline: &'a Pipeline,
     graph: &'a Graph,
-    planner: &'a Planner<'a>,
+    planner: &'a mut Planner<'a>,
     cache: &'a Cache,
     places: &'a Places,
     executor: &'a mut dyn Executor,
@@ -90,7 +90,7 @@ impl<'a> Scheduler<'a> {
     pub fn new(
         pipeline: &'a Pipeline,
         graph: &'a Graph,
-        planner: &'a Planner<'a>,
+        planner: &'a mut Planner<'a>,
         cache: &'a Cache,
         places: &'a Places,
         executor: &'a mut dyn Executor,
@@ -124,7 +124,7 @@ impl<'a> Scheduler<'a> {
     pub fn run(mut self) -> Result<Summary, CacheError> {
         loop {
             self.heed_interrupts();
-            self.decide()?;
+            while self.decide()? {}
             self.dispatch()?;
             if !self.states.any_unsettled() {
                 break;
@@ -164,13 +164,15 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Settles or readies every node whose inputs are known by now.
-    fn decide(&mut self) -> Result<(), CacheError> {
+    /// Settles or readies every node whose inputs are known by now. True when a record asked for nodes that this has
+    /// passed by already.
+    fn decide(&mut self) -> Result<bool, CacheError> {
         for id in self.graph.order() {
             if !matches!(self.states.get(id), State::Pending) {
                 continue;
             }
-            if let Some(blame) = self.graph.reads(id).find(|read| self.states.get(*read).is_lost()) {
+            let blame = self.planner.reads(id).find(|read| self.states.get(*read).is_lost());
+            if let Some(blame) = blame {
                 self.skip(id, blame);
                 continue;
             }
@@ -183,7 +185,7 @@ impl<'a> Scheduler<'a> {
             }
             let known = |read: NodeId| self.states.get(read).record();
             let settled = |read: NodeId| self.states.get(read).is_known() || !self.planner.needed(read);
-            if self.planner.needed(id) && !self.graph.reads(id).all(settled) {
+            if self.planner.needed(id) && !self.planner.reads(id).all(settled) {
                 continue;
             }
             match self.planner.verdict(id, &known) {
@@ -194,7 +196,15 @@ impl<'a> Scheduler<'a> {
                 Verdict::Waiting { .. } => {}
             }
         }
-        Ok(())
+        Ok(self.readmit())
+    }
+
+    /// Nodes that were left out and have been asked for since become part of the run.
+    fn readmit(&mut self) -> bool {
+        let left = |id: &NodeId| matches!(self.states.get(*id), State::Left) && self.planner.needed(*id);
+        let back: Vec<NodeId> = self.graph.order().filter(left).collect();
+        back.iter().for_each(|id| self.states.set(*id, State::Pending));
+        !back.is_empty()
     }
 
     /// Gives free slots to ready nodes, the one with the longest way to go first.
@@ -241,6 +251,11 @@ impl<'a> Scheduler<'a> {
         let looked = match forced {
             true => anew(),
             false => match self.cache.lookup(action.key, &address, &mut |_| false) {
+                // Another process was faster with this very question.
+                Ok(Lookup::Hit(record)) if self.planner.ask(node, &record) => {
+                    self.states.set(node, State::Pending);
+                    return Ok(());
+                }
                 Ok(Lookup::Hit(record)) if self.planner.lacks(node, &record).is_some() => anew(),
                 looked => looked,
             },

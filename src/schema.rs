@@ -183,6 +183,7 @@ fn inputs(declaration: &Declaration) -> Value {
         let types: Vec<_> = input.types.iter().map(|artifact| artifact.name()).collect();
         let optional = if input.optional { ", may be left out" } else { "" };
         let many = if input.many { ", takes several" } else { "" };
+        let many = if input.on_demand { ", takes several, on demand" } else { many };
         let description = format!("{} ({}{many}{optional})", input.help, types.join(" or "));
         (name.clone(), json!({ "$ref": "#/$defs/input", "description": description }))
     };

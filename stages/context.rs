@@ -8,7 +8,7 @@
 use crate::artifact::{Dataset, SyntheticSet, TensorFile};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
-use ddpipe_interface::protocol::{InputArtifact, LogLevel};
+use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
 use indexmap::IndexMap;
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -188,13 +188,19 @@ impl Checkpoint {
 /// What a stage reads, by the names of its declaration.
 pub struct Inputs {
     entries: IndexMap<String, Vec<InputArtifact>>,
+    absent: IndexMap<String, Vec<Absent>>,
     artifacts: Box<dyn Artifacts>,
 }
 
 impl Inputs {
     /// These artifacts, read through `artifacts`.
     pub fn new(entries: IndexMap<String, Vec<InputArtifact>>, artifacts: Box<dyn Artifacts>) -> Self {
-        Inputs { entries, artifacts }
+        Inputs { entries, absent: IndexMap::new(), artifacts }
+    }
+
+    /// The same, with what on-demand inputs could be given besides.
+    pub fn with_absent(self, absent: IndexMap<String, Vec<Absent>>) -> Self {
+        Inputs { absent, ..self }
     }
 
     /// Whether an optional input is connected.
@@ -211,6 +217,11 @@ impl Inputs {
     /// All artifacts of an input that takes many.
     pub fn many(&self, name: &str) -> &[InputArtifact] {
         self.entries.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is connected to an on-demand input and was not asked for yet; see [`Outputs::ask`].
+    pub fn absent(&self, name: &str) -> &[Absent] {
+        self.absent.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The tensors of an input, on the device.
@@ -262,9 +273,18 @@ pub struct Outputs {
     pub artifacts: IndexMap<String, Artifact>,
     /// Scalars that expectations and tables address as `node.name`.
     pub metrics: IndexMap<String, f64>,
+    /// Places of absent artifacts that the stage needs, by input. When there are any, all else is discarded, and the
+    /// stage runs again with them.
+    pub asks: IndexMap<String, Vec<usize>>,
 }
 
 impl Outputs {
+    /// Asks for an absent artifact of an on-demand input.
+    pub fn ask(mut self, input: &str, absent: &Absent) -> Self {
+        self.asks.entry(input.into()).or_default().push(absent.position);
+        self
+    }
+
     /// Adds tensors.
     pub fn tensors(mut self, name: &str, file: TensorFile) -> Self {
         self.artifacts.insert(name.into(), Artifact::Tensors(file));

@@ -12,6 +12,7 @@ pub mod init;
 pub mod registry;
 pub mod report;
 pub mod sample;
+pub mod search;
 pub mod select;
 pub mod split;
 pub mod train;

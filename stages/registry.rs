@@ -42,6 +42,7 @@ pub const KINDS: &[Kind] = &[
     kind!("report.table", "report/table", report::table),
     kind!("sample.digits", "sample/digits", sample::digits),
     kind!("sample.polyps", "sample/polyps", sample::polyps),
+    kind!("search.ipc", "search/ipc", search::ipc),
     kind!("select.coreset", "select/coreset", select::coreset),
     kind!("split.mhist", "split/mhist", split::mhist),
     kind!("train.classifier", "train/classifier", train::classifier),

@@ -29,6 +29,9 @@ pub struct Record {
     pub description: Vec<(String, String)>,
     /// By name, in the declared order.
     pub outputs: IndexMap<String, Output>,
+    /// What the action asked to be given besides, by input and place, instead of giving outputs.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub asks: IndexMap<String, Vec<usize>>,
     /// Final metrics. Values that are not finite survive.
     #[serde(default, with = "numbers")]
     pub metrics: IndexMap<String, f64>,

@@ -28,6 +28,7 @@ fn full(it: &Fixture) -> Record {
     .map(|(name, value)| (name.to_string(), value))
     .into_iter()
     .collect();
+    record.asks.insert("results".into(), vec![2, 0]);
     record.sources.insert("mnist/t10k".into(), source);
     record.provenance = Provenance {
         started_unix: 1_795_169_702.123_456,

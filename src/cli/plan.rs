@@ -26,9 +26,9 @@ pub(super) fn run(args: Args) -> Done {
     let needed = project.needed();
     let sources = sources::look(&project.pipeline, &project.cache, &needed)?;
     let programs = project.programs()?;
-    let planner =
+    let mut planner =
         Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
-    let plan = planner.plan(&project.graph);
+    let plan = planner.plan();
     if args.json {
         let nodes: Vec<_> = plan
             .verdicts
@@ -53,7 +53,12 @@ pub(super) fn run(args: Args) -> Done {
         text.push_str(&format!("source  {} is not at {}; {how}\n", missing.name, missing.path.display()));
     }
     let (run, waiting, fresh) = plan.counts();
-    text.push_str(&format!("{run} to run, {waiting} waiting for them, {fresh} on record\n"));
+    let unasked = needed.iter().zip(&plan.verdicts).filter(|(may, verdict)| **may && matches!(verdict, Verdict::Left));
+    let unasked = match unasked.count() {
+        0 => String::new(),
+        count => format!(", {count} only if a search asks for them"),
+    };
+    text.push_str(&format!("{run} to run, {waiting} waiting for them, {fresh} on record{unasked}\n"));
     print(&text)
 }
 

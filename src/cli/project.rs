@@ -71,7 +71,7 @@ impl Project {
         let chosen = |node: &&crate::pipeline::Node| {
             self.choice.select.is_empty() || self.choice.select.iter().any(|selector| selector.matches(node))
         };
-        self.graph.needed_by(self.pipeline.nodes.iter().filter(chosen).map(|node| node.id))
+        self.graph.reached_by(self.pipeline.nodes.iter().filter(chosen).map(|node| node.id))
     }
 
     /// The digests of the files that the commands of a project's own kinds name, by kind.

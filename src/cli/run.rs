@@ -80,11 +80,11 @@ pub(super) fn run(args: Args) -> Done {
     let needed = project.needed();
     let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
     let Project { pipeline, graph, cache, choice } = &project;
-    let planner = Planner::new(pipeline, graph, cache, &sources.digests, project.programs()?, choice);
-    let plan = planner.plan(graph);
+    let mut planner = Planner::new(pipeline, graph, cache, &sources.digests, project.programs()?, choice);
+    let plan = planner.plan();
     let (_, _, fresh) = plan.counts();
     run.pin(&plan.fresh())?;
-    let nodes = needed.iter().filter(|needed| **needed).count();
+    let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
     observers.see(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
     let interrupts = listen_for_interrupts()?;
@@ -94,7 +94,7 @@ pub(super) fn run(args: Args) -> Done {
     let scheduler = Scheduler::new(
         pipeline,
         graph,
-        &planner,
+        &mut planner,
         cache,
         &sources.places,
         &mut executor,

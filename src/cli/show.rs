@@ -30,9 +30,9 @@ pub(super) fn run(args: Args) -> Done {
     let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "show")?;
     let sources = sources::look(&project.pipeline, &project.cache, &project.needed())?;
     let programs = project.programs()?;
-    let planner =
+    let mut planner =
         Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
-    let plan = planner.plan(&project.graph);
+    let plan = planner.plan();
     let mut text = String::new();
     for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| selector.matches(node))) {
         let Verdict::Fresh(record) = &plan.verdicts[node.id.index()] else {

@@ -49,6 +49,7 @@ fn describe(declaration: &Declaration) -> String {
     for (name, input) in &declaration.inputs {
         let types: Vec<&str> = input.types.iter().map(|artifact| artifact.name()).collect();
         let many = if input.many { ", many" } else { "" };
+        let many = if input.on_demand { ", many, on demand" } else { many };
         let optional = if input.optional { ", optional" } else { "" };
         text.push_str(&format!("  {name} ({}{many}{optional})\n      {}\n", types.join(" or "), input.help));
     }

@@ -24,9 +24,9 @@ pub(super) fn run(args: Args) -> Done {
     let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "why")?;
     let sources = sources::look(&project.pipeline, &project.cache, &project.needed())?;
     let programs = project.programs()?;
-    let planner =
+    let mut planner =
         Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
-    let plan = planner.plan(&project.graph);
+    let plan = planner.plan();
     let mut text = String::new();
     for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| selector.matches(node))) {
         text.push_str(&format!("{}\n", node.address()));
@@ -56,7 +56,7 @@ pub(super) fn run(args: Args) -> Done {
                 }
             }
             Verdict::Missing { file } => text.push_str(&format!("  waits for the source file {file}\n")),
-            Verdict::Left => text.push_str("  is not selected\n"),
+            Verdict::Left => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }
     }
     print(&text)

@@ -16,6 +16,8 @@ pub enum Step {
     Succeed(Vec<(String, f64)>),
     /// It succeeds and gives these bytes, whatever it read.
     Give(Vec<u8>),
+    /// It asks for what is connected to an on-demand input at these places, instead of giving anything.
+    Ask(String, Vec<usize>),
     /// It fails with this cause.
     Fail(Cause),
     /// Its worker dies before its outputs are written.
@@ -71,8 +73,8 @@ impl Scripted {
                 Err(error) => return self.fail(slot, job.id, Cause::Store, error.to_string()),
             }
         }
-        let metrics = metrics.into_iter().collect();
-        self.say(slot, FromWorker::Done { id: job.id, outputs, metrics, seconds: 1.0, peak_memory: None });
+        let (asks, metrics) = (IndexMap::new(), metrics.into_iter().collect());
+        self.say(slot, FromWorker::Done { id: job.id, outputs, asks, metrics, seconds: 1.0, peak_memory: None });
     }
 
     fn fail(&mut self, slot: usize, id: JobId, cause: Cause, message: String) {
@@ -110,6 +112,12 @@ impl Executor for Scripted {
             Step::Give(bytes) => {
                 self.succeed(slot, &job, Vec::new(), Some(bytes));
                 self.say(slot, FromWorker::Stored { id: job.id });
+            }
+            Step::Ask(input, positions) => {
+                let (id, asks) = (job.id, IndexMap::from([(input, positions)]));
+                let (outputs, metrics) = (IndexMap::new(), IndexMap::new());
+                self.say(slot, FromWorker::Done { id, outputs, asks, metrics, seconds: 1.0, peak_memory: None });
+                self.say(slot, FromWorker::Stored { id });
             }
             Step::Fail(cause) => self.fail(slot, job.id, cause, format!("{} was told to fail", job.node)),
             Step::DieBeforeStored => {

@@ -37,9 +37,9 @@ impl Scheduler<'_> {
                 }
                 self.see(Event::Log { node: address, level, text });
             }
-            FromWorker::Done { outputs, metrics, seconds, peak_memory, .. } => {
+            FromWorker::Done { outputs, asks, metrics, seconds, peak_memory, .. } => {
                 self.slots[slot] = None;
-                self.done(node, outputs, metrics, seconds, peak_memory);
+                self.done(node, outputs, asks, metrics, seconds, peak_memory);
             }
             FromWorker::Stored { .. } => self.stored(node)?,
             FromWorker::Failed { cause, message, hint, .. } => {
@@ -57,6 +57,7 @@ impl Scheduler<'_> {
         &mut self,
         node: NodeId,
         outputs: IndexMap<String, OutputArtifact>,
+        asks: IndexMap<String, Vec<usize>>,
         metrics: IndexMap<String, f64>,
         seconds: f64,
         peak_memory: Option<u64>,
@@ -77,6 +78,7 @@ impl Scheduler<'_> {
             node: self.pipeline.node(node).address(),
             description: running.action.description.entries().to_vec(),
             outputs: outputs.into_iter().map(output).collect(),
+            asks,
             metrics,
             sources: self.sources_of(node),
             provenance: Provenance {
@@ -91,9 +93,12 @@ impl Scheduler<'_> {
                 note: running.log.iter().filter(|line| line.starts_with("continues after")).cloned().collect(),
             },
         };
-        if let Some(name) = self.planner.lacks(node, &record) {
+        let wrong = match record.asks.is_empty() {
+            true => self.planner.lacks(node, &record).map(|name| format!("the stage ended without its output {name}")),
+            false => (!running.action.offers(&record.asks)).then(|| "the stage asked for what it has".to_string()),
+        };
+        if let Some(message) = wrong {
             self.states.set(node, State::Running(running));
-            let message = format!("the stage ended without its output {name}");
             return self.fail(node, Some(Cause::Error), message, None, Vec::new());
         }
         self.states.set(node, State::Storing { running, record: Arc::new(record) });
@@ -109,6 +114,11 @@ impl Scheduler<'_> {
         };
         let made_on = Some(running.slot);
         let record = Arc::new(running.claim.commit((*record).clone())?);
+        if !record.asks.is_empty() {
+            self.planner.ask(node, &record);
+            self.readmit();
+            return Ok(());
+        }
         self.states.set(node, State::Done { record: record.clone(), made_on });
         let outcome = Outcome {
             status: Status::Ran,
@@ -144,8 +154,8 @@ impl Scheduler<'_> {
             let Endpoint::Node { node: maker, output } = &edge.from else { continue };
             let record = match self.states.get(*maker) {
                 State::Done { record, .. } => record.clone(),
-                // The worker holds these bytes in memory.
-                State::Storing { .. } => continue,
+                // The worker holds these bytes in memory; what nobody asked for was not read.
+                State::Storing { .. } | State::Left => continue,
                 // Another reader found the damage first.
                 _ => {
                     mended = true;

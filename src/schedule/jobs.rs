@@ -27,9 +27,9 @@ impl Scheduler<'_> {
         let outputs = declared.into_iter().flatten().map(|(name, output)| (name.clone(), output.artifact)).collect();
         let mut inputs = IndexMap::new();
         for (name, edges) in &node.inputs {
-            let mut artifacts = Vec::with_capacity(edges.len());
-            for (index, edge) in edges.iter().enumerate() {
-                let Some(content) = action.inputs.get(name).and_then(|contents| contents.get(index)) else { continue };
+            let contents = action.inputs.get(name).map_or(&[][..], Vec::as_slice);
+            let mut artifacts = Vec::with_capacity(contents.len());
+            for (edge, content) in action.present(name, edges).zip(contents) {
                 let (path, source, title, artifact) = self.place(edge, content.digest);
                 artifacts.push(InputArtifact {
                     digest: content.digest,
@@ -52,6 +52,7 @@ impl Scheduler<'_> {
             params: node.params.clone(),
             seed: node.seed,
             inputs,
+            absent: action.absent.clone(),
             outputs,
             scratch: self.cache.scratch(action.key)?,
         })

@@ -34,8 +34,10 @@ pub struct Surroundings {
 /// A job that went well.
 #[derive(Debug)]
 pub struct Finished {
-    /// What it made.
+    /// What it made; nothing when it asks for more.
     pub sealed: Sealed,
+    /// What it asks for, by input and place.
+    pub asks: IndexMap<String, Vec<usize>>,
     /// Scalar results.
     pub metrics: IndexMap<String, f64>,
     /// Seconds of the stage itself.
@@ -81,14 +83,18 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
     let seconds = start.elapsed().as_secs_f64();
     unspeakable(&mut outputs).into_iter().for_each(|text| ctx.warn(text));
     let metrics = std::mem::take(&mut outputs.metrics);
-    let sealed = guard(|| seal(outputs.artifacts, &job.outputs, device).with_context(|| job.kind.clone()))?;
+    let asks = std::mem::take(&mut outputs.asks);
+    let sealed = match asks.is_empty() {
+        true => guard(|| seal(outputs.artifacts, &job.outputs, device).with_context(|| job.kind.clone()))?,
+        false => Sealed::default(),
+    };
     let peak_memory = match (&job.command, device) {
         (Some(_), _) => peak.of_children(),
         (None, Device::Cpu) => peak.of_process(),
         // tch does not tell the device's own statistics, and the process's memory says nothing about the device.
         (None, _) => None,
     };
-    Ok(Finished { sealed, metrics, seconds, peak_memory })
+    Ok(Finished { sealed, asks, metrics, seconds, peak_memory })
 }
 
 fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {
@@ -99,7 +105,7 @@ fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {
         format!("stage kind {:?} is not built into this ddpipe-worker; build it and ddpipe together", job.kind)
     })?;
     let reader = Reader { handed_on: ctx.device, ..around.reader.clone() };
-    let inputs = Inputs::new(job.inputs.clone(), Box::new(reader));
+    let inputs = Inputs::new(job.inputs.clone(), Box::new(reader)).with_absent(job.absent.clone());
     kind.run(ctx, &inputs, &job.params)
 }
 

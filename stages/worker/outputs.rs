@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tch::Device;
 
 /// The outputs of a job, checked and serialised.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sealed {
     /// For the engine, in the order of the declaration.
     pub described: IndexMap<String, OutputArtifact>,

@@ -76,14 +76,14 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
 fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) -> Result<()> {
     let id = job.id;
     match outcome {
-        Ok(Finished { sealed, metrics, seconds, peak_memory }) => {
+        Ok(Finished { sealed, asks, metrics, seconds, peak_memory }) => {
             for (digest, file) in sealed.tensors {
                 around.reader.keep(digest, file);
             }
             tracing::info!(node = job.node, seconds, "done");
             // Told first, since `push` may have to wait. The next job runs on this thread, so it finds what is pushed.
             let outputs = sealed.described;
-            around.engine.send(&FromWorker::Done { id, outputs, metrics, seconds, peak_memory });
+            around.engine.send(&FromWorker::Done { id, outputs, asks, metrics, seconds, peak_memory });
             around.reader.store.push(id, sealed.bytes);
         }
         Err(failure) => {

@@ -11,6 +11,7 @@ mod failures;
 mod gather;
 mod interrupts;
 mod losses;
+mod on_demand;
 mod order;
 mod random;
 mod reuse;

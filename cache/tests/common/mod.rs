@@ -84,6 +84,7 @@ pub fn record(key: Key, node: &str, digest: Digest, bytes: u64) -> Record {
         node: node.into(),
         description: vec![("kind".into(), "test".into()), ("param.lr".into(), "0.1".into())],
         outputs: [("out".to_string(), output)].into_iter().collect(),
+        asks: Default::default(),
         metrics: Default::default(),
         sources: Default::default(),
         provenance: Provenance {

@@ -64,6 +64,9 @@ pub struct Input {
     /// Takes a list of artifacts (`gather`), not one.
     #[serde(default)]
     pub many: bool,
+    /// What is connected here does not run for this stage's sake unless the stage asks for it. Needs `many`.
+    #[serde(default)]
+    pub on_demand: bool,
 }
 
 /// One output of a kind.
@@ -210,6 +213,12 @@ impl Declaration {
         }
         if let Some((name, _)) = declaration.inputs.iter().find(|(_, input)| input.types.is_empty()) {
             return Err(DeclarationError::Meaning(format!("input {name:?}: needs at least one type")));
+        }
+        if let Some((name, _)) = declaration.inputs.iter().find(|(_, input)| input.on_demand && !input.many) {
+            return Err(DeclarationError::Meaning(format!("input {name:?}: `on_demand` needs `many`")));
+        }
+        if declaration.command.is_some() && declaration.inputs.values().any(|input| input.on_demand) {
+            return Err(DeclarationError::Meaning("a kind with a `command` cannot ask for inputs `on_demand`".into()));
         }
         Ok(declaration)
     }
@@ -408,6 +417,10 @@ mod tests {
             let error = parse(&format!("{outputs}[params]\n{text}")).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");
         }
+        let single = format!("{outputs}[inputs]\nx = {{ type = [\"model\"], help = \"h\", on_demand = true }}");
+        assert!(parse(&single).unwrap_err().contains("needs `many`"));
+        let own = format!("command = [\"x\"]\n{}", single.replace("on_demand", "many = true, on_demand"));
+        assert!(parse(&own).unwrap_err().contains("with a `command`"));
         assert!(parse("outputs = {}").unwrap_err().contains("at least one output"));
         assert!(Declaration::parse(&format!("{}{outputs}", HEAD.replace("distill.dm", "a.b.c"))).is_err());
     }

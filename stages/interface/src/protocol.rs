@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 /// Raised when a message changes its meaning; the two sides refuse each other when they differ.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// A frame longer than this is a broken stream, not a message.
 const MAX_FRAME: u32 = 64 << 20;
@@ -51,6 +51,9 @@ pub struct Job {
     pub seed: u64,
     /// Inputs by name, in order; one entry unless the input takes many.
     pub inputs: IndexMap<String, Vec<InputArtifact>>,
+    /// What is connected to on-demand inputs and not there: the stage may ask for it.
+    #[serde(default)]
+    pub absent: IndexMap<String, Vec<Absent>>,
     /// Declared outputs by name.
     pub outputs: IndexMap<String, ArtifactType>,
     /// A folder of the stage's own under its key: checkpoints. Kept until the record is committed.
@@ -89,6 +92,15 @@ pub struct InputArtifact {
     /// The axes that the consumer folds (mean ± std), from `gather … over`.
     #[serde(default)]
     pub over: Vec<String>,
+}
+
+/// One artifact that a stage could be handed if it asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Absent {
+    /// Its place among all that is connected to the input, from 0: what [`FromWorker::Done`] asks by.
+    pub position: usize,
+    /// As [`InputArtifact::labels`].
+    pub labels: IndexMap<String, Value>,
 }
 
 /// From the worker to the engine.
@@ -154,8 +166,11 @@ pub enum FromWorker {
     Done {
         /// The job.
         id: JobId,
-        /// Every declared output.
+        /// Every declared output; none when the stage asks for more.
         outputs: IndexMap<String, OutputArtifact>,
+        /// Places of absent artifacts that the stage needs, by input: it is run again with them.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        asks: IndexMap<String, Vec<usize>>,
         /// Scalar results, addressed in expectations as `node.metric`.
         metrics: IndexMap<String, f64>,
         /// Seconds of the stage itself.

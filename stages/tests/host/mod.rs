@@ -7,7 +7,7 @@
 
 use anyhow::{Result, anyhow, ensure};
 use ddpipe_cache::Digest;
-use ddpipe_interface::protocol::{InputArtifact, LogLevel};
+use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
 use ddpipe_interface::{ArtifactType, Declaration, Value};
 use ddpipe_stages::artifact::TensorFile;
 use ddpipe_stages::context::{Artifact, Artifacts, Context, Host, Inputs, Outputs};
@@ -27,6 +27,7 @@ pub struct Stage {
     seed: u64,
     params: IndexMap<String, Value>,
     entries: IndexMap<String, Vec<InputArtifact>>,
+    absent: IndexMap<String, Vec<Absent>>,
     memory: Memory,
     recorder: Recorder,
     scratch: Option<PathBuf>,
@@ -42,6 +43,7 @@ impl Stage {
             seed: 0,
             params: IndexMap::new(),
             entries: IndexMap::new(),
+            absent: IndexMap::new(),
             memory: Memory::default(),
             recorder: Recorder::default(),
             scratch: None,
@@ -108,6 +110,13 @@ impl Stage {
         stage
     }
 
+    /// Something that an on-demand input could be given, at its place among all that is connected to it.
+    pub fn absent(mut self, input: &str, position: usize, labels: &[(&str, Value)]) -> Self {
+        let labels = labels.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        self.absent.entry(input.to_string()).or_default().push(Absent { position, labels });
+        self
+    }
+
     /// Where checkpoints lie and after how long one is saved; to be given again to the stage that continues.
     pub fn scratch(mut self, folder: &std::path::Path, every: Duration) -> Self {
         self.scratch = Some(folder.to_path_buf());
@@ -139,12 +148,17 @@ impl Stage {
             }
         }
         for (name, input) in &declaration.inputs {
-            ensure!(input.optional || self.entries.contains_key(name), "input {name:?} is not connected");
+            let connected = self.entries.contains_key(name) || (input.on_demand && self.absent.contains_key(name));
+            ensure!(input.optional || connected, "input {name:?} is not connected");
         }
         let folder = tempfile::tempdir()?;
         let scratch = self.scratch.take().unwrap_or_else(|| folder.path().to_path_buf());
         let context = Context::new(self.device, self.seed, scratch, self.every, Box::new(self.recorder.clone()));
-        let outputs = kind.run(&context, &Inputs::new(self.entries, Box::new(self.memory)), &params)?;
+        let inputs = Inputs::new(self.entries, Box::new(self.memory)).with_absent(self.absent);
+        let outputs = kind.run(&context, &inputs, &params)?;
+        if !outputs.asks.is_empty() {
+            return Ok(outputs);
+        }
 
         let made: Vec<_> = outputs.artifacts.iter().map(|(name, artifact)| (name.clone(), type_of(artifact))).collect();
         let mut declared: Vec<_> =

@@ -73,6 +73,7 @@ impl Worker {
             params: IndexMap::new(),
             seed: 7,
             inputs: IndexMap::new(),
+            absent: IndexMap::new(),
             outputs: IndexMap::new(),
             scratch: self.folder.path().join(format!("scratch-{}", self.next)),
         }

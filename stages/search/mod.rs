@@ -1,0 +1,3 @@
+//! Searches: over numbers of images per class.
+
+pub mod ipc;

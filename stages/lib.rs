@@ -9,6 +9,7 @@ pub mod decode;
 pub mod distill;
 pub mod evaluate;
 pub mod init;
+pub mod learn;
 pub mod registry;
 pub mod report;
 pub mod sample;

@@ -38,6 +38,7 @@ pub const KINDS: &[Kind] = &[
     kind!("distill.dm", "distill/dm", distill::dm),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("init.synthetic", "init/synthetic", init::synthetic),
+    kind!("learn.continual", "learn/continual", learn::continual),
     kind!("report.grid", "report/grid", report::grid),
     kind!("report.table", "report/table", report::table),
     kind!("sample.digits", "sample/digits", sample::digits),

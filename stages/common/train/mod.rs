@@ -1,6 +1,6 @@
-//! Training of one network on labelled images: the optimiser's step, learning-rate schedules, the loop, and the
-//! evaluation on held-out images. The loop can stop after any batch and continue to the same result. It knows no
-//! stage: what to do after a step is its observer's business.
+//! Training of one network on labelled images: the optimiser's step, learning-rate schedules, the loop, the evaluation
+//! on held-out images, and both for a student. The loop can stop after any batch and continue to the same result. It
+//! knows no stage: what to do after a step is its observer's business.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names: B batch, K classes")]
 
@@ -12,6 +12,7 @@ mod params;
 mod schedule;
 mod sgd;
 mod state;
+mod student;
 mod training;
 
 pub use augment::{Augment, Augmentation};
@@ -22,4 +23,5 @@ pub use params::{LossReader, TrainingParams, fits};
 pub use schedule::{Schedule, cosine};
 pub use sgd::Sgd;
 pub use state::{EpochResult, State};
+pub use student::{Lesson, Student};
 pub use training::{Observer, Settings, train};

@@ -1,17 +1,16 @@
 //! What a synthetic set is worth: the test accuracy of networks that saw nothing else. Several are trained from
 //! scratch, one after another. The loop itself is in `common::train`.
 
-mod student;
-
 use crate::common::metrics::{Confusion, mean_std};
-use crate::common::train::{self, TrainingParams, TrainingSet};
-use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::common::stream::stream;
+use crate::common::train::{self, Lesson, Student, TrainingParams, TrainingSet};
+use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
+use rand::Rng;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, json};
 use std::time::Instant;
-use student::{Course, Finished};
 
 /// Which network, how it is trained, and how often.
 #[derive(Debug, Deserialize)]
@@ -67,25 +66,37 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = params.network(set.image_shape(), set.classes())?;
 
-    let mut finished: Vec<Finished> = Vec::new();
+    let mut finished: Vec<Student> = Vec::new();
     let (mut running, mut before) = (None, 0.0);
-    if let Some(Checkpoint { tensors, state, .. }) = ctx.resume() {
+    if let Some(checkpoint) = ctx.resume() {
+        let state = &checkpoint.state;
         finished = serde_json::from_value(state["finished"].clone()).context("the checkpoint's students")?;
-        running = Some(train::State::restore(&network, &tensors, &state["training"])?);
         before = state["seconds"].as_f64().unwrap_or(0.0);
+        running = Some(Lesson::resume(&network, &checkpoint)?);
     }
     let seconds = || before + started.elapsed().as_secs_f64();
-    let course =
-        Course { ctx, network: &network, set: &set, test: &test, params: &params, students, seconds: &seconds };
+    let steps = params.settings(ctx.seed).steps(set.examples().count());
     while (finished.len() as u64) < students {
-        let student = course.take(&finished, running.take())?;
-        ctx.metric("accuracy", finished.len() as u64, student.accuracy());
-        ctx.log(format!("student {} of {students}: accuracy {:.4}", finished.len() + 1, student.accuracy()));
+        let number = finished.len() as u64;
+        let lesson = Lesson {
+            ctx,
+            network: &network,
+            params: &params,
+            examples: set.examples(),
+            test: &test,
+            seed: stream(ctx.seed, "student", number).generator().random(),
+            before: number * steps,
+            total: students * steps,
+            remember: &|| Map::from_iter([("finished".into(), json!(finished)), ("seconds".into(), json!(seconds()))]),
+        };
+        let student = lesson.take(running.take())?;
+        ctx.metric("accuracy", number, student.accuracy());
+        ctx.log(format!("student {} of {students}: accuracy {:.4}", number + 1, student.accuracy()));
         finished.push(student);
     }
 
-    let each = |value: fn(&Finished) -> f64| finished.iter().map(value).collect::<Vec<f64>>();
-    let accuracies = each(Finished::accuracy);
+    let each = |value: fn(&Student) -> f64| finished.iter().map(value).collect::<Vec<f64>>();
+    let accuracies = each(Student::accuracy);
     let (accuracy, accuracy_std) = mean_std(&accuracies);
     let (train_accuracy, _) = mean_std(&each(|student| student.train_accuracy));
     let (loss, _) = mean_std(&each(|student| student.loss));
@@ -140,7 +151,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 }
 
 /// Mean and deviation over the students, when the number is defined for all of them.
-fn defined(students: &[Finished], value: fn(&Finished) -> Option<f64>) -> (Option<f64>, Option<f64>) {
+fn defined(students: &[Student], value: fn(&Student) -> Option<f64>) -> (Option<f64>, Option<f64>) {
     match students.iter().map(value).collect::<Option<Vec<f64>>>() {
         Some(values) => {
             let (mean, std) = mean_std(&values);

@@ -1,0 +1,181 @@
+//! Class-incremental learning from a memory: classes come in steps, and after each step fresh networks are trained on
+//! the memory of the classes seen so far, and on nothing else. How a network is trained is in `common::train`; the order
+//! of the classes in `order.rs`, what was seen in `seen.rs`, the numbers in `results.rs` and `summary.rs`.
+
+pub mod order;
+pub mod results;
+mod seen;
+mod summary;
+
+use crate::common::stream::stream;
+use crate::common::train::{self, Lesson, TrainingParams, TrainingSet};
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::ArtifactType;
+use order::ClassOrder;
+use rand::Rng;
+use results::Step;
+use seen::ByClass;
+use serde::Deserialize;
+use serde_json::{Map, json};
+use std::time::Instant;
+use summary::Summary;
+
+/// How the classes come, which network learns them, and how it is trained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    steps: u64,
+    orders: u64,
+    order_seed: u64,
+    class_order: Option<Vec<i64>>,
+    students: u64,
+    arch: String,
+    width: Option<i64>,
+    depth: Option<i64>,
+    activation: Option<crate::common::network::Activation>,
+    norm: Option<crate::common::network::Norm>,
+    pooling: Option<crate::common::network::Pooling>,
+    epochs: u64,
+    batch_size: i64,
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    schedule: train::Schedule,
+    augment: train::Augmentation,
+    strategy: crate::common::augment::Strategy,
+}
+
+impl Params {
+    fn class_orders(&self, classes: i64) -> Result<Vec<ClassOrder>> {
+        if let Some(order) = &self.class_order {
+            return Ok(vec![ClassOrder::given(order, classes)?]);
+        }
+        let classes = u32::try_from(classes).context("the number of classes")?;
+        let drawn = |seed: u64| {
+            let seed = u32::try_from(seed).with_context(|| {
+                format!("`order_seed` and `orders` ask for the seed {seed}; numpy's legacy seeds end at {}", u32::MAX)
+            })?;
+            Ok(ClassOrder::drawn(seed, classes))
+        };
+        (0..self.orders).map(|order| drawn(self.order_seed.saturating_add(order))).collect()
+    }
+
+    fn training(self) -> TrainingParams {
+        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
+        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
+        TrainingParams {
+            arch,
+            width,
+            depth,
+            activation,
+            norm,
+            pooling,
+            epochs,
+            batch_size,
+            lr,
+            momentum,
+            weight_decay,
+            schedule,
+            augment,
+            strategy,
+        }
+    }
+}
+
+/// Learns step by step, order after order.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let started = Instant::now();
+    let memory = TrainingSet::of(inputs, "memory")?;
+    let test = TrainingSet::Real(inputs.dataset("test")?);
+    train::fits((memory.image_shape(), memory.classes()), (test.image_shape(), test.classes()), "test")?;
+    let (remembered, tested_on) = (ByClass::of(&memory, "memory")?, ByClass::of(&test, "test")?);
+    let orders = params.class_orders(memory.classes())?;
+    let tasks = orders.iter().map(|order| order.tasks(params.steps)).collect::<Result<Vec<_>>>()?;
+    let (steps, students) = (params.steps as usize, params.students);
+    let params = params.training();
+    let network = params.network(memory.image_shape(), memory.classes())?;
+
+    let mut tested: Vec<Step> = Vec::new();
+    let (mut running, mut earlier) = (None, 0.0);
+    if let Some(checkpoint) = ctx.resume() {
+        let state = &checkpoint.state;
+        tested = serde_json::from_value(state["tested"].clone()).context("the checkpoint's networks")?;
+        earlier = state["seconds"].as_f64().unwrap_or(0.0);
+        running = Some(Lesson::resume(&network, &checkpoint)?);
+    }
+    let seconds = || earlier + started.elapsed().as_secs_f64();
+    let stops: Vec<(&ClassOrder, &[&[i64]])> = orders
+        .iter()
+        .zip(&tasks)
+        .flat_map(|(order, tasks)| (1..=steps).map(move |step| (order, &tasks[..step])))
+        .collect();
+    let settings = params.settings(ctx.seed);
+    let cost = |tasks: &[&[i64]]| settings.steps(remembered.count(&tasks.concat()));
+    let total = stops.iter().map(|(_, tasks)| students * cost(tasks)).sum();
+    let (mut before, mut number) = (0, 0);
+    for (order, tasks) in stops {
+        let classes = tasks.concat();
+        let (examples, test) = (remembered.seen(&classes)?, tested_on.seen(&classes)?);
+        // Named by the order's seed: an order has the same networks alone and among others.
+        let purpose = match order.seed {
+            Some(seed) => format!("order {seed}, step {}", tasks.len()),
+            None => format!("order given, step {}", tasks.len()),
+        };
+        for student in 0..students {
+            if number >= tested.len() {
+                let lesson = Lesson {
+                    ctx,
+                    network: &network,
+                    params: &params,
+                    examples: &examples,
+                    test: &test,
+                    seed: stream(ctx.seed, &purpose, student).generator().random(),
+                    before,
+                    total,
+                    remember: &|| {
+                        Map::from_iter([("tested".into(), json!(tested)), ("seconds".into(), json!(seconds()))])
+                    },
+                };
+                let student = lesson.take(running.take())?;
+                ctx.metric("accuracy", number as u64, student.accuracy());
+                ctx.log(format!("{purpose}: {} classes, accuracy {:.4}", classes.len(), student.accuracy()));
+                tested.push(Step::of(&student, tasks));
+            }
+            before += cost(tasks);
+            number += 1;
+        }
+    }
+
+    let summary = Summary { orders: &orders, steps, students: students as usize, tested: &tested };
+    let mut document = json!({
+        "origin": memory.origin(),
+        "network": network.spec(),
+        "parameters": network.parameter_count(),
+        "flops": network.flops(),
+        "images": memory.examples().count(),
+    });
+    if let (Some(all), Some(learnt)) = (document.as_object_mut(), summary.document().as_object_mut()) {
+        all.append(learnt);
+    }
+    let last = summary.accuracy(steps - 1).context("no network was tested")?;
+    let mut outputs = Outputs::default()
+        .json("metrics", ArtifactType::Metrics, document)
+        .metric("accuracy", last.mean)
+        .metric("accuracy_std", last.std);
+    let sometimes = [("average_accuracy", summary.average_accuracy()), ("forgetting", summary.forgetting())];
+    for (name, spread) in sometimes {
+        if let Some(spread) = spread {
+            outputs = outputs.metric(name, spread.mean);
+        }
+    }
+    for step in 0..steps {
+        if let Some(accuracy) = summary.accuracy(step) {
+            outputs = outputs.metric(&format!("accuracy_step_{}", step + 1), accuracy.mean);
+        }
+    }
+    Ok(outputs
+        .metric("parameters", network.parameter_count() as f64)
+        .metric("flops", network.flops() as f64)
+        .metric("seconds", seconds()))
+}

@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod common;
 pub mod context;
 pub mod decode;
+pub mod device_memory;
 pub mod distill;
 pub mod evaluate;
 pub mod init;

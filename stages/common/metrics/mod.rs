@@ -1,6 +1,7 @@
 //! Numbers about predictions and about lists of numbers: what was taken for what, how well scores rank and how honest
 //! they are, whether two lists agree in their order. Pure functions; nothing here knows a network or a stage.
 
+mod agreement;
 mod calibration;
 mod confusion;
 mod correlation;
@@ -8,6 +9,7 @@ mod roc;
 mod scores;
 mod statistics;
 
+pub use agreement::{Agreement, AgreementReport};
 pub use calibration::{BINS, expected_calibration_error};
 pub use confusion::Confusion;
 pub use correlation::{kendall_tau_b, pearson, spearman};

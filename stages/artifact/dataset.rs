@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
+/// How many people voted on every image of a data set with votes.
+pub const ANNOTATORS: i64 = 7;
+
 /// Per-channel mean and standard deviation: what pixels in \[0,1\] are normalised with, and pictures undo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {

@@ -5,7 +5,7 @@ mod model;
 mod synthetic;
 mod tensor_file;
 
-pub use dataset::{Dataset, Normalisation};
+pub use dataset::{ANNOTATORS, Dataset, Normalisation};
 pub use model::Model;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::TensorFile;

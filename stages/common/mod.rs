@@ -1,4 +1,4 @@
-//! What at least three stage kinds share.
+//! What several stage kinds share.
 
 pub mod augment;
 pub mod matching;
@@ -7,4 +7,5 @@ pub mod moments;
 pub mod network;
 pub mod picture;
 pub mod stream;
+pub mod table;
 pub mod train;

@@ -140,6 +140,8 @@ fn a_student_is_measured_by_more_than_its_accuracy_and_costs_something() {
         assert_eq!(document["parameters"].as_f64(), Some(outputs.metrics["parameters"]));
         assert_eq!(document["flops"].as_f64(), Some(outputs.metrics["flops"]));
         assert!(outputs.metrics["images_per_second"] > 0.0);
+        let (training, all) = (outputs.metrics["train_seconds"], outputs.metrics["seconds"]);
+        assert!(training > 0.0 && training < all, "{training} s of {all} s");
         assert!(document.get("images_per_second").is_none() && document.get("seconds").is_none(), "wall time");
     }
     for name in measures {
@@ -148,6 +150,46 @@ fn a_student_is_measured_by_more_than_its_accuracy_and_costs_something() {
     let untested = Stage::of("train.classifier").tensors("train", "train", &dataset("train", 4)).param("arch", "mlp");
     let untested = untested.param("epochs", 1).run().unwrap();
     assert!(json(&untested, "metrics")["auc"].is_null() && !untested.metrics.contains_key("auc"));
+}
+
+/// The test images with votes: those of class 1 at 4 and 7, the others at 3 and 0, in turn.
+fn voted() -> TensorFile {
+    let mut set = Dataset::from_file(&dataset("test", 30)).unwrap();
+    let sure = Tensor::arange(90, (Kind::Int64, tch::Device::Cpu)).remainder(2);
+    let ones = set.labels.eq(1).to_kind(Kind::Int64);
+    set.agreement = Some(&ones * (&sure * 3 + 4) + (1 - &ones) * (3 - &sure * 3));
+    set.to_file()
+}
+
+#[test]
+fn votes_add_the_accuracy_by_agreement_and_change_nothing_else() {
+    let set = synthetic(4, false);
+    let with = |test: &TensorFile| -> [Outputs; 2] {
+        let few = |stage: Stage| stage.tensors("test", "test", test).param("arch", "mlp").param("epochs", 1);
+        let train = few(Stage::of("train.classifier").tensors("train", "train", &dataset("train", 20)));
+        let evaluate = few(Stage::of("evaluate.classifier").tensors("synthetic", "set", &set));
+        [train.run().unwrap(), evaluate.param("students", 2).run().unwrap()]
+    };
+    for (voted, plain) in with(&voted()).iter().zip(&with(&dataset("test", 30))) {
+        let mut document = json(voted, "metrics").clone();
+        assert!(json(plain, "metrics").get("by_agreement").is_none(), "{document}");
+        let fields = document.as_object_mut().unwrap();
+        let by_agreement = fields.remove("by_agreement").unwrap();
+        let by_majority = fields.remove("by_majority").unwrap();
+        assert_eq!(document.to_string(), json(plain, "metrics").to_string());
+        let keys = |groups: &serde_json::Value| groups.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!((keys(&by_agreement).join(" "), keys(&by_majority).join(" ")), ("0 3 4 7".into(), "4/7 7/7".into()));
+        let images: Vec<u64> =
+            by_agreement.as_object().unwrap().values().map(|group| group["images"].as_u64().unwrap()).collect();
+        assert_eq!(images, [30, 30, 15, 15]);
+        let (hard, easy) = (voted.metrics["accuracy_4_of_7"], voted.metrics["accuracy_7_of_7"]);
+        assert_eq!(
+            (by_majority["4/7"]["accuracy"].as_f64(), by_majority["7/7"]["images"].as_u64()),
+            (Some(hard), Some(45))
+        );
+        assert!(((hard + easy) / 2.0 - voted.metrics["accuracy"]).abs() < 1e-12, "{hard} and {easy}");
+        assert!(!plain.metrics.contains_key("accuracy_4_of_7"));
+    }
 }
 
 /// Runs a stage that is asked to stop again and again until it ends; returns what it made and how often it stopped.

@@ -71,8 +71,10 @@ fn a_program_gets_its_inputs_and_its_outputs_are_stored() {
         _ => None,
     });
     assert_eq!(progress, Some((3, 10, Some(0.5))));
-    let FromWorker::Done { metrics, .. } = &ended.last else { panic!() };
+    let FromWorker::Done { metrics, peak_memory, .. } = &ended.last else { panic!() };
     assert_eq!(metrics["accuracy"], 0.5);
+    // The worker's first program: the kernel's maximum over all of them is its own.
+    assert_eq!(Some(metrics["peak_memory_bytes"]), peak_memory.map(|bytes| bytes as f64));
     let read = |name| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(job.scratch.join(name)).unwrap()).unwrap()
     };
@@ -312,7 +314,12 @@ fn a_built_in_stage_runs_and_a_cancelled_one_continues_to_the_same_bytes() {
     let data = worker.blob(ArtifactType::Dataset, &data.to_file().to_bytes().unwrap());
 
     let whole = training(&mut worker, 400, &data);
-    let expected = worker.run(&whole).outputs().clone();
+    let ended = worker.run(&whole);
+    let FromWorker::Done { metrics, peak_memory, .. } = &ended.last else { panic!() };
+    assert_eq!(metrics.get("peak_memory_bytes").copied(), peak_memory.map(|bytes| bytes as f64));
+    assert_eq!(peak_memory.is_some(), std::fs::write("/proc/self/clear_refs", "5").is_ok());
+    assert!(!metrics.contains_key("peak_device_memory_bytes"), "{metrics:?}");
+    let expected = ended.outputs().clone();
     assert_eq!(expected.keys().collect::<Vec<_>>(), ["model", "metrics"]);
 
     let mut cut = training(&mut worker, 400, &data);

@@ -71,7 +71,7 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
     let host = listener(job, around);
     let ctx =
         Context::new(computes_on(job, device), job.seed, job.scratch.clone(), around.checkpoint_every, Box::new(host));
-    let peak = Peak::start();
+    let peak = Peak::start(device);
     let start = Instant::now();
     let mut outputs = guard(|| {
         let outputs = stage(job, around, &ctx)?;
@@ -82,19 +82,30 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
     })?;
     let seconds = start.elapsed().as_secs_f64();
     unspeakable(&mut outputs).into_iter().for_each(|text| ctx.warn(text));
-    let metrics = std::mem::take(&mut outputs.metrics);
+    let mut metrics = std::mem::take(&mut outputs.metrics);
     let asks = std::mem::take(&mut outputs.asks);
     let sealed = match asks.is_empty() {
         true => guard(|| seal(outputs.artifacts, &job.outputs, device).with_context(|| job.kind.clone()))?,
         false => Sealed::default(),
     };
-    let peak_memory = match (&job.command, device) {
-        (Some(_), _) => peak.of_children(),
-        (None, Device::Cpu) => peak.of_process(),
-        // tch does not tell the device's own statistics, and the process's memory says nothing about the device.
-        (None, _) => None,
+    let measured = match &job.command {
+        Some(_) => peak.of_program(),
+        // Asked at the end: what is still kept then was there all the while.
+        None => peak.of_job(ctx.device, kept_for_others(job, around)),
     };
+    for (name, bytes) in [("peak_memory_bytes", measured.host), ("peak_device_memory_bytes", measured.device)] {
+        // A program may know its own better.
+        bytes.map(|bytes| metrics.entry(name.into()).or_insert(bytes as f64));
+    }
+    let on_host = job.command.is_some() || ctx.device == Device::Cpu;
+    let peak_memory = if on_host { measured.host } else { measured.device };
     Ok(Finished { sealed, asks, metrics, seconds, peak_memory })
+}
+
+/// Bytes of tensors in memory that the job does not read.
+fn kept_for_others(job: &Job, around: &Surroundings) -> u64 {
+    let own: Vec<_> = job.inputs.values().flatten().map(|input| input.digest).collect();
+    around.reader.residency.borrow().bytes_beside(&own)
 }
 
 fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {

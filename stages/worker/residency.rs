@@ -82,6 +82,12 @@ impl<T> Residency<T> {
         before - self.stats.bytes
     }
 
+    /// Bytes of all artifacts but these.
+    pub fn bytes_beside(&self, digests: &[Digest]) -> u64 {
+        let others = self.entries.iter().filter(|(digest, _)| !digests.contains(digest));
+        others.map(|(_, entry)| entry.bytes).sum()
+    }
+
     /// What happened so far.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -121,6 +127,7 @@ mod tests {
         assert_eq!(residency.get(&digest("a")).as_deref().map(String::as_str), Some("a"));
         residency.keep(digest("c"), Arc::new("c".into()), 40);
         assert!(has(&residency, "a") && has(&residency, "c") && !has(&residency, "b"));
+        assert_eq!((residency.bytes_beside(&[digest("c"), digest("b")]), residency.bytes_beside(&[])), (40, 80));
         assert_eq!(residency.stats(), Stats { hits: 1, misses: 0, evicted: 1, bytes: 80 });
     }
 

@@ -1,6 +1,6 @@
 //! All that one pass over test images says about a classifier, from its logits.
 
-use super::{BINS, Confusion, expected_calibration_error, roc_auc, roc_auc_one_vs_rest};
+use super::{Agreement, BINS, Confusion, expected_calibration_error, roc_auc, roc_auc_one_vs_rest};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -15,6 +15,8 @@ pub struct TestScores {
     pub auc: Option<f64>,
     /// Expected calibration error of the probabilities, in [`BINS`] bins.
     pub ece: Option<f64>,
+    /// The accuracy by annotators' votes, where the images have any.
+    pub agreement: Option<Agreement>,
     /// Wall time of the pass; never part of an artifact.
     pub seconds: f64,
 }

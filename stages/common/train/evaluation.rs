@@ -1,7 +1,7 @@
 //! How well a trained network does on images it has not seen.
 
 use super::Examples;
-use crate::common::metrics::{Confusion, Probabilities, TestScores};
+use crate::common::metrics::{Agreement, Confusion, Probabilities, TestScores};
 use crate::common::network::{Chunk, Network, Parameters};
 use anyhow::Result;
 use std::time::{Duration, Instant};
@@ -20,17 +20,23 @@ pub fn evaluate(
     let (count, device) = (examples.count(), examples.device());
     let classes = network.spec().classes;
     let (mut confusion, mut probabilities) = (Confusion::new(classes as usize), Probabilities::new(classes as usize));
+    let mut agreement: Option<Agreement> = None;
     let mut took = Duration::ZERO;
     for start in (0..count).step_by(BATCH as usize) {
         let started = Instant::now();
         let positions = Tensor::f_arange_start(start, (start + BATCH).min(count), (Kind::Int64, device))?;
         let (images, labels) = examples.at(&positions)?;
         let logits = network.forward_chunked(parameters, &images, Chunk::inference(device))?;
-        confusion.count(&labels, &logits.f_argmax(1, false)?)?;
+        let predictions = logits.f_argmax(1, false)?;
+        confusion.count(&labels, &predictions)?;
+        if let Some(votes) = examples.votes_at(&positions)? {
+            agreement.get_or_insert_default().count(&votes, &labels, &predictions)?;
+        }
         // This reads numbers back, so that the device has done its work when the clock is read.
         probabilities.add(&labels, &logits)?;
         took += started.elapsed();
         tick()?;
     }
-    Ok(TestScores { auc: probabilities.auc(), ece: probabilities.ece(), confusion, seconds: took.as_secs_f64() })
+    let (auc, ece) = (probabilities.auc(), probabilities.ece());
+    Ok(TestScores { auc, ece, confusion, agreement, seconds: took.as_secs_f64() })
 }

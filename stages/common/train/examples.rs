@@ -13,6 +13,10 @@ pub trait Examples {
     /// The normalised images \[B,C,H,W\] and labels (\[B\] int64 or \[B,K\] probabilities) at these positions (\[B\]
     /// int64, on the images' device).
     fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError>;
+    /// How many annotators chose class 1 (\[B\] int64) for the images at these positions, where people voted.
+    fn votes_at(&self, _positions: &Tensor) -> Result<Option<Tensor>, TchError> {
+        Ok(None)
+    }
     /// Where the images are.
     fn device(&self) -> Device;
 }
@@ -38,6 +42,10 @@ impl Examples for Dataset {
 
     fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
         Ok((self.floats_at(positions), self.labels.f_index_select(0, positions)?))
+    }
+
+    fn votes_at(&self, positions: &Tensor) -> Result<Option<Tensor>, TchError> {
+        self.agreement.as_ref().map(|votes| votes.f_index_select(0, positions)).transpose()
     }
 
     fn device(&self) -> Device {

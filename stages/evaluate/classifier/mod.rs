@@ -1,7 +1,7 @@
 //! What a synthetic set is worth: the test accuracy of networks that saw nothing else. Several are trained from
 //! scratch, one after another. The loop itself is in `common::train`.
 
-use crate::common::metrics::{Confusion, mean_std};
+use crate::common::metrics::{AgreementReport, Confusion, mean_std};
 use crate::common::stream::stream;
 use crate::common::train::{self, Lesson, Student, TrainingParams, TrainingSet};
 use crate::context::{Context, Inputs, Outputs};
@@ -107,7 +107,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (speed, _) = mean_std(&each(|student| student.test.images_per_second()));
     let mut confusion = Confusion::new(set.classes() as usize);
     finished.iter().for_each(|student| confusion.add(&student.test.confusion));
-    let document = json!({
+    let mut document = json!({
         "origin": set.origin(),
         "network": network.spec(),
         "parameters": network.parameter_count(),
@@ -131,6 +131,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "confusion": confusion.rows,
         "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),
     });
+    let agreement = AgreementReport::of(finished.iter().map(|student| student.test.agreement.as_ref()));
+    for (name, groups) in agreement.iter().flat_map(|report| &report.documents) {
+        document[*name] = groups.clone();
+    }
+    let seconds = seconds();
+    let tested: f64 = finished.iter().map(|student| student.test.seconds).sum();
     let outputs = Outputs::default()
         .json("metrics", ArtifactType::Metrics, document)
         .metric("accuracy", accuracy)
@@ -142,12 +148,15 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("parameters", network.parameter_count() as f64)
         .metric("flops", network.flops() as f64)
         .metric("images_per_second", speed)
-        .metric("seconds", seconds());
+        .metric("train_seconds", (seconds - tested) / students as f64)
+        .metric("seconds", seconds);
     let sometimes = [("auc", auc), ("ece", ece)];
-    Ok(sometimes.into_iter().fold(outputs, |outputs, (name, value)| match value {
+    let outputs = sometimes.into_iter().fold(outputs, |outputs, (name, value)| match value {
         Some(value) => outputs.metric(name, value),
         None => outputs,
-    }))
+    });
+    let by_majority = agreement.into_iter().flat_map(|report| report.scalars);
+    Ok(by_majority.fold(outputs, |outputs, (name, accuracy)| outputs.metric(&name, accuracy)))
 }
 
 /// Mean and deviation over the students, when the number is defined for all of them.

@@ -171,7 +171,8 @@ pub enum FromWorker {
         /// Places of absent artifacts that the stage needs, by input: it is run again with them.
         #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
         asks: IndexMap<String, Vec<usize>>,
-        /// Scalar results, addressed in expectations as `node.metric`.
+        /// Scalar results, addressed in expectations as `node.metric`; with them `peak_memory_bytes` of the process and
+        /// `peak_device_memory_bytes` of a GPU, where they can be known.
         metrics: IndexMap<String, f64>,
         /// Seconds of the stage itself.
         seconds: f64,

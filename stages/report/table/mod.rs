@@ -1,16 +1,11 @@
-//! Makes a table of many results. `cells.rs` sorts results into cells and folds them, `markdown.rs`, `csv.rs` and
-//! `latex.rs` write what came out, `wording.rs` holds what they share. It trains and computes nothing itself.
+//! Makes a table of one metric of many results. Sorting, folding and writing is in `common::table`, which it shares with
+//! `compare.table`; it tests and trains nothing.
 
-mod cells;
-mod csv;
-mod latex;
-mod markdown;
-mod wording;
-
+use crate::common::table::{self, Cell, Entry, Layout, Sheet, csv, document, latex, markdown, same_n};
 use crate::context::{Context, Inputs, Outputs};
-use anyhow::{Context as _, Result};
-use cells::Cells;
+use anyhow::Result;
 use ddpipe_interface::ArtifactType;
+use ddpipe_interface::protocol::InputArtifact;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -35,72 +30,85 @@ enum Best {
     Lowest,
 }
 
-/// A table that is ready to be written.
-struct Table {
-    caption: String,
-    note: String,
-    /// What the first column holds.
-    corner: String,
-    cells: Cells,
-    percent: bool,
-    digits: usize,
-    /// Whether every cell says of how many results it is; else the note says it, or there is nothing to say.
-    show_n: bool,
-}
-
 /// Makes the table.
 pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let results = inputs.many("results");
-    let cells = Cells::of(results, &params)?;
-    let origins = origins(inputs)?;
-    let sample = origins.iter().any(|origin| origin.contains("sample data"));
-    let over = cells::folded(results);
-    let best = cells.best(params.best == Best::Lowest);
-    let table = Table {
-        caption: wording::caption(&params, sample),
-        note: wording::note(&params, &cells, &over),
+    let layout = Layout::of(results, &params.rows, &params.columns, &params.value)?;
+    let mut grid: Vec<Vec<Option<Cell>>> = Vec::new();
+    for row in &layout.groups {
+        grid.push(row.iter().map(|group| fold(group, &params)).collect::<Result<_>>()?);
+    }
+    let origins = document::origins(&document::all(inputs, "results")?);
+    let sample = document::is_sample(&origins);
+    let over = table::folded(results);
+    let cells = || grid.iter().flatten().flatten();
+    let means = cells().map(|cell| cell.mean).filter(|mean| !mean.is_nan());
+    let best = means.reduce(if params.best == Best::Lowest { f64::min } else { f64::max });
+    let factor = if params.percent { 100.0 } else { 1.0 };
+    let show_n = same_n(cells()).is_none();
+    let entry = |cell: &Cell| Entry { cell: cell.clone(), factor, digits: params.digits, show_n, mark: None, p: None };
+    let sheet = Sheet {
+        caption: table::caption(
+            params.caption.as_deref(),
+            &params.value,
+            params.rows.iter().chain(&params.columns),
+            sample,
+        ),
+        note: note(&params, &grid, &over),
+        legend: Vec::new(),
         corner: params.rows.join(", "),
-        show_n: cells.same_n().is_none(),
-        percent: params.percent,
-        digits: params.digits,
-        cells,
+        rows: layout.rows,
+        plain_columns: layout.columns.clone(),
+        columns: layout.columns,
+        entries: grid.iter().map(|row| row.iter().map(|cell| cell.as_ref().map(entry)).collect()).collect(),
+        tested: false,
     };
     let document = json!({
-        "caption": table.caption,
-        "note": table.note,
+        "caption": sheet.caption,
+        "note": sheet.note,
         "value": params.value,
-        "percent": table.percent,
-        "digits": table.digits,
+        "percent": params.percent,
+        "digits": params.digits,
         "over": over,
-        "rows": table.cells.rows,
-        "columns": table.cells.columns,
-        "cells": table.cells.grid,
+        "rows": sheet.rows,
+        "columns": sheet.columns,
+        "cells": grid,
         "origins": origins,
         "sample_data": sample,
     });
-    let mut outputs = Outputs::default()
+    let outputs = Outputs::default()
         .json("table", ArtifactType::Table, document)
-        .bytes("markdown", ArtifactType::Files, markdown::write(&table).into_bytes())
-        .bytes("csv", ArtifactType::Files, csv::write(&table).into_bytes())
-        .bytes("latex", ArtifactType::Files, latex::write(&table).into_bytes());
-    if let Some(best) = best {
-        outputs = outputs.metric("best", best);
-    }
-    Ok(outputs)
+        .bytes("markdown", ArtifactType::Files, markdown::write(&sheet).into_bytes())
+        .bytes("csv", ArtifactType::Files, csv::write(&sheet).into_bytes())
+        .bytes("latex", ArtifactType::Files, latex::write(&sheet).into_bytes());
+    Ok(match best {
+        Some(best) => outputs.metric("best", best),
+        None => outputs,
+    })
 }
 
-/// Where the data of the results came from, as the results themselves say (`origin`), each once.
-fn origins(inputs: &Inputs) -> Result<Vec<String>> {
-    let mut origins: Vec<String> = Vec::new();
-    for result in inputs.many("results") {
-        let bytes = inputs.bytes_of(result)?;
-        let document: serde_json::Value =
-            serde_json::from_slice(&bytes).with_context(|| format!("{}: the metrics are not JSON", result.name))?;
-        if let Some(origin) = document["origin"].as_str()
-            && !origins.iter().any(|known| known == origin)
-        {
-            origins.push(origin.to_string());
+/// The results of one cell; a single one may say its own deviation.
+fn fold(group: &[(usize, &InputArtifact)], params: &Params) -> Result<Option<Cell>> {
+    let values = group.iter().map(|(_, result)| table::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
+    let Some(mut cell) = Cell::of(&values) else { return Ok(None) };
+    if let (Some(name), [(_, single)]) = (&params.value_std, group) {
+        cell.std = Some(table::metric(single, name)?);
+    }
+    Ok(Some(cell))
+}
+
+/// What the numbers are.
+fn note(params: &Params, grid: &[Vec<Option<Cell>>], over: &[String]) -> String {
+    let cells = || grid.iter().flatten().flatten();
+    let mut note = format!("{}{}", params.value, if params.percent { " in %" } else { "" });
+    if !over.is_empty() {
+        note += &format!("; mean ± standard deviation over {}", over.join(" and "));
+        if let Some(n) = same_n(cells()) {
+            note += &format!(", n = {n}");
         }
     }
-    Ok(origins)
+    match &params.value_std {
+        Some(name) if cells().any(|cell| cell.n == 1) => note + &format!("; of a single result: ± {name}"),
+        _ => note,
+    }
 }

@@ -2,6 +2,7 @@
 //! and does not know which of them exist.
 
 use super::problems::Problems;
+pub use crate::artifact::ANNOTATORS;
 use anyhow::{Context as _, Result, bail};
 use std::collections::HashMap;
 
@@ -14,9 +15,6 @@ pub const CLASSES: [&str; 2] = ["HP", "SSA"];
 
 /// The partitions, in the order of the outputs.
 pub const PARTITIONS: [&str; 2] = ["train", "test"];
-
-/// Pathologists who looked at each image.
-pub const ANNOTATORS: i64 = 7;
 
 /// What a row says about its image.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Trains one network on labelled images and measures it after every epoch. The loop itself is in `common::train`.
 
 use crate::artifact::{Dataset, Model};
-use crate::common::metrics::{Confusion, TestScores};
+use crate::common::metrics::{AgreementReport, Confusion, TestScores};
 use crate::common::network::Network;
 use crate::common::stream::stream;
 use crate::common::train::{self, EpochResult, LossReader, Observer, State, TrainingParams, TrainingSet};
@@ -72,11 +72,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
     let network = params.network(set.image_shape(), set.classes())?;
-    let (state, before) = match ctx.resume() {
+    let (state, before, tested) = match ctx.resume() {
         Some(Checkpoint { tensors, state, .. }) => {
-            (State::restore(&network, &tensors, &state["training"])?, state["seconds"].as_f64().unwrap_or(0.0))
+            let seconds = |name: &str| state[name].as_f64().unwrap_or(0.0);
+            (State::restore(&network, &tensors, &state["training"])?, seconds("seconds"), seconds("tested"))
         }
-        None => (State::new(network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?), 0.0),
+        None => (State::new(network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?), 0.0, 0.0),
     };
     let settings = params.settings(ctx.seed);
     let images = set.examples().count();
@@ -90,6 +91,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         done: state.epoch * settings.steps_per_epoch(images) + state.batch,
         total: settings.steps(images),
         seconds: &seconds,
+        tested,
     };
     let augment = params.augmentation(&network, ctx.seed);
     let state = train::train(&network, state, set.examples(), &settings, augment.as_deref(), &mut watch)?;
@@ -98,7 +100,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let tensors = network.state_dict(&state.parameters).into_iter().collect();
     let model = Model { network: serde_json::to_value(network.spec())?, tensors };
     let (scores, confusion) = (watch.scores.as_ref(), watch.scores.as_ref().map(|scores| &scores.confusion));
-    let document = json!({
+    let mut document = json!({
         "origin": set.origin(),
         "network": network.spec(),
         "parameters": network.parameter_count(),
@@ -115,6 +117,10 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "confusion": confusion.map(|confusion| &confusion.rows),
         "epochs": state.history,
     });
+    let agreement = scores.and_then(|scores| AgreementReport::of([scores.agreement.as_ref()].into_iter()));
+    for (name, groups) in agreement.iter().flat_map(|report| &report.documents) {
+        document[*name] = groups.clone();
+    }
     let measured = [
         ("accuracy", last.accuracy),
         ("balanced_accuracy", confusion.map(Confusion::balanced_accuracy)),
@@ -127,6 +133,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         Some(value) => outputs.metric(name, value),
         None => outputs,
     });
+    let by_majority = agreement.into_iter().flat_map(|report| report.scalars);
+    let outputs = by_majority.fold(outputs, |outputs, (name, accuracy)| outputs.metric(&name, accuracy));
+    let seconds = seconds();
     Ok(outputs
         .tensors("model", model.to_file())
         .json("metrics", ArtifactType::Metrics, document)
@@ -134,7 +143,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("loss", last.loss)
         .metric("parameters", network.parameter_count() as f64)
         .metric("flops", network.flops() as f64)
-        .metric("seconds", seconds()))
+        .metric("train_seconds", seconds - watch.tested)
+        .metric("seconds", seconds))
 }
 
 /// So many images of every class (all, where there are fewer), each class drawn from a stream of its own.
@@ -163,13 +173,16 @@ struct Watch<'a> {
     done: u64,
     total: u64,
     seconds: &'a dyn Fn() -> f64,
+    /// Seconds of all test passes.
+    tested: f64,
 }
 
 impl Watch<'_> {
     fn checkpoint(&self, state: &State, step: u64) -> Checkpoint {
         let mut tensors = IndexMap::new();
         let training = state.store(self.network, &mut tensors);
-        Checkpoint { step, tensors, state: json!({ "training": training, "seconds": (self.seconds)() }) }
+        let state = json!({ "training": training, "seconds": (self.seconds)(), "tested": self.tested });
+        Checkpoint { step, tensors, state }
     }
 }
 
@@ -187,6 +200,7 @@ impl Observer for Watch<'_> {
         let scores = train::evaluate(self.network, &state.parameters, test, || {
             self.ctx.step(self.done, self.total, "steps", None, || self.checkpoint(state, self.done))
         })?;
+        self.tested += scores.seconds;
         let accuracy = scores.confusion.accuracy();
         self.ctx.metric("accuracy", result.epoch, accuracy);
         self.scores = Some(scores);

@@ -1,86 +1,55 @@
-//! Sorts results into the cells of a table by their labels, and folds those of one cell into mean and deviation. A
-//! cell whose results differ in something that nobody said to fold is an error, never a mean of unlike things.
+//! Sorts results into the cells of a table by their labels. A cell whose results differ in something that nobody said
+//! to fold is an error: a mean of unlike things is never shown.
 
-use super::Params;
 use anyhow::{Result, bail, ensure};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::InputArtifact;
-use serde::Serialize;
 
-/// One cell.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cell {
-    /// The mean, or the single value.
-    pub mean: f64,
-    /// The sample standard deviation (divided by n-1) over the folded axes; of a single result, what it says itself.
-    pub std: Option<f64>,
-    /// How many results.
-    pub n: usize,
-}
-
-/// Rows and columns in the order in which the results name them, and the cells, row by row.
+/// Rows and columns in the order in which the results name them, and which results belong where.
 #[derive(Debug)]
-pub struct Cells {
+pub struct Layout<'a> {
     /// The titles of the rows.
     pub rows: Vec<String>,
     /// The titles of the columns.
     pub columns: Vec<String>,
-    /// `grid[row][column]`; no result, no cell.
-    pub grid: Vec<Vec<Option<Cell>>>,
+    /// `groups[row][column]`: positions and descriptions of the results of a cell.
+    pub groups: Vec<Vec<Group<'a>>>,
 }
+
+/// The results of one cell, each with its position among all.
+pub type Group<'a> = Vec<(usize, &'a InputArtifact)>;
 
 /// The values of some labels; a missing one stays missing.
 type Place<'a> = Vec<Option<&'a Value>>;
 
-impl Cells {
-    /// Sorts and folds.
-    pub fn of(results: &[InputArtifact], params: &Params) -> Result<Self> {
+impl<'a> Layout<'a> {
+    /// Sorts by the values of these labels. `only` is the title of the one column that there is without labels.
+    pub fn of(results: &'a [InputArtifact], rows: &[String], columns: &[String], only: &str) -> Result<Self> {
         ensure!(!results.is_empty(), "there are no results to show; what is gathered selects no stage");
-        for name in params.rows.iter().chain(&params.columns) {
+        for name in rows.iter().chain(columns) {
             ensure!(
                 results.iter().any(|result| result.labels.contains_key(name)),
                 "no result has the label {name:?}; there are {}",
                 names(results.iter().flat_map(|result| result.labels.keys()))
             );
         }
-        let rows = places(results, &params.rows);
-        let columns = places(results, &params.columns);
-        let mut cells = Cells {
-            rows: rows.iter().map(|place| title(place, "all")).collect(),
-            columns: columns.iter().map(|place| title(place, &params.value)).collect(),
-            grid: Vec::new(),
+        let (row_places, column_places) = (places(results, rows), places(results, columns));
+        let mut layout = Layout {
+            rows: row_places.iter().map(|place| title(place, "all")).collect(),
+            columns: column_places.iter().map(|place| title(place, only)).collect(),
+            groups: Vec::new(),
         };
-        for (row, row_title) in rows.iter().zip(&cells.rows) {
+        for (row, row_title) in row_places.iter().zip(&layout.rows) {
             let mut line = Vec::new();
-            for (column, column_title) in columns.iter().zip(&cells.columns) {
-                let here = |result: &&InputArtifact| {
-                    place(result, &params.rows) == *row && place(result, &params.columns) == *column
-                };
-                let inside: Vec<&InputArtifact> = results.iter().filter(here).collect();
-                let cell = format!("cell ({row_title}; {column_title})");
-                line.push(fold(&inside, params, &cell)?);
+            for (column, column_title) in column_places.iter().zip(&layout.columns) {
+                let here = |result: &InputArtifact| place(result, rows) == *row && place(result, columns) == *column;
+                let inside: Group = results.iter().enumerate().filter(|(_, result)| here(result)).collect();
+                unlike(&inside, &format!("cell ({row_title}; {column_title})"))?;
+                line.push(inside);
             }
-            cells.grid.push(line);
+            layout.groups.push(line);
         }
-        Ok(cells)
-    }
-
-    /// All cells that there are.
-    pub fn filled(&self) -> impl Iterator<Item = &Cell> {
-        self.grid.iter().flatten().flatten()
-    }
-
-    /// How many results every cell is of, when that is one number.
-    pub fn same_n(&self) -> Option<usize> {
-        let mut counts = self.filled().map(|cell| cell.n);
-        let first = counts.next()?;
-        counts.all(|n| n == first).then_some(first)
-    }
-
-    /// The highest (or lowest) mean.
-    pub fn best(&self, lowest: bool) -> Option<f64> {
-        let means = self.filled().map(|cell| cell.mean).filter(|mean| !mean.is_nan());
-        means.reduce(if lowest { f64::min } else { f64::max })
+        Ok(layout)
     }
 }
 
@@ -126,24 +95,9 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn fold(results: &[&InputArtifact], params: &Params, cell: &str) -> Result<Option<Cell>> {
-    if results.is_empty() {
-        return Ok(None);
-    }
-    unlike(results, cell)?;
-    let values = results.iter().map(|result| metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
-    let n = values.len();
-    let mean = values.iter().sum::<f64>() / n as f64;
-    let std = match (&params.value_std, n) {
-        (Some(name), 1) => Some(metric(results[0], name)?),
-        (None, 1) => None,
-        _ => Some((values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt()),
-    };
-    Ok(Some(Cell { mean, std, n }))
-}
-
 /// An error when results of one cell differ in a label that is not folded, or in nothing at all.
-fn unlike(results: &[&InputArtifact], cell: &str) -> Result<()> {
+fn unlike(group: &Group, cell: &str) -> Result<()> {
+    let results: Vec<&InputArtifact> = group.iter().map(|(_, result)| *result).collect();
     let differs = |label: &String| results.iter().any(|other| other.labels.get(label) != results[0].labels.get(label));
     let is_folded = |label: &String| results.iter().all(|result| result.over.contains(label));
     for label in results.iter().flat_map(|result| result.labels.keys()) {
@@ -168,7 +122,8 @@ fn unlike(results: &[&InputArtifact], cell: &str) -> Result<()> {
     Ok(())
 }
 
-fn metric(result: &InputArtifact, name: &str) -> Result<f64> {
+/// A scalar of a result, or an error that lists what there is.
+pub fn metric(result: &InputArtifact, name: &str) -> Result<f64> {
     match result.metrics.get(name) {
         Some(&value) => Ok(value),
         None => bail!("{} has no metric {name:?}; it has {}", result.name, names(result.metrics.keys())),

@@ -1,0 +1,41 @@
+//! The table as comma-separated values (RFC 4180), for programs: numbers as they are, in the shortest form that reads
+//! back.
+
+use super::{Entry, Sheet};
+
+/// One line per row: its title, then mean, std and n of every column, and p and mark where cells were tested; what is
+/// missing stays empty.
+pub fn write(sheet: &Sheet) -> String {
+    let tested: &[&str] = if sheet.tested { &["p", "mark"] } else { &[] };
+    let mut text = quoted(&sheet.corner);
+    for title in &sheet.plain_columns {
+        for what in ["mean", "std", "n"].iter().chain(tested) {
+            text += &format!(",{}", quoted(&format!("{title} {what}")));
+        }
+    }
+    text += "\r\n";
+    for (title, row) in sheet.rows.iter().zip(&sheet.entries) {
+        text += &quoted(title);
+        for entry in row {
+            match entry {
+                Some(entry) => text += &fields(entry, sheet.tested),
+                None => text += &",".repeat(3 + tested.len()),
+            }
+        }
+        text += "\r\n";
+    }
+    text
+}
+
+fn fields(entry: &Entry, tested: bool) -> String {
+    let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let mut text = format!(",{},{},{}", entry.cell.mean, number(entry.cell.std), entry.cell.n);
+    if tested {
+        text += &format!(",{},{}", number(entry.p), entry.mark.map_or("", |mark| mark.name()));
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
+}

@@ -1,0 +1,3 @@
+//! Kinds that hold results against each other.
+
+pub mod table;

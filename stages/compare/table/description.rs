@@ -1,0 +1,39 @@
+//! The table as a document for programs: everything unrounded, with the single values that were tested.
+
+use super::comparison::Sampled;
+use super::value::Value;
+use super::{Grid, Params, Singles};
+use crate::common::table::Sheet;
+use serde_json::json;
+
+/// The document.
+pub fn of(
+    sheet: &Sheet,
+    grid: &Grid,
+    values: &[Value],
+    params: &Params,
+    singles: Singles,
+    over: &[String],
+    origins: &[String],
+) -> serde_json::Value {
+    let cell = |sampled: &Option<Sampled>| {
+        let Sampled { cell, values, mark, p } = sampled.as_ref()?;
+        Some(json!({ "mean": cell.mean, "std": cell.std, "n": cell.n, "p": p, "mark": mark, "values": values }))
+    };
+    let cells: Vec<Vec<_>> = grid.iter().map(|row| row.iter().map(cell).collect()).collect();
+    json!({
+        "caption": sheet.caption,
+        "note": sheet.note,
+        "values": values,
+        "singles": singles,
+        "over": over,
+        "against": params.against,
+        "alpha": params.alpha,
+        "correction": params.correction,
+        "rows": sheet.rows,
+        "columns": sheet.plain_columns,
+        "cells": cells,
+        "origins": origins,
+        "sample_data": crate::common::table::document::is_sample(origins),
+    })
+}

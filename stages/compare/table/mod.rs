@@ -1,0 +1,168 @@
+//! Holds results against the best. `value.rs` says what is shown, `singles.rs` finds the single values of a cell,
+//! `comparison.rs` tests and marks them, `wording.rs` and `description.rs` say so to people and programs. Layout and
+//! formats are in `common::table`.
+
+mod comparison;
+mod description;
+mod singles;
+mod value;
+mod wording;
+
+use crate::common::table::{self, Entry, Layout, Mark, Sheet, csv, document, latex, markdown, same_n};
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Result, ensure};
+use comparison::Sampled;
+use ddpipe_interface::ArtifactType;
+use serde::{Deserialize, Serialize};
+use value::{Best, Unit, Value};
+
+/// What to show, what it is held against, and how.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    rows: Vec<String>,
+    columns: Vec<String>,
+    values: Vec<String>,
+    titles: Vec<String>,
+    units: Vec<Unit>,
+    best: Vec<Best>,
+    digits: Vec<usize>,
+    singles: Option<Singles>,
+    against: Against,
+    alpha: f64,
+    correction: Correction,
+    show_n: bool,
+    caption: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Singles {
+    Results,
+    Lists,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Against {
+    Column,
+    Row,
+    Table,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Correction {
+    None,
+    Holm,
+}
+
+/// `grid[row][column]`, where the columns are the labels' places times the values, values last.
+type Grid = Vec<Vec<Option<Sampled>>>;
+
+/// Makes the table.
+pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let values = Value::all(&params)?;
+    let results = inputs.many("results");
+    for value in &values {
+        ensure!(
+            results.is_empty() || results.iter().any(|result| result.metrics.contains_key(&value.name)),
+            "no result has the metric {:?}; {} has {}",
+            value.name,
+            results[0].name,
+            results[0].metrics.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let layout = Layout::of(results, &params.rows, &params.columns, &params.values.join(", "))?;
+    let documents = document::all(inputs, "results")?;
+    let over = table::folded(results);
+    let singles = params.singles.unwrap_or(if over.is_empty() { Singles::Lists } else { Singles::Results });
+    let mut grid = Grid::new();
+    for row in &layout.groups {
+        let mut cells = Vec::new();
+        for group in row {
+            for value in &values {
+                cells.push(Sampled::of(singles::of(group, &documents, value, singles)?));
+            }
+        }
+        grid.push(cells);
+    }
+    comparison::compare(families(&mut grid, &values, params.against), &params);
+
+    let origins = document::origins(&documents);
+    let sample = document::is_sample(&origins);
+    let by = params.rows.iter().chain(&params.columns);
+    let labelled = !params.columns.is_empty();
+    let sheet = Sheet {
+        caption: table::caption(params.caption.as_deref(), &wording::shown(&values), by, sample),
+        note: wording::note(&grid, &values, &over, singles, params.show_n),
+        legend: wording::legend(&grid, &params),
+        corner: params.rows.join(", "),
+        rows: layout.rows,
+        columns: layout.columns.iter().flat_map(|title| wording::columns(title, labelled, &values)).collect(),
+        plain_columns: layout
+            .columns
+            .iter()
+            .flat_map(|title| wording::plain_columns(title, labelled, &values))
+            .collect(),
+        entries: entries(&grid, &values, params.show_n),
+        tested: true,
+    };
+    let counted = |mark| grid.iter().flatten().flatten().filter(|sampled| sampled.mark == Some(mark)).count() as f64;
+    let outputs = Outputs::default()
+        .json("table", ArtifactType::Table, description::of(&sheet, &grid, &values, &params, singles, &over, &origins))
+        .bytes("markdown", ArtifactType::Files, markdown::write(&sheet).into_bytes())
+        .bytes("csv", ArtifactType::Files, csv::write(&sheet).into_bytes())
+        .bytes("latex", ArtifactType::Files, latex::write(&sheet).into_bytes())
+        .metric("tied", counted(Mark::Tied))
+        .metric("worse", counted(Mark::Worse))
+        .metric("untested", counted(Mark::Untested));
+    let means = of_value(&grid, values.len(), 0).map(|sampled| sampled.cell.mean);
+    let best = match values[0].best {
+        Best::Highest => means.reduce(f64::max),
+        Best::Lowest => means.reduce(f64::min),
+        Best::None => None,
+    };
+    Ok(match best {
+        Some(best) => outputs.metric("best", best),
+        None => outputs,
+    })
+}
+
+/// The cells of one of `count` values.
+fn of_value(grid: &Grid, count: usize, value: usize) -> impl Iterator<Item = &Sampled> {
+    grid.iter().flat_map(move |row| row.iter().skip(value).step_by(count)).flatten()
+}
+
+/// The cells that are held against each other, with the direction of their value.
+fn families<'a>(grid: &'a mut Grid, values: &[Value], against: Against) -> Vec<(Best, Vec<&'a mut Sampled>)> {
+    let columns = grid.first().map_or(0, Vec::len);
+    let rows = grid.len();
+    let place = |row: usize, column: usize| match against {
+        Against::Column => column,
+        Against::Row => row * values.len() + column % values.len(),
+        Against::Table => column % values.len(),
+    };
+    let count = columns.max(rows * values.len());
+    let mut families: Vec<(Best, Vec<&mut Sampled>)> = (0..count).map(|_| (Best::None, Vec::new())).collect();
+    for (row, cells) in grid.iter_mut().enumerate() {
+        for (column, cell) in cells.iter_mut().enumerate() {
+            let (best, family) = &mut families[place(row, column)];
+            *best = values[column % values.len()].best;
+            family.extend(cell.as_mut());
+        }
+    }
+    families
+}
+
+fn entries(grid: &Grid, values: &[Value], show_n: bool) -> Vec<Vec<Option<Entry>>> {
+    let differs = |value: usize| same_n(of_value(grid, values.len(), value).map(|sampled| &sampled.cell)).is_none();
+    let show_n: Vec<bool> = (0..values.len()).map(|value| show_n || differs(value)).collect();
+    let entry = |(sampled, (value, &show_n)): (&Option<Sampled>, (&Value, &bool))| {
+        let Sampled { cell, mark, p, .. } = sampled.as_ref()?;
+        let (factor, digits) = (value.unit.factor(), value.digits);
+        Some(Entry { cell: cell.clone(), factor, digits, show_n, mark: *mark, p: *p })
+    };
+    let how = || values.iter().zip(&show_n).cycle();
+    grid.iter().map(|row| row.iter().zip(how()).map(entry).collect()).collect()
+}

@@ -3,10 +3,14 @@
 mod dataset;
 pub mod memory;
 mod model;
+mod normalisation;
 mod synthetic;
 mod tensor_file;
+mod whitening;
 
-pub use dataset::{Dataset, Normalisation};
+pub use dataset::Dataset;
 pub use model::Model;
+pub use normalisation::Normalisation;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::TensorFile;
+pub use whitening::Whitening;

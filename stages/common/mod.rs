@@ -5,6 +5,7 @@ pub mod matching;
 pub mod metrics;
 pub mod moments;
 pub mod network;
+pub mod normalising;
 pub mod picture;
 pub mod resize;
 pub mod stream;

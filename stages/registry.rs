@@ -34,7 +34,9 @@ macro_rules! kind {
 /// Every built-in kind.
 pub const KINDS: &[Kind] = &[
     kind!("compare.table", "compare/table", compare::table),
+    kind!("decode.cifar", "decode/cifar", decode::cifar),
     kind!("decode.idx", "decode/idx", decode::idx),
+    kind!("decode.medmnist", "decode/medmnist", decode::medmnist),
     kind!("distill.datadam", "distill/datadam", distill::datadam),
     kind!("distill.dm", "distill/dm", distill::dm),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
@@ -42,6 +44,7 @@ pub const KINDS: &[Kind] = &[
     kind!("learn.continual", "learn/continual", learn::continual),
     kind!("report.grid", "report/grid", report::grid),
     kind!("report.table", "report/table", report::table),
+    kind!("sample.arrays", "sample/arrays", sample::arrays),
     kind!("sample.digits", "sample/digits", sample::digits),
     kind!("sample.polyps", "sample/polyps", sample::polyps),
     kind!("search.ipc", "search/ipc", search::ipc),

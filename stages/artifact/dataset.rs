@@ -1,7 +1,7 @@
 //! Real images with labels, as stages read them. Images stay in the type they were decoded in (u8 where the file has
 //! bytes) and become normalised floats when a stage asks for them, image by image or all at once.
 
-use super::TensorFile;
+use super::{Normalisation, TensorFile, Whitening};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
@@ -10,32 +10,6 @@ use tch::{Kind, Tensor};
 
 /// How many people voted on every image of a data set with votes.
 pub const ANNOTATORS: i64 = 7;
-
-/// Per-channel mean and standard deviation: what pixels in \[0,1\] are normalised with, and pictures undo.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Normalisation {
-    /// One mean per channel.
-    pub mean: Vec<f64>,
-    /// One standard deviation per channel, above zero.
-    pub std: Vec<f64>,
-}
-
-impl Normalisation {
-    /// (x - mean) / std for images in \[0,1\], \[N,C,H,W\] float.
-    pub fn apply(&self, images: &Tensor) -> Tensor {
-        (images - self.channel(&self.mean, images)) / self.channel(&self.std, images)
-    }
-
-    /// x * std + mean: back to \[0,1\].
-    pub fn undo(&self, images: &Tensor) -> Tensor {
-        images * self.channel(&self.std, images) + self.channel(&self.mean, images)
-    }
-
-    fn channel(&self, values: &[f64], like: &Tensor) -> Tensor {
-        let values = Tensor::from_slice(values).to_kind(like.kind()).to_device(like.device());
-        values.view([1, -1, 1, 1])
-    }
-}
 
 /// Real images and their labels.
 #[derive(Debug)]
@@ -77,12 +51,13 @@ impl Dataset {
         if let Some(votes) = &agreement {
             ensure!(votes.size() == labels.size(), "{:?} labels but {:?} votes", labels.size(), votes.size());
         }
+        let whitening = Whitening::read(file, &images.size()[1..])?;
         Ok(Dataset {
             images,
             labels,
             agreement,
             classes: about.classes,
-            normalisation: about.normalisation,
+            normalisation: Normalisation { whitening, ..about.normalisation },
             scale: about.scale,
             origin: about.origin,
         })
@@ -99,8 +74,12 @@ impl Dataset {
         let file = TensorFile::new(ArtifactType::Dataset, about)
             .with("images", self.images.shallow_clone())
             .with("labels", self.labels.shallow_clone());
-        match &self.agreement {
+        let file = match &self.agreement {
             Some(votes) => file.with("agreement", votes.shallow_clone()),
+            None => file,
+        };
+        match &self.normalisation.whitening {
+            Some(whitening) => whitening.write(file),
             None => file,
         }
     }

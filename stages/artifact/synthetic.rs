@@ -1,7 +1,7 @@
 //! A synthetic set: few images that stand for many. It carries everything that training on it needs: images in the
 //! normalised range, hard or soft labels, and how to turn images back into pictures.
 
-use super::{Normalisation, TensorFile};
+use super::{Normalisation, TensorFile, Whitening};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
@@ -42,12 +42,13 @@ impl SyntheticSet {
         let labels = file.get("labels")?.shallow_clone();
         ensure!(images.dim() == 4, "a synthetic set's images have 4 axes, these have {}", images.dim());
         ensure!(labels.size()[0] == images.size()[0], "{} images but {} labels", images.size()[0], labels.size()[0]);
+        let whitening = Whitening::read(file, &images.size()[1..])?;
         Ok(SyntheticSet {
             images,
             labels,
             classes: about.classes,
             ipc: about.ipc,
-            normalisation: about.normalisation,
+            normalisation: Normalisation { whitening, ..about.normalisation },
             origin: about.origin,
         })
     }
@@ -60,9 +61,13 @@ impl SyntheticSet {
             normalisation: self.normalisation.clone(),
             origin: self.origin.clone(),
         });
-        TensorFile::new(ArtifactType::Synthetic, about)
+        let file = TensorFile::new(ArtifactType::Synthetic, about)
             .with("images", self.images.shallow_clone())
-            .with("labels", self.labels.shallow_clone())
+            .with("labels", self.labels.shallow_clone());
+        match &self.normalisation.whitening {
+            Some(whitening) => whitening.write_back(file),
+            None => file,
+        }
     }
 
     /// The same set with other images (\[M,C,H,W\] float32).

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_normalisation_is_undone_and_values_are_clamped() {
-        let normalisation = Normalisation { mean: vec![0.5, 0.0, 0.0], std: vec![0.25, 1.0, 1.0] };
+        let normalisation = Normalisation::new(vec![0.5, 0.0, 0.0], vec![0.25, 1.0, 1.0]);
         let images = Tensor::from_slice(&[-1.0f32, 7.0, f32::NAN]).reshape([1, 3, 1, 1]);
         let grid = Grid { columns: 1, scale: 1, border: 0, origin: "sample data".into() };
         let (_, _, color, texts, pixels) = read(&grid.png(&images, Some(&normalisation)).unwrap());

@@ -1,3 +1,5 @@
 //! Stages that read foreign files into data sets.
 
+pub mod cifar;
 pub mod idx;
+pub mod medmnist;

@@ -1,4 +1,5 @@
 //! Stages that make data up, for trying things out.
 
+pub mod arrays;
 pub mod digits;
 pub mod polyps;

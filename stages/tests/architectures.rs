@@ -20,7 +20,7 @@ fn dataset(shape: [i64; 3]) -> TensorFile {
     let [channels, height, width] = shape;
     let images = stream(0, "images", 0).uniform_tensor(&[IMAGES, channels, height, width], 0.0, 255.0);
     let labels = Tensor::arange(IMAGES, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
-    let normalisation = Normalisation { mean: vec![0.5; channels as usize], std: vec![0.3; channels as usize] };
+    let normalisation = Normalisation::new(vec![0.5; channels as usize], vec![0.3; channels as usize]);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: noise".to_string());
     Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
 }

@@ -31,7 +31,7 @@ fn bars(purpose: &str, per_class: i64) -> (Tensor, Tensor) {
 
 fn dataset(purpose: &str, per_class: i64) -> TensorFile {
     let (images, labels) = bars(purpose, per_class);
-    let normalisation = Normalisation { mean: vec![0.2], std: vec![0.25] };
+    let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
     let origin = "sample data: bars".to_string();
     Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
 }

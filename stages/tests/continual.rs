@@ -27,7 +27,7 @@ fn bars(purpose: &str, classes: i64, per_class: i64, bright: f64) -> Dataset {
         let _ = bar.g_add_scalar_(bright);
     }
     let labels = Tensor::arange(classes, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(per_class, 0, None);
-    let (images, normalisation) = (images.to_kind(Kind::Uint8), Normalisation { mean: vec![0.3], std: vec![0.25] });
+    let (images, normalisation) = (images.to_kind(Kind::Uint8), Normalisation::new(vec![0.3], vec![0.25]));
     Dataset { images, labels, agreement: None, classes, normalisation, scale: 255.0, origin: "sample data".into() }
 }
 

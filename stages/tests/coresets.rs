@@ -17,7 +17,7 @@ fn real() -> TensorFile {
     let brightness = Tensor::arange(60, (Kind::Int64, Device::Cpu)) * 3;
     let images = brightness.to_kind(Kind::Uint8).reshape([60, 1, 1, 1]).repeat([1, 1, 8, 8]);
     let labels = Tensor::arange(60, (Kind::Int64, Device::Cpu)).remainder(3);
-    let normalisation = Normalisation { mean: vec![0.35], std: vec![0.2] };
+    let normalisation = Normalisation::new(vec![0.35], vec![0.2]);
     let origin = "sample data: greys".to_string();
     Dataset { images, labels, agreement: None, classes: 3, normalisation, scale: 255.0, origin }.to_file()
 }
@@ -91,7 +91,7 @@ fn features_come_from_the_model_where_one_is_connected() {
 
     let mut wide = Dataset::from_file(&real()).unwrap();
     wide.images = wide.images.repeat([1, 3, 1, 1]);
-    wide.normalisation = Normalisation { mean: vec![0.35; 3], std: vec![0.2; 3] };
+    wide.normalisation = Normalisation::new(vec![0.35; 3], vec![0.2; 3]);
     let other = model(6, &wide.to_file());
     let text = message(coreset("herding").input("model", "model", &other.artifacts["model"]).run());
     assert!(text.contains("the network of \"model\""), "{text}");

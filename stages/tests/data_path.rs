@@ -114,7 +114,7 @@ fn a_drawn_set_has_the_pixels_of_the_files() {
 #[test]
 fn classes_with_fewer_images_leave_white_places() {
     let images = Tensor::zeros([3, 1, 2, 2], (tch::Kind::Uint8, tch::Device::Cpu));
-    let normalisation = ddpipe_stages::artifact::Normalisation { mean: vec![0.0], std: vec![1.0] };
+    let normalisation = ddpipe_stages::artifact::Normalisation::new(vec![0.0], vec![1.0]);
     let labels = Tensor::from_slice(&[1i64, 1, 0]);
     let set =
         Dataset { images, labels, agreement: None, classes: 3, normalisation, scale: 255.0, origin: String::new() };

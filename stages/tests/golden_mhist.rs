@@ -118,7 +118,7 @@ fn check_values(case: &Case, report: &mut Report, split: &Split) {
     report.compare(case, "channel_mean", &over_area(&scaled));
     report.compare(case, "average_pool_7x7", &scaled.avg_pool2d([32, 32], [32, 32], [0, 0], false, true, None));
     let list = |key: &str| case.list(key).iter().map(|number| number.as_f64().unwrap()).collect::<Vec<_>>();
-    let given = Normalisation { mean: list("/normalisation/mean"), std: list("/normalisation/std") };
+    let given = Normalisation::new(list("/normalisation/mean"), list("/normalisation/std"));
     report.compare(case, "normalised_channel_mean", &over_area(&given.apply(&scaled)));
 }
 

@@ -33,7 +33,7 @@ fn real() -> TensorFile {
 }
 
 fn normalisation() -> Normalisation {
-    Normalisation { mean: vec![0.2], std: vec![0.25] }
+    Normalisation::new(vec![0.2], vec![0.25])
 }
 
 /// Noise to start from.

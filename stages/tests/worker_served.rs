@@ -305,7 +305,7 @@ fn training(worker: &mut Worker, epochs: i64, data: &InputArtifact) -> Job {
 #[test]
 fn a_built_in_stage_runs_and_a_cancelled_one_continues_to_the_same_bytes() {
     let mut worker = Worker::start();
-    let normalisation = Normalisation { mean: vec![0.5], std: vec![0.5] };
+    let normalisation = Normalisation::new(vec![0.5], vec![0.5]);
     let images = Tensor::arange(64 * 28 * 28, (Kind::Int64, Device::Cpu)).remainder(251).to_kind(Kind::Uint8);
     let images = images.view([64, 1, 28, 28]);
     let labels = Tensor::arange(64, (Kind::Int64, Device::Cpu)).remainder(10);

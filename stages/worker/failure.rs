@@ -210,11 +210,11 @@ mod tests {
     #[test]
     fn a_panic_in_a_stage_of_the_library_is_placed_there() {
         let seen = failure(|| {
-            let three_channels = Normalisation { mean: vec![0.0; 3], std: vec![1.0; 3] };
+            let three_channels = Normalisation::new(vec![0.0; 3], vec![1.0; 3]);
             let _ = three_channels.apply(&Tensor::from_slice(&[0f32; 2]).view([1, 2, 1, 1]));
             Ok(())
         });
-        assert!(seen.message.contains("artifact") && seen.message.contains("dataset"), "{}", seen.message);
+        assert!(seen.message.contains("artifact") && seen.message.contains("normalisation"), "{}", seen.message);
         assert!(seen.message.contains("must match the size"), "{}", seen.message);
     }
 }

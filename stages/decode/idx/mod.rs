@@ -8,6 +8,7 @@ mod source;
 mod statistics;
 
 use crate::artifact::{Dataset, Normalisation};
+use crate::common::normalising::{self, Method, Normalise, Rules};
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
@@ -23,16 +24,10 @@ pub struct Params {
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
+    whitening: Method,
+    whitening_eps: f64,
     scale: Option<f64>,
     origin: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Normalise {
-    Computed,
-    Given,
-    None,
 }
 
 /// What ddpipe's own generated files say in their gzip comment, and what `Dataset::origin` then says.
@@ -56,24 +51,24 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let labels = labels::tensor(&labels, params.label_offset, params.classes).with_context(|| label_name.clone())?;
     let scale = params.scale.unwrap_or(if images.element.is_whole() { 255.0 } else { 1.0 });
     let mut pixels = pixels::tensor(&images).with_context(|| image_name.clone())?;
-    let normalisation = normalisation(inputs, &params, &images, &pixels, scale)?;
+    let standard = normalisation(inputs, &params, &images, &pixels, scale)?;
     if params.transpose {
         pixels = pixels.transpose(2, 3).contiguous();
     }
+    let normalisation = match standard.whitening {
+        None => params.rules(scale).whitened(ctx, standard, &pixels)?,
+        Some(_) => standard,
+    };
     let origin = origin(&params, images.comment.as_deref(), &inputs.one("images")?.digest.short());
     let (classes, agreement) = (params.classes, None);
     let dataset = Dataset { images: pixels, labels, agreement, classes, normalisation, scale, origin };
 
-    let mut outputs = Outputs::default()
+    let outputs = Outputs::default()
         .tensors("dataset", dataset.to_file())
         .metric("images", dataset.len() as f64)
         .metric("classes", params.classes as f64);
-    let (mean, std) = (&dataset.normalisation.mean, &dataset.normalisation.std);
-    for (channel, (&mean, &std)) in mean.iter().zip(std).enumerate() {
-        let name = |what: &str| if channel == 0 { what.to_string() } else { format!("{what}_{channel}") };
-        outputs = outputs.metric(&name("mean"), mean).metric(&name("std"), std);
-    }
-    Ok(outputs)
+    let scalars = normalising::scalars(&dataset.normalisation);
+    Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 
 fn read_images(bytes: &[u8]) -> Result<IdxFile<'_>> {
@@ -99,7 +94,15 @@ fn read_labels(bytes: &[u8]) -> Result<IdxFile<'_>> {
     })
 }
 
-/// `mean` and `std` first, then the other data set's, then what `normalise` says.
+impl Params {
+    fn rules(&self, scale: f64) -> Rules<'_> {
+        let Params { normalise, mean, std, whitening, whitening_eps: eps, .. } = self;
+        let (mean, std) = (mean.as_deref(), std.as_deref());
+        Rules { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale }
+    }
+}
+
+/// Mean and std, and the whitening where all three are taken over from another data set.
 fn normalisation(
     inputs: &Inputs,
     params: &Params,
@@ -107,25 +110,21 @@ fn normalisation(
     pixels: &tch::Tensor,
     scale: f64,
 ) -> Result<Normalisation> {
-    let channels = pixels.size()[1] as usize;
-    let found = match (&params.mean, &params.std) {
-        (Some(mean), Some(std)) => Normalisation { mean: mean.clone(), std: std.clone() },
-        (None, None) if params.normalise == Normalise::Given => {
-            bail!("`normalise = \"given\"` needs parameters `mean` and `std`")
-        }
-        (None, None) if inputs.has("normalisation") => inputs.dataset("normalisation")?.normalisation,
-        (None, None) if params.normalise == Normalise::None => {
-            Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] }
-        }
-        (None, None) => statistics::of(file, pixels, scale)?,
-        _ => bail!("parameters `mean` and `std` go together: give both, or neither"),
-    };
+    let taken = if inputs.has("normalisation") { Some(inputs.dataset("normalisation")?.normalisation) } else { None };
     ensure!(
-        found.mean.len() == channels && found.std.len() == channels,
-        "the images have {channels} channel(s), but there are {} means and {} stds; give one per channel",
-        found.mean.len(),
-        found.std.len()
+        params.whitening == Method::None
+            || taken.as_ref().is_none_or(|taken| taken.whitening.is_some() && params.mean.is_none()),
+        "`whitening = \"zca\"` would be computed of these images, not of those at input `normalisation`; whiten that data \
+         set, and its whitening is taken over with its mean and std"
     );
+    let found = params.rules(scale).standard(pixels.size()[1] as usize, taken, || statistics::of(file, pixels))?;
+    if let Some(whitening) = &found.whitening {
+        let mut image = pixels.size()[1..].to_vec();
+        if params.transpose {
+            image.swap(1, 2);
+        }
+        whitening.fits(&image).context("input \"normalisation\"")?;
+    }
     Ok(found)
 }
 

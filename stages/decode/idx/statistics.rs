@@ -1,37 +1,23 @@
-//! Mean and standard deviation per channel over all images of a file. Sums of bytes are exact; sums of floats are added
+//! Mean and variance per channel over all images of a file. Sums of bytes are exact; sums of floats are added
 //! up in a fixed order, so that the number of threads changes no digit.
 
 use super::header::{Element, IdxFile};
-use crate::artifact::Normalisation;
 use crate::common::moments;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rayon::prelude::*;
 use tch::Tensor;
 
 /// Images whose sums are taken together.
 const IMAGES: usize = 256;
 
-/// Mean and standard deviation (of the whole set: divided by N) of pixels divided by `scale`. `pixels`, \[N,C,H,W\],
-/// are the numbers of the file.
-pub fn of(file: &IdxFile, pixels: &Tensor, scale: f64) -> Result<Normalisation> {
+/// Mean and variance (of the whole set: divided by N) of each channel of `pixels`, \[N,C,H,W\], the numbers of the file.
+pub fn of(file: &IdxFile, pixels: &Tensor) -> Result<Vec<(f64, f64)>> {
     let size = pixels.size();
     let (channels, area) = (size[1] as usize, (size[2] * size[3]) as usize);
-    let moments: Vec<(f64, f64)> = if file.element == Element::U8 {
-        moments::of_bytes(&file.payload, channels, area)
-    } else {
-        floating(&Vec::<f32>::try_from(pixels.f_flatten(0, -1)?)?, channels, area)
-    };
-    let mut found = Normalisation { mean: Vec::new(), std: Vec::new() };
-    for (channel, (mean, variance)) in moments.into_iter().enumerate() {
-        ensure!(
-            variance > 0.0,
-            "all pixels of channel {channel} are the same, so there is no std to divide by; give `mean` and `std`, or \
-             `normalise = \"none\"`"
-        );
-        found.mean.push(mean / scale);
-        found.std.push(variance.sqrt() / scale);
+    if file.element == Element::U8 {
+        return Ok(moments::of_bytes(&file.payload, channels, area));
     }
-    Ok(found)
+    Ok(floating(&Vec::<f32>::try_from(pixels.f_flatten(0, -1)?)?, channels, area))
 }
 
 fn floating(pixels: &[f32], channels: usize, area: usize) -> Vec<(f64, f64)> {

@@ -125,7 +125,7 @@ mod tests {
     /// Two images for each of three classes; the pixel is the image's position.
     fn set(labels: Tensor) -> TrainingSet {
         let images = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([6, 1, 1, 1]);
-        let normalisation = Normalisation { mean: vec![0.0], std: vec![1.0] };
+        let normalisation = Normalisation::new(vec![0.0], vec![1.0]);
         TrainingSet::Synthetic(SyntheticSet {
             images,
             labels,

@@ -105,13 +105,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 fn normalisation(params: &Params, train: &mut Set) -> Result<Normalisation> {
     let channels = images::CHANNELS;
     let found = match (&params.mean, &params.std) {
-        (Some(mean), Some(std)) => Normalisation { mean: mean.clone(), std: std.clone() },
+        (Some(mean), Some(std)) => Normalisation::new(mean.clone(), std.clone()),
         (None, None) if params.normalise == Normalise::Given => {
             bail!("`normalise = \"given\"` needs parameters `mean` and `std`")
         }
-        (None, None) if params.normalise == Normalise::None => {
-            Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] }
-        }
+        (None, None) if params.normalise == Normalise::None => Normalisation::identity(channels),
         (None, None) => {
             let moments = moments::of_bytes(sets::bytes(train), channels, params.size * params.size);
             ensure!(
@@ -120,7 +118,7 @@ fn normalisation(params: &Params, train: &mut Set) -> Result<Normalisation> {
                  `normalise = \"none\"`"
             );
             let mean = moments.iter().map(|(mean, _)| mean / SCALE).collect();
-            Normalisation { mean, std: moments.iter().map(|(_, variance)| variance.sqrt() / SCALE).collect() }
+            Normalisation::new(mean, moments.iter().map(|(_, variance)| variance.sqrt() / SCALE).collect())
         }
         _ => bail!("parameters `mean` and `std` go together: give both, or neither"),
     };

@@ -1,0 +1,128 @@
+//! ZCA whitening of images: the linear map that makes pixels uncorrelated and of like variance while it moves them as
+//! little as it can, and the map back. It is found from a covariance and applied to any number of images; who computes
+//! the covariance, and of what, is `common::normalising`.
+//!
+//! Legend: N images, D pixels of an image over all channels.
+#![expect(non_snake_case, reason = "tensors carry their shape in their names; the legend is above")]
+
+use super::TensorFile;
+use anyhow::{Context as _, Result, ensure};
+use tch::{Kind, Tensor};
+
+const MEAN: &str = "whitening_mean";
+const MATRIX: &str = "whitening_matrix";
+const INVERSE: &str = "whitening_inverse";
+
+/// The map W = U (S + eps)^(-1/2) U' of a covariance U S U', the mean that comes off before, and the inverse of W. All
+/// are float32; both matrices are symmetric.
+#[derive(Debug)]
+pub struct Whitening {
+    mean_D: Tensor,
+    /// Left out of a synthetic set's file, which needs the way back only.
+    matrix_DD: Option<Tensor>,
+    inverse_DD: Tensor,
+}
+
+impl Whitening {
+    /// The whitening of images with this mean \[D\] and covariance \[D,D\], both float64. `eps`, above zero, is added to
+    /// every eigenvalue.
+    pub fn zca(mean_D: &Tensor, covariance_DD: &Tensor, eps: f64) -> Result<Self> {
+        ensure!(eps > 0.0, "a whitening needs an eps above zero, this one is {eps}");
+        ensure!(covariance_DD.kind() == Kind::Double, "a covariance of {:?}, not of doubles", covariance_DD.kind());
+        let (values_D, vectors_DD) = covariance_DD.f_linalg_eigh("L").context("no eigenvectors of the covariance")?;
+        // No variance is negative; an eigenvalue is, by the rounding of the decomposition.
+        let root_D = (values_D.f_clamp_min(0.0)? + eps).f_sqrt()?;
+        let recompose = |scale_D: &Tensor| -> Result<Tensor> {
+            let product = (&vectors_DD * scale_D).f_matmul(&vectors_DD.f_transpose(0, 1)?)?;
+            Ok(product.f_to_kind(Kind::Float)?)
+        };
+        Ok(Whitening {
+            mean_D: mean_D.f_to_kind(Kind::Float)?,
+            matrix_DD: Some(recompose(&root_D.f_reciprocal()?)?),
+            inverse_DD: recompose(&root_D)?,
+        })
+    }
+
+    /// (x - mean) W for normalised images \[N,C,H,W\].
+    pub fn apply(&self, images: &Tensor) -> Tensor {
+        let centred_ND = images.flatten(1, -1) - like(&self.mean_D, images);
+        let white_ND = match &self.matrix_DD {
+            Some(matrix) => centred_ND.matmul(&like(matrix, images)),
+            // In double precision, since solving loses digits where multiplying does not.
+            None => {
+                let inverse_DD = self.inverse_DD.to_device(images.device()).to_kind(Kind::Double);
+                Tensor::linalg_solve(&inverse_DD, &centred_ND.to_kind(Kind::Double), false).to_kind(images.kind())
+            }
+        };
+        white_ND.view_as(images)
+    }
+
+    /// x W^-1 + mean: the way back.
+    pub fn undo(&self, images: &Tensor) -> Tensor {
+        let restored_ND = images.flatten(1, -1).matmul(&like(&self.inverse_DD, images)) + like(&self.mean_D, images);
+        restored_ND.view_as(images)
+    }
+
+    /// Whether images of this shape (channels, height, width) can be whitened so.
+    pub fn fits(&self, image: &[i64]) -> Result<()> {
+        let pixels: i64 = image.iter().product();
+        let found = self.mean_D.size();
+        ensure!(found == [pixels], "a whitening of {found:?} pixels, where images have {pixels} ({image:?})");
+        let square = |matrix: &Tensor| matrix.size() == [pixels; 2];
+        ensure!(
+            self.matrix_DD.iter().chain([&self.inverse_DD]).all(square),
+            "a whitening of {pixels} pixels whose matrix is {:?}",
+            self.inverse_DD.size()
+        );
+        Ok(())
+    }
+
+    /// The whitening in a file of images of this shape (channels, height, width), if there is one.
+    pub(super) fn read(file: &TensorFile, image: &[i64]) -> Result<Option<Self>> {
+        let Some(inverse_DD) = file.tensors.get(INVERSE) else { return Ok(None) };
+        let whitening = Whitening {
+            mean_D: file.get(MEAN)?.shallow_clone(),
+            matrix_DD: file.tensors.get(MATRIX).map(Tensor::shallow_clone),
+            inverse_DD: inverse_DD.shallow_clone(),
+        };
+        whitening.fits(image)?;
+        Ok(Some(whitening))
+    }
+
+    /// Adds the tensors of both ways to a file.
+    pub(super) fn write(&self, file: TensorFile) -> TensorFile {
+        let file = self.write_back(file);
+        match &self.matrix_DD {
+            Some(matrix) => file.with(MATRIX, matrix.shallow_clone()),
+            None => file,
+        }
+    }
+
+    /// Adds the tensors of the way back to a file: half the bytes, and a whitening has many.
+    pub(super) fn write_back(&self, file: TensorFile) -> TensorFile {
+        file.with(MEAN, self.mean_D.shallow_clone()).with(INVERSE, self.inverse_DD.shallow_clone())
+    }
+}
+
+fn like(tensor: &Tensor, images: &Tensor) -> Tensor {
+    tensor.to_device(images.device()).to_kind(images.kind())
+}
+
+impl Clone for Whitening {
+    /// Shares the tensors; nothing ever writes into them.
+    fn clone(&self) -> Self {
+        Whitening {
+            mean_D: self.mean_D.shallow_clone(),
+            matrix_DD: self.matrix_DD.as_ref().map(Tensor::shallow_clone),
+            inverse_DD: self.inverse_DD.shallow_clone(),
+        }
+    }
+}
+
+impl PartialEq for Whitening {
+    /// The same mean and the same way back; the way there follows from it.
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: &Tensor, b: &Tensor| a.size() == b.size() && a.equal(&b.to_device(a.device()));
+        same(&self.mean_D, &other.mean_D) && same(&self.inverse_DD, &other.inverse_DD)
+    }
+}

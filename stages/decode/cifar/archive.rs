@@ -1,0 +1,89 @@
+//! The archive as it is distributed: a tar file, gzipped. Only the files that the data set is known to have are read,
+//! by their exact names and up to their published size; nothing is ever unpacked to a disk.
+
+use super::layout::Set;
+use anyhow::{Context as _, Result, bail, ensure};
+use flate2::bufread::GzDecoder;
+use std::io::{self, Read};
+
+/// The files' bytes, in the order of [`Set::files`], and what the gzip header says about the archive.
+pub struct Archive {
+    /// The training files in order, then the test file.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+    /// The comment of the gzip header.
+    pub comment: String,
+}
+
+impl Archive {
+    /// Reads the archive called `name`. `check` may stop the reading between files.
+    pub fn read(bytes: &[u8], name: &str, set: Set, check: impl Fn() -> Result<()>) -> Result<Self> {
+        ensure!(!bytes.is_empty(), "{name}: the file is empty");
+        if !bytes.starts_with(&[0x1F, 0x8B]) {
+            let files = entries(bytes, name, set, &check)?.0;
+            return Ok(Archive { files, comment: String::new() });
+        }
+        let decoder = GzDecoder::new(bytes);
+        let (files, mut decoder) = entries(decoder, name, set, &check)?;
+        // The checksum stands behind the last byte, beyond what a reader of tar files has to see.
+        io::copy(&mut decoder, &mut io::sink()).with_context(|| damaged(name))?;
+        let comment = decoder.header().and_then(|header| header.comment());
+        Ok(Archive {
+            files,
+            comment: comment.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default(),
+        })
+    }
+}
+
+fn damaged(name: &str) -> String {
+    format!("{name}: not a tar archive (gzipped or plain), or one that is damaged or incomplete; fetch it again")
+}
+
+type Files = Vec<(&'static str, Vec<u8>)>;
+
+fn entries<R: Read>(reader: R, name: &str, set: Set, check: &dyn Fn() -> Result<()>) -> Result<(Files, R)> {
+    let mut archive = tar::Archive::new(reader);
+    let mut found: Vec<Option<Vec<u8>>> = set.files().iter().map(|_| None).collect();
+    let mut others = Vec::new();
+    for entry in archive.entries().with_context(|| damaged(name))? {
+        check()?;
+        let mut entry = entry.with_context(|| damaged(name))?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let Some(position) = set.files().iter().position(|file| path.trim_start_matches("./") == *file) else {
+            others.push(path);
+            continue;
+        };
+        let slot = &mut found[position];
+        ensure!(slot.is_none(), "{name}: {path}: the archive holds two files of this name");
+        ensure!(entry.header().entry_type().is_file(), "{name}: {path}: not a file, but a link or a folder");
+        let (size, limit) = (entry.size(), (set.largest() * set.record()) as u64);
+        ensure!(
+            size <= limit,
+            "{name}: {path}: {size} bytes are announced, but no file of {} has more than {limit}",
+            set.name()
+        );
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).with_context(|| damaged(name))?;
+        ensure!(bytes.len() as u64 == size, "{name}: {path}: {} bytes, where {size} are announced", bytes.len());
+        *slot = Some(bytes);
+    }
+    let missing: Vec<&str> =
+        set.files().iter().zip(&found).filter(|(_, bytes)| bytes.is_none()).map(|(file, _)| *file).collect();
+    if !missing.is_empty() {
+        bail!("{name}: the archive lacks {}{}", missing.join(", "), foreign(set, &others));
+    }
+    let files = set.files().iter().zip(found).filter_map(|(file, bytes)| Some((*file, bytes?))).collect();
+    Ok((files, archive.into_inner()))
+}
+
+/// What else an archive may be.
+fn foreign(set: Set, paths: &[String]) -> String {
+    let other = set.other();
+    if paths.iter().any(|path| other.files().contains(&path.trim_start_matches("./"))) {
+        return format!("; it holds {}: `set = \"{}\"`", other.name(), other.param());
+    }
+    let python = |path: &String| path.starts_with("cifar-10-batches-py") || path.starts_with("cifar-100-python");
+    if paths.iter().any(python) {
+        return "; it is the Python version, which is pickled: fetch the binary version".into();
+    }
+    String::new()
+}

@@ -1,0 +1,41 @@
+//! The .npz archive: a ZIP file of one .npy file per array. Only the six arrays of MedMNIST are read, by their names.
+
+use super::array::Array;
+use super::header::Header;
+use anyhow::{Context as _, Result, ensure};
+use std::io::Cursor;
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+/// An archive in memory.
+pub struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// What the file says about itself.
+    pub comment: String,
+}
+
+impl<'a> Archive<'a> {
+    /// Reads the list of files.
+    pub fn open(bytes: &'a [u8]) -> Result<Self> {
+        ensure!(!bytes.is_empty(), "the file is empty");
+        let zip = ZipArchive::new(Cursor::new(bytes))
+            .context("not an .npz archive (a ZIP file), or one that was not downloaded to its end; fetch it again")?;
+        let comment = String::from_utf8_lossy(zip.comment()).into_owned();
+        Ok(Archive { zip, comment })
+    }
+
+    /// Reads the array of this name, without its ending.
+    pub fn array(&mut self, name: &str, expect: impl FnOnce(&Header) -> Result<()>) -> Result<Array> {
+        let file = format!("{name}.npy");
+        let mut names: Vec<String> = self.zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+        names.sort_unstable();
+        match self.zip.by_name(&file) {
+            Ok(entry) => Array::read(entry, expect).context(file),
+            Err(ZipError::FileNotFound) => {
+                names.truncate(12);
+                Err(anyhow::anyhow!("the archive has no {file}; it has {}", names.join(", ")))
+            }
+            Err(why) => Err(why).context(file),
+        }
+    }
+}

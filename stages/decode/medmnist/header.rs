@@ -1,0 +1,180 @@
+//! The header of a .npy file: magic number, version, and a Python dictionary that says type, order and shape. Only that
+//! dictionary's form is read, never Python; arrays of objects, which are pickles, are refused.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use std::io::Read;
+
+/// The longest header that is read; those of plain arrays have some hundred bytes.
+const LONGEST: usize = 1 << 16;
+
+/// The type of an array's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// `u` unsigned, `i` signed, `f` floating, as NumPy writes it.
+    pub kind: char,
+    /// Bytes of one number.
+    pub size: usize,
+    /// Whether the most significant byte comes first.
+    pub big_endian: bool,
+}
+
+/// What stands before the numbers.
+#[derive(Debug, PartialEq)]
+pub struct Header {
+    /// The type of the numbers.
+    pub element: Element,
+    /// Entries along each axis, the last one fastest.
+    pub shape: Vec<usize>,
+}
+
+/// Reads up to the first number.
+pub fn read(source: &mut impl Read) -> Result<Header> {
+    let mut start = [0; 8];
+    source.read_exact(&mut start).context("the file ends inside the header")?;
+    ensure!(start.starts_with(b"\x93NUMPY"), "not a .npy file: it does not start with \\x93NUMPY");
+    let (version, mut length) = (start[6], [0; 4]);
+    let width = match version {
+        1 => 2,
+        2 | 3 => 4,
+        other => bail!("version {other} of the .npy format is not known; there are 1, 2 and 3"),
+    };
+    source.read_exact(&mut length[..width]).context("the file ends inside the header")?;
+    let length = u32::from_le_bytes(length) as usize;
+    ensure!(length <= LONGEST, "a header of {length} bytes; {LONGEST} are read");
+    let mut text = vec![0; length];
+    source.read_exact(&mut text).context("the file ends inside the header")?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    parse(&text).with_context(|| format!("header {:?}", text.trim_end()))
+}
+
+fn parse(text: &str) -> Result<Header> {
+    let mut rest = Rest(text);
+    rest.expect('{')?;
+    let (mut element, mut order, mut shape) = (None, None, None);
+    while !rest.take('}') {
+        let key = rest.text()?;
+        rest.expect(':')?;
+        let known = match key {
+            "descr" => element.replace(self::element(&mut rest)?).is_none(),
+            "fortran_order" => order.replace(rest.boolean()?).is_none(),
+            "shape" => shape.replace(rest.shape()?).is_none(),
+            other => bail!("key {other:?} is not known"),
+        };
+        ensure!(known, "key {key:?} stands there twice");
+        if !rest.take(',') {
+            rest.expect('}')?;
+            break;
+        }
+    }
+    ensure!(rest.0.trim().is_empty(), "{:?} stands behind the dictionary", rest.0.trim());
+    let (Some(element), Some(order), Some(shape)) = (element, order, shape) else {
+        bail!("one of descr, fortran_order and shape is missing");
+    };
+    ensure!(!order, "the array is stored column by column (Fortran order); save it with numpy.ascontiguousarray");
+    Ok(Header { element, shape })
+}
+
+fn element(rest: &mut Rest) -> Result<Element> {
+    ensure!(!rest.0.trim_start().starts_with('['), "the array has named fields, where plain numbers are expected");
+    let text = rest.text()?;
+    let (order, kind) = text.split_at_checked(1).with_context(|| format!("no type {text:?}"))?;
+    let big_endian = match order {
+        "|" | "<" => false,
+        ">" => true,
+        _ => bail!("type {text:?} does not say its byte order"),
+    };
+    ensure!(
+        !kind.starts_with('O'),
+        "the array holds Python objects, which are pickled; save it with a type of numbers"
+    );
+    let (kind, size) = match kind {
+        "u1" | "u2" | "u4" | "u8" | "i1" | "i2" | "i4" | "i8" | "f2" | "f4" | "f8" => kind.split_at(1),
+        _ => bail!("type {text:?} is not one of plain numbers"),
+    };
+    Ok(Element { kind: kind.chars().next().unwrap_or('u'), size: size.parse()?, big_endian })
+}
+
+/// What is not read yet.
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, sign: char) -> bool {
+        let rest = self.0.trim_start().strip_prefix(sign);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    fn expect(&mut self, sign: char) -> Result<()> {
+        ensure!(self.take(sign), "{sign:?} is missing before {:?}", self.0);
+        Ok(())
+    }
+
+    /// A text in either kind of quotes. None of NumPy's has an escape in it.
+    fn text(&mut self) -> Result<&'a str> {
+        let quote = if self.take('"') { '"' } else { '\'' };
+        if quote == '\'' {
+            self.expect('\'')?;
+        }
+        let (text, rest) = self.0.split_once(quote).context("a text does not end")?;
+        self.0 = rest;
+        Ok(text)
+    }
+
+    fn boolean(&mut self) -> Result<bool> {
+        let rest = self.0.trim_start();
+        for (word, value) in [("True", true), ("False", false)] {
+            if let Some(rest) = rest.strip_prefix(word) {
+                self.0 = rest;
+                return Ok(value);
+            }
+        }
+        bail!("True or False is missing before {rest:?}")
+    }
+
+    fn shape(&mut self) -> Result<Vec<usize>> {
+        self.expect('(')?;
+        let (inside, rest) = self.0.split_once(')').context("the shape does not end")?;
+        self.0 = rest;
+        let axes = inside.split(',').map(str::trim).filter(|axis| !axis.is_empty());
+        axes.map(|axis| axis.parse().with_context(|| format!("{axis:?} is no number of entries"))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_all_forms_are_read_and_others_refused() {
+        let text = |descr: &str, order: &str, shape: &str| {
+            format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}   \n")
+        };
+        let read = |descr, shape| parse(&text(descr, "False", shape));
+        let u8s = Element { kind: 'u', size: 1, big_endian: false };
+        assert_eq!(read("'|u1'", "(3, 28, 28)").unwrap(), Header { element: u8s, shape: vec![3, 28, 28] });
+        assert_eq!(read("'>i4'", "(7,)").unwrap().element, Element { kind: 'i', size: 4, big_endian: true });
+        assert_eq!(read("\"<f8\"", "()").unwrap().shape, Vec::<usize>::new());
+        let turned = "{\"shape\":(2,1),\"descr\":\"<i8\",\"fortran_order\":False}";
+        assert_eq!(parse(turned).unwrap().shape, [2, 1]);
+        for (header, part) in [
+            (text("'|O'", "False", "(3,)"), "Python objects"),
+            (text("[('a', '<i4')]", "False", "(3,)"), "named fields"),
+            (text("'<U5'", "False", "(3,)"), "plain numbers"),
+            (text("'u1'", "False", "(3,)"), "byte order"),
+            (text("''", "False", "(3,)"), "no type"),
+            (text("'|u1'", "True", "(3,)"), "Fortran"),
+            (text("'|u1'", "1", "(3,)"), "True or False"),
+            (text("'|u1'", "False", "(3, -1)"), "\"-1\""),
+            (text("'|u1'", "False", "(3, 99999999999999999999)"), "no number"),
+            ("{'descr': '|u1', 'shape': (1,)}".into(), "missing"),
+            ("{'descr': '|u1', 'descr': '|u1'}".into(), "twice"),
+            ("{'descr': '|u1', 'eval': 1}".into(), "\"eval\""),
+            ("{'descr': '|u1'} + {}".into(), "behind"),
+            ("{'descr".into(), "does not end"),
+            (String::new(), "'{' is missing"),
+        ] {
+            let why = format!("{:#}", parse(&header).unwrap_err());
+            assert!(why.contains(part), "{header:?}: {why:?} lacks {part:?}");
+        }
+    }
+}

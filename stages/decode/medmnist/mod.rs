@@ -1,0 +1,79 @@
+//! Reads a data set of MedMNIST, one .npz archive, into a training, a validation and a test set. `archive.rs` opens the
+//! ZIP file, `header.rs` and `array.rs` read NumPy's format, `sets.rs` says what the arrays have to be. Mean, std and
+//! whitening are the training set's.
+
+mod archive;
+mod array;
+mod header;
+mod sets;
+
+use crate::artifact::Dataset;
+use crate::common::normalising::{self, Method, Normalise, Rules};
+use crate::common::resize::resize;
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result};
+use archive::Archive;
+use serde::Deserialize;
+use sets::Set;
+
+/// How the file is to be read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    classes: Option<i64>,
+    resize: Option<i64>,
+    normalise: Normalise,
+    mean: Option<Vec<f64>>,
+    std: Option<Vec<f64>>,
+    whitening: Method,
+    whitening_eps: f64,
+    origin: Option<String>,
+}
+
+/// The names that the arrays of a set start with, and the outputs.
+const SETS: [&str; 3] = ["train", "val", "test"];
+
+/// What ddpipe's own generated files say in their comment, and what `Dataset::origin` then says.
+const SAMPLE_DATA: &str = "sample data";
+
+/// What a byte is divided by to lie in \[0,1\].
+const SCALE: f64 = 255.0;
+
+/// Reads the three sets. Errors name the file and the array in it.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let input = inputs.one("file")?;
+    let bytes = inputs.bytes("file")?;
+    let mut archive = Archive::open(&bytes).with_context(|| input.name.clone())?;
+    let mut sets = Vec::new();
+    for name in SETS {
+        ctx.check()?;
+        let mut set = Set::read(&mut archive, name).with_context(|| input.name.clone())?;
+        if let Some(size) = params.resize {
+            set.images = resize(&set.images, [size, size])?;
+        }
+        sets.push(set);
+    }
+    let classes = sets::classes(&SETS, &sets, params.classes).with_context(|| input.name.clone())?;
+    let (mean, std) = (params.mean.as_deref(), params.std.as_deref());
+    let Params { normalise, whitening, whitening_eps: eps, .. } = params;
+    let normalisation = Rules { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &sets[0].images)?;
+
+    let sample = archive.comment.contains(SAMPLE_DATA);
+    let origin = match (params.origin, sample) {
+        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
+        (Some(origin), false) => origin,
+        (None, true) => SAMPLE_DATA.to_string(),
+        (None, false) => format!("MedMNIST file {}", input.digest.short()),
+    };
+    let mut outputs = Outputs::default();
+    for (name, set) in SETS.iter().zip(sets) {
+        let (normalisation, origin, agreement) = (normalisation.clone(), origin.clone(), None);
+        let Set { images, labels } = set;
+        let labels = tch::Tensor::f_from_slice(&labels)?;
+        let set = Dataset { images, labels, agreement, classes, normalisation, scale: SCALE, origin };
+        outputs = outputs.tensors(name, set.to_file()).metric(&format!("{name}_images"), set.len() as f64);
+    }
+    outputs = outputs.metric("classes", classes as f64);
+    let scalars = normalising::scalars(&normalisation);
+    Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
+}

@@ -6,5 +6,6 @@ pub mod metrics;
 pub mod moments;
 pub mod network;
 pub mod picture;
+pub mod resize;
 pub mod stream;
 pub mod train;

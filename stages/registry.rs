@@ -33,6 +33,7 @@ macro_rules! kind {
 
 /// Every built-in kind.
 pub const KINDS: &[Kind] = &[
+    kind!("decode.folder", "decode/folder", decode::folder),
     kind!("decode.idx", "decode/idx", decode::idx),
     kind!("distill.datadam", "distill/datadam", distill::datadam),
     kind!("distill.dm", "distill/dm", distill::dm),

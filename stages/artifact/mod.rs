@@ -1,12 +1,18 @@
 //! The files between stages, as types: named tensors in general, and the data sets, synthetic sets and models in them.
 
+mod content;
 mod dataset;
+mod folder;
 pub mod memory;
 mod model;
+mod pieces;
 mod synthetic;
 mod tensor_file;
 
+pub use content::{Content, Reader};
 pub use dataset::{Dataset, Normalisation};
+pub use folder::{Folder, SourceChanged};
 pub use model::Model;
+pub use pieces::Pieces;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::TensorFile;

@@ -7,7 +7,9 @@ mod pixels;
 mod source;
 mod statistics;
 
-use crate::artifact::{Dataset, Normalisation};
+use crate::artifact::Dataset;
+use crate::common::normalise::{self, Normalise};
+use crate::common::resize;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
@@ -20,19 +22,12 @@ pub struct Params {
     classes: i64,
     label_offset: i64,
     transpose: bool,
+    resize: Option<i64>,
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
     scale: Option<f64>,
     origin: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Normalise {
-    Computed,
-    Given,
-    None,
 }
 
 /// What ddpipe's own generated files say in their gzip comment, and what `Dataset::origin` then says.
@@ -56,7 +51,16 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let labels = labels::tensor(&labels, params.label_offset, params.classes).with_context(|| label_name.clone())?;
     let scale = params.scale.unwrap_or(if images.element.is_whole() { 255.0 } else { 1.0 });
     let mut pixels = pixels::tensor(&images).with_context(|| image_name.clone())?;
-    let normalisation = normalisation(inputs, &params, &images, &pixels, scale)?;
+    if let Some(size) = params.resize {
+        let bytes = images.element == Element::U8;
+        ensure!(bytes, "{image_name}: offset 2: numbers of type {}; `resize` takes bytes only", images.element);
+        pixels = resize::resize(&pixels, [size, size])?;
+    }
+    let other = inputs.has("normalisation") && params.mean.is_none();
+    let other = other.then(|| inputs.dataset("normalisation")).transpose()?.map(|set| set.normalisation);
+    let (given, channels) = ((&params.mean, &params.std), pixels.size()[1] as usize);
+    let computed = || statistics::of(&images, &pixels, scale);
+    let normalisation = normalise::choose(params.normalise, given, other, channels, computed)?;
     if params.transpose {
         pixels = pixels.transpose(2, 3).contiguous();
     }
@@ -64,16 +68,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (classes, agreement) = (params.classes, None);
     let dataset = Dataset { images: pixels, labels, agreement, classes, normalisation, scale, origin };
 
-    let mut outputs = Outputs::default()
+    let outputs = Outputs::default()
         .tensors("dataset", dataset.to_file())
         .metric("images", dataset.len() as f64)
         .metric("classes", params.classes as f64);
-    let (mean, std) = (&dataset.normalisation.mean, &dataset.normalisation.std);
-    for (channel, (&mean, &std)) in mean.iter().zip(std).enumerate() {
-        let name = |what: &str| if channel == 0 { what.to_string() } else { format!("{what}_{channel}") };
-        outputs = outputs.metric(&name("mean"), mean).metric(&name("std"), std);
-    }
-    Ok(outputs)
+    Ok(normalise::metrics(outputs, &dataset.normalisation))
 }
 
 fn read_images(bytes: &[u8]) -> Result<IdxFile<'_>> {
@@ -97,36 +96,6 @@ fn read_labels(bytes: &[u8]) -> Result<IdxFile<'_>> {
             bail!("offset 3: {other} axes, where labels (1 axis) are expected; are `images` and `labels` swapped?")
         }
     })
-}
-
-/// `mean` and `std` first, then the other data set's, then what `normalise` says.
-fn normalisation(
-    inputs: &Inputs,
-    params: &Params,
-    file: &IdxFile,
-    pixels: &tch::Tensor,
-    scale: f64,
-) -> Result<Normalisation> {
-    let channels = pixels.size()[1] as usize;
-    let found = match (&params.mean, &params.std) {
-        (Some(mean), Some(std)) => Normalisation { mean: mean.clone(), std: std.clone() },
-        (None, None) if params.normalise == Normalise::Given => {
-            bail!("`normalise = \"given\"` needs parameters `mean` and `std`")
-        }
-        (None, None) if inputs.has("normalisation") => inputs.dataset("normalisation")?.normalisation,
-        (None, None) if params.normalise == Normalise::None => {
-            Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] }
-        }
-        (None, None) => statistics::of(file, pixels, scale)?,
-        _ => bail!("parameters `mean` and `std` go together: give both, or neither"),
-    };
-    ensure!(
-        found.mean.len() == channels && found.std.len() == channels,
-        "the images have {channels} channel(s), but there are {} means and {} stds; give one per channel",
-        found.mean.len(),
-        found.std.len()
-    );
-    Ok(found)
 }
 
 /// The name never takes part: the same bytes have to give the same data set, whatever the file is called.

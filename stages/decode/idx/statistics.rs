@@ -2,9 +2,9 @@
 //! up in a fixed order, so that the number of threads changes no digit.
 
 use super::header::{Element, IdxFile};
-use crate::artifact::Normalisation;
-use crate::common::moments;
-use anyhow::{Result, ensure};
+use crate::artifact::{Normalisation, memory};
+use crate::common::{moments, normalise};
+use anyhow::Result;
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -12,26 +12,16 @@ use tch::Tensor;
 const IMAGES: usize = 256;
 
 /// Mean and standard deviation (of the whole set: divided by N) of pixels divided by `scale`. `pixels`, \[N,C,H,W\],
-/// are the numbers of the file.
+/// are the numbers of the file, resized perhaps.
 pub fn of(file: &IdxFile, pixels: &Tensor, scale: f64) -> Result<Normalisation> {
     let size = pixels.size();
     let (channels, area) = (size[1] as usize, (size[2] * size[3]) as usize);
     let moments: Vec<(f64, f64)> = if file.element == Element::U8 {
-        moments::of_bytes(&file.payload, channels, area)
+        moments::of_bytes(memory::bytes(pixels)?, channels, area)
     } else {
         floating(&Vec::<f32>::try_from(pixels.f_flatten(0, -1)?)?, channels, area)
     };
-    let mut found = Normalisation { mean: Vec::new(), std: Vec::new() };
-    for (channel, (mean, variance)) in moments.into_iter().enumerate() {
-        ensure!(
-            variance > 0.0,
-            "all pixels of channel {channel} are the same, so there is no std to divide by; give `mean` and `std`, or \
-             `normalise = \"none\"`"
-        );
-        found.mean.push(mean / scale);
-        found.std.push(variance.sqrt() / scale);
-    }
-    Ok(found)
+    normalise::of_moments(moments, scale)
 }
 
 fn floating(pixels: &[f32], channels: usize, area: usize) -> Vec<(f64, f64)> {

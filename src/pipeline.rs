@@ -57,14 +57,14 @@ pub struct Source {
     pub obtain: Option<String>,
     /// Whether the declared digests are compared; true unless the manifest says otherwise.
     pub verify: bool,
-    /// The files, by their name below `path`.
+    /// The files and folders, by their name below `path`.
     pub files: IndexMap<String, SourceFile>,
 }
 
-/// One file of a source.
+/// One file of a source, or one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
-    /// Its name below the source's folder.
+    /// Its name below the source's folder; that of a folder ends with `/`.
     pub name: String,
     /// Where it lies, absolute.
     pub path: PathBuf,
@@ -76,6 +76,18 @@ pub struct SourceFile {
     pub blake3: Option<String>,
     /// Where it can be downloaded from, in order of preference.
     pub url: Vec<String>,
+}
+
+impl SourceFile {
+    /// Whether this is a folder, read as all that is in it.
+    pub fn is_folder(&self) -> bool {
+        names_folder(&self.name)
+    }
+}
+
+/// Whether a name in `files` stands for a folder.
+pub fn names_folder(name: &str) -> bool {
+    name.ends_with('/')
 }
 
 /// One stage with one combination of its axes.

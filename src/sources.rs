@@ -6,7 +6,7 @@ use crate::event::{Event, Observer};
 use crate::pipeline::{Endpoint, Pipeline, Source, SourceFile};
 use crate::plan::SourceDigests;
 use crate::schedule::Places;
-use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache};
+use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache, folder};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -66,7 +66,7 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
     let mut sources = Sources::default();
     let mut faults = Vec::new();
     for (source, file) in read_by(pipeline, needed) {
-        if !file.path.is_file() {
+        if !is_there(file) {
             sources.missing.push(Missing {
                 name: format!("{}/{}", source.name, file.name),
                 path: file.path.clone(),
@@ -75,7 +75,7 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
             });
             continue;
         }
-        let seen = stats.digest_of(&file.path, &algorithms(file))?;
+        let seen = seen(file, &stats)?;
         let place = (source.name.clone(), file.name.clone());
         match differs(file, &seen) {
             Some(fault) if source.verify => faults.push(Fault {
@@ -106,7 +106,7 @@ pub fn obtain(
     let mut faults = Vec::new();
     let stats = cache.stat_cache();
     for (source, file) in read_by(pipeline, needed) {
-        if file.path.is_file() {
+        if is_there(file) {
             continue;
         }
         let name = format!("{}/{}", source.name, file.name);
@@ -114,10 +114,16 @@ pub fn obtain(
         if file.url.is_empty() || offline == Offline(true) {
             let why =
                 if file.url.is_empty() { "no URL is declared for it" } else { "--offline forbids downloading it" };
-            faults.push(Fault {
-                message: format!("{name}: {} is not there, and {why}", file.path.display()),
-                hint: format!("put the file there{obtain}"),
-            });
+            let path = file.path.display();
+            let (message, hint) = match (file.is_folder(), file.path.is_dir()) {
+                (false, true) => (
+                    format!("{name}: {path} is a folder, where a file is expected"),
+                    format!("write {:?} to read all that is in it{obtain}", format!("{}/", file.name)),
+                ),
+                (true, _) => (format!("{name}: there is no folder {path}"), format!("put the folder there{obtain}")),
+                _ => (format!("{name}: {path} is not there, and {why}"), format!("put the file there{obtain}")),
+            };
+            faults.push(Fault { message, hint });
             continue;
         }
         let check = |path: &std::path::Path| -> Result<(), String> {
@@ -166,6 +172,26 @@ fn read_by<'a>(pipeline: &'a Pipeline, needed: &[bool]) -> Vec<(&'a Source, &'a 
     }
     let all = pipeline.sources.values().flat_map(|source| source.files.values().map(move |file| (source, file)));
     all.filter(|(source, file)| wanted.contains(&(source.name.as_str(), file.name.as_str()))).collect()
+}
+
+fn is_there(file: &SourceFile) -> bool {
+    if file.is_folder() { file.path.is_dir() } else { file.path.is_file() }
+}
+
+/// What a file holds, or a folder with all files in it.
+fn seen(file: &SourceFile, stats: &StatCache) -> Result<FileSeen, CacheError> {
+    if !file.is_folder() {
+        return stats.digest_of(&file.path, &algorithms(file));
+    }
+    let found = folder::walk(&file.path)?;
+    let mut bytes = 0;
+    let mut digests = Vec::with_capacity(found.len());
+    for entry in &found {
+        let seen = entry.place.as_ref().ok().map(|path| stats.digest_of(path, &[])).transpose()?;
+        bytes += seen.as_ref().map_or(0, |seen| seen.bytes);
+        digests.push((entry.name.as_str(), seen.map(|seen| seen.digest)));
+    }
+    Ok(FileSeen { digest: folder::digest_of(digests), bytes, md5: None, sha256: None })
 }
 
 /// Whether the manifest says which bytes these have to be.

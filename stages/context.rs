@@ -5,7 +5,7 @@
 //! `pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> anyhow::Result<Outputs>`;
 //! one line in `registry.rs` makes it known.
 
-use crate::artifact::{Dataset, SyntheticSet, TensorFile};
+use crate::artifact::{Content, Dataset, Folder, SyntheticSet, TensorFile};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
@@ -36,6 +36,10 @@ pub trait Artifacts {
     fn tensors(&self, input: &InputArtifact) -> Result<Arc<TensorFile>>;
     /// The verified bytes of an artifact.
     fn bytes(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>>;
+    /// The same, left where they are.
+    fn content(&self, input: &InputArtifact) -> Result<Content>;
+    /// A folder from outside, verified.
+    fn folder(&self, input: &InputArtifact) -> Result<Arc<Folder>>;
 }
 
 /// The stage was asked to stop; its checkpoint is saved.
@@ -126,6 +130,15 @@ impl Context {
             Ok(()) => self.host.preview(step, path),
             Err(error) => self.warn(format!("preview {}: {error}", path.display())),
         }
+    }
+
+    /// A new file without a name, which goes when nobody has it open any more: for an output of [`Artifact::File`].
+    pub fn temporary(&self) -> Result<std::fs::File> {
+        let make = || {
+            std::fs::create_dir_all(&self.scratch)?;
+            tempfile::tempfile_in(&self.scratch)
+        };
+        make().with_context(|| format!("could not make a file in {}", self.scratch.display()))
     }
 
     /// A line for the log, shown when the stage fails.
@@ -244,6 +257,18 @@ impl Inputs {
         self.artifacts.bytes(input).with_context(|| format!("input {}", input.name))
     }
 
+    /// The verified bytes of an input, to be read piece by piece.
+    pub fn content(&self, name: &str) -> Result<Content> {
+        let input = self.one(name)?;
+        self.artifacts.content(input).with_context(|| format!("input {}", input.name))
+    }
+
+    /// An input of type `folder`.
+    pub fn folder(&self, name: &str) -> Result<Arc<Folder>> {
+        let input = self.one(name)?;
+        self.artifacts.folder(input).with_context(|| format!("input {}", input.name))
+    }
+
     /// An input as a data set.
     pub fn dataset(&self, name: &str) -> Result<Dataset> {
         Dataset::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
@@ -264,6 +289,8 @@ pub enum Artifact {
     Json(ArtifactType, serde_json::Value),
     /// Bytes as they are (`image`, `files`).
     Bytes(ArtifactType, Vec<u8>),
+    /// The same in a file of [`Context::temporary`]: what is too large for memory.
+    File(ArtifactType, std::fs::File),
 }
 
 /// What a stage made, by the names of its declaration, and its scalar results.
@@ -300,6 +327,12 @@ impl Outputs {
     /// Adds bytes.
     pub fn bytes(mut self, name: &str, artifact: ArtifactType, bytes: Vec<u8>) -> Self {
         self.artifacts.insert(name.into(), Artifact::Bytes(artifact, bytes));
+        self
+    }
+
+    /// Adds the bytes of a file.
+    pub fn file(mut self, name: &str, artifact: ArtifactType, file: std::fs::File) -> Self {
+        self.artifacts.insert(name.into(), Artifact::File(artifact, file));
         self
     }
 

@@ -35,6 +35,7 @@ macro_rules! kind {
 pub const KINDS: &[Kind] = &[
     kind!("compare.table", "compare/table", compare::table),
     kind!("decode.cifar", "decode/cifar", decode::cifar),
+    kind!("decode.folder", "decode/folder", decode::folder),
     kind!("decode.idx", "decode/idx", decode::idx),
     kind!("decode.medmnist", "decode/medmnist", decode::medmnist),
     kind!("distill.datadam", "distill/datadam", distill::datadam),

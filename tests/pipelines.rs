@@ -22,7 +22,13 @@ fn manifests(folder: &Path) -> Vec<PathBuf> {
 
 fn profiles(manifest: &Path) -> Vec<String> {
     let parsed: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
-    parsed.get("profiles").and_then(|profiles| profiles.as_table()).into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    parsed
+        .get("profiles")
+        .and_then(|profiles| profiles.as_table())
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 #[test]
@@ -33,7 +39,8 @@ fn every_pipeline_loads_in_every_profile_without_a_warning() {
         let chosen = std::iter::once(Vec::new()).chain(profiles(&path).into_iter().map(|profile| vec![profile]));
         for profile in chosen {
             let options = Options { profile: profile.clone(), ..Options::default() };
-            let pipeline = load(&path, &options).unwrap_or_else(|report| panic!("{profile:?}: {}", report.render(false)));
+            let pipeline =
+                load(&path, &options).unwrap_or_else(|report| panic!("{profile:?}: {}", report.render(false)));
             let warnings: Vec<String> = pipeline.warnings.iter().map(|warning| warning.render(false)).collect();
             assert!(warnings.is_empty(), "{}: {warnings:?}", path.display());
         }

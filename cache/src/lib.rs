@@ -7,6 +7,7 @@ mod cache;
 mod claim;
 mod digest;
 mod error;
+pub mod folder;
 mod gc;
 mod holder;
 mod latest;

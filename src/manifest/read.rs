@@ -82,6 +82,14 @@ impl Reader<'_> {
                 self.report.push(Diagnostic::at(place, format!("{url:?} is not a URL (http:// or https://)")));
             }
         }
+        if name.ends_with('/') {
+            for key in ["md5", "sha256", "url"] {
+                if let Some(entry) = table.get(key) {
+                    let fault = Diagnostic::at(&entry.key, format!("{name:?} is a folder, which has no {key}"));
+                    self.report.push(fault.help("a folder is pinned by `blake3` alone; an archive can be downloaded"));
+                }
+            }
+        }
         Some(FileTable {
             md5: self.hexadecimal(table, "md5", 32),
             sha256: self.hexadecimal(table, "sha256", 64),

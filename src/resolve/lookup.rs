@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 use crate::manifest::SourceTable;
 use crate::manifest::document::Item;
-use crate::pipeline::{Endpoint, Node, NodeId};
+use crate::pipeline::{Endpoint, Node, NodeId, names_folder};
 use crate::selector::{Selector, value_matches};
 use ddpipe_interface::{ArtifactType, Value};
 use indexmap::{IndexMap, IndexSet};
@@ -102,7 +102,8 @@ impl Lookup<'_> {
             return None;
         }
         let from = Endpoint::Source { source: source.into(), file: file.into() };
-        let found = vec![Found { from, artifact: ArtifactType::Files }];
+        let artifact = if names_folder(file) { ArtifactType::Folder } else { ArtifactType::Files };
+        let found = vec![Found { from, artifact }];
         Some(Members { found, fixed: Vec::new(), common: Vec::new() })
     }
 

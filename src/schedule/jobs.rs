@@ -1,7 +1,7 @@
 //! From a node and its described action to the job that a worker gets: places instead of digests alone.
 
 use super::Scheduler;
-use crate::pipeline::{Edge, Endpoint, NodeId};
+use crate::pipeline::{Edge, Endpoint, NodeId, names_folder};
 use crate::plan::Action;
 use ddpipe_cache::{CacheError, Digest, SourceSeen};
 use ddpipe_interface::ArtifactType;
@@ -63,7 +63,8 @@ impl Scheduler<'_> {
             Endpoint::Source { source, file } => {
                 let seen = self.places.sources.get(&(source.clone(), file.clone()));
                 let path = seen.map(|seen| seen.path.clone()).unwrap_or_default();
-                (path, true, file.clone(), ArtifactType::Files)
+                let artifact = if names_folder(file) { ArtifactType::Folder } else { ArtifactType::Files };
+                (path, true, file.clone(), artifact)
             }
             Endpoint::Node { node, output } => {
                 let node = self.pipeline.node(*node);

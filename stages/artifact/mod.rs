@@ -1,16 +1,22 @@
 //! The files between stages, as types: named tensors in general, and the data sets, synthetic sets and models in them.
 
+mod content;
 mod dataset;
+mod folder;
 pub mod memory;
 mod model;
 mod normalisation;
+mod pieces;
 mod synthetic;
 mod tensor_file;
 mod whitening;
 
+pub use content::{Content, Reader};
 pub use dataset::{ANNOTATORS, Dataset};
+pub use folder::{Folder, SourceChanged};
 pub use model::Model;
 pub use normalisation::Normalisation;
+pub use pieces::Pieces;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::TensorFile;
 pub use whitening::Whitening;

@@ -1,10 +1,11 @@
 //! Named tensors with a description, as one safetensors file. The same content always gives the same bytes, since the
 //! digest of the bytes is what everything downstream is keyed by. Knows nothing of what the tensors mean.
 
+use super::{Pieces, memory};
 use anyhow::{Context as _, Result, bail};
 use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
@@ -55,21 +56,43 @@ impl TensorFile {
         TensorFile { artifact: self.artifact, tensors, about: self.about.clone() }
     }
 
-    /// The safetensors bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut held: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = Vec::with_capacity(self.tensors.len());
+    /// The same content as whoever reads the file gets it: sorted by name, detached, contiguous, on the host, each in
+    /// memory of its own. What is like that already is shared.
+    pub fn settled(&self) -> Result<TensorFile> {
+        let mut names: Vec<&String> = self.tensors.keys().collect();
+        names.sort_unstable();
+        let settled = |name: &String| Ok((name.clone(), memory::settled(&self.tensors[name])?));
+        let tensors = names.into_iter().map(settled).collect::<Result<_>>()?;
+        Ok(TensorFile { artifact: self.artifact, tensors, about: self.about.clone() })
+    }
+
+    /// The safetensors bytes, as header and tensors; nothing of a settled file is copied.
+    pub fn pieces(&self) -> Result<Pieces> {
+        let mut held: Vec<(&String, Dtype, Tensor)> = Vec::with_capacity(self.tensors.len());
         for (name, tensor) in &self.tensors {
-            let shape = tensor.size().iter().map(|&axis| axis as usize).collect();
-            held.push((name, dtype(tensor.kind())?, shape, raw_bytes(tensor)?));
+            held.push((name, dtype(tensor.kind())?, memory::settled(tensor)?));
         }
-        let mut views = Vec::with_capacity(held.len());
-        for (name, dtype, shape, bytes) in &held {
-            let view = TensorView::new(*dtype, shape.clone(), bytes).with_context(|| format!("tensor {name:?}"))?;
-            views.push((*name, view));
+        // The order in which the safetensors crate writes: it keeps every tensor aligned to its numbers.
+        held.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        let (mut listed, mut offset) = (Vec::with_capacity(held.len()), 0);
+        for (name, dtype, tensor) in &held {
+            let end = offset + memory::bytes(tensor)?.len();
+            let shape = tensor.size().iter().map(|&axis| axis as usize).collect();
+            listed.push(((*name).clone(), TensorInfo { dtype: *dtype, shape, data_offsets: (offset, end) }));
+            offset = end;
         }
         let description = json!({ "type": self.artifact, "about": self.about }).to_string();
-        let metadata = HashMap::from([(ENTRY.to_string(), description)]);
-        Ok(safetensors::serialize(views, Some(metadata))?)
+        let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_string(), description)])), listed)?;
+        let mut text = serde_json::to_vec(&metadata)?;
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let mut header = (text.len() as u64).to_le_bytes().to_vec();
+        header.append(&mut text);
+        Pieces::new(header, held.into_iter().map(|(_, _, tensor)| tensor).collect())
+    }
+
+    /// The safetensors bytes in one place.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.pieces()?.to_vec()
     }
 
     /// Reads safetensors bytes and puts the tensors on a device.
@@ -94,13 +117,6 @@ impl TensorFile {
         }
         Ok(TensorFile { artifact, tensors, about: description["about"].clone() })
     }
-}
-
-fn raw_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut bytes = vec![0u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
 }
 
 fn dtype(kind: Kind) -> Result<Dtype> {
@@ -138,6 +154,7 @@ fn kind(dtype: Dtype) -> Result<Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use safetensors::tensor::TensorView;
 
     #[test]
     fn the_same_content_gives_the_same_bytes_and_reads_back() {
@@ -152,6 +169,42 @@ mod tests {
         assert_eq!(back.about, make().about);
         assert_eq!(back.get("images").unwrap().size(), [3, 1]);
         assert_eq!(back.to_bytes().unwrap(), bytes);
+    }
+
+    /// Digests of what ddpipe wrote before stay those of what it writes.
+    #[test]
+    fn the_bytes_are_those_that_the_safetensors_crate_writes() {
+        let grown = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([2, 3]).set_requires_grad(true);
+        let file = TensorFile::new(ArtifactType::Model, json!({ "network": "mlp" }))
+            .with("b", grown.transpose(0, 1))
+            .with("labels", Tensor::from_slice(&[7i64, 8]))
+            .with("a", Tensor::from_slice(&[1u8, 2, 3]))
+            .with("none", Tensor::zeros([0, 3], (Kind::Float, Device::Cpu)))
+            .with("one", Tensor::from(1.5f64));
+        let held: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = file
+            .tensors
+            .iter()
+            .map(|(name, tensor)| {
+                let shape = tensor.size().iter().map(|&axis| axis as usize).collect();
+                let plain = tensor.detach().contiguous();
+                let mut bytes = vec![0u8; plain.numel() * plain.kind().elt_size_in_bytes()];
+                plain.copy_data_u8(&mut bytes, plain.numel());
+                (name.clone(), dtype(tensor.kind()).unwrap(), shape, bytes)
+            })
+            .collect();
+        let views = held
+            .iter()
+            .map(|(name, dtype, shape, bytes)| (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+        let description = json!({ "type": "model", "about": { "network": "mlp" } }).to_string();
+        let metadata = HashMap::from([(ENTRY.to_string(), description)]);
+        let theirs = safetensors::serialize(views, Some(metadata)).unwrap();
+        assert_eq!(file.to_bytes().unwrap(), theirs);
+        let (pieces, mut read) = (file.pieces().unwrap(), Vec::new());
+        std::io::Read::read_to_end(&mut pieces.reader().unwrap(), &mut read).unwrap();
+        assert_eq!((pieces.len(), read), (theirs.len(), theirs));
+        let settled = file.settled().unwrap();
+        assert_eq!(settled.tensors.keys().collect::<Vec<_>>(), ["a", "b", "labels", "none", "one"]);
+        assert_eq!(settled.to_bytes().unwrap(), file.to_bytes().unwrap());
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Images for Folder {
 
 fn read(case: &Case, file: &str, folder: &Folder) -> anyhow::Result<Split> {
     let table = std::fs::read(case.path.with_file_name(file)).unwrap();
-    let rules = Rules { annotations: file, images: "images", size: 224, mhist: false, min_agreement: 0 };
+    let rules = Rules { annotations: file, images: "images", size: 224, resize: None, mhist: false, min_agreement: 0 };
     split(&table, folder, &rules, Problems::default(), |_, _| Ok(()))
 }
 
@@ -191,7 +191,8 @@ fn golden_mhist_contradicting_votes_are_an_error_where_mhist_is_expected() {
             let folder = Folder::of(case);
             let file = "annotations_votes_contradict_label.csv";
             let table = std::fs::read(case.path.with_file_name(file)).unwrap();
-            let rules = Rules { annotations: file, images: "images", size: 224, mhist: true, min_agreement: 0 };
+            let rules =
+                Rules { annotations: file, images: "images", size: 224, resize: None, mhist: true, min_agreement: 0 };
             let text = split(&table, &folder, &rules, Problems::default(), |_, _| Ok(())).unwrap_err().to_string();
             report.check(case, &text, text.contains("chose SSA") && text.contains("where MHIST has 1545"));
         },

@@ -5,7 +5,7 @@
 
 mod host;
 
-use ddpipe_stages::artifact::{Dataset, TensorFile};
+use ddpipe_stages::artifact::{Dataset, Folder, TensorFile};
 use host::{Stage, message, tensors};
 use png::{BitDepth, ColorType};
 use std::io::{Cursor, Write};
@@ -209,4 +209,80 @@ fn the_training_set_alone_gives_the_normalisation() {
     assert_eq!(set(read().param("normalise", "none"), "train").normalisation.std, [1.0; 3]);
     assert!(message(read().param("normalise", "given").run()).contains("needs parameters `mean` and `std`"));
     assert!(message(read().param("mean", [0.5]).param("std", [1.0]).run()).contains("one per channel"));
+}
+
+/// The images of [`images`], each in the folder its name says.
+fn folder(images: &[(String, Vec<u8>)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in images {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn reading_folder(rows: &str, path: &std::path::Path) -> Stage {
+    let stage = Stage::of("split.mhist").file("annotations", "annotations.csv", format!("{HEADER}{rows}"));
+    stage.folder("images", "images/", path).param("size", SIZE).param("expect", "none")
+}
+
+#[test]
+fn a_folder_of_images_is_as_good_as_an_archive() {
+    let folder = folder(&[images(), vec![(".DS_Store".to_string(), b"x".to_vec())]].concat());
+    let (from_folder, from_zip) =
+        (set(reading_folder(TABLE, folder.path()), "train"), set(reading(TABLE, zip(&images())), "train"));
+    assert_eq!((&from_folder.images, &from_folder.labels), (&from_zip.images, &from_zip.labels));
+    assert!(from_folder.origin.starts_with("folder "), "{}", from_folder.origin);
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_folder_comes_in_one_error() {
+    let mut images = images();
+    images[0].1 = b"no".to_vec();
+    images[1].1 = [sound(), vec![0; 2 << 20]].concat();
+    images[2].0 = "others/img_e.png".into();
+    images.push(("others/img_d.png".into(), sound()));
+    let folder = folder(&images);
+    std::os::unix::fs::symlink("/etc/hostname", folder.path().join("img_c.png")).unwrap();
+    let text = message(reading_folder(TABLE, folder.path()).run());
+    for part in [
+        "6 problems",
+        "images/: img_c.png: a link that leads to no file of this folder",
+        "images/: others/img_d.png: the image is there twice, first as images/img_d.png",
+        "annotations.csv:4: img_c.png: the image is not in images/",
+        "images/: img_e.png: no row of annotations.csv",
+        "images/: img_a.png (annotations.csv:2): not a readable PNG",
+        "images/: img_b.png (annotations.csv:3): the file has more than",
+    ] {
+        assert!(text.contains(part), "{text}\nlacks {part}");
+    }
+}
+
+#[test]
+fn a_folder_that_changes_is_noticed() {
+    let folder = folder(&images());
+    let stage = reading_folder(TABLE, folder.path());
+    std::fs::write(folder.path().join("images/img_a.png"), sound().repeat(2)).unwrap();
+    assert!(message(stage.run()).contains("it has changed since this run began"));
+    let digests = ddpipe_cache::folder::walk(folder.path()).unwrap();
+    let digest = |path: &std::path::Path| ddpipe_cache::Digest::of_file(path).unwrap().0;
+    let listed: Vec<_> =
+        digests.iter().map(|found| (found.name.as_str(), found.place.as_ref().ok().map(|path| digest(path)))).collect();
+    let opened = Folder::open(folder.path(), ddpipe_cache::folder::digest_of(listed)).unwrap();
+    assert!(opened.read(0, 1 << 20).is_ok() && opened.changed().is_none());
+    std::fs::write(folder.path().join("images/img_a.png"), sound()).unwrap();
+    assert!(opened.read(0, 1 << 20).unwrap_err().to_string().contains("it has changed since this run began"));
+    assert!(opened.changed().is_some());
+}
+
+#[test]
+fn images_are_resized_as_they_are_decoded() {
+    let (whole, small) =
+        (set(reading(TABLE, zip(&images())), "train"), reading(TABLE, zip(&images())).param("resize", 5));
+    let small = set(small, "train");
+    assert_eq!(small.images.size(), [2, 3, 5, 5]);
+    assert_eq!(small.images, ddpipe_stages::common::resize::resize(&whole.images, [5, 5]).unwrap());
+    let mean = small.images.select(1, 0).to_kind(tch::Kind::Double).mean(None).double_value(&[]) / 255.0;
+    assert!((small.normalisation.mean[0] - mean).abs() < 1e-12);
 }

@@ -1,10 +1,10 @@
 //! What went wrong in a stage, in the words of the protocol. A panic is caught here, with the place that it came from;
 //! nothing that a stage does, short of ending the process, ends the worker.
 
-use crate::inputs::SourceChanged;
 use anyhow::Result;
 use ddpipe_cache::CacheError;
 use ddpipe_interface::protocol::Cause;
+use ddpipe_stages::artifact::SourceChanged;
 use ddpipe_stages::context::Interrupted;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};

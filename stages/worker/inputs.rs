@@ -1,23 +1,22 @@
 //! Where a running stage's inputs come from: the device's memory, the outputs still on their way to the cache, or a
 //! file. Whatever is read from a file is held against its digest; the cache sets a damaged blob aside.
 
+use crate::pending::Pending;
 use crate::residency::Residency;
 use crate::store::Store;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ddpipe_cache::{Cache, Digest};
+use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
-use ddpipe_stages::artifact::TensorFile;
+use ddpipe_stages::artifact::{Content, Folder, SourceChanged, TensorFile};
 use ddpipe_stages::context::Artifacts;
 use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use tch::Device;
-
-/// A file from outside no longer has the bytes that the run was planned with.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: it has changed since this run began", .0.display())]
-pub struct SourceChanged(pub PathBuf);
 
 /// Reads the inputs of all jobs of this worker. Clones share everything.
 #[derive(Clone)]
@@ -32,6 +31,8 @@ pub struct Reader {
     pub store: Rc<Store>,
     /// The cache.
     pub cache: Cache,
+    /// What the running stage reads piece by piece.
+    read: Rc<RefCell<Vec<Opened>>>,
 }
 
 impl Artifacts for Reader {
@@ -40,8 +41,9 @@ impl Artifacts for Reader {
         let file = match resident {
             Some(file) => file,
             None => {
-                let file = TensorFile::from_bytes(&self.bytes(input)?, self.device)
-                    .with_context(|| input.path.display().to_string())?;
+                let bytes = self.bytes(input)?;
+                let file = TensorFile::from_bytes(&bytes, self.device);
+                let file = file.with_context(|| input.path.display().to_string())?;
                 self.keep(input.digest, file)
             }
         };
@@ -54,8 +56,9 @@ impl Artifacts for Reader {
     }
 
     fn bytes(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>> {
-        if let Some(bytes) = self.store.pending(&input.digest) {
-            return Ok(bytes);
+        self.is_file(input)?;
+        if let Some(pending) = self.store.pending(&input.digest) {
+            return pending.to_vec();
         }
         if !input.source {
             return Ok(Arc::new(self.cache.blobs().read_verified(input.digest)?));
@@ -67,9 +70,88 @@ impl Artifacts for Reader {
             false => Err(SourceChanged(path.clone()).into()),
         }
     }
+
+    fn content(&self, input: &InputArtifact) -> Result<Content> {
+        self.is_file(input)?;
+        if let Some(pending) = self.store.pending(&input.digest) {
+            return pending.content();
+        }
+        let path = if input.source { input.path.clone() } else { self.cache.blobs().verify_once(input.digest)? };
+        let open = || -> std::io::Result<_> {
+            let file = File::open(&path)?;
+            Ok((Stamp::of(&file)?, Content::of_file(file)?))
+        };
+        let (stamp, content) = open().with_context(|| format!("could not read {}", path.display()))?;
+        if input.source {
+            let found = Pending::Content(content.clone()).digest().with_context(|| path.display().to_string())?;
+            ensure!(found == input.digest, SourceChanged(path));
+            self.read.borrow_mut().push(Opened::File(path, content.clone(), stamp));
+        }
+        Ok(content)
+    }
+
+    fn folder(&self, input: &InputArtifact) -> Result<Arc<Folder>> {
+        ensure!(input.artifact == ArtifactType::Folder, "a {}, where a folder is expected", input.artifact);
+        let folder = Arc::new(Folder::open(&input.path, input.digest)?);
+        self.read.borrow_mut().push(Opened::Folder(folder.clone()));
+        Ok(folder)
+    }
+}
+
+/// A file or folder from outside that a stage has read piece by piece.
+enum Opened {
+    File(PathBuf, Content, Stamp),
+    Folder(Arc<Folder>),
+}
+
+/// What changes when a file is written to.
+#[derive(PartialEq)]
+struct Stamp {
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let it = file.metadata()?;
+        Ok(Stamp { bytes: it.len(), modified: (it.mtime(), it.mtime_nsec()), changed: (it.ctime(), it.ctime_nsec()) })
+    }
 }
 
 impl Reader {
+    /// A reader for a worker on this device.
+    pub fn new(device: Device, residency: Rc<RefCell<Residency<TensorFile>>>, store: Rc<Store>, cache: Cache) -> Self {
+        Reader { device, handed_on: device, residency, store, cache, read: Rc::default() }
+    }
+
+    /// The same for a stage that wants its tensors on this device.
+    pub fn handing_on(&self, device: Device) -> Self {
+        Reader { handed_on: device, ..self.clone() }
+    }
+
+    /// To be asked when a stage is over: an error when what it read piece by piece, after it was verified, changed while
+    /// it was read. Forgets what was read.
+    pub fn unchanged(&self) -> Result<()> {
+        for opened in self.read.take() {
+            let changed = match opened {
+                Opened::File(path, Content::File(file, _), stamp) => {
+                    let same = Stamp::of(&file).is_ok_and(|now| now == stamp);
+                    (!same).then_some(SourceChanged(path))
+                }
+                Opened::File(..) => None,
+                Opened::Folder(folder) => folder.changed().cloned(),
+            };
+            changed.map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    fn is_file(&self, input: &InputArtifact) -> Result<()> {
+        ensure!(input.artifact != ArtifactType::Folder, "a folder, where a file is expected");
+        Ok(())
+    }
+
     /// Keeps tensors on the device for the stages to come, if there is room.
     pub fn keep(&self, digest: Digest, file: TensorFile) -> Arc<TensorFile> {
         let size = file.size();

@@ -74,7 +74,10 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
     let peak = Peak::start(device);
     let start = Instant::now();
     let mut outputs = guard(|| {
-        let outputs = stage(job, around, &ctx)?;
+        let made = stage(job, around, &ctx);
+        // First, since a stage that read a file half old and half new complains about something else.
+        around.reader.unchanged()?;
+        let outputs = made?;
         if let Device::Cuda(index) = device {
             tch::Cuda::synchronize(index as i64);
         }
@@ -115,7 +118,7 @@ fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {
     let kind = registry::find(&job.kind).with_context(|| {
         format!("stage kind {:?} is not built into this ddpipe-worker; build it and ddpipe together", job.kind)
     })?;
-    let reader = Reader { handed_on: ctx.device, ..around.reader.clone() };
+    let reader = around.reader.handing_on(ctx.device);
     let inputs = Inputs::new(job.inputs.clone(), Box::new(reader)).with_absent(job.absent.clone());
     kind.run(ctx, &inputs, &job.params)
 }

@@ -11,6 +11,7 @@ mod interrupts;
 mod job;
 mod memory;
 mod outputs;
+mod pending;
 mod residency;
 mod serve;
 mod store;

@@ -1,28 +1,28 @@
 //! From what a stage returned to what the engine hears and the cache gets: exactly the declared outputs, of the declared
-//! types, as bytes with their digests.
+//! types, with their digests, and without a second copy of what is large.
 
+use crate::pending::Pending;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_cache::Digest;
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::OutputArtifact;
-use ddpipe_stages::artifact::TensorFile;
+use ddpipe_stages::artifact::{Content, TensorFile};
 use ddpipe_stages::context::{Artifact, Outputs};
 use indexmap::IndexMap;
-use std::sync::Arc;
 use tch::Device;
 
-/// The outputs of a job, checked and serialised.
+/// The outputs of a job, checked and hashed.
 #[derive(Debug, Default)]
 pub struct Sealed {
     /// For the engine, in the order of the declaration.
     pub described: IndexMap<String, OutputArtifact>,
     /// For the cache.
-    pub bytes: Vec<(Digest, Arc<Vec<u8>>)>,
+    pub pending: Vec<(Digest, Pending)>,
     /// For the stages to come, on the device.
     pub tensors: Vec<(Digest, TensorFile)>,
 }
 
-/// Checks outputs against their declaration and makes bytes of them.
+/// Checks outputs against their declaration and hashes what their bytes will be.
 pub fn seal(
     made: IndexMap<String, Artifact>,
     declared: &IndexMap<String, ArtifactType>,
@@ -32,23 +32,33 @@ pub fn seal(
         bail!("made an output {name:?} that its kind does not declare; declared: {}", names(declared));
     }
     let mut made = made;
-    let mut sealed = Sealed { described: IndexMap::new(), bytes: Vec::new(), tensors: Vec::new() };
+    let mut sealed = Sealed { described: IndexMap::new(), pending: Vec::new(), tensors: Vec::new() };
     for (name, &wanted) in declared {
         let Some(artifact) = made.shift_remove(name) else { bail!("did not make its output {name:?} ({wanted})") };
         let found = kind_of(&artifact);
         ensure!(found == wanted, "output {name:?} is a {found}, but its kind declares a {wanted}");
-        let resident = matches!(artifact, Artifact::Tensors(_));
-        let bytes = to_bytes(artifact).with_context(|| format!("output {name:?}"))?;
-        let digest = Digest::of(&bytes);
-        if resident {
-            // What stays is what a reader of the bytes would get, in order, layout and all: whether the next stage
-            // finds it here or in the cache can then make no difference.
-            let file = TensorFile::from_bytes(&bytes, device).with_context(|| format!("output {name:?}"))?;
-            sealed.tensors.push((digest, file));
+        let mut tensors = None;
+        let context = || format!("output {name:?}");
+        let pending = match artifact {
+            Artifact::Tensors(file) => {
+                // What stays is what a reader of the bytes would get, in order, layout and all: whether the next stage
+                // finds it here or in the cache can then make no difference.
+                let file = file.settled().with_context(context)?;
+                let pieces = file.pieces().with_context(context)?;
+                tensors = Some(file);
+                Pending::Tensors(pieces)
+            }
+            Artifact::Json(_, value) => serde_json::to_vec(&value)?.into(),
+            Artifact::Bytes(_, bytes) => bytes.into(),
+            Artifact::File(_, file) => Pending::Content(Content::of_file(file).with_context(context)?),
+        };
+        let digest = pending.digest().with_context(context)?;
+        if let Some(file) = tensors {
+            sealed.tensors.push((digest, file.to_device(device)));
         }
-        let described = OutputArtifact { digest, bytes: bytes.len() as u64, artifact: wanted };
+        let described = OutputArtifact { digest, bytes: pending.len(), artifact: wanted };
         sealed.described.insert(name.clone(), described);
-        sealed.bytes.push((digest, Arc::new(bytes)));
+        sealed.pending.push((digest, pending));
     }
     Ok(sealed)
 }
@@ -64,15 +74,7 @@ pub fn unspeakable(outputs: &mut Outputs) -> Vec<String> {
 fn kind_of(artifact: &Artifact) -> ArtifactType {
     match artifact {
         Artifact::Tensors(file) => file.artifact,
-        Artifact::Json(kind, _) | Artifact::Bytes(kind, _) => *kind,
-    }
-}
-
-fn to_bytes(artifact: Artifact) -> Result<Vec<u8>> {
-    match artifact {
-        Artifact::Tensors(file) => file.to_bytes(),
-        Artifact::Json(_, value) => Ok(serde_json::to_vec(&value)?),
-        Artifact::Bytes(_, bytes) => Ok(bytes),
+        Artifact::Json(kind, _) | Artifact::Bytes(kind, _) | Artifact::File(kind, _) => *kind,
     }
 }
 
@@ -99,11 +101,26 @@ mod tests {
         let outputs = Outputs::default().tensors("model", file);
         let sealed = seal(outputs.artifacts, &declared(&[("model", ArtifactType::Model)]), Device::Cpu).unwrap();
         let (digest, resident) = &sealed.tensors[0];
-        assert_eq!(*digest, Digest::of(&sealed.bytes[0].1));
+        let bytes = sealed.pending[0].1.to_vec().unwrap();
+        assert_eq!(*digest, Digest::of(&bytes));
         assert_eq!(resident.tensors.keys().collect::<Vec<_>>(), ["a", "b"]);
         let b = resident.get("b").unwrap();
         assert!(b.is_contiguous() && !b.requires_grad());
-        assert_eq!(resident.to_bytes().unwrap(), **sealed.bytes[0].1);
+        assert_eq!(resident.to_bytes().unwrap(), *bytes);
+        let back = TensorFile::from_bytes(&bytes, Device::Cpu).unwrap();
+        assert_eq!(back.tensors.keys().collect::<Vec<_>>(), resident.tensors.keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn tensors_are_kept_and_written_from_the_memory_that_the_stage_filled() {
+        let images = Tensor::ones([4, 3, 8, 8], (tch::Kind::Uint8, Device::Cpu));
+        let place = images.data_ptr();
+        let outputs =
+            Outputs::default().tensors("set", TensorFile::new(ArtifactType::Dataset, json!({})).with("i", images));
+        let sealed = seal(outputs.artifacts, &declared(&[("set", ArtifactType::Dataset)]), Device::Cpu).unwrap();
+        assert_eq!(sealed.tensors[0].1.get("i").unwrap().data_ptr(), place);
+        let Pending::Tensors(pieces) = &sealed.pending[0].1 else { panic!("not in pieces") };
+        assert_eq!(pieces.parts().unwrap()[1].as_ptr(), place.cast::<u8>().cast_const());
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
     let around = Surroundings {
         engine,
         interrupts,
-        reader: Reader { device: session.device, handed_on: session.device, residency, store: store.clone(), cache },
+        reader: Reader::new(session.device, residency, store.clone(), cache),
         checkpoint_every: Duration::from_secs(session.checkpoint_seconds),
         threads: session.threads,
     };
@@ -84,7 +84,7 @@ fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) 
             // Told first, since `push` may have to wait. The next job runs on this thread, so it finds what is pushed.
             let outputs = sealed.described;
             around.engine.send(&FromWorker::Done { id, outputs, asks, metrics, seconds, peak_memory });
-            around.reader.store.push(id, sealed.bytes);
+            around.reader.store.push(id, sealed.pending);
         }
         Err(failure) => {
             tracing::warn!(node = job.node, cause = ?failure.cause, "{}", failure.message);

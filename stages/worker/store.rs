@@ -1,30 +1,34 @@
 //! Writing behind: finished outputs go to the cache on a thread of their own, while the next stage runs. Until then
 //! their bytes can be read here. What waits is bounded, so that a slow disk slows the stages instead of filling memory.
 
+use crate::pending::Pending;
 use anyhow::Result;
-use ddpipe_cache::{Cache, Digest};
+use ddpipe_cache::{BlobStore as _, Cache, Digest};
 use ddpipe_interface::protocol::{Cause, FromWorker, JobId};
 use std::collections::{HashMap, VecDeque};
+use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Bytes that may wait; one job's outputs always may.
+/// Bytes of memory that may wait; one job's outputs always may.
 const BOUND: u64 = 1 << 30;
 
 /// Where blobs go.
 pub trait Blobs: Send + 'static {
-    /// Publishes these bytes, whose digest is known, and flushes them.
-    fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<()>;
+    /// Publishes bytes of this digest, and flushes them. Refuses others, so that tensors that someone wrote to meanwhile
+    /// never become a blob.
+    fn put(&self, digest: &Digest, bytes: &mut dyn Read) -> Result<()>;
 }
 
 impl Blobs for Cache {
-    fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
-        Ok(self.blobs().put_with_digest(*digest, bytes)?)
+    fn put(&self, digest: &Digest, bytes: &mut dyn Read) -> Result<()> {
+        self.blobs().put(*digest, bytes)?;
+        Ok(())
     }
 }
 
 /// One output on its way to the cache.
-pub type Pending = (Digest, Arc<Vec<u8>>);
+pub type Output = (Digest, Pending);
 
 /// The thread that writes, and what waits for it.
 pub struct Store {
@@ -40,9 +44,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<(JobId, Vec<Pending>)>,
+    queue: VecDeque<(JobId, Vec<Output>)>,
     /// By digest, what is in the queue or being written, and how often.
-    waiting: HashMap<Digest, (Arc<Vec<u8>>, usize)>,
+    waiting: HashMap<Digest, (Pending, usize)>,
     bytes: u64,
     closing: bool,
 }
@@ -54,7 +58,8 @@ impl Store {
         let mine = shared.clone();
         let thread = std::thread::spawn(move || {
             while let Some((id, outputs)) = mine.next() {
-                let written = outputs.iter().try_for_each(|(digest, bytes)| blobs.put(digest, bytes));
+                let put = |(digest, pending): &Output| pending.with_reader(|bytes| blobs.put(digest, bytes));
+                let written = outputs.iter().try_for_each(put);
                 mine.written(&outputs);
                 tell(&match written {
                     Ok(()) => FromWorker::Stored { id },
@@ -71,22 +76,22 @@ impl Store {
     }
 
     /// Queues the outputs of a job; waits first while too much is queued.
-    pub fn push(&self, id: JobId, outputs: Vec<Pending>) {
-        let new: u64 = outputs.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    pub fn push(&self, id: JobId, outputs: Vec<Output>) {
+        let new: u64 = outputs.iter().map(|(_, pending)| pending.in_memory()).sum();
         let full = |state: &mut State| state.bytes > 0 && state.bytes + new > BOUND;
         let state = self.shared.changed.wait_while(self.shared.lock(), full);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.bytes += new;
-        for (digest, bytes) in &outputs {
-            state.waiting.entry(*digest).or_insert_with(|| (bytes.clone(), 0)).1 += 1;
+        for (digest, pending) in &outputs {
+            state.waiting.entry(*digest).or_insert_with(|| (pending.clone(), 0)).1 += 1;
         }
         state.queue.push_back((id, outputs));
         self.shared.changed.notify_all();
     }
 
-    /// The bytes of an artifact that is not in the cache yet.
-    pub fn pending(&self, digest: &Digest) -> Option<Arc<Vec<u8>>> {
-        self.shared.lock().waiting.get(digest).map(|(bytes, _)| bytes.clone())
+    /// An artifact that is not in the cache yet.
+    pub fn pending(&self, digest: &Digest) -> Option<Pending> {
+        self.shared.lock().waiting.get(digest).map(|(pending, _)| pending.clone())
     }
 
     /// Writes what is queued and ends the thread.
@@ -104,15 +109,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<(JobId, Vec<Pending>)> {
+    fn next(&self) -> Option<(JobId, Vec<Output>)> {
         let idle = |state: &mut State| state.queue.is_empty() && !state.closing;
         self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner).queue.pop_front()
     }
 
-    fn written(&self, outputs: &[Pending]) {
+    fn written(&self, outputs: &[Output]) {
         let mut state = self.lock();
-        for (digest, bytes) in outputs {
-            state.bytes -= bytes.len() as u64;
+        for (digest, pending) in outputs {
+            state.bytes -= pending.in_memory();
             let left = state.waiting.get_mut(digest).map(|(_, times)| {
                 *times -= 1;
                 *times
@@ -134,15 +139,17 @@ mod tests {
     struct Gate(mpsc::Receiver<()>);
 
     impl Blobs for Gate {
-        fn put(&self, _: &Digest, bytes: &[u8]) -> Result<()> {
+        fn put(&self, _: &Digest, bytes: &mut dyn Read) -> Result<()> {
             self.0.recv()?;
-            anyhow::ensure!(bytes != b"bad", "no space left");
+            let mut text = String::new();
+            bytes.read_to_string(&mut text)?;
+            anyhow::ensure!(text != "bad", "no space left");
             Ok(())
         }
     }
 
-    fn output(text: &str) -> Pending {
-        (Digest::of(text.as_bytes()), Arc::new(text.as_bytes().to_vec()))
+    fn output(text: &str) -> Output {
+        (Digest::of(text.as_bytes()), text.as_bytes().to_vec().into())
     }
 
     #[test]
@@ -153,7 +160,7 @@ mod tests {
         store.push(JobId(1), vec![output("good")]);
         store.push(JobId(2), vec![output("bad")]);
         store.push(JobId(3), vec![output("good")]);
-        assert_eq!(store.pending(&Digest::of(b"good")).as_deref(), Some(&b"good".to_vec()));
+        assert_eq!(*store.pending(&Digest::of(b"good")).unwrap().to_vec().unwrap(), b"good".to_vec());
         open.send(()).unwrap();
         assert!(matches!(told.recv().unwrap(), FromWorker::Stored { id: JobId(1) }));
         assert!(store.pending(&Digest::of(b"good")).is_some(), "job 3 still waits with it");

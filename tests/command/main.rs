@@ -11,6 +11,7 @@ mod basics;
 mod cache;
 mod commands;
 mod download;
+mod folders;
 mod kinds;
 mod mnist;
 mod sharing;

@@ -9,6 +9,7 @@ mod statistics;
 
 use crate::artifact::{Dataset, Normalisation};
 use crate::common::normalising::{self, Method, Normalise, Rules};
+use crate::common::resize;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
@@ -21,6 +22,7 @@ pub struct Params {
     classes: i64,
     label_offset: i64,
     transpose: bool,
+    resize: Option<i64>,
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
@@ -51,6 +53,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let labels = labels::tensor(&labels, params.label_offset, params.classes).with_context(|| label_name.clone())?;
     let scale = params.scale.unwrap_or(if images.element.is_whole() { 255.0 } else { 1.0 });
     let mut pixels = pixels::tensor(&images).with_context(|| image_name.clone())?;
+    if let Some(size) = params.resize {
+        let bytes = images.element == Element::U8;
+        ensure!(bytes, "{image_name}: offset 2: numbers of type {}; `resize` takes bytes only", images.element);
+        pixels = resize::resize(&pixels, [size, size])?;
+    }
     let standard = normalisation(inputs, &params, &images, &pixels, scale)?;
     if params.transpose {
         pixels = pixels.transpose(2, 3).contiguous();

@@ -2,6 +2,7 @@
 //! up in a fixed order, so that the number of threads changes no digit.
 
 use super::header::{Element, IdxFile};
+use crate::artifact::memory;
 use crate::common::moments;
 use anyhow::Result;
 use rayon::prelude::*;
@@ -10,12 +11,13 @@ use tch::Tensor;
 /// Images whose sums are taken together.
 const IMAGES: usize = 256;
 
-/// Mean and variance (of the whole set: divided by N) of each channel of `pixels`, \[N,C,H,W\], the numbers of the file.
+/// Mean and variance (of the whole set: divided by N) of each channel of `pixels`, \[N,C,H,W\], the numbers of the file,
+/// resized perhaps.
 pub fn of(file: &IdxFile, pixels: &Tensor) -> Result<Vec<(f64, f64)>> {
     let size = pixels.size();
     let (channels, area) = (size[1] as usize, (size[2] * size[3]) as usize);
     if file.element == Element::U8 {
-        return Ok(moments::of_bytes(&file.payload, channels, area));
+        return Ok(moments::of_bytes(memory::bytes(pixels)?, channels, area));
     }
     Ok(floating(&Vec::<f32>::try_from(pixels.f_flatten(0, -1)?)?, channels, area))
 }

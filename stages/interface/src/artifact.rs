@@ -25,11 +25,13 @@ pub enum ArtifactType {
     Image,
     /// Raw bytes of one file that came from outside or goes outside.
     Files,
+    /// A folder of files that came from outside; no stage makes one.
+    Folder,
 }
 
 impl ArtifactType {
     /// Every type, in the order of the reference manual.
-    pub const ALL: [ArtifactType; 9] = [
+    pub const ALL: [ArtifactType; 10] = [
         ArtifactType::Dataset,
         ArtifactType::Synthetic,
         ArtifactType::Model,
@@ -39,6 +41,7 @@ impl ArtifactType {
         ArtifactType::Table,
         ArtifactType::Image,
         ArtifactType::Files,
+        ArtifactType::Folder,
     ];
 
     /// The name used in manifests, declarations and headers.
@@ -53,6 +56,7 @@ impl ArtifactType {
             ArtifactType::Table => "table",
             ArtifactType::Image => "image",
             ArtifactType::Files => "files",
+            ArtifactType::Folder => "folder",
         }
     }
 }

@@ -211,6 +211,10 @@ impl Declaration {
         if declaration.outputs.is_empty() {
             return Err(DeclarationError::Meaning("needs at least one output".into()));
         }
+        if let Some((name, _)) = declaration.outputs.iter().find(|(_, output)| output.artifact == ArtifactType::Folder)
+        {
+            return Err(DeclarationError::Meaning(format!("output {name:?}: a stage makes files, not folders")));
+        }
         if let Some((name, _)) = declaration.inputs.iter().find(|(_, input)| input.types.is_empty()) {
             return Err(DeclarationError::Meaning(format!("input {name:?}: needs at least one type")));
         }

@@ -2,7 +2,8 @@
 //! in: the same images give the same bytes.
 
 use anyhow::Result;
-use std::io::{Cursor, Write};
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -13,29 +14,29 @@ pub const HEADER: &str = "Image Name,Majority Vote Label,Number of Annotators wh
 const COMMENT: &str = "ddpipe sample data, not MHIST";
 
 /// A ZIP file in the making.
-pub struct Archive(ZipWriter<Cursor<Vec<u8>>>);
+pub struct Archive(ZipWriter<BufWriter<File>>);
 
 impl Archive {
-    /// An empty one, with its comment.
-    pub fn new() -> Result<Self> {
-        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    /// An empty one in this file, with its comment.
+    pub fn new(file: File) -> Result<Self> {
+        let mut zip = ZipWriter::new(BufWriter::new(file));
         zip.set_comment(COMMENT)?;
         Ok(Archive(zip))
     }
 
-    /// Adds an image to the folder `images/`. PNG files are packed already.
-    pub fn add(&mut self, name: &str, picture: &[u8]) -> Result<()> {
+    /// Adds an image under this path. PNG files are packed already.
+    pub fn add(&mut self, path: &str, picture: &[u8]) -> Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default())
             .unix_permissions(0o644);
-        self.0.start_file(format!("images/{name}"), options)?;
+        self.0.start_file(path, options)?;
         Ok(self.0.write_all(picture)?)
     }
 
-    /// The file's bytes.
-    pub fn finish(self) -> Result<Vec<u8>> {
-        Ok(self.0.finish()?.into_inner())
+    /// The whole file.
+    pub fn finish(self) -> Result<File> {
+        Ok(self.0.finish()?.into_inner().map_err(|failed| failed.into_error())?)
     }
 }
 

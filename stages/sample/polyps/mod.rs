@@ -20,6 +20,15 @@ pub struct Params {
     train: usize,
     test: usize,
     size: usize,
+    folders: Folders,
+}
+
+/// Where in the ZIP file the images lie.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Folders {
+    Images,
+    Classes,
 }
 
 /// Images drawn between two looks at the host.
@@ -42,7 +51,7 @@ struct Row {
 pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (seed, size) = (ctx.seed, params.size);
     let rows = rows(seed, &params);
-    let mut archive = files::Archive::new()?;
+    let mut archive = files::Archive::new(ctx.temporary()?)?;
     for (part, rows_of_part) in rows.chunks(PART).enumerate() {
         ctx.check()?;
         let pictures: Result<Vec<Vec<u8>>> = rows_of_part
@@ -55,21 +64,30 @@ pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
             })
             .collect();
         for (row, picture) in rows_of_part.iter().zip(pictures?) {
-            archive.add(&row.name, &picture)?;
+            archive.add(&row.path(params.folders), &picture)?;
         }
         ctx.progress((part * PART + rows_of_part.len()) as u64, rows.len() as u64, "images", None);
     }
     let mut table = files::HEADER.to_string();
     for row in &rows {
-        let label = if row.ssa { "SSA" } else { "HP" };
-        table.push_str(&format!("{},{label},{},{}\n", row.name, row.votes, row.partition));
+        table.push_str(&format!("{},{},{},{}\n", row.name, row.label(), row.votes, row.partition));
     }
     let images = archive.finish().map_err(|why| anyhow!("could not pack the images: {why:#}"))?;
-    Ok(Outputs::default().bytes("annotations", ArtifactType::Files, table.into_bytes()).bytes(
-        "images",
-        ArtifactType::Files,
-        images,
-    ))
+    let outputs = Outputs::default().bytes("annotations", ArtifactType::Files, table.into_bytes());
+    Ok(outputs.file("images", ArtifactType::Files, images))
+}
+
+impl Row {
+    fn label(&self) -> &'static str {
+        if self.ssa { "SSA" } else { "HP" }
+    }
+
+    fn path(&self, folders: Folders) -> String {
+        match folders {
+            Folders::Images => format!("images/{}", self.name),
+            Folders::Classes => format!("{}/{}/{}", self.partition, self.label(), self.name),
+        }
+    }
 }
 
 /// The rows in random order; how many are SSA in each partition is fixed.

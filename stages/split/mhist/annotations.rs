@@ -1,8 +1,8 @@
 //! The table of annotations: one row per image with its label, the votes behind it and its partition. Opens no image
 //! and does not know which of them exist.
 
-use super::problems::Problems;
 pub use crate::artifact::ANNOTATORS;
+use crate::common::problems::Problems;
 use anyhow::{Context as _, Result, bail};
 use std::collections::HashMap;
 

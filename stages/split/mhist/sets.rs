@@ -2,12 +2,15 @@
 //! are decoded on all cores straight into the memory of one tensor. Knows nothing of archives or stages.
 
 use super::annotations::{self, ANNOTATORS, CLASSES, PARTITIONS, Row};
-use super::images::{self, Images};
-use super::problems::Problems;
-use anyhow::{Context as _, Result};
+use super::matched::matched;
+use super::picture;
+use crate::artifact::memory;
+use crate::common::images::Images;
+use crate::common::problems::Problems;
+use crate::common::resize;
+use anyhow::Result;
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 /// Images between two looks at the host.
 const PART: usize = 256;
@@ -24,10 +27,19 @@ pub struct Rules<'a> {
     pub images: &'a str,
     /// Height and width of every image.
     pub size: usize,
+    /// Height and width that the images are brought to, if other ones.
+    pub resize: Option<usize>,
     /// Whether this has to be MHIST: its counts, and no label against its votes.
     pub mhist: bool,
     /// Keeps only images on whose label at least so many annotators agree.
     pub min_agreement: i64,
+}
+
+impl Rules<'_> {
+    /// Height and width of the images as they are handed on.
+    pub fn made(&self) -> usize {
+        self.resize.unwrap_or(self.size)
+    }
 }
 
 /// The images of one partition, in the order of their rows.
@@ -35,7 +47,7 @@ pub struct Rules<'a> {
 pub struct Set {
     /// File names.
     pub names: Vec<String>,
-    /// \[N,3,size,size\] u8
+    /// \[N,3,H,W\] u8, H and W as [`Rules::made`] says
     pub images: Tensor,
     /// \[N\] int64, 0 for HP and 1 for SSA
     pub labels: Tensor,
@@ -86,8 +98,11 @@ pub fn split(
     }
     {
         let [train, test] = &mut sets;
-        let length = images::bytes_of(rules.size);
-        let mut slots = [train, test].map(|set| bytes_mut(&mut set.images).chunks_exact_mut(length));
+        let length = picture::bytes_of(rules.made());
+        let mut slots = [
+            memory::bytes_mut(&mut train.images)?.chunks_exact_mut(length),
+            memory::bytes_mut(&mut test.images)?.chunks_exact_mut(length),
+        ];
         let mut jobs = Vec::with_capacity(rows.len());
         for (row, file) in rows.iter().zip(found) {
             let planes = kept_in(row, rules).and_then(|partition| slots[partition].next());
@@ -96,11 +111,8 @@ pub fn split(
         for (part, jobs) in jobs.chunks_mut(PART).enumerate() {
             let wrong: Vec<String> = jobs
                 .par_iter_mut()
-                .map_init(Vec::new, |scratch, Job { row, file, planes }| {
-                    let bytes = files.read((*file)?, images::file_limit(rules.size));
-                    let result =
-                        bytes.and_then(|file| images::decode(&file, rules.size, scratch, planes.as_deref_mut()));
-                    let why = result.err()?;
+                .map_init(Scratch::default, |scratch, Job { row, file, planes }| {
+                    let why = one(files, (*file)?, rules, scratch, planes.as_deref_mut()).err()?;
                     Some(format!("{}: {} ({}:{}): {why:#}", rules.images, row.image, rules.annotations, row.line))
                 })
                 .flatten()
@@ -111,6 +123,27 @@ pub fn split(
     }
     problems.finish()?;
     Ok(Split { sets, contradictions })
+}
+
+/// Memory that is used again from image to image.
+#[derive(Default)]
+struct Scratch {
+    pixels: Vec<u8>,
+    planes: Vec<u8>,
+}
+
+/// Reads, decodes and, where asked to, resizes one image.
+fn one(files: &dyn Images, file: usize, rules: &Rules, scratch: &mut Scratch, planes: Option<&mut [u8]>) -> Result<()> {
+    let (size, made) = (rules.size, rules.made());
+    let bytes = files.read(file, picture::file_limit(size))?;
+    let planes = match planes {
+        Some(planes) if size != made => planes,
+        other => return picture::decode(&bytes, size, &mut scratch.pixels, other),
+    };
+    scratch.planes.resize(picture::bytes_of(size), 0);
+    picture::decode(&bytes, size, &mut scratch.pixels, Some(&mut scratch.planes))?;
+    let pairs = scratch.planes.chunks_exact(size * size).zip(planes.chunks_exact_mut(made * made));
+    pairs.into_iter().try_for_each(|(from, into)| resize::plane(from, [size; 2], into, [made; 2]))
 }
 
 /// One image to decode.
@@ -126,28 +159,6 @@ struct Job<'a> {
 fn kept_in(row: &Row, rules: &Rules) -> Option<usize> {
     let annotation = row.annotation.filter(|annotation| annotation.agreement() >= rules.min_agreement)?;
     Some(annotation.partition)
-}
-
-/// For every row the position of its file. A row without a file and a file without a row are problems.
-fn matched(rows: &[Row], files: &dyn Images, rules: &Rules, problems: &mut Problems) -> Vec<Option<usize>> {
-    let positions: HashMap<&str, usize> =
-        files.names().iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect();
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let position = positions.get(row.image.as_str()).copied();
-        if position.is_none() {
-            problems.add(format!(
-                "{}:{}: {}: the image is not in {}",
-                rules.annotations, row.line, row.image, rules.images
-            ));
-        }
-        found.push(position);
-    }
-    let named: HashSet<&str> = rows.iter().map(|row| row.image.as_str()).collect();
-    for name in files.names().iter().filter(|name| !named.contains(name.as_str())) {
-        problems.add(format!("{}: {name}: no row of {} names this file", rules.images, rules.annotations));
-    }
-    found
 }
 
 fn count(rows: &[Row], rules: &Rules, problems: &mut Problems) {
@@ -175,26 +186,9 @@ impl Set {
         let annotations: Vec<_> = rows.iter().filter_map(|row| row.annotation).collect();
         let labels: Vec<i64> = annotations.iter().map(|annotation| annotation.label as i64).collect();
         let votes: Vec<i64> = annotations.iter().map(|annotation| annotation.votes).collect();
-        let size = rules.size as i64;
-        let shape = [rows.len() as i64, images::CHANNELS as i64, size, size];
-        let images = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))
-            .with_context(|| format!("no memory for {} images of {size} x {size} pixels", rows.len()))?;
+        let size = rules.made() as i64;
+        let images = memory::black(&[rows.len() as i64, picture::CHANNELS as i64, size, size])?;
         let names = rows.iter().map(|row| row.image.clone()).collect();
         Ok(Set { names, images, labels: Tensor::from_slice(&labels), votes: Tensor::from_slice(&votes) })
     }
-}
-
-/// The memory of a contiguous u8 tensor on the host. Decoding into it spares a copy of the whole set.
-fn bytes_mut(tensor: &mut Tensor) -> &mut [u8] {
-    if tensor.numel() == 0 {
-        return &mut [];
-    }
-    // SAFETY: `f_zeros` made it contiguous, of bytes, on the host, and nothing else shares it yet; the slice borrows the
-    // tensor, which therefore neither moves its memory nor goes away.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), tensor.numel()) }
-}
-
-/// The bytes of the images, \[N,3,size,size\].
-pub fn bytes(set: &mut Set) -> &[u8] {
-    bytes_mut(&mut set.images)
 }

@@ -6,10 +6,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::arc_with_non_send_sync)]
 
 use anyhow::{Result, anyhow, ensure};
-use ddpipe_cache::Digest;
+use ddpipe_cache::{Digest, folder};
 use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
 use ddpipe_interface::{ArtifactType, Declaration, Value};
-use ddpipe_stages::artifact::TensorFile;
+use ddpipe_stages::artifact::{Content as Source, Folder, TensorFile};
 use ddpipe_stages::context::{Artifact, Artifacts, Context, Host, Inputs, Outputs};
 use ddpipe_stages::registry;
 use indexmap::IndexMap;
@@ -76,6 +76,7 @@ impl Stage {
             Artifact::Tensors(file) => (file.artifact, Content::Tensors(Arc::new(file.to_device(self.device)))),
             Artifact::Json(artifact, value) => (*artifact, Content::bytes(value.to_string().into_bytes())),
             Artifact::Bytes(artifact, bytes) => (*artifact, Content::bytes(bytes.clone())),
+            Artifact::File(..) => unreachable!("`run` reads files"),
         };
         self.connect(input, name, artifact, content)
     }
@@ -89,6 +90,18 @@ impl Stage {
     /// Connects a file.
     pub fn file(self, input: &str, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.connect(input, name, ArtifactType::Files, Content::bytes(bytes.into()))
+    }
+
+    /// Connects a folder of files, by its path.
+    pub fn folder(mut self, input: &str, name: &str, path: &std::path::Path) -> Self {
+        let found = folder::walk(path).unwrap();
+        let digest = |found: &folder::Found| found.place.as_ref().ok().map(|path| Digest::of_file(path).unwrap().0);
+        let digests: Vec<_> = found.iter().map(|found| (found.name.as_str(), digest(found))).collect();
+        let digest = folder::digest_of(digests);
+        self = self.connect(input, name, ArtifactType::Folder, Content::bytes(Vec::new()));
+        let entry = self.entries[input].last_mut().unwrap();
+        (entry.path, entry.digest) = (path.to_path_buf(), digest);
+        self
     }
 
     /// Adds a result with its labels and metrics, folded over these axes.
@@ -155,7 +168,13 @@ impl Stage {
         let scratch = self.scratch.take().unwrap_or_else(|| folder.path().to_path_buf());
         let context = Context::new(self.device, self.seed, scratch, self.every, Box::new(self.recorder.clone()));
         let inputs = Inputs::new(self.entries, Box::new(self.memory)).with_absent(self.absent);
-        let outputs = kind.run(&context, &inputs, &params)?;
+        let mut outputs = kind.run(&context, &inputs, &params)?;
+        for artifact in outputs.artifacts.values_mut() {
+            if let Artifact::File(kind, file) = artifact {
+                let bytes = Source::of_file(file.try_clone()?)?.to_vec()?;
+                *artifact = Artifact::Bytes(*kind, bytes.to_vec());
+            }
+        }
         if !outputs.asks.is_empty() {
             return Ok(outputs);
         }
@@ -242,7 +261,7 @@ pub fn message(result: Result<Outputs>) -> String {
 fn type_of(artifact: &Artifact) -> ArtifactType {
     match artifact {
         Artifact::Tensors(file) => file.artifact,
-        Artifact::Json(artifact, _) | Artifact::Bytes(artifact, _) => *artifact,
+        Artifact::Json(artifact, _) | Artifact::Bytes(artifact, _) | Artifact::File(artifact, _) => *artifact,
     }
 }
 
@@ -283,6 +302,14 @@ impl Artifacts for Memory {
             Some(Content::Tensors(file)) => Ok(Arc::new(file.to_bytes()?)),
             None => Err(anyhow!("is not in memory")),
         }
+    }
+
+    fn content(&self, input: &InputArtifact) -> Result<Source> {
+        Ok(Source::Memory(self.bytes(input)?))
+    }
+
+    fn folder(&self, input: &InputArtifact) -> Result<Arc<Folder>> {
+        Ok(Arc::new(Folder::open(&input.path, input.digest)?))
     }
 }
 

@@ -44,15 +44,26 @@ impl Folder {
         for (name, artifacts) in &job.inputs {
             let mut entries = Vec::new();
             for (index, input) in artifacts.iter().enumerate() {
-                let bytes = reader.bytes(input).with_context(|| format!("input {}", input.name))?;
                 let index = if artifacts.len() == 1 { String::new() } else { format!(".{index}") };
+                let InputArtifact { artifact, name: title, digest, labels, metrics, over, .. } = input;
+                let mut describe = |file: &str| {
+                    entries.push(json!({
+                        "file": file, "type": artifact, "name": title, "digest": digest,
+                        "labels": labels, "metrics": metrics, "over": over,
+                    }));
+                };
+                if *artifact == ArtifactType::Folder {
+                    // Verified, and then the folder itself: copying it would cost its size for every run.
+                    reader.folder(input).with_context(|| format!("input {title}"))?;
+                    let file = format!("inputs/{name}{index}");
+                    std::os::unix::fs::symlink(&input.path, self.0.join(&file))?;
+                    describe(&file);
+                    continue;
+                }
+                let bytes = reader.bytes(input).with_context(|| format!("input {title}"))?;
                 let file = format!("inputs/{name}{index}.{}", extension(input.artifact, &bytes));
                 self.place(&file, input, &bytes)?;
-                let InputArtifact { artifact, name, digest, labels, metrics, over, .. } = input;
-                entries.push(json!({
-                    "file": file, "type": artifact, "name": name, "digest": digest,
-                    "labels": labels, "metrics": metrics, "over": over,
-                }));
+                describe(&file);
             }
             described.insert(name.clone(), entries.into());
         }

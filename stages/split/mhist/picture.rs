@@ -1,18 +1,9 @@
-//! Where the images come from, and one PNG file as three planes of bytes. The header is held against what is expected
+//! One PNG file as three planes of bytes. The header is held against what is expected
 //! before anything is unpacked, so that a file that announces a huge picture costs nothing.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use png::{BitDepth, ColorType, Decoder, Limits};
 use std::io::Cursor;
-
-/// Image files by name: an archive, a folder, or a table in memory.
-pub trait Images: Sync {
-    /// File names without folders, each once.
-    fn names(&self) -> &[String];
-
-    /// The bytes of the file at this position of the names; an error when there are more than `limit`.
-    fn read(&self, position: usize, limit: usize) -> Result<Vec<u8>>;
-}
 
 /// Channels of an image: red, green, blue.
 pub const CHANNELS: usize = 3;

@@ -1,16 +1,17 @@
 //! The images as one ZIP file, the form in which they are distributed. Nothing is ever unpacked to a disk; names that
 //! point outside are refused all the same, since such a file is not what it claims to be.
 
-use super::images::Images;
-use super::problems::Problems;
+use super::Images;
+use crate::artifact::{Content, Reader};
+use crate::common::problems::Problems;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use zip::ZipArchive;
 
-/// A ZIP file in memory.
-pub struct Archive<'a> {
-    zip: ZipArchive<Cursor<&'a [u8]>>,
+/// A ZIP file, read where it lies.
+pub struct Archive {
+    zip: ZipArchive<Reader>,
     names: Vec<String>,
     /// For every name, its position in the ZIP file.
     entries: Vec<usize>,
@@ -18,18 +19,18 @@ pub struct Archive<'a> {
     pub comment: String,
 }
 
-impl<'a> Archive<'a> {
+impl Archive {
     /// Reads the list of files. `file` is the archive's name, for messages; entries that have no place in it are added
     /// to `problems`.
-    pub fn open(bytes: &'a [u8], file: &str, problems: &mut Problems) -> Result<Self> {
-        let mut zip = ZipArchive::new(Cursor::new(bytes))
+    pub fn open(content: &Content, file: &str, problems: &mut Problems) -> Result<Self> {
+        let mut zip = ZipArchive::new(content.reader())
             .with_context(|| format!("{file}: not a ZIP file, or one that was not downloaded to its end"))?;
-        for name in repeated(bytes, zip.central_directory_start()) {
+        let twice = repeated(content.reader(), zip.central_directory_start());
+        for name in twice.with_context(|| format!("{file}: its list of files"))? {
             problems.add(format!("{file}: {name}: the archive holds two files of this name"));
         }
         let comment = String::from_utf8_lossy(zip.comment()).into_owned();
         let (mut names, mut entries) = (Vec::new(), Vec::new());
-        let mut seen: HashMap<String, String> = HashMap::new();
         for index in 0..zip.len() {
             let entry = zip.by_index_raw(index).with_context(|| format!("{file}: entry {index}"))?;
             let path = String::from_utf8_lossy(entry.name_raw()).into_owned();
@@ -38,19 +39,16 @@ impl<'a> Archive<'a> {
                 problems.add(format!("{file}: {path:?}: a name that leads out of the archive"));
             } else if entry.is_symlink() {
                 problems.add(format!("{file}: {path}: a link, where an image is expected"));
-            } else if let Some(other) = seen.get(base) {
-                problems.add(format!("{file}: {path}: the archive holds the image twice, first as {other}"));
             } else if !(path.ends_with('/') || path.starts_with("__MACOSX/") || base.starts_with('.')) {
-                names.push(base.to_string());
+                names.push(path);
                 entries.push(index);
-                seen.insert(base.to_string(), path.clone());
             }
         }
         Ok(Archive { zip, names, entries, comment })
     }
 }
 
-impl Images for Archive<'_> {
+impl Images for Archive {
     fn names(&self) -> &[String] {
         &self.names
     }
@@ -75,19 +73,24 @@ fn leads_outside(path: &str) -> bool {
 }
 
 /// Names that the central directory lists more than once: readers, ours among them, otherwise keep the last silently.
-fn repeated(bytes: &[u8], start: u64) -> Vec<String> {
-    let mut counts: HashMap<&[u8], usize> = HashMap::new();
+fn repeated(content: Reader, start: u64) -> io::Result<Vec<String>> {
+    let mut counts: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut found = Vec::new();
-    let mut rest = usize::try_from(start).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
-    while rest.starts_with(b"PK\x01\x02") && rest.len() >= 46 {
-        let length = |at: usize| usize::from(u16::from_le_bytes([rest[at], rest[at + 1]]));
-        let Some(name) = rest.get(46..46 + length(28)) else { break };
-        let count = counts.entry(name).or_default();
+    let mut list = BufReader::new(content);
+    list.seek(SeekFrom::Start(start))?;
+    let mut fixed = [0u8; 46];
+    while list.read_exact(&mut fixed).is_ok() && fixed.starts_with(b"PK\x01\x02") {
+        let length = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
+        let mut name = vec![0u8; usize::from(length(28))];
+        if list.read_exact(&mut name).is_err() {
+            break;
+        }
+        list.seek_relative(i64::from(length(30)) + i64::from(length(32)))?;
+        let count = counts.entry(name.clone()).or_default();
         *count += 1;
         if *count == 2 {
-            found.push(String::from_utf8_lossy(name).into_owned());
+            found.push(String::from_utf8_lossy(&name).into_owned());
         }
-        rest = rest.get(46 + length(28) + length(30) + length(32)..).unwrap_or_default();
     }
-    found
+    Ok(found)
 }

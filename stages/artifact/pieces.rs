@@ -1,0 +1,65 @@
+//! The bytes of a tensor file where they lie: a header, and the memory of the tensors themselves. A data set is hashed,
+//! written and kept for the next stage without ever being in memory twice.
+
+use super::memory;
+use anyhow::Result;
+use std::io::{self, Read};
+use tch::Tensor;
+
+/// A tensor file, not put together.
+#[derive(Debug)]
+pub struct Pieces {
+    header: Vec<u8>,
+    tensors: Vec<Tensor>,
+    length: usize,
+}
+
+impl Pieces {
+    /// The header, and in the header's order the tensors, which are [`memory::settled`].
+    pub(super) fn new(header: Vec<u8>, tensors: Vec<Tensor>) -> Result<Self> {
+        let mut pieces = Pieces { length: header.len(), header, tensors };
+        for tensor in &pieces.tensors {
+            pieces.length += memory::bytes(tensor)?.len();
+        }
+        Ok(pieces)
+    }
+
+    /// Bytes of the whole file.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether the file is empty, which none is: it has a header.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The parts of the file, in order.
+    pub fn parts(&self) -> Result<Vec<&[u8]>> {
+        let tensors = self.tensors.iter().map(memory::bytes);
+        std::iter::once(Ok(self.header.as_slice())).chain(tensors).collect()
+    }
+
+    /// The whole file in one place: a copy.
+    pub fn to_vec(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.length);
+        self.parts()?.iter().for_each(|part| bytes.extend_from_slice(part));
+        Ok(bytes)
+    }
+
+    /// Reads the file from front to end.
+    pub fn reader(&self) -> Result<impl Read> {
+        Ok(self
+            .parts()?
+            .into_iter()
+            .fold(Box::new(io::empty()) as Box<dyn Read>, |read, part| Box::new(read.chain(part))))
+    }
+}
+
+/// Shares the tensors.
+impl Clone for Pieces {
+    fn clone(&self) -> Self {
+        let tensors = self.tensors.iter().map(Tensor::shallow_clone).collect();
+        Pieces { header: self.header.clone(), tensors, length: self.length }
+    }
+}

@@ -1,0 +1,32 @@
+//! Whether the images agree on a size, where none is asked for. Reads headers only; what cannot be read is left to the
+//! decoding, which tells it.
+
+use super::layout::Entry;
+use super::picture;
+use crate::common::images::Images;
+use crate::common::problems::Problems;
+use anyhow::Result;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Height and width of most images. The others are problems.
+pub fn agreed(files: &dyn Images, entries: &[&Entry], name: &str, problems: &mut Problems) -> Result<[usize; 2]> {
+    let size = |entry: &&Entry| {
+        let file = files.read(entry.position, picture::FILE_LIMIT).ok()?;
+        picture::size(&file).ok()
+    };
+    let sizes: Vec<Option<[usize; 2]>> = entries.par_iter().map(size).collect();
+    let mut counts: BTreeMap<[usize; 2], usize> = BTreeMap::new();
+    sizes.iter().flatten().for_each(|size| *counts.entry(*size).or_default() += 1);
+    let Some((&most, _)) = counts.iter().max_by_key(|(_, count)| **count) else { return Ok([1, 1]) };
+    let [height, width] = most;
+    for (entry, size) in entries.iter().zip(&sizes) {
+        if let Some([tall, wide]) = size.filter(|size| *size != most) {
+            problems.add(format!(
+                "{name}: {}: {wide} x {tall} pixels, where most have {width} x {height}; `resize` brings them to one size",
+                entry.name
+            ));
+        }
+    }
+    Ok(most)
+}

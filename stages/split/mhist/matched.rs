@@ -1,0 +1,45 @@
+//! Finds every row its file. The table names files without folders; where in the archive or folder they lie is free.
+
+use super::annotations::Row;
+use super::sets::Rules;
+use crate::common::images::Images;
+use crate::common::problems::Problems;
+use std::collections::{HashMap, HashSet};
+
+/// For every row the position of its file. A row without a file, a file without a row and two files of one name are
+/// problems.
+pub fn matched(rows: &[Row], files: &dyn Images, rules: &Rules, problems: &mut Problems) -> Vec<Option<usize>> {
+    let names = files.names();
+    let mut positions: HashMap<&str, usize> = HashMap::with_capacity(names.len());
+    let mut bases = Vec::with_capacity(names.len());
+    for (position, path) in names.iter().enumerate() {
+        let base = path.rsplit('/').next().unwrap_or_default();
+        match positions.get(base) {
+            None => {
+                positions.insert(base, position);
+                bases.push(base);
+            }
+            // The archive itself was found to hold two files of this very path.
+            Some(&first) if names[first] == *path => {}
+            Some(&first) => {
+                problems.add(format!("{}: {path}: the image is there twice, first as {}", rules.images, names[first]))
+            }
+        }
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let position = positions.get(row.image.as_str()).copied();
+        if position.is_none() {
+            problems.add(format!(
+                "{}:{}: {}: the image is not in {}",
+                rules.annotations, row.line, row.image, rules.images
+            ));
+        }
+        found.push(position);
+    }
+    let named: HashSet<&str> = rows.iter().map(|row| row.image.as_str()).collect();
+    for base in bases.into_iter().filter(|base| !named.contains(base)) {
+        problems.add(format!("{}: {base}: no row of {} names this file", rules.images, rules.annotations));
+    }
+    found
+}

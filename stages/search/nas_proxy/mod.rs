@@ -34,7 +34,7 @@ enum TopBy {
 /// What came out for one proxy; the whole set itself is compared too.
 #[derive(Debug, Serialize)]
 struct Verdict {
-    /// `stage[axis=value]`.
+    /// `stage[axis=value]`, or `proxy[axis=value]` where one stage is gathered.
     search: String,
     images: u64,
     steps: u64,
@@ -68,7 +68,7 @@ struct Choice {
 
 /// Compares the searches.
 pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let mut whole = searches::read(inputs, "whole")?;
+    let mut whole = searches::read(inputs, "whole", "whole")?;
     ensure!(
         whole.len() == 1,
         "input \"whole\" holds {} searches ({}); fold the axes in which they differ with `over`, or gather one of them",
@@ -76,7 +76,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         whole.iter().map(|search| search.address.as_str()).collect::<Vec<_>>().join(", ")
     );
     let whole = whole.remove(0);
-    let proxies = searches::read(inputs, "proxies")?;
+    let proxies = searches::read(inputs, "proxies", "proxy")?;
     for search in &proxies {
         search.same_candidates(&whole)?;
     }

@@ -48,8 +48,9 @@ struct Document {
 
 type Labels = IndexMap<String, Value>;
 
-/// All searches of an input, in the order in which they are gathered.
-pub(super) fn read(inputs: &Inputs, name: &str) -> Result<Vec<Search>> {
+/// All searches of an input, in the order in which they are gathered. Results carry the name of their stage only when
+/// several stages are gathered; else they are called `role`.
+pub(super) fn read(inputs: &Inputs, name: &str, role: &str) -> Result<Vec<Search>> {
     let mut groups: Vec<(Labels, Vec<&InputArtifact>)> = Vec::new();
     for result in inputs.many(name) {
         let labels = without(&result.labels, |axis| axis == PART || result.over.iter().any(|folded| folded == axis));
@@ -59,7 +60,7 @@ pub(super) fn read(inputs: &Inputs, name: &str) -> Result<Vec<Search>> {
         }
     }
     ensure!(!groups.is_empty(), "input {name:?} is empty; what is gathered selects no stage");
-    groups.into_iter().map(|(labels, results)| fold(inputs, &labels, &results)).collect()
+    groups.into_iter().map(|(labels, results)| fold(inputs, role, &labels, &results)).collect()
 }
 
 /// Where the images of these searches came from, each once.
@@ -81,7 +82,7 @@ impl Search {
 }
 
 /// The mean of the runs of one search.
-fn fold(inputs: &Inputs, labels: &Labels, results: &[&InputArtifact]) -> Result<Search> {
+fn fold(inputs: &Inputs, role: &str, labels: &Labels, results: &[&InputArtifact]) -> Result<Search> {
     let mut runs: Vec<(Labels, Vec<&InputArtifact>)> = Vec::new();
     for &result in results {
         let labels = without(&result.labels, |axis| axis == PART);
@@ -90,10 +91,10 @@ fn fold(inputs: &Inputs, labels: &Labels, results: &[&InputArtifact]) -> Result<
             None => runs.push((labels, vec![result])),
         }
     }
-    let mut runs = runs.into_iter().map(|(labels, parts)| join(inputs, address(&labels), &parts));
+    let mut runs = runs.into_iter().map(|(labels, parts)| join(inputs, address(role, &labels), &parts));
     let mut search = runs.next().context("a search without a run")??;
     let first = search.address.clone();
-    search.address = address(labels);
+    search.address = address(role, labels);
     for run in runs {
         let run = run?;
         same(&run.address, &run.candidates, &first, &search.candidates)?;
@@ -205,12 +206,12 @@ fn without(labels: &Labels, dropped: impl Fn(&str) -> bool) -> Labels {
 }
 
 /// `stage[axis=value]`, as nodes are addressed.
-fn address(labels: &Labels) -> String {
+fn address(role: &str, labels: &Labels) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let stage = labels.get("stage").map_or_else(|| "search".into(), text);
+    let stage = labels.get("stage").map_or_else(|| role.into(), text);
     let axes = labels.iter().filter(|(axis, _)| *axis != "stage");
     let axes: Vec<String> = axes.map(|(axis, value)| format!("{axis}={}", text(value))).collect();
     if axes.is_empty() { stage } else { format!("{stage}[{}]", axes.join(",")) }

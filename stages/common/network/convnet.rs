@@ -1,5 +1,6 @@
-//! The ConvNet of dataset distillation: blocks of convolution 3x3, norm, activation and pooling, and one linear layer.
-//! The first convolution pads one-channel images by 3, which makes 32x32 of MNIST's 28x28.
+//! The ConvNet of dataset distillation: blocks of convolution, norm, activation and pooling, and one linear layer. Its
+//! convolutions are 3x3 and its blocks equally wide; a CNN chooses both. The first convolution pads one-channel images
+//! by 2 more, which makes 32x32 of MNIST's 28x28.
 
 use super::NetworkError;
 use super::plan::{Plan, numbered};
@@ -7,31 +8,42 @@ use super::spec::{Activation, Norm, Pooling};
 
 /// What can be chosen.
 pub(super) struct Settings {
-    pub width: i64,
-    pub depth: i64,
+    pub kernel: i64,
     pub activation: Activation,
     pub norm: Norm,
     pub pooling: Pooling,
 }
 
-/// Lays the blocks and returns the classifier's name. Layers are numbered as in the published `nn.Sequential`.
-pub(super) fn lay(plan: &mut Plan, settings: Settings) -> Result<&'static str, NetworkError> {
-    for (what, value) in [("a width", settings.width), ("a depth", settings.depth)] {
+/// Lays a block for each number of channels and returns the classifier's name. Layers are numbered as in the published
+/// `nn.Sequential`.
+pub(super) fn lay(
+    plan: &mut Plan,
+    channels: impl ExactSizeIterator<Item = i64>,
+    settings: Settings,
+) -> Result<&'static str, NetworkError> {
+    let Settings { kernel, activation, norm, pooling } = settings;
+    for (what, value) in [("a depth", channels.len() as i64), ("a kernel", kernel)] {
         if value < 1 {
             return Err(NetworkError::OutOfRange { what, value });
         }
     }
+    if kernel % 2 == 0 {
+        return Err(NetworkError::EvenKernel(kernel));
+    }
     let mut next = numbered();
-    for block in 0..settings.depth {
-        let padding = if block == 0 && plan.channels() == 1 { 3 } else { 1 };
-        plan.convolution(&next(), settings.width, 3, padding)?;
-        if settings.norm != Norm::None {
-            plan.norm(&next(), settings.norm)?;
+    for (block, width) in channels.enumerate() {
+        if width < 1 {
+            return Err(NetworkError::OutOfRange { what: "a width", value: width });
+        }
+        let wider = if block == 0 && plan.channels() == 1 { 2 } else { 0 };
+        plan.convolution(&next(), width, kernel, kernel / 2 + wider)?;
+        if norm != Norm::None {
+            plan.norm(&next(), norm)?;
         }
         next();
-        plan.activation(settings.activation);
-        if settings.pooling != Pooling::None {
-            plan.pool(&next(), settings.pooling)?;
+        plan.activation(activation);
+        if pooling != Pooling::None {
+            plan.pool(&next(), pooling)?;
         }
     }
     plan.flatten();

@@ -32,6 +32,9 @@ pub enum NetworkError {
         /// Its value.
         value: i64,
     },
+    /// A convolution that cannot keep the size of the images.
+    #[error("a kernel of {0}x{0} has no middle; take an odd size such as 3 or 5")]
+    EvenKernel(i64),
     /// The image has no pixel left before the last layer.
     #[error(
         "images of {}x{} are too small at layer {layer}, where {}x{} is left of them; take fewer layers or larger images",

@@ -75,7 +75,12 @@ impl Network {
         let mut plan = Plan { layers: Vec::new(), parameters: Vec::new(), image: spec.image, shape, multiply_adds: 0 };
         let classifier_name = match spec.architecture {
             Architecture::ConvNet { width, depth, activation, norm, pooling } => {
-                convnet::lay(&mut plan, convnet::Settings { width, depth, activation, norm, pooling })?
+                let channels = std::iter::repeat_n(width, depth.max(0) as usize);
+                convnet::lay(&mut plan, channels, convnet::Settings { kernel: 3, activation, norm, pooling })?
+            }
+            Architecture::Cnn { ref channels, kernel, activation, norm, pooling } => {
+                let settings = convnet::Settings { kernel, activation, norm, pooling };
+                convnet::lay(&mut plan, channels.iter().copied(), settings)?
             }
             Architecture::Mlp => mlp::lay(&mut plan),
             Architecture::LeNet => lenet::lay(&mut plan)?,

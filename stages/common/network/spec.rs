@@ -40,6 +40,19 @@ pub enum Architecture {
         /// At the end of every block.
         pooling: Pooling,
     },
+    /// Blocks as a ConvNet's, each with channels of its own: what searches over random networks are made of.
+    Cnn {
+        /// Channels of each block.
+        channels: Vec<i64>,
+        /// Rows and columns of every convolution, an odd number; the padding makes up for it.
+        kernel: i64,
+        /// After every norm.
+        activation: Activation,
+        /// After every convolution.
+        norm: Norm,
+        /// At the end of every block.
+        pooling: Pooling,
+    },
     /// Three linear layers with 128 hidden units.
     Mlp,
     /// LeNet-5 with ReLU and max pooling.
@@ -304,10 +317,51 @@ mod tests {
 
     #[test]
     fn a_description_survives_being_written_and_read() {
-        for name in ["convnet2", "alexnet", "vgg13", "resnet34_ap", "vit"] {
-            let spec = NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap();
+        let named = ["convnet2", "alexnet", "vgg13", "resnet34_ap", "vit"]
+            .map(|name| NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap());
+        let (activation, norm, pooling) = (Activation::Swish, Norm::Group, Pooling::Max);
+        let architecture = Architecture::Cnn { channels: vec![16, 64], kernel: 5, activation, norm, pooling };
+        let cnn = NetworkSpec { architecture, ..named[0].clone() };
+        for spec in named.into_iter().chain([cnn]) {
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
         }
+    }
+
+    /// Records and checkpoints of earlier versions hold this text.
+    #[test]
+    fn the_written_form_of_a_convnet_stays_as_it_is() {
+        let spec = NetworkSpec::named("convnet3", &Overrides::default(), 1, [28, 28], 10).unwrap();
+        let text = r#"{"architecture":{"convnet":{"width":128,"depth":3,"activation":"relu","norm":"instance","pooling":"average"}},"channels":1,"image":[28,28],"classes":10}"#;
+        assert_eq!(serde_json::to_string(&spec).unwrap(), text);
+    }
+
+    #[test]
+    fn a_kernel_of_five_pads_so_that_maps_are_as_large_as_with_three() {
+        let spec = |architecture| NetworkSpec { architecture, channels: 1, image: [28, 28], classes: 10 };
+        let (activation, norm, pooling) = (Activation::Relu, Norm::Instance, Pooling::Average);
+        let cnn = |channels: &[i64], kernel| Architecture::Cnn {
+            channels: channels.into(),
+            kernel,
+            activation,
+            norm,
+            pooling,
+        };
+        let three = Network::new(&spec(cnn(&[32, 32], 3))).unwrap();
+        let convnet = Architecture::ConvNet { width: 32, depth: 2, activation, norm, pooling };
+        let convnet = Network::new(&spec(convnet)).unwrap();
+        assert_eq!(three.parameters(), convnet.parameters());
+        assert_eq!((three.flops(), three.embedding_size()), (convnet.flops(), convnet.embedding_size()));
+        let five = Network::new(&spec(cnn(&[16, 64], 5))).unwrap();
+        assert_eq!(five.embedding_size(), 64 * 8 * 8);
+        let shapes: Vec<&[i64]> = five.parameters().iter().map(|parameter| parameter.shape.as_slice()).collect();
+        assert_eq!((shapes[0], shapes[4]), ([16, 1, 5, 5].as_slice(), [64, 16, 5, 5].as_slice()));
+        // Maps of 32x32 and 16x16, 25 weights for each pair of channels, and the linear layer.
+        assert_eq!(five.flops(), 2 * (32 * 32 * 16 * 25 + 16 * 16 * 64 * 16 * 25 + 4096 * 10));
+
+        let refused = |architecture| Network::new(&spec(architecture)).unwrap_err().to_string();
+        assert_eq!(refused(cnn(&[16], 4)), "a kernel of 4x4 has no middle; take an odd size such as 3 or 5");
+        assert_eq!(refused(cnn(&[16, 0], 3)), "a width of 0 is out of range; expected at least 1");
+        assert_eq!(refused(cnn(&[], 3)), "a depth of 0 is out of range; expected at least 1");
     }
 }

@@ -35,7 +35,9 @@ impl Augmentation {
             Augmentation::None => None,
             Augmentation::Dsa => Some(Box::new(Dsa { strategy: strategy.clone(), seed })),
             Augmentation::Dc => {
-                let batch_norm = matches!(architecture, Architecture::ConvNet { norm: Norm::Batch, .. });
+                use Architecture::{Cnn, ConvNet};
+                let batch_norm =
+                    matches!(architecture, ConvNet { norm: Norm::Batch, .. } | Cnn { norm: Norm::Batch, .. });
                 let operations = if batch_norm { DcAugmentation::batch_norm() } else { DcAugmentation::mnist() };
                 Some(Box::new(Dc { operations, seed }))
             }

@@ -45,6 +45,7 @@ impl TrainingParams {
             schedule: self.schedule,
             sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
             seed,
+            max_steps: None,
         }
     }
 

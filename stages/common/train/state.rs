@@ -54,6 +54,11 @@ impl State {
         State { parameters, velocity: Vec::new(), epoch: 0, batch: 0, history: Vec::new(), sums }
     }
 
+    /// Whether the loss of the running epoch is no longer finite.
+    pub fn diverged(&self) -> Result<bool> {
+        Ok(!f64::try_from(self.sums.f_get(0)?)?.is_finite())
+    }
+
     /// Adds the tensors to a checkpoint and returns the rest, which is JSON.
     pub fn store(&self, network: &Network, tensors: &mut IndexMap<String, Tensor>) -> Value {
         for (name, tensor) in network.state_dict(&self.parameters) {

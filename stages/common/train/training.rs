@@ -3,7 +3,7 @@
 use super::{Augment, EpochResult, Examples, Schedule, Sgd, State, gradient};
 use crate::common::network::{Chunk, Network, Parameters};
 use crate::common::stream::stream;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tch::Tensor;
 
 /// What stays the same over a training.
@@ -21,6 +21,8 @@ pub struct Settings {
     pub sgd: Sgd,
     /// Seed of the shuffling streams.
     pub seed: u64,
+    /// Ends the training after so many steps, in the middle of an epoch if need be. The rates stay those of the epochs.
+    pub max_steps: Option<u64>,
 }
 
 impl Settings {
@@ -31,7 +33,8 @@ impl Settings {
 
     /// Steps of the whole training on so many images.
     pub fn steps(&self, images: i64) -> u64 {
-        self.schedule.epochs(self.epochs) * self.steps_per_epoch(images)
+        let steps = self.schedule.epochs(self.epochs) * self.steps_per_epoch(images);
+        self.max_steps.map_or(steps, |most| most.min(steps))
     }
 }
 
@@ -52,6 +55,12 @@ pub trait Observer {
     fn epoch(&mut self, _state: &State, _result: &EpochResult) -> Result<Option<f64>> {
         Ok(None)
     }
+
+    /// When the loss of an epoch is no longer finite. Without an error the training ends there, and its state says that
+    /// it [`diverged`](State::diverged).
+    fn diverged(&mut self, epoch: u64) -> Result<()> {
+        bail!("the loss is no longer finite in epoch {epoch}; a lower learning rate may help")
+    }
 }
 
 /// Trains from `state` to the end and returns the state there. Epoch e is shuffled by `stream(seed, "shuffle", e)`; a
@@ -68,9 +77,9 @@ pub fn train(
     ensure!(count > 0, "there are no images to train on");
     ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
     let batches = settings.steps_per_epoch(count);
-    let epochs = settings.schedule.epochs(settings.epochs);
+    let steps = settings.steps(count);
     let chunk = Chunk::training(examples.device());
-    while state.epoch < epochs {
+    while state.epoch * batches < steps {
         let epoch = state.epoch;
         if state.batch == 0 && settings.schedule.empties_velocity(settings.epochs, epoch) {
             state.velocity.clear();
@@ -78,7 +87,8 @@ pub fn train(
         let rate = settings.schedule.rate(settings.rate, settings.epochs, epoch);
         let order = Tensor::from_slice(&stream(settings.seed, "shuffle", epoch).permutation(count));
         let order = order.to_device(examples.device());
-        while state.batch < batches {
+        let last = batches.min(steps - epoch * batches);
+        while state.batch < last {
             let start = state.batch as i64 * settings.batch_size;
             let positions = order.narrow(0, start, settings.batch_size.min(count - start));
             let (mut images, labels) = examples.at(&positions)?;
@@ -93,11 +103,15 @@ pub fn train(
             state.sums = &state.sums + Tensor::stack(&[summed, now.right.sum(tch::Kind::Double)], 0);
             state.batch += 1;
             observer.answered(&positions, &now.right)?;
-            observer.step(&state, step + 1, settings.steps(count), &now.loss)?;
+            observer.step(&state, step + 1, steps, &now.loss)?;
         }
+        if state.diverged()? {
+            observer.diverged(epoch)?;
+            return Ok(state);
+        }
+        let seen = count.min(last as i64 * settings.batch_size) as f64;
         let sums = Vec::<f64>::try_from(&state.sums)?;
-        let (loss, train_accuracy) = (sums[0] / count as f64, sums[1] / count as f64);
-        ensure!(loss.is_finite(), "the loss is no longer finite in epoch {epoch}; a lower learning rate may help");
+        let (loss, train_accuracy) = (sums[0] / seen, sums[1] / seen);
         let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
         result.accuracy = observer.epoch(&state, &result)?;
         state.history.push(result);

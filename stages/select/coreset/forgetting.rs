@@ -93,7 +93,8 @@ pub(super) fn count_events(
         }
     };
     let Params { epochs, batch_size, lr, .. } = *params;
-    let settings = Settings { epochs, batch_size, rate: lr, schedule: Schedule::Constant, sgd: SGD, seed: ctx.seed };
+    let (schedule, seed) = (Schedule::Constant, ctx.seed);
+    let settings = Settings { epochs, batch_size, rate: lr, schedule, sgd: SGD, seed, max_steps: None };
     let mut watch = Watch { ctx, network, events, loss: LossReader::default() };
     train::train(network, state, real, &settings, None, &mut watch)?;
     watch.events.per_image()

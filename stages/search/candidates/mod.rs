@@ -1,0 +1,166 @@
+//! Trains the networks of a declared space on one set, one after another, and tests each. `space.rs` says which there
+//! are, `candidate.rs` what one is called, `trial.rs` trains one. What a ranking is worth is `search.nas_proxy`'s
+//! business.
+
+pub mod candidate;
+pub mod space;
+mod trial;
+
+use crate::common::metrics::mean_std;
+use crate::common::network::{Activation, Network, NetworkSpec, Norm, Pooling};
+use crate::common::train::{self, Settings, Sgd, TrainingSet};
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use anyhow::{Context as _, Result};
+use candidate::Candidate;
+use ddpipe_interface::ArtifactType;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use space::{Lists, Space};
+use std::time::Instant;
+use trial::{Course, Progress};
+
+/// Which networks, and how they are trained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    space: space::Form,
+    widths: Option<Vec<i64>>,
+    depths: Option<Vec<i64>>,
+    norms: Option<Vec<Norm>>,
+    activations: Option<Vec<Activation>>,
+    poolings: Option<Vec<Pooling>>,
+    kernels: Option<Vec<i64>>,
+    candidates: Option<usize>,
+    space_seed: u64,
+    part: usize,
+    parts: usize,
+    epochs: u64,
+    max_steps: Option<u64>,
+    batch_size: i64,
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    schedule: train::Schedule,
+    augment: train::Augmentation,
+    strategy: crate::common::augment::Strategy,
+}
+
+/// What a search found out about one candidate; an entry of the artifact's `candidates`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    /// Its place in the whole space, from 0.
+    pub index: u64,
+    /// The network in words.
+    pub name: String,
+    /// The network.
+    pub network: NetworkSpec,
+    /// Trainable numbers.
+    pub parameters: i64,
+    /// Of one image, 2 per multiply-add.
+    pub flops: i64,
+    /// On the test images.
+    pub accuracy: f64,
+    /// Mean cross entropy over the last epoch; nothing when it was not finite.
+    pub loss: Option<f64>,
+    /// Whether the training ended early because the loss was no longer finite.
+    pub diverged: bool,
+}
+
+impl Params {
+    fn lists(&mut self) -> Lists {
+        Lists {
+            widths: self.widths.take(),
+            depths: self.depths.take(),
+            norms: self.norms.take(),
+            activations: self.activations.take(),
+            poolings: self.poolings.take(),
+            kernels: self.kernels.take(),
+        }
+    }
+
+    /// The settings of the training that is shuffled by this seed.
+    fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            rate: self.lr,
+            schedule: self.schedule,
+            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
+            seed,
+            max_steps: self.max_steps,
+        }
+    }
+}
+
+/// Trains and tests the candidates.
+pub fn run(ctx: &Context, inputs: &Inputs, mut params: Params) -> Result<Outputs> {
+    let started = Instant::now();
+    let space = Space::new(params.space, params.lists())?;
+    let candidates = space.candidates(params.candidates, params.space_seed)?;
+    let candidates = candidate::part_of(candidates, params.part, params.parts)?;
+    let set = TrainingSet::of(inputs, "train")?;
+    let test = inputs.dataset("test")?;
+    train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
+    let networks = lay(&candidates, &set)?;
+
+    let mut progress = Progress::default();
+    let (mut running, mut before) = (None, 0.0);
+    if let Some(Checkpoint { tensors, state, .. }) = ctx.resume() {
+        progress = serde_json::from_value(state["progress"].clone()).context("the checkpoint's candidates")?;
+        let network = networks.get(progress.finished.len()).context("the checkpoint has too many candidates")?;
+        running = Some(train::State::restore(network, &tensors, &state["training"])?);
+        before = state["seconds"].as_f64().unwrap_or(0.0);
+    }
+    let seconds = || before + started.elapsed().as_secs_f64();
+    let total = networks.len() as u64;
+    let course = Course { ctx, set: &set, test: &test, params: &params, total, seconds: &seconds };
+    for (candidate, network) in candidates.iter().zip(&networks).skip(progress.finished.len()) {
+        let tested = course.take(candidate, network, &mut progress, running.take())?;
+        let number = progress.finished.len() as u64;
+        ctx.metric("accuracy", number, tested.accuracy);
+        let how = if tested.diverged { ", the loss was no longer finite" } else { "" };
+        ctx.log(format!("{}: accuracy {:.4}{how} ({} of {total})", tested.name, tested.accuracy, number + 1));
+        progress.finished.push(tested);
+    }
+
+    let Progress { finished, test_seconds } = progress;
+    let accuracies: Vec<f64> = finished.iter().map(|tested| tested.accuracy).collect();
+    let (mean, std) = mean_std(&accuracies);
+    let best = accuracies.iter().copied().fold(0.0, f64::max);
+    let diverged = finished.iter().filter(|tested| tested.diverged).count();
+    let images = set.examples().count();
+    let document = json!({
+        "origin": set.origin(),
+        "images": images,
+        "steps": params.settings(0).steps(images),
+        "space": {
+            "form": space.form(),
+            "size": space.size(),
+            "candidates": params.candidates,
+            "space_seed": params.space_seed,
+        },
+        "part": params.part,
+        "parts": params.parts,
+        "candidates": finished,
+    });
+    Ok(Outputs::default()
+        .json("metrics", ArtifactType::Metrics, document)
+        .metric("candidates", total as f64)
+        .metric("diverged", diverged as f64)
+        .metric("best_accuracy", best)
+        .metric("mean_accuracy", mean)
+        .metric("accuracy_std", std)
+        .metric("test_seconds", test_seconds)
+        .metric("seconds", seconds()))
+}
+
+/// All networks, so that one that cannot be is said before any is trained.
+fn lay(candidates: &[Candidate], set: &TrainingSet) -> Result<Vec<Network>> {
+    let ([channels, height, width], classes) = (set.image_shape(), set.classes());
+    let network = |candidate: &Candidate| {
+        let architecture = candidate.architecture.clone();
+        let spec = NetworkSpec { architecture, channels, image: [height, width], classes };
+        Network::new(&spec).with_context(|| format!("candidate {:?}", candidate::name(&candidate.architecture)))
+    };
+    candidates.iter().map(network).collect()
+}

@@ -11,6 +11,7 @@ pub mod device_memory;
 pub mod distill;
 pub mod evaluate;
 pub mod init;
+pub mod label;
 pub mod learn;
 pub mod registry;
 pub mod report;

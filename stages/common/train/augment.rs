@@ -6,7 +6,7 @@ use crate::common::augment::{self, Mode, Settings, Sharing, Strategy};
 use crate::common::network::{Architecture, Norm};
 use crate::common::stream::stream;
 use anyhow::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// Changes a batch of training images.
@@ -17,7 +17,7 @@ pub trait Augment {
 }
 
 /// The augmentations that a training stage offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Augmentation {
     /// Images as they are.

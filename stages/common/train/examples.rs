@@ -98,6 +98,14 @@ impl TrainingSet {
         }
     }
 
+    /// `soft` where every image has a share of every class, else `hard`.
+    pub fn label_kind(&self) -> &'static str {
+        match self {
+            TrainingSet::Synthetic(set) if set.soft_labels() => "soft",
+            _ => "hard",
+        }
+    }
+
     /// Where the images come from, for reports.
     pub fn origin(&self) -> &str {
         match self {

@@ -36,6 +36,21 @@ impl TrainingParams {
         Ok(Network::new(&spec)?)
     }
 
+    /// The training in words and numbers, for those who compare results: all but the network, and the strategy only
+    /// where there is an augmentation that it is for.
+    pub fn protocol(&self) -> serde_json::Value {
+        serde_json::json!({
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "schedule": self.schedule,
+            "augment": self.augment,
+            "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
+        })
+    }
+
     /// The settings of the loop, shuffled by this seed.
     pub fn settings(&self, seed: u64) -> Settings {
         Settings {

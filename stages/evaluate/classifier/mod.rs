@@ -113,6 +113,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "parameters": network.parameter_count(),
         "flops": network.flops(),
         "images": set.examples().count(),
+        "labels": set.label_kind(),
+        "protocol": params.protocol(),
         "accuracy": accuracy,
         "accuracy_std": accuracy_std,
         "accuracies": accuracies,

@@ -1,0 +1,130 @@
+//! Whether the inputs may be compared: the same network, test set and number of images, the protocols that the
+//! definitions ask for, and as many runs. Every refusal names both inputs and what differs. It computes nothing.
+
+use super::role::{Facts, Role};
+use anyhow::{Result, bail, ensure};
+use serde_json::Value as Json;
+
+/// The inputs of the label-robust score and, where both are there, those of the augmentation-robust score.
+pub(super) struct Roles {
+    pub whole: Role,
+    pub hard: Role,
+    /// None where the synthetic set has no protocol but that of `hard`.
+    pub own: Option<Role>,
+    pub random: Role,
+    /// `own_plain` and `random_plain`.
+    pub plain: Option<(Role, Role)>,
+}
+
+impl Roles {
+    /// The synthetic set by its own protocol.
+    pub fn own(&self) -> &Role {
+        self.own.as_ref().unwrap_or(&self.hard)
+    }
+
+    /// How many runs there are, once everything fits.
+    pub fn check(&self) -> Result<usize> {
+        let small: Vec<&Role> = [Some(&self.hard), self.own.as_ref(), Some(&self.random)]
+            .into_iter()
+            .chain(self.plain.iter().flat_map(|(own, random)| [Some(own), Some(random)]))
+            .flatten()
+            .collect();
+        for role in &small {
+            if role.facts.protocol.is_none() {
+                bail!("input {:?} does not say how its students were trained; it takes evaluate.classifier", role.name);
+            }
+            same(&self.whole, role, Sort::Task)?;
+            same(&self.hard, role, Sort::Images)?;
+        }
+        let (whole, hard) = (&self.whole.facts, &self.hard.facts);
+        ensure!(
+            whole.images > hard.images,
+            "input \"whole\" learnt from {} images, input \"hard\" from {}; whole takes the real training set",
+            whole.images,
+            hard.images
+        );
+        for role in [&self.whole, &self.hard] {
+            ensure!(
+                role.facts.labels.as_deref() != Some("soft"),
+                "input {:?} learnt from soft labels; hard-label recovery compares hard ones (label.synthetic makes them)",
+                role.name
+            );
+        }
+        same(self.own(), &self.random, Sort::Protocol)?;
+        if let Some((own, random)) = &self.plain {
+            same(own, random, Sort::Protocol)?;
+            same(self.own(), own, Sort::ProtocolButAugmentation)?;
+            ensure!(
+                !augmented(&own.facts) && augmented(&self.own().facts),
+                "the augmentation-robust score compares with and without augmentation: input {:?} has augment = {}, \
+                 input \"own_plain\" {}",
+                self.own().name,
+                augment(&self.own().facts),
+                augment(&own.facts)
+            );
+        }
+        let runs = self.hard.accuracies.len();
+        for role in small {
+            let count = role.accuracies.len();
+            ensure!(
+                count == runs,
+                "input {:?} holds {count} runs, input \"hard\" {runs}; give all as many students or seeds",
+                role.name
+            );
+        }
+        let count = self.whole.accuracies.len();
+        ensure!(
+            count == runs || count == 1,
+            "input \"whole\" holds {count} runs, input \"hard\" {runs}; give it as many, or one that serves for all"
+        );
+        Ok(runs)
+    }
+}
+
+/// In what two inputs have to agree.
+#[derive(Clone, Copy)]
+enum Sort {
+    /// Data, network and test set.
+    Task,
+    /// Also the number of images.
+    Images,
+    /// Also labels and training.
+    Protocol,
+    /// All of that but augmentation.
+    ProtocolButAugmentation,
+}
+
+fn same(one: &Role, other: &Role, sort: Sort) -> Result<()> {
+    let (left, right) = (kept(&one.facts, sort), kept(&other.facts, sort));
+    ensure!(
+        left == right,
+        "inputs {:?} and {:?} differ in {}; the scores compare what is alike in that",
+        one.name,
+        other.name,
+        left.difference(&right)
+    );
+    Ok(())
+}
+
+/// The facts that count for such a comparison.
+fn kept(facts: &Facts, sort: Sort) -> Facts {
+    let mut facts = facts.clone();
+    if matches!(sort, Sort::Task) {
+        facts.images = 0;
+    }
+    if matches!(sort, Sort::Task | Sort::Images) {
+        (facts.labels, facts.protocol) = (None, None);
+    }
+    if let (Sort::ProtocolButAugmentation, Some(protocol)) = (sort, &mut facts.protocol) {
+        protocol.retain(|key, _| !["augment", "strategy"].contains(&key.as_str()));
+    }
+    facts
+}
+
+fn augment(facts: &Facts) -> String {
+    facts.setting("augment").map_or_else(|| "unknown".into(), Json::to_string)
+}
+
+fn augmented(facts: &Facts) -> bool {
+    facts.setting("augment").is_some_and(|augment| augment != "none")
+}

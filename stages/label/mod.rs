@@ -1,0 +1,3 @@
+//! Kinds that change what a synthetic set's images are labelled with.
+
+pub mod synthetic;

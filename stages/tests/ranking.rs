@@ -167,7 +167,7 @@ fn set() -> (TensorFile, TensorFile) {
     let bright = Tensor::from_slice(&[0f32, 0.0, 1.0, 1.0]).reshape([4, 1, 1, 1]);
     let images = stream(3, "images", 0).uniform_tensor(&[4, 1, 8, 8], 0.0, 0.2) + bright;
     let labels = Tensor::from_slice(&[0i64, 0, 1, 1]);
-    let normalisation = Normalisation { mean: vec![0.0], std: vec![1.0] };
+    let normalisation = Normalisation::new(vec![0.0], vec![1.0]);
     let (images, classes) = (images.to_kind(Kind::Float), 2);
     let real = Dataset {
         images: images.copy(),

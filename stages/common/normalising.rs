@@ -83,6 +83,17 @@ impl Rules<'_> {
         Ok(found)
     }
 
+    /// Refuses a whitening that would be computed of these images although another data set says how to normalise.
+    pub fn agrees_with(&self, taken: Option<&Normalisation>) -> Result<()> {
+        ensure!(
+            self.whitening == Method::None
+                || taken.is_none_or(|taken| taken.whitening.is_some() && self.mean.is_none()),
+            "`whitening = \"zca\"` would be computed of these images, not of those at input `normalisation`; whiten that data \
+             set, and its whitening is taken over with its mean and std"
+        );
+        Ok(())
+    }
+
     fn scaled(&self, moments: Vec<(f64, f64)>) -> Result<Normalisation> {
         let mut found = Normalisation::new(Vec::new(), Vec::new());
         for (channel, (mean, variance)) in moments.into_iter().enumerate() {

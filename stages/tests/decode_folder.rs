@@ -278,3 +278,22 @@ fn sample_tissue_in_class_folders_is_read_and_called_sample_data() {
     let mean = (split.normalisation.mean[0] - train.normalisation.mean[0]).abs();
     assert!(mean < 1e-12, "{mean}");
 }
+
+#[test]
+fn a_whitening_is_the_training_sets_and_another_set_hands_on_its_own() {
+    let there = folder(&sound());
+    let white = || reading(there.path()).param("whitening", "zca").param("normalise", "none").param("resize", 4);
+    let made = white().run().unwrap();
+    let (train, test) = (set(&made, "train"), set(&made, "test"));
+    assert!(train.normalisation.whitening.is_some());
+    let raw = test.images.to_kind(Kind::Float) / 255.0;
+    let back = test.normalisation.undo(&test.floats());
+    assert!((back - raw).abs().max().double_value(&[]) < 1e-4);
+    assert!(train.floats().mean(Kind::Double).double_value(&[]).abs() < 1e-4, "whitened training images have mean 0");
+
+    let taken = reading(there.path()).param("resize", 4).tensors("normalisation", "train", tensors(&made, "train"));
+    assert!(set(&taken.run().unwrap(), "test").floats().equal(&test.floats()));
+    let plain = reading(there.path()).param("resize", 4).run().unwrap();
+    let text = message(white().tensors("normalisation", "train", tensors(&plain, "train")).run());
+    assert!(text.contains("whiten that data set"), "{text}");
+}

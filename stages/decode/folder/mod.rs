@@ -12,7 +12,7 @@ use crate::common::moments;
 use crate::common::normalising::{self, Method, Normalise, Rules as Normalising};
 use crate::common::problems::Problems;
 use crate::context::{Context, Inputs, Outputs};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use layout::{Entry, Rules, Split};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -32,7 +32,17 @@ pub struct Params {
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
+    whitening: Method,
+    whitening_eps: f64,
     origin: Option<String>,
+}
+
+impl Params {
+    fn normalising(&self) -> Normalising<'_> {
+        let Params { normalise, mean, std, whitening, whitening_eps: eps, .. } = self;
+        let (mean, std) = (mean.as_deref(), std.as_deref());
+        Normalising { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale: SCALE }
+    }
 }
 
 /// Images between two looks at the host.
@@ -74,12 +84,19 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     ctx.log(format!("classes, from 0: {}", layout.classes.join(", ")));
 
     let [height, width] = made;
-    let other = inputs.has("normalisation") && params.mean.is_none();
-    let other = other.then(|| inputs.dataset("normalisation")).transpose()?.map(|set| set.normalisation);
+    let taken = if inputs.has("normalisation") { Some(inputs.dataset("normalisation")?.normalisation) } else { None };
+    let rules = params.normalising();
+    rules.agrees_with(taken.as_ref())?;
     let computed = || Ok(moments::of_bytes(memory::bytes(&sets[0])?, params.channels, height * width));
-    let (mean, std) = (params.mean.as_deref(), params.std.as_deref());
-    let rules = Normalising { normalise: params.normalise, mean, std, whitening: Method::None, eps: 0.0, scale: SCALE };
-    let normalisation = rules.standard(params.channels, other, computed)?;
+    let found = rules.standard(params.channels, taken, computed)?;
+    let normalisation = match &found.whitening {
+        Some(whitening) => {
+            let image = [params.channels, height, width].map(|side| side as i64);
+            whitening.fits(&image).context("input \"normalisation\"")?;
+            found
+        }
+        None => rules.whitened(ctx, found, &sets[0])?,
+    };
     let origin = origin(&params, &opened);
     let mut outputs = Outputs::default().metric("classes", layout.classes.len() as f64);
     for ((partition, images), entries) in ["train", "test"].into_iter().zip(sets).zip(&layout.sets) {

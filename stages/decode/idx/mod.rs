@@ -118,12 +118,7 @@ fn normalisation(
     scale: f64,
 ) -> Result<Normalisation> {
     let taken = if inputs.has("normalisation") { Some(inputs.dataset("normalisation")?.normalisation) } else { None };
-    ensure!(
-        params.whitening == Method::None
-            || taken.as_ref().is_none_or(|taken| taken.whitening.is_some() && params.mean.is_none()),
-        "`whitening = \"zca\"` would be computed of these images, not of those at input `normalisation`; whiten that data \
-         set, and its whitening is taken over with its mean and std"
-    );
+    params.rules(scale).agrees_with(taken.as_ref())?;
     let found = params.rules(scale).standard(pixels.size()[1] as usize, taken, || statistics::of(file, pixels))?;
     if let Some(whitening) = &found.whitening {
         let mut image = pixels.size()[1..].to_vec();

@@ -1,6 +1,6 @@
 //! What the stages do, on libtorch. One folder per stage kind, `<group>/<kind>/`: `stage.toml` declares it, `mod.rs`
 //! reads, loops and writes, `loss.rs` holds the equations. `common/` is what several kinds share; `artifact/`
-//! the typed files between stages; `context.rs` all that a stage sees of the world. Stages never see cache paths.
+//! the typed files between stages; `context` all that a stage sees of the world. Stages never see cache paths.
 
 pub mod artifact;
 pub mod common;

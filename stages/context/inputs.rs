@@ -1,0 +1,90 @@
+//! What a stage reads: artifacts by the names of its declaration, brought from wherever they are when they are asked for.
+
+use super::Artifacts;
+use crate::artifact::{Content, Dataset, Folder, SyntheticSet, TensorFile};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::protocol::{Absent, InputArtifact};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// What a stage reads, by the names of its declaration.
+pub struct Inputs {
+    entries: IndexMap<String, Vec<InputArtifact>>,
+    absent: IndexMap<String, Vec<Absent>>,
+    artifacts: Box<dyn Artifacts>,
+}
+
+impl Inputs {
+    /// These artifacts, read through `artifacts`.
+    pub fn new(entries: IndexMap<String, Vec<InputArtifact>>, artifacts: Box<dyn Artifacts>) -> Self {
+        Inputs { entries, absent: IndexMap::new(), artifacts }
+    }
+
+    /// The same, with what on-demand inputs could be given besides.
+    pub fn with_absent(self, absent: IndexMap<String, Vec<Absent>>) -> Self {
+        Inputs { absent, ..self }
+    }
+
+    /// Whether an optional input is connected.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entries| !entries.is_empty())
+    }
+
+    /// The artifact's own description: type, name for messages, digest, labels.
+    pub fn one(&self, name: &str) -> Result<&InputArtifact> {
+        let first = self.entries.get(name).and_then(|entries| entries.first());
+        first.with_context(|| format!("input {name:?} is not connected"))
+    }
+
+    /// All artifacts of an input that takes many.
+    pub fn many(&self, name: &str) -> &[InputArtifact] {
+        self.entries.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is connected to an on-demand input and was not asked for yet; see [`Outputs::ask`].
+    pub fn absent(&self, name: &str) -> &[Absent] {
+        self.absent.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The tensors of an input, on the device.
+    pub fn tensors(&self, name: &str) -> Result<Arc<TensorFile>> {
+        self.tensors_of(self.one(name)?)
+    }
+
+    /// The tensors of one artifact, on the device.
+    pub fn tensors_of(&self, input: &InputArtifact) -> Result<Arc<TensorFile>> {
+        self.artifacts.tensors(input).with_context(|| format!("input {}", input.name))
+    }
+
+    /// The verified bytes of an input.
+    pub fn bytes(&self, name: &str) -> Result<Arc<Vec<u8>>> {
+        self.bytes_of(self.one(name)?)
+    }
+
+    /// The verified bytes of one artifact.
+    pub fn bytes_of(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>> {
+        self.artifacts.bytes(input).with_context(|| format!("input {}", input.name))
+    }
+
+    /// The verified bytes of an input, to be read piece by piece.
+    pub fn content(&self, name: &str) -> Result<Content> {
+        let input = self.one(name)?;
+        self.artifacts.content(input).with_context(|| format!("input {}", input.name))
+    }
+
+    /// An input of type `folder`.
+    pub fn folder(&self, name: &str) -> Result<Arc<Folder>> {
+        let input = self.one(name)?;
+        self.artifacts.folder(input).with_context(|| format!("input {}", input.name))
+    }
+
+    /// An input as a data set.
+    pub fn dataset(&self, name: &str) -> Result<Dataset> {
+        Dataset::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
+    }
+
+    /// An input as a synthetic set.
+    pub fn synthetic(&self, name: &str) -> Result<SyntheticSet> {
+        SyntheticSet::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
+    }
+}

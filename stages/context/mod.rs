@@ -1,0 +1,173 @@
+//! All that a stage sees of the world: its inputs, its device, its seed, a place for checkpoints, and someone to tell
+//! how far it is. Knows no cache, no graph and no socket: the worker stands behind [`Host`], a test may too.
+//!
+//! A stage kind is a module with `Params` (serde, `deny_unknown_fields`) and
+//! `pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> anyhow::Result<Outputs>`;
+//! one line in `registry.rs` makes it known.
+
+mod checkpoint;
+mod inputs;
+mod outputs;
+
+pub use checkpoint::{CHECKPOINT, Checkpoint};
+pub use inputs::Inputs;
+pub use outputs::{Artifact, Outputs};
+
+use crate::artifact::{Content, Folder, TensorFile};
+use anyhow::{Context as _, Result};
+use ddpipe_interface::protocol::{InputArtifact, LogLevel};
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tch::Device;
+
+/// Who listens to a running stage.
+pub trait Host {
+    /// Steps done, of how many, the loss if there is one, and what a step is.
+    fn progress(&self, step: u64, total: u64, unit: &str, loss: Option<f64>);
+    /// One point of a named curve.
+    fn metric(&self, name: &str, step: u64, value: f64);
+    /// A PNG file on the way.
+    fn preview(&self, step: u64, path: PathBuf);
+    /// A line for the log.
+    fn log(&self, level: LogLevel, text: String);
+    /// Whether the stage should save a checkpoint and stop.
+    fn interrupted(&self) -> bool;
+}
+
+/// Where a stage gets its inputs' content from.
+pub trait Artifacts {
+    /// The tensors of an artifact, on the stage's device; from memory when they are there already.
+    fn tensors(&self, input: &InputArtifact) -> Result<Arc<TensorFile>>;
+    /// The verified bytes of an artifact.
+    fn bytes(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>>;
+    /// The same, left where they are.
+    fn content(&self, input: &InputArtifact) -> Result<Content>;
+    /// A folder from outside, verified.
+    fn folder(&self, input: &InputArtifact) -> Result<Arc<Folder>>;
+}
+
+/// The stage was asked to stop; its checkpoint is saved.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; the checkpoint is saved and the next run continues from it")]
+pub struct Interrupted;
+
+/// A stage's surroundings while it runs.
+pub struct Context {
+    /// Where tensors live and computing happens.
+    pub device: Device,
+    /// The seed of every random stream: `stream(ctx.seed, "purpose", step)`.
+    pub seed: u64,
+    scratch: PathBuf,
+    every: Duration,
+    host: Box<dyn Host>,
+    last_saved: Cell<Instant>,
+    last_told: Cell<Option<Instant>>,
+}
+
+impl Context {
+    /// A context with this folder for checkpoints, one saved after every `every`.
+    pub fn new(device: Device, seed: u64, scratch: PathBuf, every: Duration, host: Box<dyn Host>) -> Self {
+        let last_saved = Cell::new(Instant::now());
+        Context { device, seed, scratch, every, host, last_saved, last_told: Cell::new(None) }
+    }
+
+    /// To be called after every step of a loop: tells progress, and saves `state` when a checkpoint is due. When the
+    /// stage was asked to stop, saves and returns [`Interrupted`], which `?` hands on.
+    pub fn step(
+        &self,
+        step: u64,
+        total: u64,
+        unit: &str,
+        loss: Option<f64>,
+        state: impl FnOnce() -> Checkpoint,
+    ) -> Result<()> {
+        self.progress(step, total, unit, loss);
+        if self.host.interrupted() {
+            self.save(state())?;
+            return Err(Interrupted.into());
+        }
+        if self.last_saved.get().elapsed() >= self.every {
+            self.save(state())?;
+        }
+        Ok(())
+    }
+
+    /// Tells progress alone, at most ten times a second (and at the end): for stages too short to be continued.
+    pub fn progress(&self, step: u64, total: u64, unit: &str, loss: Option<f64>) {
+        let quiet = self.last_told.get().is_some_and(|told| told.elapsed() < Duration::from_millis(100));
+        if !quiet || step >= total {
+            self.last_told.set(Some(Instant::now()));
+            self.host.progress(step, total, unit, loss);
+        }
+    }
+
+    /// Returns [`Interrupted`] when the stage was asked to stop: for stages that have nothing to save.
+    pub fn check(&self) -> Result<()> {
+        if self.host.interrupted() { Err(Interrupted.into()) } else { Ok(()) }
+    }
+
+    /// The checkpoint that an earlier, interrupted run of the very same action left, if there is a sound one.
+    pub fn resume(&self) -> Option<Checkpoint> {
+        let path = self.scratch.join(CHECKPOINT);
+        let bytes = std::fs::read(&path).ok()?;
+        match Checkpoint::from_bytes(&bytes, self.device) {
+            Ok(checkpoint) => {
+                self.log(format!("continues after step {}", checkpoint.step));
+                Some(checkpoint)
+            }
+            Err(error) => {
+                self.warn(format!("{}: {error:#}; starts from the beginning", path.display()));
+                None
+            }
+        }
+    }
+
+    /// One point of a named curve, for whoever watches. The stage keeps its own copy for its outputs.
+    pub fn metric(&self, name: &str, step: u64, value: f64) {
+        self.host.metric(name, step, value);
+    }
+
+    /// A picture on the way (PNG bytes). A preview that cannot be written is only logged.
+    pub fn preview(&self, step: u64, png: &[u8]) {
+        let path = self.scratch.join(format!("preview-{step:08}.png"));
+        match std::fs::create_dir_all(&self.scratch).and_then(|()| std::fs::write(&path, png)) {
+            Ok(()) => self.host.preview(step, path),
+            Err(error) => self.warn(format!("preview {}: {error}", path.display())),
+        }
+    }
+
+    /// A new file without a name, which goes when nobody has it open any more: for an output of [`Artifact::File`].
+    pub fn temporary(&self) -> Result<std::fs::File> {
+        let make = || {
+            std::fs::create_dir_all(&self.scratch)?;
+            tempfile::tempfile_in(&self.scratch)
+        };
+        make().with_context(|| format!("could not make a file in {}", self.scratch.display()))
+    }
+
+    /// A line for the log, shown when the stage fails.
+    pub fn log(&self, text: impl Into<String>) {
+        self.host.log(LogLevel::Info, text.into());
+    }
+
+    /// A line that the user sees at once.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.host.log(LogLevel::Warn, text.into());
+    }
+
+    fn save(&self, checkpoint: Checkpoint) -> Result<()> {
+        std::fs::create_dir_all(&self.scratch).with_context(|| format!("{}", self.scratch.display()))?;
+        let path = self.scratch.join(CHECKPOINT);
+        let aside = self.scratch.join(format!("{CHECKPOINT}.{}", std::process::id()));
+        let write = || -> Result<()> {
+            std::fs::write(&aside, checkpoint.into_bytes()?)?;
+            std::fs::File::open(&aside)?.sync_all()?;
+            Ok(std::fs::rename(&aside, &path)?)
+        };
+        write().with_context(|| format!("could not save a checkpoint to {}", path.display()))?;
+        self.last_saved.set(Instant::now());
+        Ok(())
+    }
+}

@@ -16,6 +16,9 @@ use tch::{Device, Kind, Tensor};
 const IMAGES: i64 = 4;
 const CLASSES: i64 = 2;
 
+/// The networks that follow timm; they are made for larger images than the others.
+const TIMM: [&str; 3] = ["resnetv2_50", "mobilenetv2_100", "efficientnet_b0"];
+
 fn dataset(shape: [i64; 3]) -> TensorFile {
     let [channels, height, width] = shape;
     let images = stream(0, "images", 0).uniform_tensor(&[IMAGES, channels, height, width], 0.0, 255.0);
@@ -84,6 +87,17 @@ fn the_norm_chooses_the_published_variant() {
 }
 
 #[test]
+fn networks_with_a_fixed_norm_refuse_another_and_a_batch_that_it_cannot_use() {
+    for arch in TIMM {
+        let stage = || one_step("train.classifier", arch).tensors("train", "train", &dataset([3, 32, 32]));
+        let text = message(stage().param("norm", "instance").run());
+        assert!(text.contains(&format!("{arch} takes no `norm`; leave it out")), "{text}");
+        let text = message(stage().param("batch_size", 1).run());
+        assert!(text.contains("take batches of at least two images"), "{arch}: {text}");
+    }
+}
+
+#[test]
 fn a_student_may_be_any_of_them() {
     let real = Dataset::from_file(&dataset([1, 28, 28])).unwrap();
     let set = SyntheticSet {
@@ -127,6 +141,9 @@ fn the_table_of_networks_tells_their_sizes() {
         expected.extend(architectures().iter().map(|name| row(name, shape)));
     }
     expected.push(row("convnet7", [3, 224, 224]));
+    for shape in [[3, 64, 64], [3, 224, 224]] {
+        expected.extend(TIMM.map(|name| row(name, shape)));
+    }
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/networks.md")).unwrap();
     let (_, sizes) = page.split_once("## Sizes").unwrap();
     let rows: Vec<&str> = sizes.lines().filter(|line| line.starts_with("| `")).collect();

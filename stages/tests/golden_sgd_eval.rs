@@ -15,7 +15,7 @@ fn golden_sgd_eval_steps() {
         "sgd_eval",
         |case| case.has("steps"),
         |case, report| {
-            let net = network::network(case).unwrap();
+            let net = network::network(case);
             // In one piece and in chunks that leave a remainder, which has to make no difference.
             for chunk in [Chunk(i64::MAX), Chunk(4)] {
                 steps(case, report, &net, chunk);

@@ -161,6 +161,26 @@ fn other_networks_match_too_and_keep_to_the_norm_they_are_given() {
     }
 }
 
+/// Real images of all classes go together through a batch norm, whatever the network's blocks are.
+#[test]
+fn networks_of_inverted_residuals_match_and_take_no_norm() {
+    for kind in KINDS {
+        for arch in ["mobilenetv2_100", "efficientnet_b0"] {
+            let stage = || {
+                let stage = Stage::of(kind).tensors("real", "real", &real()).tensors("start", "start", &start());
+                let stage = stage.param("arch", arch).param("batch_real", 3).param("networks", 1);
+                stage.param("augment", "none").param("steps_per_network", 1).param("lr_img", 0.1)
+            };
+            let outputs = stage().run().unwrap_or_else(|why| panic!("{kind}, {arch}: {why:#}"));
+            let images = images(&outputs);
+            assert!(bool::try_from(images.isfinite().all()).unwrap(), "{kind}, {arch}");
+            assert_ne!(images, SyntheticSet::from_file(&start()).unwrap().images, "{kind}, {arch}");
+            let text = message(stage().param("norm", "instance").run());
+            assert!(text.contains(&format!("{arch} takes no `norm`; leave it out")), "{text}");
+        }
+    }
+}
+
 #[test]
 fn a_network_without_maps_matches_by_its_embedding() {
     for kind in KINDS {

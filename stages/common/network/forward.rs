@@ -2,11 +2,11 @@
 //!
 //! Shapes: B batch, C channels, H rows, W columns, D embedding, K classes.
 
+use super::layer::{Kernel, Layer};
 use super::normalise::{Place, normalise};
-use super::plan::{Kernel, Layer};
 use super::spec::{Activation, Pooling};
 use super::{Network, Parameters, vit};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Whether batch norms use the batch or the running statistics. No other layer makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,9 @@ pub struct Features {
     /// \[B,D\], the input of the last linear layer.
     pub embedding: Tensor,
     /// \[B,C,H,W\] each: the outputs of the activations, before pooling, first layer first; those of the linear part
-    /// and those inside a residual block, before its sum, are left out. Empty unless asked for.
+    /// and those inside a residual block, before its sum, are left out. Of a network that is laid in stages, whose
+    /// blocks do not end with activations, what leaves each stage, and the activations outside them. Empty unless asked
+    /// for.
     pub activations: Vec<Tensor>,
     /// The running statistics afterwards.
     pub buffers: Vec<Tensor>,
@@ -113,7 +115,7 @@ impl Network {
         let mut x = x.shallow_clone();
         for layer in &self.features {
             x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
-            if keep && matches!(layer, Layer::Activation(_)) && x.dim() == 4 {
+            if keep && layer.is_seen() && x.dim() == 4 {
                 activations.push(x.shallow_clone());
             }
         }
@@ -130,14 +132,15 @@ impl Network {
     ) -> Result<Tensor, TchError> {
         let weights = &parameters.trainable;
         match *layer {
-            Layer::Convolution { at, kernel: Kernel { stride, padding, bias, .. } } => {
+            Layer::Convolution { at, kernel: Kernel { stride, padding, bias, groups, .. } } => {
                 let bias = bias.then(|| &weights[at + 1]);
-                x.f_conv2d(&weights[at], bias, [stride, stride], [padding, padding], [1, 1], 1)
+                x.f_conv2d(&weights[at], bias, [stride, stride], [padding, padding], [1, 1], groups)
             }
             Layer::Norm { norm, at, buffer, shape } => {
                 normalise(x, &Place { norm, at, buffer, shape }, parameters, mode, buffers)
             }
             Layer::Activation(Activation::Relu) => x.f_relu(),
+            Layer::Activation(Activation::Relu6) => x.f_relu6(),
             Layer::Activation(Activation::LeakyRelu) => x.f_leaky_relu(),
             Layer::Activation(Activation::Sigmoid) => x.f_sigmoid(),
             Layer::Activation(Activation::Swish) => x.f_silu(),
@@ -148,18 +151,31 @@ impl Network {
                 x.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false)
             }
             Layer::Pool { pooling: Pooling::None, .. } => Ok(x.shallow_clone()),
+            Layer::OverlappingMax => x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false),
+            Layer::GlobalAverage => x.f_mean_dim([2i64, 3].as_slice(), true, None::<Kind>),
             Layer::Tokens(layer) => vit::forward(layer, weights, x),
             Layer::Residual { ref body, ref shortcut } => {
-                let mut way = |layers: &[Layer]| {
-                    let start = Ok(x.shallow_clone());
-                    layers.iter().fold(start, |x, layer| self.layer(layer, parameters, &x?, mode, buffers))
-                };
-                way(body)?.f_add(&way(shortcut)?)
+                let body = self.way(body, parameters, x, mode, buffers)?;
+                body.f_add(&self.way(shortcut, parameters, x, mode, buffers)?)
             }
+            Layer::Gate(ref factors) => x.f_mul(&self.way(factors, parameters, x, mode, buffers)?),
+            Layer::Stage(ref layers) => self.way(layers, parameters, x, mode, buffers),
             // A view is not enough: crops of one-channel images are not contiguous.
             Layer::Flatten => x.f_reshape([x.size()[0], -1]),
-            Layer::Linear { at } => x.f_linear(&weights[at], Some(&weights[at + 1])),
+            // A weight that is stored as a convolution 1x1 has two axes more.
+            Layer::Linear { at } => x.f_linear(&weights[at].f_flatten(1, -1)?, Some(&weights[at + 1])),
         }
+    }
+
+    fn way(
+        &self,
+        layers: &[Layer],
+        parameters: &Parameters,
+        x: &Tensor,
+        mode: Mode,
+        buffers: &mut [Tensor],
+    ) -> Result<Tensor, TchError> {
+        layers.iter().try_fold(x.shallow_clone(), |x, layer| self.layer(layer, parameters, &x, mode, buffers))
     }
 }
 

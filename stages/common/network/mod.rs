@@ -8,16 +8,20 @@
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; forward.rs has the legend")]
 
 mod alexnet;
+mod branches;
 mod convnet;
+mod efficientnet;
 mod error;
 mod forward;
 mod init;
+mod layer;
 mod lenet;
 mod mlp;
 mod normalise;
 mod parameters;
 mod plan;
 mod resnet;
+mod resnetv2;
 mod spec;
 mod vgg;
 mod vit;
@@ -26,4 +30,4 @@ pub use error::NetworkError;
 pub use forward::{Chunk, Features, Mode, Output};
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};
 pub use plan::Network;
-pub use spec::{Activation, Architecture, Downsampling, NetworkSpec, Norm, Overrides, Pooling};
+pub use spec::{Activation, Architecture, Downsampling, NetworkSpec, Norm, Overrides, Pooling, takes_norm};

@@ -12,6 +12,10 @@ const EPS: f64 = 1e-5;
 /// Share of the new batch in the running statistics; its variance enters unbiased.
 const MOMENTUM: f64 = 0.1;
 
+/// libtorch would divide by zero and leave a running variance that is not a number.
+const ONE_VALUE: &str = "a batch norm cannot be trained with one image whose maps are of one pixel; take batches of at \
+    least two images (a number of images that leaves no single one for the last batch) or larger images";
+
 /// Where a norm finds its parameters.
 pub(super) struct Place {
     pub norm: Norm,
@@ -21,7 +25,7 @@ pub(super) struct Place {
 }
 
 /// Normalises a batch. In training mode a batch norm writes the updated statistics to `updated`, which holds the
-/// given ones when it is called.
+/// given ones when it is called; a batch with a single value per channel has no variance and is an error.
 pub(super) fn normalise(
     x_BCHW: &Tensor,
     place: &Place,
@@ -37,6 +41,10 @@ pub(super) fn normalise(
         Norm::Batch => {
             let train = mode == Mode::Train;
             if train {
+                let [_, height, width] = place.shape;
+                if x_BCHW.size()[0] * height * width == 1 {
+                    return Err(TchError::Shape(ONE_VALUE.into()));
+                }
                 // libtorch updates statistics in place: it gets copies, the caller keeps its own.
                 for place in [place.buffer, place.buffer + 1] {
                     updated[place] = updated[place].f_detach_copy()?;

@@ -23,6 +23,20 @@ pub enum ParameterKind {
         /// Its length.
         width: i64,
     },
+    /// Of a convolution, drawn by what it feeds instead of what feeds it.
+    Filter {
+        /// Outputs per input and place of the kernel, times the places.
+        fan_out: i64,
+    },
+    /// Of a last linear layer, bounded by the number of its outputs.
+    Readout {
+        /// Number of classes.
+        outputs: i64,
+    },
+    /// Of a last linear layer that starts near zero.
+    SmallReadout,
+    /// A bias that starts at zero.
+    ZeroBias,
     /// The factor of a norm.
     NormWeight,
     /// The summand of a norm.

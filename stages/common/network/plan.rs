@@ -1,8 +1,11 @@
 //! The plan of a network: its layers in order, and what follows from them, the list of parameters and the cost.
 //! An architecture's file lays the layers; `forward.rs` carries them out.
 
+use super::init::Convention;
+use super::layer::{Kernel, Layer};
 use super::spec::{Activation, Architecture, Norm, Pooling};
-use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec, alexnet, convnet, lenet, mlp, resnet, vgg, vit};
+use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec};
+use super::{alexnet, convnet, efficientnet, lenet, mlp, resnet, resnetv2, vgg, vit};
 
 /// A network: a [`NetworkSpec`] laid out as layers. It has no weights of its own.
 #[derive(Clone, Debug)]
@@ -15,42 +18,14 @@ pub struct Network {
     multiply_adds: i64,
 }
 
-/// One layer. Its parameters are named by their place in [`super::Parameters`].
-#[derive(Clone, Debug)]
-pub(super) enum Layer {
-    /// Weight at `at`, the bias, if it has one, at `at + 1`.
-    Convolution { at: usize, kernel: Kernel },
-    /// Weight and bias at `at`, `at + 1`; running mean and variance, of a batch norm, at `buffer`, `buffer + 1`.
-    Norm { norm: Norm, at: usize, buffer: usize, shape: [i64; 3] },
-    /// The non-linearity; its outputs are what attention is computed from.
-    Activation(Activation),
-    /// Over squares of `size` that do not overlap.
-    Pool { pooling: Pooling, size: i64 },
-    /// The sum of two ways; the second has no layers where the input itself is added.
-    Residual { body: Vec<Layer>, shortcut: Vec<Layer> },
-    /// One of a transformer's.
-    Tokens(vit::TokenLayer),
-    /// \[B,C,H,W\] to \[B,D\], row-major.
-    Flatten,
-    /// Weight and bias at `at`, `at + 1`.
-    Linear { at: usize },
-}
-
-/// A convolution's square kernel.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kernel {
-    pub size: i64,
-    pub stride: i64,
-    pub padding: i64,
-    pub bias: bool,
-}
-
 /// A network being laid out: follows the shape of one image through the layers.
 pub(super) struct Plan {
-    layers: Vec<Layer>,
+    /// How what is laid from here on is stored and drawn.
+    pub convention: Convention,
+    pub(super) layers: Vec<Layer>,
     parameters: Vec<ParameterSpec>,
     image: [i64; 2],
-    shape: [i64; 3],
+    pub(super) shape: [i64; 3],
     multiply_adds: i64,
 }
 
@@ -72,7 +47,7 @@ impl Network {
             return Err(NetworkError::OutOfRange { what, value });
         }
         let shape = [spec.channels, height, width];
-        let mut plan = Plan { layers: Vec::new(), parameters: Vec::new(), image: spec.image, shape, multiply_adds: 0 };
+        let mut plan = Plan::new(shape);
         let classifier_name = match spec.architecture {
             Architecture::ConvNet { width, depth, activation, norm, pooling } => {
                 let channels = std::iter::repeat_n(width, depth.max(0) as usize);
@@ -88,6 +63,9 @@ impl Network {
             Architecture::Vgg { depth, norm } => vgg::lay(&mut plan, depth, norm)?,
             Architecture::ViT { width, depth } => vit::lay(&mut plan, width, depth)?,
             Architecture::ResNet { depth, norm, downsampling } => resnet::lay(&mut plan, depth, norm, downsampling)?,
+            Architecture::ResNetV2 => resnetv2::lay(&mut plan)?,
+            Architecture::MobileNetV2 => efficientnet::lay_mobilenet(&mut plan)?,
+            Architecture::EfficientNet => efficientnet::lay(&mut plan)?,
         };
         let embedding = plan.shape.iter().product();
         let classifier = plan.linear_layer(classifier_name, spec.classes);
@@ -123,6 +101,11 @@ impl Network {
 }
 
 impl Plan {
+    fn new(shape @ [_, height, width]: [i64; 3]) -> Self {
+        let (convention, image) = (Convention::Torch, [height, width]);
+        Plan { convention, layers: Vec::new(), parameters: Vec::new(), image, shape, multiply_adds: 0 }
+    }
+
     /// Channels so far.
     pub fn channels(&self) -> i64 {
         self.shape[0]
@@ -159,22 +142,23 @@ impl Plan {
 
     /// A convolution with bias, stride 1.
     pub fn convolution(&mut self, name: &str, out: i64, size: i64, padding: i64) -> Result<(), NetworkError> {
-        self.convolve(name, out, Kernel { size, stride: 1, padding, bias: true })
+        self.convolve(name, out, Kernel { padding, ..Kernel::new(size, 1).with_bias() })
     }
 
     /// A convolution.
     pub fn convolve(&mut self, name: &str, out: i64, kernel: Kernel) -> Result<(), NetworkError> {
-        let Kernel { size, stride, padding, bias } = kernel;
+        let Kernel { size, stride, padding, bias, groups } = kernel;
         let [channels, height, width] = self.shape;
         // Division rounds towards zero: a kernel larger than the padded image must not come out as one place.
         let places = |length: i64| (length + 2 * padding - size + stride).max(0) / stride;
         self.shrunk(name, places(height), places(width))?;
         self.shape[0] = out;
-        let fan_in = channels * size * size;
+        let fan_in = channels / groups * size * size;
+        let kinds = self.convention.convolution(fan_in, out / groups * size * size);
         let (at, _) = self.places();
-        self.parameter(name, "weight", &[out, channels, size, size], ParameterKind::Weight { fan_in });
+        self.parameter(name, "weight", &[out, channels / groups, size, size], kinds.weight);
         if bias {
-            self.parameter(name, "bias", &[out], ParameterKind::Bias { fan_in });
+            self.parameter(name, "bias", &[out], kinds.bias);
         }
         self.multiply_adds += fan_in * self.shape.iter().product::<i64>();
         self.layers.push(Layer::Convolution { at, kernel });
@@ -223,20 +207,18 @@ impl Plan {
         Ok(())
     }
 
-    /// The sum of two ways from here, which have to arrive at the same shape.
-    pub fn residual(
-        &mut self,
-        body: impl FnOnce(&mut Self) -> Result<(), NetworkError>,
-        shortcut: impl FnOnce(&mut Self) -> Result<(), NetworkError>,
-    ) -> Result<(), NetworkError> {
-        let (start, before) = (self.shape, std::mem::take(&mut self.layers));
-        body(self)?;
-        let body = std::mem::take(&mut self.layers);
-        self.shape = start;
-        shortcut(self)?;
-        let shortcut = std::mem::replace(&mut self.layers, before);
-        self.layers.push(Layer::Residual { body, shortcut });
+    /// The largest of overlapping squares of 3x3, at every second place.
+    pub fn overlapping_max(&mut self, name: &str) -> Result<(), NetworkError> {
+        let places = |length: i64| (length - 1) / 2 + 1;
+        self.shrunk(name, places(self.shape[1]), places(self.shape[2]))?;
+        self.layers.push(Layer::OverlappingMax);
         Ok(())
+    }
+
+    /// One mean for each map.
+    pub fn global_average(&mut self) {
+        self.shape = [self.shape[0], 1, 1];
+        self.layers.push(Layer::GlobalAverage);
     }
 
     /// A transformer's layer, made by `lay` from the place of its first parameter, after which the shape is this one.
@@ -268,8 +250,9 @@ impl Plan {
     fn linear_layer(&mut self, name: &str, outputs: i64) -> Layer {
         let fan_in = self.shape.iter().product();
         let (at, _) = self.places();
-        self.parameter(name, "weight", &[outputs, fan_in], ParameterKind::Weight { fan_in });
-        self.parameter(name, "bias", &[outputs], ParameterKind::Bias { fan_in });
+        let (shape, kinds) = self.convention.linear(fan_in, outputs);
+        self.parameter(name, "weight", &shape, kinds.weight);
+        self.parameter(name, "bias", &[outputs], kinds.bias);
         self.multiply_adds += fan_in * outputs;
         self.shape = [outputs, 1, 1];
         Layer::Linear { at }

@@ -2,7 +2,8 @@
 //! max pooling before the blocks. Convolutions have no bias, and one-channel images are padded no wider than others.
 
 use super::NetworkError;
-use super::plan::{Kernel, Plan};
+use super::layer::Kernel;
+use super::plan::Plan;
 use super::spec::{Activation, Downsampling, Norm, Pooling};
 
 /// Channels of each stage; every stage but the first halves the maps.
@@ -20,7 +21,7 @@ pub(super) fn lay(
         34 => [3, 4, 6, 3],
         _ => return Err(NetworkError::UnknownArchitecture(format!("resnet{depth}"))),
     };
-    plan.convolve("conv1", CHANNELS[0], three(1))?;
+    plan.convolve("conv1", CHANNELS[0], Kernel::new(3, 1))?;
     plan.norm("bn1", norm)?;
     plan.activation(Activation::Relu);
     for (stage, (channels, blocks)) in CHANNELS.into_iter().zip(blocks).enumerate() {
@@ -36,10 +37,6 @@ pub(super) fn lay(
     Ok("classifier")
 }
 
-fn three(stride: i64) -> Kernel {
-    Kernel { size: 3, stride, padding: 1, bias: false }
-}
-
 /// Two convolutions around which the input is added, through a convolution 1x1 where the shape changes.
 fn basic_block(
     plan: &mut Plan,
@@ -53,18 +50,18 @@ fn basic_block(
     let projected = halved.is_some() || plan.channels() != channels;
     let within = |layer: &str| format!("{name}.{layer}");
     let body = |plan: &mut Plan| {
-        plan.convolve(&within("conv1"), channels, three(stride))?;
+        plan.convolve(&within("conv1"), channels, Kernel::new(3, stride))?;
         plan.norm(&within("bn1"), norm)?;
         plan.activation(Activation::Relu);
         plan.pool(&within("pool"), pooling)?;
-        plan.convolve(&within("conv2"), channels, three(1))?;
+        plan.convolve(&within("conv2"), channels, Kernel::new(3, 1))?;
         plan.norm(&within("bn2"), norm)
     };
     let shortcut = |plan: &mut Plan| {
         if !projected {
             return Ok(());
         }
-        plan.convolve(&within("shortcut.0"), channels, Kernel { size: 1, stride, padding: 0, bias: false })?;
+        plan.convolve(&within("shortcut.0"), channels, Kernel::new(1, stride))?;
         plan.pool(&within("shortcut.1"), pooling)?;
         // The published layers are numbered: the pooling, where there is one, takes the 1.
         plan.norm(&within(if pooling == Pooling::None { "shortcut.1" } else { "shortcut.2" }), norm)

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The names that [`NetworkSpec::named`] takes, for messages.
 pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\", \"lenet\", \
-    \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\", \"resnet34_ap\" \
-    and \"vit\"";
+    \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\", \"resnet34_ap\", \
+    \"vit\", \"resnetv2_50\", \"mobilenetv2_100\" and \"efficientnet_b0\"";
 
 /// One network, fully described.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +85,15 @@ pub enum Architecture {
         /// Number of blocks.
         depth: i64,
     },
+    /// ResNet-50 with pre-activation, as timm has it.
+    #[serde(rename = "resnetv2_50")]
+    ResNetV2,
+    /// MobileNetV2 at width 1.00, as timm has it.
+    #[serde(rename = "mobilenetv2_100")]
+    MobileNetV2,
+    /// EfficientNet-B0, as timm has it.
+    #[serde(rename = "efficientnet_b0")]
+    EfficientNet,
 }
 
 /// How a residual block halves its maps.
@@ -103,6 +112,8 @@ pub enum Downsampling {
 pub enum Activation {
     /// max(x, 0).
     Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
     /// Slope 0.01 below zero.
     LeakyRelu,
     /// 1 / (1 + exp(-x)).
@@ -193,10 +204,19 @@ impl NetworkSpec {
                 Overrides { width: None, depth: None, ..*overrides }.none_for(name)?;
                 Architecture::ViT { width: overrides.width.unwrap_or(128), depth: overrides.depth.unwrap_or(6) }
             }
+            "resnetv2_50" => overrides.none_for(name).map(|()| Architecture::ResNetV2)?,
+            "mobilenetv2_100" => overrides.none_for(name).map(|()| Architecture::MobileNetV2)?,
+            "efficientnet_b0" => overrides.none_for(name).map(|()| Architecture::EfficientNet)?,
             _ => convnet(name, overrides)?,
         };
         Ok(NetworkSpec { architecture, channels, image, classes })
     }
+}
+
+/// Whether the architecture of this name, if there is one, has a norm to choose.
+pub fn takes_norm(name: &str) -> bool {
+    let overrides = Overrides { norm: Some(Norm::Instance), ..Overrides::default() };
+    !matches!(NetworkSpec::named(name, &overrides, 1, [1, 1], 1), Err(NetworkError::NotASetting { .. }))
 }
 
 fn convnet(name: &str, overrides: &Overrides) -> Result<Architecture, NetworkError> {
@@ -264,8 +284,9 @@ mod tests {
 
     #[test]
     fn names_and_settings_that_mean_nothing_are_refused() {
-        for name in ["resnet", "resnet50", "vgg12", "VGG11", "convnetx", "convnet-1", "convnet99999999999999999999", ""]
-        {
+        let names =
+            ["resnet", "resnet50", "resnetv2", "mobilenetv2", "efficientnet_b1", "vgg12", "VGG11", "convnetx", ""];
+        for name in names.into_iter().chain(["convnet-1", "convnet99999999999999999999"]) {
             let error = named(name, Overrides::default()).unwrap_err();
             assert!(matches!(error, NetworkError::UnknownArchitecture(_)), "{name}: {error}");
         }
@@ -273,6 +294,24 @@ mod tests {
         assert_eq!(error.to_string(), "mlp takes no `norm`; leave it out");
         let error = named("vgg11", Overrides { pooling: Some(Pooling::Max), ..Overrides::default() }).unwrap_err();
         assert_eq!(error.to_string(), "vgg11 takes no `pooling`; leave it out");
+        let given = [
+            ("width", Overrides { width: Some(128), ..Overrides::default() }),
+            ("depth", Overrides { depth: Some(50), ..Overrides::default() }),
+            ("activation", Overrides { activation: Some(Activation::Relu), ..Overrides::default() }),
+            ("norm", Overrides { norm: Some(Norm::Batch), ..Overrides::default() }),
+            ("pooling", Overrides { pooling: Some(Pooling::Average), ..Overrides::default() }),
+        ];
+        for name in ["resnetv2_50", "mobilenetv2_100", "efficientnet_b0"] {
+            for (setting, overrides) in given {
+                let error = named(name, overrides).unwrap_err();
+                assert_eq!(error.to_string(), format!("{name} takes no `{setting}`; leave it out"));
+            }
+        }
+        let with: Vec<&str> = ["convnet3", "vgg11", "resnet18_ap", "mlp", "vit", "resnetv2_50"]
+            .into_iter()
+            .filter(|name| takes_norm(name))
+            .collect();
+        assert_eq!(with, ["convnet3", "vgg11", "resnet18_ap"]);
     }
 
     #[test]
@@ -313,16 +352,22 @@ mod tests {
             assert!(laid(least).is_ok(), "{name}");
             assert!(matches!(laid(least - 1), Err(NetworkError::ImageTooSmall { .. })), "{name}");
         }
+        // These are padded so that a pixel is left of any image.
+        for name in ["resnetv2_50", "mobilenetv2_100", "efficientnet_b0"] {
+            let spec = NetworkSpec::named(name, &Overrides::default(), 3, [1, 33], 10).unwrap();
+            assert!(Network::new(&spec).is_ok(), "{name}");
+        }
     }
 
     #[test]
     fn a_description_survives_being_written_and_read() {
-        let named = ["convnet2", "alexnet", "vgg13", "resnet34_ap", "vit"]
-            .map(|name| NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap());
+        let timm = ["resnetv2_50", "mobilenetv2_100", "efficientnet_b0"];
+        let spec = |name| NetworkSpec::named(name, &Overrides::default(), 3, [32, 48], 7).unwrap();
+        let named = ["convnet2", "alexnet", "vgg13", "resnet34_ap", "vit"].map(spec);
         let (activation, norm, pooling) = (Activation::Swish, Norm::Group, Pooling::Max);
         let architecture = Architecture::Cnn { channels: vec![16, 64], kernel: 5, activation, norm, pooling };
         let cnn = NetworkSpec { architecture, ..named[0].clone() };
-        for spec in named.into_iter().chain([cnn]) {
+        for spec in named.into_iter().chain([cnn]).chain(timm.map(spec)) {
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<NetworkSpec>(&text).unwrap(), spec);
         }
@@ -330,9 +375,12 @@ mod tests {
 
     /// Records and checkpoints of earlier versions hold this text.
     #[test]
-    fn the_written_form_of_a_convnet_stays_as_it_is() {
+    fn the_written_form_of_a_network_stays_as_it_is() {
         let spec = NetworkSpec::named("convnet3", &Overrides::default(), 1, [28, 28], 10).unwrap();
         let text = r#"{"architecture":{"convnet":{"width":128,"depth":3,"activation":"relu","norm":"instance","pooling":"average"}},"channels":1,"image":[28,28],"classes":10}"#;
+        assert_eq!(serde_json::to_string(&spec).unwrap(), text);
+        let spec = NetworkSpec::named("mobilenetv2_100", &Overrides::default(), 3, [64, 64], 2).unwrap();
+        let text = r#"{"architecture":"mobilenetv2_100","channels":3,"image":[64,64],"classes":2}"#;
         assert_eq!(serde_json::to_string(&spec).unwrap(), text);
     }
 

@@ -4,7 +4,8 @@
 //!
 //! Shapes: B batch, T tokens (patches and the class token), D width, S channels of one head.
 
-use super::plan::{Kernel, Plan};
+use super::layer::Kernel;
+use super::plan::Plan;
 use super::{NetworkError, ParameterKind};
 use tch::{Kind, TchError, Tensor};
 
@@ -44,7 +45,7 @@ pub(super) fn lay(plan: &mut Plan, width: i64, depth: i64) -> Result<&'static st
     if height % PATCH != 0 || columns % PATCH != 0 {
         return Err(NetworkError::Patches { image: [height, columns], patch: PATCH });
     }
-    plan.convolve("patches", width, Kernel { size: PATCH, stride: PATCH, padding: 0, bias: true })?;
+    plan.convolve("patches", width, Kernel { padding: 0, ..Kernel::new(PATCH, PATCH).with_bias() })?;
     let tokens = 1 + plan.shape()[1] * plan.shape()[2];
     plan.on_tokens([width, tokens, 1], 0, |plan, at| {
         plan.parameter("embedding", "class", &[width], ParameterKind::Embedding { width });

@@ -6,7 +6,9 @@ pub mod loss;
 
 use crate::common::augment::Strategy;
 use crate::common::matching::{ClassAugmentation, ClassImages, Descent, Rates, RealImages, Redraw, graph_chunk};
-use crate::common::network::{Activation, Chunk, Network, NetworkSpec, Norm, Overrides, Parameters, Pooling};
+use crate::common::network::{
+    Activation, Chunk, Network, NetworkSpec, Norm, Overrides, Parameters, Pooling, takes_norm,
+};
 use crate::common::stream::stream;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result};
@@ -113,8 +115,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 impl Params {
     fn overrides(&self) -> Overrides {
         let Params { width, depth, activation, pooling, .. } = *self;
-        // `norm` has a default, so it always arrives; these have none to choose.
-        let norm = (!matches!(self.arch.as_str(), "mlp" | "lenet" | "vit")).then_some(self.norm);
+        // `norm` has a default, so it always arrives; where there is none to choose, only another one was asked for.
+        let norm = (takes_norm(&self.arch) || self.norm != Norm::Batch).then_some(self.norm);
         Overrides { width, depth, norm, activation, pooling }
     }
 }

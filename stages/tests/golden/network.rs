@@ -6,17 +6,15 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tch::Tensor;
 
-/// The classes of cases that this crate does not have; every other class of a case has to be known.
-const LATER: [&str; 1] = ["timm"];
-
-/// The network that `case.json["network"]` describes; an error names a class that is still to come.
-pub fn network(case: &Case) -> Result<Network, String> {
+/// The network that `case.json["network"]` describes: a class of the published code, or a name of timm's.
+pub fn network(case: &Case) -> Network {
     let about = case.value("network");
-    let class = about["class"].as_str().unwrap_or(if about.get("timm").is_some() { "timm" } else { "" });
-    if LATER.contains(&class) {
-        return Err(format!("class {class} is still to come"));
-    }
     let whole = |key: &str| about[key].as_i64().unwrap_or_else(|| panic!("{}: network has no {key}", case.id));
+    if let Some(name) = about["timm"].as_str() {
+        let shape = case.integers("/input_rule/shape");
+        return Network::new(&named(name, shape[1], [shape[2], shape[3]], whole("num_classes"))).unwrap();
+    }
+    let class = about["class"].as_str().unwrap_or_else(|| panic!("{}: network has no class", case.id));
     let image = match about["im_size"].as_array() {
         Some(size) => [size[0].as_i64().unwrap(), size[1].as_i64().unwrap()],
         None => {
@@ -35,7 +33,7 @@ pub fn network(case: &Case) -> Result<Network, String> {
         other => named(other, whole("channel"), image, whole("num_classes")).architecture,
     };
     let spec = NetworkSpec { architecture, channels: whole("channel"), image, classes: whole("num_classes") };
-    Ok(Network::new(&spec).unwrap_or_else(|why| panic!("{}: {why}", case.id)))
+    Network::new(&spec).unwrap_or_else(|why| panic!("{}: {why}", case.id))
 }
 
 /// A class of the published code that has no settings but the norm in its name: `VGG11`, `ResNet18BN_AP`.
@@ -70,8 +68,13 @@ pub fn listed(case: &Case) -> Vec<(String, u64, String, Vec<i64>)> {
     case.list("parameters").iter().map(entry).collect()
 }
 
-/// The network of a row of a table, `ConvNetD3 W128 MNIST`, or nothing when its class is still to come.
-pub fn named_in_table(name: &str, input: [i64; 3]) -> Option<Network> {
+/// The network of a row of a table, `ConvNetD3 W128 MNIST` or `timm resnetv2_50 2 classes`.
+pub fn named_in_table(name: &str, input: [i64; 3]) -> Network {
+    if let Some(timm) = name.strip_prefix("timm ") {
+        let (arch, classes) = timm.split_once(' ').unwrap();
+        let classes = classes.strip_suffix(" classes").unwrap().parse().unwrap();
+        return Network::new(&named(arch, input[0], [input[1], input[2]], classes)).unwrap();
+    }
     let classes = match name {
         _ if name.contains("MHIST") => 2,
         _ if name.contains("TinyImageNet") => 200,
@@ -80,9 +83,6 @@ pub fn named_in_table(name: &str, input: [i64; 3]) -> Option<Network> {
     let mut words = name.split(' ');
     let class = words.next().unwrap();
     let width = words.find_map(|word| word.strip_prefix('W')?.parse().ok());
-    if LATER.contains(&class) {
-        return None;
-    }
     let spec = match class.strip_prefix("ConvNet") {
         None => named(class, input[0], [input[1], input[2]], classes),
         Some(depth) => {
@@ -91,7 +91,7 @@ pub fn named_in_table(name: &str, input: [i64; 3]) -> Option<Network> {
             NetworkSpec::named(&arch, &overrides, input[0], [input[1], input[2]], classes).unwrap()
         }
     };
-    Some(Network::new(&spec).unwrap())
+    Network::new(&spec).unwrap()
 }
 
 fn setting<T: serde::de::DeserializeOwned>(value: &Value) -> T {

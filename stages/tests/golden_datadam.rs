@@ -5,12 +5,10 @@
 
 mod golden;
 
-use ddpipe_stages::common::augment::{Operation, Settings as Strengths};
-use ddpipe_stages::common::matching::{ClassAugmentation, ClassImages};
+use ddpipe_stages::common::matching::ClassImages;
 use ddpipe_stages::common::network::Chunk;
 use ddpipe_stages::distill::datadam::attention::{Normalisation, attention};
 use ddpipe_stages::distill::datadam::loss::{Settings, class_means, match_means};
-use golden::Case;
 use tch::{Device, Kind, Tensor};
 
 /// A call is written `param1_exp4_l2`; param 0 takes the plain sum of absolute values, whatever the exponent.
@@ -50,7 +48,7 @@ fn golden_datadam_loss() {
         |case, report| {
             let network = golden::network::network(case);
             let parameters = golden::network::stored_weights(case, &network);
-            let augmentation = augmentation(case);
+            let augmentation = golden::augmentation::of_classes(case);
             // Param 0 of the published code ignores its exponent.
             let exponent = if case.integer("param") == 0 { 1.0 } else { case.number("exp") };
             let settings = Settings {
@@ -83,19 +81,4 @@ fn golden_datadam_loss() {
 
 fn normalisation(name: &str) -> Normalisation {
     serde_json::from_value(name.into()).unwrap()
-}
-
-/// The recorded augmentation of every class.
-fn augmentation(case: &Case) -> ClassAugmentation {
-    let classes = case.integer("num_classes");
-    if !case.has("dsa") {
-        return ClassAugmentation::none(classes);
-    }
-    let settings: Strengths = serde_json::from_value(case.value("dsa_parameters").clone()).unwrap();
-    let mut operations = vec![Vec::new(); classes as usize];
-    for class in case.list("dsa") {
-        let recorded: Vec<Operation> = serde_json::from_value(class["operations"].clone()).unwrap();
-        operations[class["class"].as_u64().unwrap() as usize] = recorded;
-    }
-    ClassAugmentation { operations, settings }
 }

@@ -4,11 +4,9 @@
 
 mod golden;
 
-use ddpipe_stages::common::augment::{Operation, Settings};
-use ddpipe_stages::common::matching::{ClassAugmentation, ClassImages};
+use ddpipe_stages::common::matching::ClassImages;
 use ddpipe_stages::common::network::Chunk;
 use ddpipe_stages::distill::dm::loss;
-use golden::Case;
 use tch::Kind;
 
 #[test]
@@ -16,7 +14,7 @@ fn golden_dm() {
     golden::run("dm", |case, report| {
         let network = golden::network::network(case);
         let parameters = golden::network::stored_weights(case, &network);
-        let augmentation = augmentation(case);
+        let augmentation = golden::augmentation::of_classes(case);
         let classes = case.integer("num_classes");
         let real = ClassImages::even(case.tensor("real").flatten(0, 1), classes).augmented(&augmentation);
         let synthetic = ClassImages::even(case.tensor("syn"), classes);
@@ -34,19 +32,4 @@ fn golden_dm() {
             report.compare(case, "grad_syn", &matched.gradient_MCHW);
         }
     });
-}
-
-/// The recorded augmentation of every class.
-fn augmentation(case: &Case) -> ClassAugmentation {
-    let classes = case.integer("num_classes");
-    if !case.has("dsa") {
-        return ClassAugmentation::none(classes);
-    }
-    let settings: Settings = serde_json::from_value(case.value("dsa_parameters").clone()).unwrap();
-    let mut operations = vec![Vec::new(); classes as usize];
-    for class in case.list("dsa") {
-        let recorded: Vec<Operation> = serde_json::from_value(class["operations"].clone()).unwrap();
-        operations[class["class"].as_u64().unwrap() as usize] = recorded;
-    }
-    ClassAugmentation { operations, settings }
 }

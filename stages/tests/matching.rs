@@ -3,46 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::arc_with_non_send_sync)]
 
+mod bars;
 mod host;
 
-use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::context::{Interrupted, Outputs};
+use bars::{content, images, real, start};
+use ddpipe_stages::artifact::SyntheticSet;
+use ddpipe_stages::context::Interrupted;
 use host::{Event, Stage, json, message, tensors};
 use std::time::Duration;
-use tch::{Device, Kind, Tensor};
 
 const KINDS: [&str; 2] = ["distill.dm", "distill.datadam"];
-const CLASSES: i64 = 3;
-const IPC: i64 = 2;
-
-/// Noisy images \[N,1,16,16\] as bytes with a bright bar per class. Classes are of different sizes, and mixed.
-fn real() -> TensorFile {
-    let counts = [20, 5, 12];
-    let labels: Vec<i64> = (0..CLASSES).flat_map(|class| vec![class; counts[class as usize]]).collect();
-    let order = Tensor::from_slice(&stream(5, "order", 0).permutation(labels.len() as i64));
-    let labels = Tensor::from_slice(&labels).index_select(0, &order);
-    let images = stream(5, "real", 0).uniform_tensor(&[labels.numel() as i64, 1, 16, 16], 0.0, 100.0);
-    for (image, class) in Vec::<i64>::try_from(&labels).unwrap().into_iter().enumerate() {
-        let _ = images.get(image as i64).narrow(1, 4 * class + 1, 3).g_add_scalar_(120.0);
-    }
-    let images = images.to_kind(Kind::Uint8);
-    let origin = "sample data: bars".to_string();
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }
-        .to_file()
-}
-
-fn normalisation() -> Normalisation {
-    Normalisation::new(vec![0.2], vec![0.25])
-}
-
-/// Noise to start from.
-fn start() -> TensorFile {
-    let images = stream(6, "start", 0).normal_tensor(&[CLASSES * IPC, 1, 16, 16]);
-    let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(IPC, None, None);
-    let origin = "sample data: noise".to_string();
-    SyntheticSet { images, labels, classes: CLASSES, ipc: IPC, normalisation: normalisation(), origin }.to_file()
-}
 
 /// A few steps with a small network; `batch_real` is more than the smallest class has.
 fn stage(kind: &str) -> Stage {
@@ -50,15 +20,6 @@ fn stage(kind: &str) -> Stage {
     let stage = stage.param("arch", "convnet2").param("width", 8).param("batch_real", 8);
     let stage = stage.param("networks", 6).param("steps_per_network", 2);
     stage.param("strategy", "color_crop_cutout_scale_rotate").param("lr_img", 0.2)
-}
-
-/// What two runs of the same stage have to agree in, bit by bit.
-fn content(outputs: &Outputs) -> (Vec<u8>, String) {
-    (tensors(outputs, "synthetic").to_bytes().unwrap(), json(outputs, "curve").to_string())
-}
-
-fn images(outputs: &Outputs) -> Tensor {
-    tensors(outputs, "synthetic").get("images").unwrap().shallow_clone()
 }
 
 #[test]

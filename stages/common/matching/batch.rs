@@ -141,7 +141,12 @@ impl<'a> RealImages<'a> {
 
     /// Draws `each` images of every class (all, of a class with fewer) from `stream(seed, "real", step)`.
     pub fn draw(&self, each: i64, seed: u64, step: u64) -> ClassImages {
-        let mut stream = stream(seed, "real", step);
+        self.draw_for("real", each, seed, step)
+    }
+
+    /// [`draw`](Self::draw) from a stream of its own, for images with another purpose.
+    pub fn draw_for(&self, purpose: &str, each: i64, seed: u64, step: u64) -> ClassImages {
+        let mut stream = stream(seed, purpose, step);
         let mut drawn = Vec::new();
         let mut counts = Vec::new();
         for positions in &self.positions {

@@ -87,7 +87,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .networks
         .checked_mul(params.steps_per_network)
         .context("networks times steps_per_network is too large")?;
-    let rates = Rates { steps, lr: params.lr_img, momentum: params.momentum_img };
+    let rates = Rates { steps, steps_per_iteration: 1, lr: params.lr_img, momentum: params.momentum_img };
     let mut descent = Descent::new(ctx, &start, rates)?;
     let mut target: Option<Target> = None;
     while let Some(step) = descent.next() {

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod augmentation;
 mod case;
 mod fill;
 pub mod network;

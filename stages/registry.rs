@@ -40,6 +40,7 @@ pub const KINDS: &[Kind] = &[
     kind!("decode.medmnist", "decode/medmnist", decode::medmnist),
     kind!("distill.datadam", "distill/datadam", distill::datadam),
     kind!("distill.dm", "distill/dm", distill::dm),
+    kind!("distill.psg", "distill/psg", distill::psg),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("evaluate.ranking", "evaluate/ranking", evaluate::ranking),
     kind!("init.synthetic", "init/synthetic", init::synthetic),

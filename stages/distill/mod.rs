@@ -2,3 +2,4 @@
 
 pub mod datadam;
 pub mod dm;
+pub mod psg;

@@ -42,6 +42,7 @@ pub const KINDS: &[Kind] = &[
     kind!("distill.dc", "distill/dc", distill::dc),
     kind!("distill.dm", "distill/dm", distill::dm),
     kind!("distill.dsa", "distill/dsa", distill::dsa),
+    kind!("distill.psg", "distill/psg", distill::psg),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("evaluate.ranking", "evaluate/ranking", evaluate::ranking),
     kind!("init.synthetic", "init/synthetic", init::synthetic),

@@ -4,3 +4,4 @@ pub mod datadam;
 pub mod dc;
 pub mod dm;
 pub mod dsa;
+pub mod psg;

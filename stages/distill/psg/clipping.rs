@@ -1,0 +1,142 @@
+//! The private part of a step: every image's own gradient is clipped, the clipped ones are summed, and noise is added.
+//! What leaves this file is the noisy gradient; norms and factors of single images are for tests.
+//!
+//! Legend: P parameters.
+
+use crate::common::network::{Mode, Network, NetworkError, Parameters};
+use crate::common::train::Examples;
+use anyhow::Result;
+use tch::{Reduction, TchError, Tensor};
+
+/// Images between two calls of `tick`.
+const TICK: usize = 1024;
+
+/// The sum of the clipped gradients. None of this is private.
+#[derive(Debug)]
+pub struct Clipped {
+    /// In the order of [`Parameters::trainable`].
+    pub sum: Vec<Tensor>,
+    /// Of every image, the norm of its gradient over all parameters together.
+    pub norms: Vec<f64>,
+    /// Of every image, what its gradient was multiplied by.
+    pub factors: Vec<f64>,
+}
+
+/// The sum over the images at `positions` of their cross entropy's gradient, each times min(1, max_norm / (norm + 1e-6)).
+/// One image at a time goes forward and back, so that memory does not grow with the sample. A gradient that is not
+/// finite adds nothing: one image must not be able to spoil the sum. `tick` may end it.
+pub fn clipped_sum(
+    network: &Network,
+    parameters: &Parameters,
+    examples: &dyn Examples,
+    positions: &[i64],
+    max_norm: f64,
+    mut tick: impl FnMut() -> Result<()>,
+) -> Result<Clipped> {
+    let leaves = parameters.tracked();
+    let sum = parameters.trainable.iter().map(Tensor::f_zeros_like).collect::<Result<_, _>>()?;
+    let mut clipped = Clipped { sum, norms: Vec::new(), factors: Vec::new() };
+    for (done, &position) in positions.iter().enumerate() {
+        let position = Tensor::f_from_slice(&[position])?.f_to_device(examples.device())?;
+        let (image, label) = examples.at(&position)?;
+        clipped.add(&gradient_of_one(network, &leaves, &image, &label)?, max_norm)?;
+        if (done + 1).is_multiple_of(TICK) {
+            tick()?;
+        }
+    }
+    Ok(clipped)
+}
+
+impl Clipped {
+    fn add(&mut self, gradient: &[Tensor], max_norm: f64) -> Result<(), TchError> {
+        let norms: Vec<Tensor> = gradient.iter().map(Tensor::f_norm).collect::<Result<_, _>>()?;
+        let norm = f64::try_from(Tensor::f_stack(&norms, 0)?.f_norm()?)?;
+        let factor = if norm.is_finite() { (max_norm / (norm + 1e-6)).min(1.0) } else { 0.0 };
+        self.norms.push(norm);
+        self.factors.push(factor);
+        if !norm.is_finite() {
+            return Ok(());
+        }
+        for (sum, part) in self.sum.iter_mut().zip(gradient) {
+            let factor = Tensor::f_from_slice(&[factor])?.f_to_kind(part.kind())?.f_to_device(part.device())?;
+            let _ = sum.f_addcmul_(part, &factor)?;
+        }
+        Ok(())
+    }
+}
+
+fn gradient_of_one(
+    network: &Network,
+    leaves: &Parameters,
+    image: &Tensor,
+    label: &Tensor,
+) -> Result<Vec<Tensor>, TchError> {
+    let logits = network.forward(leaves, image, Mode::Train)?.logits;
+    let loss = logits.f_cross_entropy_loss(label, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
+    Tensor::f_run_backward(&[loss], &leaves.trainable, false, false)
+}
+
+/// (sum + deviation * noise) / divisor, for standard normal noise \[P\] in the order of the parameters.
+pub fn noised(
+    network: &Network,
+    sum: &[Tensor],
+    noise_P: &Tensor,
+    deviation: f64,
+    divisor: f64,
+) -> Result<Vec<Tensor>, NetworkError> {
+    let noised = |(sum, noise): (&Tensor, &Tensor)| -> Result<Tensor, NetworkError> {
+        Ok(sum.f_add(&noise.f_mul_scalar(deviation)?.f_to_device(sum.device())?)?.f_div_scalar(divisor)?)
+    };
+    sum.iter().zip(&network.unflatten(noise_P)?).map(noised).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::artifact::{Normalisation, SyntheticSet};
+    use crate::common::network::{NetworkSpec, Overrides};
+    use crate::common::stream::stream;
+    use tch::Device;
+
+    /// The third image is not a number.
+    fn set() -> SyntheticSet {
+        let images = stream(1, "images", 0).normal_tensor(&[3, 1, 8, 8]);
+        let _ = images.get(2).fill_(f64::NAN);
+        let (labels, normalisation) = (Tensor::from_slice(&[0i64, 1, 0]), Normalisation::identity(1));
+        SyntheticSet { images, labels, classes: 2, ipc: 1, normalisation, origin: "sample data".into() }
+    }
+
+    #[test]
+    fn no_image_adds_more_than_the_norm_and_sums_are_sums() {
+        let overrides = Overrides { width: Some(4), ..Overrides::default() };
+        let network = Network::new(&NetworkSpec::named("convnet1", &overrides, 1, [8, 8], 2).unwrap()).unwrap();
+        let parameters = network.init(stream(2, "network", 0).generator(), Device::Cpu).unwrap();
+        let sum = |positions: &[i64], max_norm| {
+            let clipped = clipped_sum(&network, &parameters, &set(), positions, max_norm, || Ok(())).unwrap();
+            assert_eq!((clipped.norms.len(), clipped.factors.len()), (positions.len(), positions.len()));
+            Parameters { trainable: clipped.sum, buffers: Vec::new() }.flat()
+        };
+        let number = |tensor: Tensor| f64::try_from(tensor).unwrap();
+        let (first, second) = (sum(&[0], 0.1), sum(&[1], 0.1));
+        for one in [&first, &second] {
+            let norm = number(one.norm());
+            assert!(norm <= 0.1 && norm > 0.0999, "{norm}");
+        }
+        assert!(number(sum(&[0], f64::INFINITY).norm()) > 0.2, "the gradient itself is longer");
+        assert!(number((sum(&[0, 1], 0.1) - &first - &second).abs().max()) < 1e-7);
+        assert_eq!(number(sum(&[], 0.1).abs().max()), 0.0);
+        assert_eq!(sum(&[0, 2], 0.1), first, "what is not finite adds nothing");
+    }
+
+    #[test]
+    fn noise_is_scaled_and_added_before_the_division() {
+        let network = Network::new(&NetworkSpec::named("mlp", &Overrides::default(), 1, [2, 2], 2).unwrap()).unwrap();
+        let zeros: Vec<_> = network.trainable().map(|spec| Tensor::zeros(&spec.shape, tch::kind::FLOAT_CPU)).collect();
+        let noise = stream(3, "noise", 0).normal_tensor(&[network.parameter_count()]);
+        let noised = noised(&network, &zeros, &noise, 3.0, 2.0).unwrap();
+        let flat = Parameters { trainable: noised, buffers: Vec::new() }.flat();
+        assert!(f64::try_from((flat - noise * 1.5).abs().max()).unwrap() < 1e-6);
+    }
+}

@@ -39,7 +39,9 @@ pub const KINDS: &[Kind] = &[
     kind!("decode.idx", "decode/idx", decode::idx),
     kind!("decode.medmnist", "decode/medmnist", decode::medmnist),
     kind!("distill.datadam", "distill/datadam", distill::datadam),
+    kind!("distill.datm", "distill/datm", distill::datm),
     kind!("distill.dm", "distill/dm", distill::dm),
+    kind!("distill.mtt", "distill/mtt", distill::mtt),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("evaluate.ranking", "evaluate/ranking", evaluate::ranking),
     kind!("init.synthetic", "init/synthetic", init::synthetic),
@@ -56,6 +58,7 @@ pub const KINDS: &[Kind] = &[
     kind!("select.coreset", "select/coreset", select::coreset),
     kind!("split.mhist", "split/mhist", split::mhist),
     kind!("train.classifier", "train/classifier", train::classifier),
+    kind!("train.experts", "train/experts", train::experts),
 ];
 
 /// The kind of this name.

@@ -39,9 +39,11 @@ pub const KINDS: &[Kind] = &[
     kind!("decode.idx", "decode/idx", decode::idx),
     kind!("decode.medmnist", "decode/medmnist", decode::medmnist),
     kind!("distill.datadam", "distill/datadam", distill::datadam),
+    kind!("distill.datm", "distill/datm", distill::datm),
     kind!("distill.dc", "distill/dc", distill::dc),
     kind!("distill.dm", "distill/dm", distill::dm),
     kind!("distill.dsa", "distill/dsa", distill::dsa),
+    kind!("distill.mtt", "distill/mtt", distill::mtt),
     kind!("distill.psg", "distill/psg", distill::psg),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("evaluate.ranking", "evaluate/ranking", evaluate::ranking),
@@ -59,6 +61,7 @@ pub const KINDS: &[Kind] = &[
     kind!("select.coreset", "select/coreset", select::coreset),
     kind!("split.mhist", "split/mhist", split::mhist),
     kind!("train.classifier", "train/classifier", train::classifier),
+    kind!("train.experts", "train/experts", train::experts),
 ];
 
 /// The kind of this name.

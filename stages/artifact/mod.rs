@@ -1,4 +1,5 @@
-//! The files between stages, as types: named tensors in general, and the data sets, synthetic sets and models in them.
+//! The files between stages, as types: named tensors in general, and the data sets, synthetic sets and models in them;
+//! trajectories, which are too large for memory, are written and read in pieces.
 
 mod content;
 mod dataset;
@@ -9,6 +10,7 @@ mod normalisation;
 mod pieces;
 mod synthetic;
 mod tensor_file;
+mod trajectories;
 mod whitening;
 
 pub use content::{Content, Reader};
@@ -19,4 +21,5 @@ pub use normalisation::Normalisation;
 pub use pieces::Pieces;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::TensorFile;
+pub use trajectories::{Trajectories, TrajectoryShape, TrajectoryWriter};
 pub use whitening::Whitening;

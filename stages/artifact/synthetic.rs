@@ -23,6 +23,8 @@ pub struct SyntheticSet {
     pub normalisation: Normalisation,
     /// Where it came from, for reports: `sample data` shows here too.
     pub origin: String,
+    /// The learning rate that was learnt with the images, where one was.
+    pub lr: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,6 +33,9 @@ struct About {
     ipc: i64,
     normalisation: Normalisation,
     origin: String,
+    /// Not written where there is none: sets without one have the same bytes as before there was any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lr: Option<f64>,
 }
 
 impl SyntheticSet {
@@ -50,6 +55,7 @@ impl SyntheticSet {
             ipc: about.ipc,
             normalisation: Normalisation { whitening, ..about.normalisation },
             origin: about.origin,
+            lr: about.lr,
         })
     }
 
@@ -60,6 +66,7 @@ impl SyntheticSet {
             ipc: self.ipc,
             normalisation: self.normalisation.clone(),
             origin: self.origin.clone(),
+            lr: self.lr,
         });
         let file = TensorFile::new(ArtifactType::Synthetic, about)
             .with("images", self.images.shallow_clone())

@@ -81,12 +81,7 @@ impl TensorFile {
             listed.push(((*name).clone(), TensorInfo { dtype: *dtype, shape, data_offsets: (offset, end) }));
             offset = end;
         }
-        let description = json!({ "type": self.artifact, "about": self.about }).to_string();
-        let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_string(), description)])), listed)?;
-        let mut text = serde_json::to_vec(&metadata)?;
-        text.resize(text.len().next_multiple_of(8), b' ');
-        let mut header = (text.len() as u64).to_le_bytes().to_vec();
-        header.append(&mut text);
+        let header = header(self.artifact, &self.about, listed)?;
         Pieces::new(header, held.into_iter().map(|(_, _, tensor)| tensor).collect())
     }
 
@@ -98,12 +93,7 @@ impl TensorFile {
     /// Reads safetensors bytes and puts the tensors on a device.
     pub fn from_bytes(bytes: &[u8], device: Device) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
-        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
-        let description: Value = match entry {
-            Some(text) => serde_json::from_str(text).context("the description in the header is not JSON")?,
-            None => bail!("the file was not written by ddpipe: its header has no {ENTRY:?} entry"),
-        };
-        let artifact = serde_json::from_value(description["type"].clone()).context("the header names no known type")?;
+        let (artifact, about) = described(&header)?;
         let file = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
         let mut tensors = IndexMap::new();
         let mut names: Vec<&str> = file.names();
@@ -115,8 +105,31 @@ impl TensorFile {
                 .with_context(|| format!("tensor {name:?}"))?;
             tensors.insert(name.to_string(), tensor.f_to_device(device)?);
         }
-        Ok(TensorFile { artifact, tensors, about: description["about"].clone() })
+        Ok(TensorFile { artifact, tensors, about })
     }
+}
+
+/// What stands before the tensors of a file: the length of a description, and the description. `listed` is in the order
+/// in which the tensors lie.
+pub(super) fn header(artifact: ArtifactType, about: &Value, listed: Vec<(String, TensorInfo)>) -> Result<Vec<u8>> {
+    let description = json!({ "type": artifact, "about": about }).to_string();
+    let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_string(), description)])), listed)?;
+    let mut text = serde_json::to_vec(&metadata)?;
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let mut header = (text.len() as u64).to_le_bytes().to_vec();
+    header.append(&mut text);
+    Ok(header)
+}
+
+/// The type of the artifact, and what it says about itself.
+pub(super) fn described(header: &Metadata) -> Result<(ArtifactType, Value)> {
+    let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
+    let description: Value = match entry {
+        Some(text) => serde_json::from_str(text).context("the description in the header is not JSON")?,
+        None => bail!("the file was not written by ddpipe: its header has no {ENTRY:?} entry"),
+    };
+    let artifact = serde_json::from_value(description["type"].clone()).context("the header names no known type")?;
+    Ok((artifact, description["about"].clone()))
 }
 
 fn dtype(kind: Kind) -> Result<Dtype> {

@@ -13,3 +13,4 @@ pub mod resize;
 pub mod stream;
 pub mod table;
 pub mod train;
+pub mod trajectory;

@@ -68,7 +68,11 @@ impl Inputs {
 
     /// The verified bytes of an input, to be read piece by piece.
     pub fn content(&self, name: &str) -> Result<Content> {
-        let input = self.one(name)?;
+        self.content_of(self.one(name)?)
+    }
+
+    /// The verified bytes of one artifact, to be read piece by piece.
+    pub fn content_of(&self, input: &InputArtifact) -> Result<Content> {
         self.artifacts.content(input).with_context(|| format!("input {}", input.name))
     }
 

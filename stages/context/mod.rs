@@ -147,6 +147,17 @@ impl Context {
         make().with_context(|| format!("could not make a file in {}", self.scratch.display()))
     }
 
+    /// The file of this name that is still there when an interrupted stage continues, or a new, empty one: for an output
+    /// that grows step by step and is too large for checkpoints.
+    pub fn lasting(&self, name: &str) -> Result<std::fs::File> {
+        let path = self.scratch.join(name);
+        let open = || {
+            std::fs::create_dir_all(&self.scratch)?;
+            std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)
+        };
+        open().with_context(|| format!("could not open {}", path.display()))
+    }
+
     /// A line for the log, shown when the stage fails.
     pub fn log(&self, text: impl Into<String>) {
         self.host.log(LogLevel::Info, text.into());

@@ -1,7 +1,9 @@
 //! The distillation methods, one folder each. Methods never import each other.
 
 pub mod datadam;
+pub mod datm;
 pub mod dc;
 pub mod dm;
 pub mod dsa;
+pub mod mtt;
 pub mod psg;

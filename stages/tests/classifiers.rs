@@ -43,7 +43,7 @@ fn synthetic(ipc: i64, soft: bool) -> TensorFile {
         if soft { (real.labels.one_hot(CLASSES) * 0.7 + 0.1).to_kind(Kind::Float) } else { real.labels.copy() };
     let images = real.floats();
     let normalisation = real.normalisation;
-    SyntheticSet { images, labels, classes: CLASSES, ipc, normalisation, origin: real.origin }.to_file()
+    SyntheticSet { images, labels, classes: CLASSES, ipc, normalisation, origin: real.origin, lr: None }.to_file()
 }
 
 fn train() -> Stage {

@@ -42,7 +42,15 @@ fn memory(own: Option<f64>, bright: f64) -> SyntheticSet {
         }
     };
     let images = real.floats();
-    SyntheticSet { images, labels, classes: CLASSES, ipc: 4, normalisation: real.normalisation, origin: real.origin }
+    SyntheticSet {
+        images,
+        labels,
+        classes: CLASSES,
+        ipc: 4,
+        normalisation: real.normalisation,
+        origin: real.origin,
+        lr: None,
+    }
 }
 
 fn stage(memory: &TensorFile, bright: f64) -> Stage {

@@ -178,7 +178,8 @@ fn set() -> (TensorFile, TensorFile) {
         scale: 1.0,
         origin: "sample data: light".into(),
     };
-    let synthetic = SyntheticSet { images, labels, classes, ipc: 2, normalisation, origin: real.origin.clone() };
+    let synthetic =
+        SyntheticSet { images, labels, classes, ipc: 2, normalisation, origin: real.origin.clone(), lr: None };
     (real.to_file(), synthetic.to_file())
 }
 

@@ -181,6 +181,7 @@ fn sets_without_a_whitening_have_the_bytes_that_they_always_had() {
         ipc: 1,
         normalisation: normalisation(),
         origin: "a test".into(),
+        lr: None,
     };
     let header = |file: TensorFile| {
         let bytes = file.to_bytes().unwrap();

@@ -1,3 +1,4 @@
 //! Kinds that train networks on real images.
 
 pub mod classifier;
+pub mod experts;

@@ -24,4 +24,4 @@ pub use schedule::{Schedule, cosine};
 pub use sgd::Sgd;
 pub use state::{EpochResult, State};
 pub use student::{Lesson, Student};
-pub use training::{Observer, Settings, train};
+pub use training::{Direction, Observer, Settings, train, train_along};

@@ -1,9 +1,9 @@
 //! From the parameters that training stages share to what the training works with.
 
-use super::{Augment, Augmentation, Schedule, Settings, Sgd};
+use super::{Augment, Augmentation, Schedule, Settings, Sgd, TrainingSet};
 use crate::common::augment::Strategy;
 use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::time::{Duration, Instant};
 use tch::Tensor;
 
@@ -34,6 +34,25 @@ impl TrainingParams {
         let overrides = Overrides { width: filters, depth, activation, norm, pooling };
         let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], classes)?;
         Ok(Network::new(&spec)?)
+    }
+
+    /// The same, where it is `wanted` with the learning rate that was learnt with the set's images instead of `lr`.
+    pub fn with_learned_lr(self, wanted: bool, set: &TrainingSet) -> Result<Self> {
+        if !wanted {
+            return Ok(self);
+        }
+        let learnt = match set {
+            TrainingSet::Synthetic(set) => set.lr,
+            TrainingSet::Real(_) => None,
+        };
+        let lr = learnt.context(
+            "learned_lr = true, but no learning rate was learnt with these images, as distill.mtt does; give lr instead",
+        )?;
+        ensure!(
+            lr > 0.0,
+            "the learning rate that was learnt with these images is {lr}; give learned_lr = false and lr instead"
+        );
+        Ok(TrainingParams { lr, ..self })
     }
 
     /// The training in words and numbers, for those who compare results: all but the network, and the strategy only

@@ -1,10 +1,14 @@
 //! The training loop: shuffled batches, one optimiser step each, epoch after epoch.
 
-use super::{Augment, EpochResult, Examples, Schedule, Sgd, State, gradient};
+use super::{Augment, EpochResult, Examples, Gradient, Schedule, Sgd, State, gradient};
 use crate::common::network::{Chunk, Network, Parameters};
 use crate::common::stream::stream;
 use anyhow::{Result, bail, ensure};
-use tch::Tensor;
+use tch::{TchError, Tensor};
+
+/// The direction that a step goes against: of a network with these parameters on a batch of images and labels, taken
+/// through the network a chunk at a time. [`gradient`] is the usual one.
+pub type Direction<'a> = &'a dyn Fn(&Network, &Parameters, &Tensor, &Tensor, Chunk) -> Result<Gradient, TchError>;
 
 /// What stays the same over a training.
 #[derive(Clone, Debug)]
@@ -67,6 +71,19 @@ pub trait Observer {
 /// training that is continued from any state gives the same parameters as one that never stopped.
 pub fn train(
     network: &Network,
+    state: State,
+    examples: &dyn Examples,
+    settings: &Settings,
+    augment: Option<&dyn Augment>,
+    observer: &mut dyn Observer,
+) -> Result<State> {
+    train_along(&gradient, network, state, examples, settings, augment, observer)
+}
+
+/// [`train`] with another direction than the gradient.
+pub fn train_along(
+    direction: Direction,
+    network: &Network,
     mut state: State,
     examples: &dyn Examples,
     settings: &Settings,
@@ -96,7 +113,7 @@ pub fn train(
             if let Some(augment) = augment {
                 images = augment.apply(&images, step)?;
             }
-            let now = gradient(network, &state.parameters, &images, &labels, chunk)?;
+            let now = direction(network, &state.parameters, &images, &labels, chunk)?;
             let stepped = settings.sgd.step(rate, &state.parameters.trainable, &now.gradients, &mut state.velocity)?;
             state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
             let summed = now.loss.to_kind(tch::Kind::Double) * images.size()[0];

@@ -59,5 +59,6 @@ fn noise(ctx: &Context, real: &Dataset, ipc: i64) -> SyntheticSet {
         ipc,
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
+        lr: None,
     }
 }

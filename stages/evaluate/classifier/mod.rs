@@ -25,6 +25,7 @@ pub struct Params {
     epochs: u64,
     batch_size: i64,
     lr: f64,
+    learned_lr: bool,
     momentum: f64,
     weight_decay: f64,
     schedule: train::Schedule,
@@ -59,9 +60,9 @@ impl Params {
 /// Trains and tests the students.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
-    let students = params.students;
-    let params = params.training();
+    let (students, learned_lr) = (params.students, params.learned_lr);
     let set = TrainingSet::of(inputs, "synthetic")?;
+    let params = params.training().with_learned_lr(learned_lr, &set)?;
     let test = inputs.dataset("test")?;
     train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = params.network(set.image_shape(), set.classes())?;

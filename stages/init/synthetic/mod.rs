@@ -39,6 +39,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         ipc: params.ipc,
         normalisation: real.normalisation,
         origin: real.origin,
+        lr: None,
     };
     Ok(Outputs::default().tensors("synthetic", set.to_file()))
 }

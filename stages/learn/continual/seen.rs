@@ -133,6 +133,7 @@ mod tests {
             ipc: 2,
             normalisation,
             origin: String::new(),
+            lr: None,
         })
     }
 

@@ -162,6 +162,7 @@ fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> 
         ipc: ipc as i64,
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
+        lr: None,
     })
 }
 

@@ -27,6 +27,7 @@ pub struct Params {
     epochs: u64,
     batch_size: i64,
     lr: f64,
+    learned_lr: bool,
     momentum: f64,
     weight_decay: f64,
     schedule: train::Schedule,
@@ -61,9 +62,9 @@ impl Params {
 /// Trains the network.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
-    let subset = params.subset;
-    let params = params.training();
+    let (subset, learned_lr) = (params.subset, params.learned_lr);
     let mut set = TrainingSet::of(inputs, "train")?;
+    let params = params.training().with_learned_lr(learned_lr, &set)?;
     if let (Some(amount), TrainingSet::Real(real)) = (subset, &set) {
         set = TrainingSet::Real(drawn(real, ctx.seed, amount)?);
     }

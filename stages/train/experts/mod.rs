@@ -1,0 +1,275 @@
+//! `train.experts`: trains networks on real images and writes down their parameters after every epoch, for methods that
+//! match trajectories. The loop itself is in `common::train`; the direction of flat trajectories in `flat.rs`.
+
+pub mod flat;
+
+use crate::artifact::{Dataset, TrajectoryShape, TrajectoryWriter};
+use crate::common::augment::Strategy;
+use crate::common::metrics::mean_std;
+use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
+use crate::common::stream::stream;
+use crate::common::train::{
+    self, Augment, EpochResult, LossReader, Observer, Schedule, Settings, Sgd, State, gradient,
+};
+use crate::common::trajectory::{Experts, TrajectoryAugment};
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_interface::ArtifactType;
+use indexmap::IndexMap;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::time::Instant;
+use tch::Tensor;
+
+/// Which network, how it is trained, and how many of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    experts: u64,
+    epochs: u64,
+    method: Method,
+    batch_size: i64,
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    decay: bool,
+    rho: f64,
+    alpha: f64,
+    adaptive: bool,
+    augment: Augmentation,
+    strategy: Strategy,
+    arch: String,
+    width: Option<i64>,
+    depth: Option<i64>,
+    norm: Option<Norm>,
+    activation: Option<Activation>,
+    pooling: Option<Pooling>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Method {
+    Plain,
+    Flat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Augmentation {
+    None,
+    Dsa,
+}
+
+/// What is left of an expert beside its parameters.
+#[derive(Debug, Serialize, Deserialize)]
+struct Finished {
+    epochs: Vec<EpochResult>,
+    accuracy: Option<f64>,
+}
+
+/// Trains the experts.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let started = Instant::now();
+    let real = inputs.dataset("train")?;
+    let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
+    if let Some(test) = &test {
+        train::fits((real.image_shape(), real.classes), (test.image_shape(), test.classes), "test")?;
+    }
+    let network = params.network(&real)?;
+    let steps = params.epochs.checked_mul(real.len().max(0) as u64).and_then(|steps| steps.checked_mul(params.experts));
+    steps.context("experts times epochs is too large")?;
+    let shape = TrajectoryShape {
+        experts: params.experts,
+        epochs: params.epochs,
+        parameters: network.parameter_count() as u64,
+    };
+
+    let file = ctx.lasting("trajectories.safetensors")?;
+    let length = file.metadata().context("could not look at the file of trajectories")?.len();
+    // A checkpoint is worth nothing without the parameters that were written before it.
+    let resumed = if length > 0 { ctx.resume() } else { None };
+    if resumed.is_none() {
+        file.set_len(0).context("could not begin a file of trajectories")?;
+    }
+    let about = Experts::about(&network, &real.origin, &params.protocol());
+    let writer = TrajectoryWriter::new(file, &about, shape)?;
+    let (mut finished, mut running, mut before): (Vec<Finished>, Option<State>, f64) = (Vec::new(), None, 0.0);
+    if let Some(Checkpoint { tensors, state, .. }) = resumed {
+        finished = serde_json::from_value(state["finished"].clone()).context("the checkpoint's experts")?;
+        before = state["seconds"].as_f64().unwrap_or(0.0);
+        running = Some(State::restore(&network, &tensors, &state["training"])?);
+    }
+    let seconds = || before + started.elapsed().as_secs_f64();
+
+    while (finished.len() as u64) < params.experts {
+        let number = finished.len() as u64;
+        let seed: u64 = stream(ctx.seed, "expert", number).generator().random();
+        let state = match running.take() {
+            Some(state) => state,
+            None => {
+                let state = State::new(network.init(stream(seed, "init", 0).generator(), ctx.device)?);
+                writer.put(number, 0, &state.parameters.flat())?;
+                state
+            }
+        };
+        let settings = params.settings(seed, &real);
+        let each = settings.steps(real.len());
+        let mut watch = Watch {
+            ctx,
+            network: &network,
+            writer: &writer,
+            finished: &finished,
+            seconds: &seconds,
+            done: state.epoch * settings.steps_per_epoch(real.len()) + state.batch,
+            before: number * each,
+            total: params.experts * each,
+            loss: LossReader::default(),
+        };
+        let augment = (params.augment == Augmentation::Dsa)
+            .then(|| TrajectoryAugment { strategy: params.strategy.clone(), seed });
+        let augment = augment.as_ref().map(|augment| augment as &dyn Augment);
+        let flat = flat::Flat { rho: params.rho, alpha: params.alpha, adaptive: params.adaptive };
+        let state = match params.method {
+            Method::Plain => train::train_along(&gradient, &network, state, &real, &settings, augment, &mut watch)?,
+            Method::Flat => {
+                let along = |network: &_, parameters: &_, images: &_, labels: &_, chunk| {
+                    flat.gradient(network, parameters, images, labels, chunk)
+                };
+                train::train_along(&along, &network, state, &real, &settings, augment, &mut watch)?
+            }
+        };
+        let accuracy = match &test {
+            Some(test) => {
+                let scores = train::evaluate(&network, &state.parameters, test, || watch.tell(&state, None))?;
+                Some(scores.confusion.accuracy())
+            }
+            None => None,
+        };
+        let accuracy_text = accuracy.map_or(String::new(), |accuracy| format!(", test accuracy {accuracy:.4}"));
+        let last = state.history.last().context("no epoch was run")?;
+        ctx.log(format!(
+            "expert {} of {}: training accuracy {:.4}{accuracy_text}",
+            number + 1,
+            params.experts,
+            last.train_accuracy
+        ));
+        finished.push(Finished { epochs: state.history, accuracy });
+    }
+    writer.settle()?;
+
+    let accuracies: Option<Vec<f64>> = finished.iter().map(|expert| expert.accuracy).collect();
+    let train: Vec<f64> = finished.iter().filter_map(|expert| Some(expert.epochs.last()?.train_accuracy)).collect();
+    let accuracy = accuracies.as_deref().map(mean_std);
+    let document = json!({
+        "origin": real.origin,
+        "network": network.spec(),
+        "parameters": network.parameter_count(),
+        "training": params.protocol(),
+        "accuracies": accuracies,
+        "accuracy": accuracy.map(|(mean, _)| mean),
+        "train_accuracy": mean_std(&train).0,
+        "epochs": finished.iter().map(|expert| &expert.epochs).collect::<Vec<_>>(),
+    });
+    let outputs = Outputs::default()
+        .file("trajectories", ArtifactType::Trajectories, writer.finish())
+        .json("metrics", ArtifactType::Metrics, document)
+        .metric("train_accuracy", mean_std(&train).0)
+        .metric("experts", params.experts as f64)
+        .metric("parameters", network.parameter_count() as f64)
+        .metric("seconds", seconds());
+    Ok(match accuracy {
+        Some((mean, _)) => outputs.metric("accuracy", mean),
+        None => outputs,
+    })
+}
+
+impl Params {
+    fn network(&self, real: &Dataset) -> Result<Network> {
+        let Params { width: filters, depth, norm, activation, pooling, .. } = *self;
+        let overrides = Overrides { width: filters, depth, norm, activation, pooling };
+        let [channels, height, width] = real.image_shape();
+        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], real.classes)?;
+        let network = Network::new(&spec)?;
+        ensure!(
+            !network.has_batch_statistics(),
+            "a trajectory holds parameters and no running statistics, so experts cannot have batch norm; take \
+             norm = \"instance\""
+        );
+        Ok(network)
+    }
+
+    /// The training in words and numbers.
+    fn protocol(&self) -> Value {
+        let flat = json!({ "rho": self.rho, "alpha": self.alpha, "adaptive": self.adaptive });
+        json!({
+            "method": self.method,
+            "flat": (self.method == Method::Flat).then_some(flat),
+            "batch_size": self.batch_size,
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "decay": self.decay,
+            "augment": self.augment,
+            "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
+        })
+    }
+
+    fn settings(&self, seed: u64, real: &Dataset) -> Settings {
+        let settings = Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            rate: self.lr,
+            schedule: if self.decay { Schedule::Step } else { Schedule::Constant },
+            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
+            seed,
+            max_steps: None,
+        };
+        // The schedule has one epoch more than experts are trained for.
+        Settings { max_steps: Some(self.epochs * settings.steps_per_epoch(real.len())), ..settings }
+    }
+}
+
+struct Watch<'a> {
+    ctx: &'a Context,
+    network: &'a Network,
+    writer: &'a TrajectoryWriter,
+    finished: &'a [Finished],
+    seconds: &'a dyn Fn() -> f64,
+    /// Steps of this expert.
+    done: u64,
+    /// Steps of those before it, and of all.
+    before: u64,
+    total: u64,
+    loss: LossReader,
+}
+
+impl Watch<'_> {
+    fn tell(&self, state: &State, loss: Option<f64>) -> Result<()> {
+        let step = self.before + self.done;
+        let mut settled = Ok(());
+        let told = self.ctx.step(step, self.total, "steps", loss, || {
+            // A checkpoint must not know of parameters that the file could lose.
+            settled = self.writer.settle();
+            let mut tensors = IndexMap::new();
+            let training = state.store(self.network, &mut tensors);
+            let state = json!({ "training": training, "finished": self.finished, "seconds": (self.seconds)() });
+            Checkpoint { step, tensors, state }
+        });
+        settled.and(told)
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn step(&mut self, state: &State, done: u64, _total: u64, loss: &Tensor) -> Result<()> {
+        self.done = done;
+        let loss = self.loss.read(loss);
+        self.tell(state, loss)
+    }
+
+    fn epoch(&mut self, state: &State, result: &EpochResult) -> Result<Option<f64>> {
+        self.writer.put(self.finished.len() as u64, result.epoch + 1, &state.parameters.flat())?;
+        self.ctx.metric("train_accuracy", result.epoch, result.train_accuracy);
+        Ok(None)
+    }
+}

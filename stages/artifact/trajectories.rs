@@ -111,7 +111,7 @@ impl Trajectories {
         let mut length = [0; 8];
         reader.read_exact(&mut length).context("not a safetensors file")?;
         let length = u64::from_le_bytes(length);
-        let start = length + 8;
+        let start = length.saturating_add(8);
         ensure!(length <= LONGEST_HEADER && start <= content.len(), "not a safetensors file");
         let mut text = vec![0; usize::try_from(length)?];
         reader.read_exact(&mut text)?;
@@ -127,7 +127,10 @@ impl Trajectories {
         let shape =
             TrajectoryShape { experts: experts as u64, epochs: stamps as u64 - 1, parameters: parameters as u64 };
         let (first, end) = info.data_offsets;
-        ensure!((end - first) as u64 == shape.bytes()?, "the header's sizes contradict each other");
+        ensure!(
+            end.checked_sub(first).map(|bytes| bytes as u64) == Some(shape.bytes()?),
+            "the header's sizes contradict each other"
+        );
         let start = start + first as u64;
         ensure!(start + shape.bytes()? <= content.len(), "the file of trajectories is cut off");
         Ok(Trajectories { content, start, shape, about })

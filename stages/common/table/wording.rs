@@ -19,7 +19,8 @@ pub fn caption<'a>(given: Option<&str>, shown: &str, by: impl Iterator<Item = &'
 /// The note, and the legend in the signs of a format.
 pub fn note(sheet: &Sheet, sign: fn(Mark) -> &'static str, escape: fn(&str) -> String) -> String {
     let legend = sheet.legend.iter().map(|(mark, meaning)| format!("{}: {}", sign(*mark), escape(meaning)));
-    std::iter::once(escape(&sheet.note)).chain(legend).collect::<Vec<_>>().join("; ")
+    let note = Some(escape(&sheet.note)).filter(|note| !note.is_empty());
+    note.into_iter().chain(legend).collect::<Vec<_>>().join("; ")
 }
 
 /// An entry's numbers. Formats differ in the sign between them.

@@ -1,6 +1,6 @@
 //! Loss and gradient of one batch, in chunks where that is faster and changes nothing but rounding.
 
-use crate::common::network::{Chunk, Mode, Network, Parameters};
+use crate::common::network::{Chunk, Mode, Network, Output, Parameters};
 use tch::{Reduction, TchError, Tensor};
 
 /// What one batch says about the parameters.
@@ -16,9 +16,28 @@ pub struct Gradient {
     pub buffers: Vec<Tensor>,
 }
 
+/// The loss of some images of a batch, summed over them: of what the network put out for the images \[B,C,H,W\], and of
+/// their labels, in whatever form the examples give.
+pub type Loss<'a> = &'a dyn Fn(&Output, &Tensor, &Tensor) -> Result<Tensor, TchError>;
+
 /// The gradient of the mean cross entropy of a batch: images \[B,C,H,W\], labels \[B\] int64 or probabilities \[B,K\].
 /// The network is in training mode. A network with batch statistics sees the whole batch at once.
 pub fn gradient(
+    network: &Network,
+    parameters: &Parameters,
+    images: &Tensor,
+    labels: &Tensor,
+    chunk: Chunk,
+) -> Result<Gradient, TchError> {
+    let cross_entropy = |output: &Output, _: &Tensor, labels: &Tensor| {
+        output.logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)
+    };
+    gradient_of(&cross_entropy, network, parameters, images, labels, chunk)
+}
+
+/// [`gradient`] of another loss than cross entropy, averaged over the batch.
+pub fn gradient_of(
+    loss: Loss,
     network: &Network,
     parameters: &Parameters,
     images: &Tensor,
@@ -31,8 +50,7 @@ pub fn gradient(
     let mut total: Option<Gradient> = None;
     for (images, labels) in images.f_split(size, 0)?.iter().zip(labels.f_split(size, 0)?) {
         let output = network.forward(&leaves, images, Mode::Train)?;
-        let loss = output.logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
-        let loss = loss.f_div_scalar(count)?;
+        let loss = loss(&output, images, &labels)?.f_div_scalar(count)?;
         let gradients = Tensor::f_run_backward(&[&loss], &leaves.trainable, false, false)?;
         let right = right(&output.logits.detach(), &labels)?;
         total = Some(match total {

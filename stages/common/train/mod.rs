@@ -18,7 +18,7 @@ mod training;
 pub use augment::{Augment, Augmentation};
 pub use evaluation::evaluate;
 pub use examples::{Examples, TrainingSet};
-pub use gradient::{Gradient, gradient};
+pub use gradient::{Gradient, Loss, gradient, gradient_of};
 pub use params::{LossReader, TrainingParams, fits};
 pub use schedule::{Schedule, cosine};
 pub use sgd::Sgd;

@@ -19,6 +19,7 @@ pub fn schema(catalog: &Catalog) -> Value {
         "expect": { "type": "array", "items": expectation(), "description": "what is checked after a run" },
         "input": input(),
         "matrix": matrix(),
+        "by_axis": by_axis(),
         "stage": stage(catalog),
         "stages": named("the stages, by name", json!({ "$ref": "#/$defs/stage" })),
     });
@@ -149,6 +150,18 @@ fn matrix() -> Value {
     matrix
 }
 
+/// `{ ipc = { 1 = 0.1, else = 1.0 } }`.
+fn by_axis() -> Value {
+    json!({
+        "type": "object",
+        "description": "another value at each value of an axis; else stands for all others",
+        "patternProperties": { NAME: { "type": "object" } },
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    })
+}
+
 fn stage(catalog: &Catalog) -> Value {
     let kinds: Vec<_> = catalog
         .iter()
@@ -209,7 +222,12 @@ fn param(param: &Param) -> Value {
     };
     let unit = param.unit.as_ref().map_or(String::new(), |unit| format!(" [{unit}]"));
     let source = param.source.as_ref().map_or(String::new(), |source| format!("; {source}"));
-    let mut schema = or_reference(typed, &format!("{}{unit}{source}", param.help));
+    let mut forms = vec![typed];
+    if forms[0]["type"] != "string" || forms[0].get("enum").is_some() {
+        forms.push(json!({ "type": "string", "pattern": REFERENCE }));
+    }
+    forms.push(json!({ "$ref": "#/$defs/by_axis" }));
+    let mut schema = json!({ "anyOf": forms, "description": format!("{}{unit}{source}", param.help) });
     if let Some(default) = &param.default {
         schema["default"] = plain(default);
     }

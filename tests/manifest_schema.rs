@@ -51,10 +51,11 @@ fn a_parameter_keeps_its_type_range_default_and_help() {
     let schema = schema(&catalog());
     let params = &schema["$defs"]["params:distill.dm"]["properties"];
     let reference = json!({ "type": "string", "pattern": "\\$\\{[a-z0-9_]+\\}" });
+    let by_axis = json!({ "$ref": "#/$defs/by_axis" });
     assert_eq!(
         params["lr"],
         json!({
-            "anyOf": [{ "type": "number", "exclusiveMinimum": 0.0 }, reference],
+            "anyOf": [{ "type": "number", "exclusiveMinimum": 0.0 }, reference, by_axis],
             "description": "learning rate of the images",
             "default": 1.0,
         })
@@ -65,7 +66,7 @@ fn a_parameter_keeps_its_type_range_default_and_help() {
     let epochs = &schema["$defs"]["params:evaluate.classifier"]["properties"]["epochs"]["anyOf"][0];
     assert_eq!(*epochs, json!({ "type": "integer", "minimum": 1.0, "maximum": 100000.0 }));
     let rows = &schema["$defs"]["params:report.table"]["properties"]["rows"];
-    assert_eq!(*rows, json!({ "type": "string", "description": "the axis of the rows" }));
+    assert_eq!(*rows, json!({ "anyOf": [{ "type": "string" }, by_axis], "description": "the axis of the rows" }));
     assert!(
         schema["$defs"]["inputs:report.table"]["properties"]["results"]["description"]
             .as_str()

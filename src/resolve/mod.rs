@@ -2,6 +2,7 @@
 //! parameters checked against the catalog, defaults filled in. A fault of one stage does not hide those of others, nor
 //! does it make new ones: what depends on it is passed over.
 
+mod by_axis;
 mod connect;
 mod expect;
 mod join;

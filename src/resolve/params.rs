@@ -1,7 +1,9 @@
 //! The parameters of a stage, checked against the declarations of its kinds: names, types, ranges, defaults. A parameter
-//! comes from `params`, from an axis of the stage's own matrix with its name, or from its default.
+//! comes from `params` (there, one for each value of an axis, if so written), from an axis of the stage's own matrix with
+//! its name, or from its default.
 
 use super::StageInfo;
+use super::by_axis::{Lacking, by_axis, choose};
 use super::matrix::Axes;
 use super::reference::fill;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
@@ -79,16 +81,33 @@ impl<'a> Params<'a> {
         let stage = self.stage;
         for (name, param) in &kind.params {
             let value = match stage.table.params.get(name) {
-                Some(entry) if depends(&entry.item) => match fill(&entry.item, &|axis| axes.get(axis)) {
-                    Ok(value) => self.accept(kind, name, param, value, &entry.item.place, None, report),
-                    Err(Some((axis, place))) if !lenient => {
+                Some(entry) if depends(&entry.item) => {
+                    let missing = |axis: &str, place: &Place| {
                         let known = axes.keys().map(String::as_str);
-                        let fault = super::unknown_axis(&format!("stage {:?}", stage.name), &axis, known);
-                        report.push_once(Diagnostic::at(&place, fault));
-                        None
+                        Diagnostic::at(place, super::unknown_axis(&format!("stage {:?}", stage.name), axis, known))
+                    };
+                    let (value, item) = match choose(&entry.item, &|axis| axes.get(axis)) {
+                        Ok(item) => (fill(item, &|axis| axes.get(axis)), item),
+                        Err(Lacking::Axis(axis, place)) => (Err(Some((axis, place))), &entry.item),
+                        Err(Lacking::Value(why)) => {
+                            let message = format!("parameter {name:?} of {}: {why}", kind.name);
+                            report.push_once(entry.item.fault(message).help("`else = …` stands for all others"));
+                            continue;
+                        }
+                    };
+                    match value {
+                        Ok(value) => self.accept(kind, name, param, value, &item.place, item.origin.as_ref(), report),
+                        Err(Some((axis, place))) if !lenient => {
+                            report.push_once(missing(&axis, &place));
+                            None
+                        }
+                        Err(None) if !item.is_faulty() => {
+                            report.push_once(misplaced(kind, name, param, item));
+                            None
+                        }
+                        Err(_) => None,
                     }
-                    Err(_) => None,
-                },
+                }
                 None if self.setting.contains(&name.as_str()) => {
                     let Some(value) = axes.get(name) else { continue };
                     let written =
@@ -118,10 +137,7 @@ impl<'a> Params<'a> {
                     }
                     None if entry.item.is_faulty() => None,
                     None => {
-                        let (expected, found) = (param.expectation(), entry.item.describe());
-                        let message =
-                            format!("parameter {name:?} of {}: expected {expected}, found {found}", kind.name);
-                        report.push(entry.item.fault(message));
+                        report.push(misplaced(kind, name, param, &entry.item));
                         None
                     }
                 },
@@ -165,9 +181,16 @@ impl<'a> Params<'a> {
     }
 }
 
+/// A value of a form that no parameter has.
+fn misplaced(kind: &Declaration, name: &str, param: &Param, item: &Item) -> Diagnostic {
+    let (expected, found) = (param.expectation(), item.describe());
+    item.fault(format!("parameter {name:?} of {}: expected {expected}, found {found}", kind.name))
+}
+
 /// Whether a value depends on axes.
 fn depends(item: &Item) -> bool {
     match &item.raw {
+        Raw::Table(_) => by_axis(item).is_some(),
         Raw::Template(_) => true,
         Raw::List(items) => items.iter().any(depends),
         _ => false,

@@ -4,8 +4,10 @@
 //!
 //! Backwards: with v = d loss / d θ_N = 2 (θ_N - target) / |start - target|², for k = N-1 … 0 and g_k the gradient of
 //! the inner loss at θ_k, the step θ_{k+1} = θ_k - lr g_k adds -lr d<v,g_k>/dx to the gradient of the batch's images
-//! (and labels), -<v,g_k> to that of lr, and v becomes v - lr d<v,g_k>/dθ_k. TESLA keeps v as it was.
+//! (and labels), -<v,g_k> to that of lr, and v becomes v - lr d<v,g_k>/dθ_k. TESLA keeps v as it was. Where only some
+//! parameters count, v is zero in the others; which ones count is taken as constant.
 
+use super::Selection;
 use super::matching::{Gradients, Labels, Learnt, Matched, Unrolling};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -26,14 +28,19 @@ pub enum GradientForm {
 impl Unrolling<'_> {
     /// Takes the inner steps and gives loss and gradients.
     pub fn matched(&self, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
+        self.matched_where(&Selection::ALL, learnt, form)
+    }
+
+    /// The same with a loss over selected parameters.
+    pub fn matched_where(&self, selection: &Selection, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
         match form {
-            GradientForm::Unrolled => self.unrolled(learnt),
-            GradientForm::Recomputed => self.backwards(learnt, true),
-            GradientForm::Tesla => self.backwards(learnt, false),
+            GradientForm::Unrolled => self.unrolled(selection, learnt),
+            GradientForm::Recomputed => self.backwards(selection, learnt, true),
+            GradientForm::Tesla => self.backwards(selection, learnt, false),
         }
     }
 
-    fn unrolled(&self, learnt: &Learnt) -> Result<Matched> {
+    fn unrolled(&self, selection: &Selection, learnt: &Learnt) -> Result<Matched> {
         let images = leaf(&learnt.images_MCHW)?;
         let (labels, lr) = (learnt.labels.tracked()?, leaf(&learnt.lr)?);
         let mut theta = leaf(self.start_P)?;
@@ -45,7 +52,8 @@ impl Unrolling<'_> {
             theta = theta.f_sub(&gradient.f_mul(&lr)?)?;
             losses.push(loss.detach());
         }
-        let (param_loss, param_dist) = self.distances(&theta)?;
+        let kept = selection.kept(&theta.detach(), self.target_P)?;
+        let (param_loss, param_dist) = self.distances(&theta, kept.as_ref())?;
         let loss = param_loss.f_div(&param_dist)?;
         let leaves: Vec<&Tensor> = [&images, &lr].into_iter().chain(labels.logits()).collect();
         let mut gradients = Tensor::f_run_backward(&[&loss], &leaves, false, false)?.into_iter();
@@ -56,13 +64,14 @@ impl Unrolling<'_> {
             loss: loss.detach(),
             param_loss: param_loss.detach(),
             param_dist,
+            kept_P: kept,
             end_P: theta.detach(),
             inner_losses_N: Tensor::f_stack(&losses, 0)?,
             gradients,
         })
     }
 
-    fn backwards(&self, learnt: &Learnt, exact: bool) -> Result<Matched> {
+    fn backwards(&self, selection: &Selection, learnt: &Learnt, exact: bool) -> Result<Matched> {
         let mut thetas = vec![self.start_P.f_detach()?];
         let mut losses = Vec::with_capacity(self.steps.len());
         for step in self.steps {
@@ -74,8 +83,12 @@ impl Unrolling<'_> {
             losses.push(loss.detach());
         }
         let end = thetas.pop().context("a student without parameters")?;
-        let (param_loss, param_dist) = self.distances(&end)?;
+        let kept = selection.kept(&end, self.target_P)?;
+        let (param_loss, param_dist) = self.distances(&end, kept.as_ref())?;
         let mut pull = end.f_sub(self.target_P)?.f_mul_scalar(2.0)?.f_div(&param_dist)?;
+        if let Some(kept) = &kept {
+            pull = pull.f_mul(kept)?;
+        }
         pull = pull.f_div_scalar(end.numel() as i64)?;
 
         let mut images = learnt.images_MCHW.f_zeros_like()?;
@@ -106,6 +119,7 @@ impl Unrolling<'_> {
             loss: param_loss.f_div(&param_dist)?,
             param_loss,
             param_dist,
+            kept_P: kept,
             end_P: end,
             inner_losses_N: Tensor::f_stack(&losses, 0)?,
             gradients: Gradients { images_MCHW: images, lr, logits_MK: logits },

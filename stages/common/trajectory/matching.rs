@@ -8,7 +8,7 @@ use super::inner::InnerStep;
 use crate::common::augment::{Settings, apply};
 use crate::common::network::{Mode, Network, Parameters};
 use anyhow::Result;
-use tch::{Kind, Reduction, TchError, Tensor};
+use tch::{Reduction, TchError, Tensor};
 
 /// What the inner steps learn from, and what is learnt about it.
 #[derive(Debug)]
@@ -49,10 +49,12 @@ pub struct Unrolling<'a> {
 pub struct Matched {
     /// param_loss / param_dist: the loss of the method.
     pub loss: Tensor,
-    /// Mean squared distance of the student's end from the target.
+    /// Squared distance of the student's end from the target, over P.
     pub param_loss: Tensor,
-    /// Mean squared distance of the start from the target.
+    /// Squared distance of the start from the target, over P.
     pub param_dist: Tensor,
+    /// \[P\] bool, the parameters that both are over; none where they are over all.
+    pub kept_P: Option<Tensor>,
     /// \[P\], the student's parameters after the last step.
     pub end_P: Tensor,
     /// \[N\], the loss of every inner step, before it.
@@ -74,8 +76,9 @@ pub struct Gradients {
 
 /// -sum over classes of softmax(target) * log softmax(logits), averaged over the batch; both \[B,K\].
 pub fn soft_cross_entropy(logits_BK: &Tensor, target_logits_BK: &Tensor) -> Result<Tensor, TchError> {
-    let (log_BK, target_BK) = (logits_BK.f_log_softmax(1, Kind::Float)?, target_logits_BK.f_softmax(1, Kind::Float)?);
-    log_BK.f_mul(&target_BK)?.f_sum(Kind::Float)?.f_div_scalar(-logits_BK.size()[0])
+    let kind = logits_BK.kind();
+    let (log_BK, target_BK) = (logits_BK.f_log_softmax(1, kind)?, target_logits_BK.f_softmax(1, kind)?);
+    log_BK.f_mul(&target_BK)?.f_sum(kind)?.f_div_scalar(-logits_BK.size()[0])
 }
 
 impl Labels {
@@ -130,9 +133,13 @@ impl Unrolling<'_> {
         Ok(labels.cross_entropy(&output.logits)?)
     }
 
-    /// Mean squared distances from the target: of where the student arrived, and of where it started.
-    pub(super) fn distances(&self, end_P: &Tensor) -> Result<(Tensor, Tensor), TchError> {
-        let squares = |theta_P: &Tensor| theta_P.f_mse_loss(self.target_P, Reduction::Mean);
+    /// Squared distances from the target, over P: of where the student arrived, and of where it started. Of the
+    /// parameters in `kept_P` (bool) alone, where it is given.
+    pub(super) fn distances(&self, end_P: &Tensor, kept_P: Option<&Tensor>) -> Result<(Tensor, Tensor), TchError> {
+        let squares = |theta_P: &Tensor| match kept_P {
+            None => theta_P.f_mse_loss(self.target_P, Reduction::Mean),
+            Some(kept_P) => theta_P.f_mse_loss(self.target_P, Reduction::None)?.f_mul(kept_P)?.f_mean(theta_P.kind()),
+        };
         Ok((squares(end_P)?, squares(self.start_P)?))
     }
 }

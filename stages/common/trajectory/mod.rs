@@ -1,18 +1,27 @@
 //! What methods share that make a student, trained on synthetic images, follow the way that an expert's parameters took
 //! through training on real ones: the inner steps and their gradients, what is drawn for them, the experts' files, and
-//! the descent on images, labels and step size. Knows no method: which start epochs are allowed, and where labels come
-//! from, is theirs.
+//! the descent on images, labels and step size; and, for methods that align difficulty, which start epochs are allowed,
+//! where labels come from, and which parameters count. Knows no method.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; matching.rs has the legend")]
 
+pub mod choice;
 mod descent;
 mod experts;
+mod first;
 mod gradient;
 mod inner;
+mod labels;
 mod matching;
+mod range;
+mod selection;
 
 pub use descent::{Descent, Pace, Rates};
 pub use experts::{Experts, Stretch};
+pub use first::{First, FirstImages};
 pub use gradient::GradientForm;
 pub use inner::{Inner, InnerAugment, InnerStep, TrajectoryAugment, batches, operations};
+pub use labels::LabelSums;
 pub use matching::{Gradients, Labels, Learnt, Matched, Unrolling, soft_cross_entropy};
+pub use range::StartRange;
+pub use selection::{Selection, Selector};

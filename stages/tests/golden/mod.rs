@@ -9,6 +9,7 @@ mod case;
 mod fill;
 pub mod network;
 mod report;
+pub mod trajectory;
 
 pub use case::Case;
 #[allow(unused_imports)]

@@ -1,5 +1,6 @@
 //! Difficulty by iteration: where on an expert's way a stretch may start. Early epochs hold easy patterns.
 
+use anyhow::{Result, ensure};
 use std::ops::Range;
 
 /// How the range of start epochs grows.
@@ -28,5 +29,18 @@ impl StartRange {
             self.max
         };
         self.min..end
+    }
+
+    /// The same, if the first iteration has an epoch to start from.
+    pub fn checked(self) -> Result<Self> {
+        let first = self.at(0);
+        ensure!(
+            first.start < first.end,
+            "there is no start epoch from {} to below {}; raise current_max_start_epoch and max_start_epoch, or lower \
+             min_start_epoch",
+            first.start,
+            first.end
+        );
+        Ok(self)
     }
 }

@@ -1,0 +1,118 @@
+//! Golden cases of family `pad`: trajectory matching over selected parameters, in both forms of its exact gradient and in
+//! both precisions; the data schedule of experts; difficulty scores. And the gradient against finite differences.
+
+#![allow(clippy::unwrap_used)]
+
+mod golden;
+
+use ddpipe_stages::common::trajectory::{GradientForm, Labels, Learnt, Matched, Selection, Selector, Unrolling};
+use golden::trajectory::{learnt, network, settings, steps};
+use golden::{Case, Report};
+use tch::{Kind, Tensor};
+
+#[test]
+fn golden_pad_matching() {
+    golden::run_where(
+        "pad",
+        |case| case.has("inner_steps"),
+        |case, report| {
+            for form in [GradientForm::Unrolled, GradientForm::Recomputed] {
+                let single = matched(case, &learnt(case, Kind::Float), form, Kind::Float);
+                compare(case, report, &single, |report, name, got| report.compare(case, name, got));
+                // The expected numbers come from double precision: what is left is the order of sums.
+                let double = matched(case, &learnt(case, Kind::Double), form, Kind::Double);
+                compare(case, report, &double, |report, name, got| report.compare_within(case, name, got, 1e-9));
+            }
+        },
+    );
+}
+
+fn compare(case: &Case, report: &mut Report, matched: &Matched, compare: impl Fn(&mut Report, &str, &Tensor)) {
+    let kept = match &matched.kept_P {
+        Some(kept) => kept.to_kind(Kind::Int64),
+        None => Tensor::ones(matched.end_P.size(), (Kind::Int64, matched.end_P.device())),
+    };
+    report.compare(case, "keep_mask", &kept);
+    report.equal(case, "kept", i64::try_from(kept.sum(Kind::Int64)).unwrap(), case.integer("/selection/kept"));
+    let gradients = &matched.gradients;
+    for (name, got) in [
+        ("loss", &matched.loss),
+        ("param_loss", &matched.param_loss),
+        ("param_dist", &matched.param_dist),
+        ("theta_end", &matched.end_P),
+        ("inner_losses", &matched.inner_losses_N),
+        ("grad_syn", &gradients.images_MCHW),
+        ("grad_syn_lr", &gradients.lr),
+    ] {
+        compare(report, name, got);
+    }
+    if let Some(gradient) = &gradients.logits_MK {
+        compare(report, "grad_labels", gradient);
+    }
+}
+
+fn matched(case: &Case, learnt: &Learnt, form: GradientForm, kind: Kind) -> Matched {
+    let theta = |name: &str| case.tensor(name).to_kind(kind);
+    let (start, target, settings) = (theta("theta_start"), theta("theta_target"), settings(case));
+    let (network, steps) = (network(case), steps(case));
+    let unrolling =
+        Unrolling { network: &network, start_P: &start, target_P: &target, steps: &steps, settings: &settings };
+    unrolling.matched_where(&selection(case), learnt, form).unwrap()
+}
+
+fn selection(case: &Case) -> Selection {
+    let by = match case.text("/selection/rule") {
+        "loss_ratio" => Selector::Loss,
+        "depth_ratio" => Selector::Depth,
+        other => panic!("{}: no selection by {other:?}", case.id),
+    };
+    Selection { by, ratio: case.number("/selection/ratio") }
+}
+
+/// Along a direction of all images, along one of all labels, and in the learning rate: central differences of the loss
+/// in double precision, with the selection made anew on both sides.
+#[test]
+fn gradients_are_the_slopes_of_the_loss() {
+    golden::run_where(
+        "pad",
+        |case| case.has("inner_steps"),
+        |case, report| {
+            let here = learnt(case, Kind::Double);
+            let found = matched(case, &here, GradientForm::Recomputed, Kind::Double);
+            let logits = here.labels.logits().unwrap();
+            let waves =
+                |like: &Tensor| Tensor::arange(like.numel() as i64, (Kind::Double, like.device())).sin().view_as(like);
+            let none = |like: &Tensor| like.zeros_like();
+            let gradients = &found.gradients;
+            let ways = [
+                ("images", waves(&here.images_MCHW), none(logits), 0.0),
+                ("labels", none(&here.images_MCHW), waves(logits), 0.0),
+                ("learning rate", none(&here.images_MCHW), none(logits), 1.0),
+            ];
+            for (what, images, labels, lr) in ways {
+                let mut at = |by: f64| {
+                    let moved = Learnt {
+                        images_MCHW: &here.images_MCHW + &images * by,
+                        labels: Labels::Logits(logits + &labels * by),
+                        lr: &here.lr + lr * by,
+                    };
+                    let there = matched(case, &moved, GradientForm::Recomputed, Kind::Double);
+                    report.check(case, &format!("{what}: the same parameters count"), there.kept_P == found.kept_P);
+                    f64::try_from(there.loss).unwrap()
+                };
+                let step = 1e-6;
+                let slope = (at(step) - at(-step)) / (2.0 * step);
+                let along =
+                    |gradient: &Tensor, way: &Tensor| f64::try_from((gradient * way).sum(Kind::Double)).unwrap();
+                let expected = along(&gradients.images_MCHW, &images)
+                    + along(gradients.logits_MK.as_ref().unwrap(), &labels)
+                    + f64::try_from(&gradients.lr).unwrap() * lr;
+                let off = (slope - expected).abs() / expected.abs();
+                report.check(case, &format!("{what}: slope {slope:e}, gradient {expected:e}"), off < 1e-4);
+            }
+            for name in case.expected() {
+                report.leave(case, &name, "compared in golden_pad_matching");
+            }
+        },
+    );
+}

@@ -16,6 +16,7 @@ pub mod learn;
 pub mod registry;
 pub mod report;
 pub mod sample;
+pub mod score;
 pub mod search;
 pub mod select;
 pub mod split;

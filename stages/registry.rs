@@ -55,6 +55,7 @@ pub const KINDS: &[Kind] = &[
     kind!("sample.arrays", "sample/arrays", sample::arrays),
     kind!("sample.digits", "sample/digits", sample::digits),
     kind!("sample.polyps", "sample/polyps", sample::polyps),
+    kind!("score.difficulty", "score/difficulty", score::difficulty),
     kind!("search.candidates", "search/candidates", search::candidates),
     kind!("search.ipc", "search/ipc", search::ipc),
     kind!("search.nas_proxy", "search/nas_proxy", search::nas_proxy),

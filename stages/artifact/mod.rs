@@ -1,5 +1,5 @@
-//! The files between stages, as types: named tensors in general, and the data sets, synthetic sets and models in them;
-//! trajectories, which are too large for memory, are written and read in pieces.
+//! The files between stages, as types: named tensors in general, and the data sets, synthetic sets, models and scores in
+//! them; trajectories, which are too large for memory, are written and read in pieces.
 
 mod content;
 mod dataset;
@@ -8,6 +8,7 @@ pub mod memory;
 mod model;
 mod normalisation;
 mod pieces;
+mod scores;
 mod synthetic;
 mod tensor_file;
 mod trajectories;
@@ -19,6 +20,7 @@ pub use folder::{Folder, SourceChanged};
 pub use model::Model;
 pub use normalisation::Normalisation;
 pub use pieces::Pieces;
+pub use scores::Scores;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::TensorFile;
 pub use trajectories::{Trajectories, TrajectoryShape, TrajectoryWriter};

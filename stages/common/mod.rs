@@ -1,6 +1,7 @@
 //! What several stage kinds share.
 
 pub mod augment;
+pub mod forgetting;
 pub mod images;
 pub mod matching;
 pub mod metrics;

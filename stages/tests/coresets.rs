@@ -6,8 +6,9 @@
 mod host;
 
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
+use ddpipe_stages::common::forgetting::Events;
 use ddpipe_stages::context::{Interrupted, Outputs};
-use ddpipe_stages::select::coreset::forgetting::{Events, most_forgotten};
+use ddpipe_stages::select::coreset::forgetting::most_forgotten;
 use host::{Stage, json, message, tensors};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};

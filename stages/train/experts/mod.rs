@@ -1,19 +1,22 @@
 //! `train.experts`: trains networks on real images and writes down their parameters after every epoch, for methods that
-//! match trajectories. The loop itself is in `common::train`; the direction of flat trajectories in `flat.rs`.
+//! match trajectories. The loop itself is in `common::train`; the direction of flat trajectories in `flat.rs`, and which
+//! images an epoch has in `curriculum.rs`.
 
+pub mod curriculum;
 pub mod flat;
 
-use crate::artifact::{Dataset, TrajectoryShape, TrajectoryWriter};
+use crate::artifact::{Dataset, Scores, TrajectoryShape, TrajectoryWriter};
 use crate::common::augment::Strategy;
 use crate::common::metrics::mean_std;
 use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
 use crate::common::stream::stream;
 use crate::common::train::{
-    self, Augment, EpochResult, LossReader, Observer, Schedule, Settings, Sgd, State, gradient,
+    self, Augment, EpochResult, Examples, LossReader, Observer, Schedule, Settings, Sgd, State, gradient,
 };
 use crate::common::trajectory::{Experts, TrajectoryAugment};
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, ensure};
+use curriculum::{Curriculum, DataSchedule, Placed};
 use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
 use rand::Rng;
@@ -39,6 +42,10 @@ pub struct Params {
     adaptive: bool,
     augment: Augmentation,
     strategy: Strategy,
+    init_share: f64,
+    all_epoch: u64,
+    drop_epochs: Vec<u64>,
+    drop_shares: Vec<f64>,
     arch: String,
     width: Option<i64>,
     depth: Option<i64>,
@@ -79,6 +86,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let network = params.network(&real)?;
     let steps = params.epochs.checked_mul(real.len().max(0) as u64).and_then(|steps| steps.checked_mul(params.experts));
     steps.context("experts times epochs is too large")?;
+    let scheduled = match inputs.has("difficulty") {
+        true => Some((params.data_schedule(), Scores::from_file(&*inputs.tensors("difficulty")?)?)),
+        false => None,
+    };
+    let protocol = params.protocol(scheduled.as_ref().map(|(schedule, scores)| (schedule, scores.method.as_str())));
+    let curriculum =
+        Curriculum::new(&real, params.epochs, params.batch_size, scheduled).context("input \"difficulty\"")?;
     let shape = TrajectoryShape {
         experts: params.experts,
         epochs: params.epochs,
@@ -92,7 +106,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if resumed.is_none() {
         file.set_len(0).context("could not begin a file of trajectories")?;
     }
-    let about = Experts::about(&network, &real.origin, &params.protocol());
+    let about = Experts::about(&network, &real.origin, &protocol);
     let writer = TrajectoryWriter::new(file, &about, shape)?;
     let (mut finished, mut running, mut before): (Vec<Finished>, Option<State>, f64) = (Vec::new(), None, 0.0);
     if let Some(Checkpoint { tensors, state, .. }) = resumed {
@@ -105,7 +119,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     while (finished.len() as u64) < params.experts {
         let number = finished.len() as u64;
         let seed: u64 = stream(ctx.seed, "expert", number).generator().random();
-        let state = match running.take() {
+        let mut state = match running.take() {
             Some(state) => state,
             None => {
                 let state = State::new(network.init(stream(seed, "init", 0).generator(), ctx.device)?);
@@ -113,32 +127,22 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 state
             }
         };
-        let settings = params.settings(seed, &real);
-        let each = settings.steps(real.len());
+        let augment = (params.augment == Augmentation::Dsa)
+            .then(|| TrajectoryAugment { strategy: params.strategy.clone(), seed });
         let mut watch = Watch {
             ctx,
             network: &network,
             writer: &writer,
             finished: &finished,
             seconds: &seconds,
-            done: state.epoch * settings.steps_per_epoch(real.len()) + state.batch,
-            before: number * each,
-            total: params.experts * each,
+            curriculum: &curriculum,
+            before: number * curriculum.total(),
+            total: params.experts * curriculum.total(),
             loss: LossReader::default(),
         };
-        let augment = (params.augment == Augmentation::Dsa)
-            .then(|| TrajectoryAugment { strategy: params.strategy.clone(), seed });
-        let augment = augment.as_ref().map(|augment| augment as &dyn Augment);
-        let flat = flat::Flat { rho: params.rho, alpha: params.alpha, adaptive: params.adaptive };
-        let state = match params.method {
-            Method::Plain => train::train_along(&gradient, &network, state, &real, &settings, augment, &mut watch)?,
-            Method::Flat => {
-                let along = |network: &_, parameters: &_, images: &_, labels: &_, chunk| {
-                    flat.gradient(network, parameters, images, labels, chunk)
-                };
-                train::train_along(&along, &network, state, &real, &settings, augment, &mut watch)?
-            }
-        };
+        while state.epoch < params.epochs {
+            state = params.train_epoch(&network, state, seed, &real, augment.as_ref(), &mut watch)?;
+        }
         let accuracy = match &test {
             Some(test) => {
                 let scores = train::evaluate(&network, &state.parameters, test, || watch.tell(&state, None))?;
@@ -165,7 +169,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "origin": real.origin,
         "network": network.spec(),
         "parameters": network.parameter_count(),
-        "training": params.protocol(),
+        "training": protocol,
         "accuracies": accuracies,
         "accuracy": accuracy.map(|(mean, _)| mean),
         "train_accuracy": mean_std(&train).0,
@@ -199,10 +203,20 @@ impl Params {
         Ok(network)
     }
 
-    /// The training in words and numbers.
-    fn protocol(&self) -> Value {
+    fn data_schedule(&self) -> DataSchedule {
+        DataSchedule {
+            init_share: self.init_share,
+            all_epoch: self.all_epoch,
+            drop_epochs: self.drop_epochs.clone(),
+            drop_shares: self.drop_shares.clone(),
+        }
+    }
+
+    /// The training in words and numbers. What is scheduled, and by which scores, only where something is: the files of
+    /// other experts have the bytes that they had before there were schedules.
+    fn protocol(&self, scheduled: Option<(&DataSchedule, &str)>) -> Value {
         let flat = json!({ "rho": self.rho, "alpha": self.alpha, "adaptive": self.adaptive });
-        json!({
+        let mut protocol = json!({
             "method": self.method,
             "flat": (self.method == Method::Flat).then_some(flat),
             "batch_size": self.batch_size,
@@ -212,11 +226,45 @@ impl Params {
             "decay": self.decay,
             "augment": self.augment,
             "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
-        })
+        });
+        if let Some((schedule, method)) = scheduled {
+            protocol["data_schedule"] = json!(schedule);
+            protocol["difficulty"] = json!(method);
+        }
+        protocol
     }
 
-    fn settings(&self, seed: u64, real: &Dataset) -> Settings {
-        let settings = Settings {
+    /// The epoch that the expert is in, from where it stands to its end.
+    fn train_epoch(
+        &self,
+        network: &Network,
+        state: State,
+        seed: u64,
+        real: &Dataset,
+        augment: Option<&TrajectoryAugment>,
+        watch: &mut Watch,
+    ) -> Result<State> {
+        let (curriculum, epoch) = (watch.curriculum, state.epoch);
+        let lesson = curriculum.lesson(real, epoch)?;
+        let settings = self.settings(seed);
+        let steps = settings.steps_per_epoch(lesson.count());
+        let settings = Settings { max_steps: Some((epoch + 1) * steps), ..settings };
+        let placed = augment.map(|augment| Placed { augment, counted: epoch * steps, is: curriculum.before(epoch) });
+        let augment = placed.as_ref().map(|augment| augment as &dyn Augment);
+        match self.method {
+            Method::Plain => train::train_along(&gradient, network, state, &lesson, &settings, augment, watch),
+            Method::Flat => {
+                let flat = flat::Flat { rho: self.rho, alpha: self.alpha, adaptive: self.adaptive };
+                let along = |network: &_, parameters: &_, images: &_, labels: &_, chunk| {
+                    flat.gradient(network, parameters, images, labels, chunk)
+                };
+                train::train_along(&along, network, state, &lesson, &settings, augment, watch)
+            }
+        }
+    }
+
+    fn settings(&self, seed: u64) -> Settings {
+        Settings {
             epochs: self.epochs,
             batch_size: self.batch_size,
             rate: self.lr,
@@ -224,9 +272,7 @@ impl Params {
             sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
             seed,
             max_steps: None,
-        };
-        // The schedule has one epoch more than experts are trained for.
-        Settings { max_steps: Some(self.epochs * settings.steps_per_epoch(real.len())), ..settings }
+        }
     }
 }
 
@@ -236,9 +282,8 @@ struct Watch<'a> {
     writer: &'a TrajectoryWriter,
     finished: &'a [Finished],
     seconds: &'a dyn Fn() -> f64,
-    /// Steps of this expert.
-    done: u64,
-    /// Steps of those before it, and of all.
+    curriculum: &'a Curriculum,
+    /// Steps of the experts before this one, and of all.
     before: u64,
     total: u64,
     loss: LossReader,
@@ -246,7 +291,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn tell(&self, state: &State, loss: Option<f64>) -> Result<()> {
-        let step = self.before + self.done;
+        let step = self.before + self.curriculum.before(state.epoch) + state.batch;
         let mut settled = Ok(());
         let told = self.ctx.step(step, self.total, "steps", loss, || {
             // A checkpoint must not know of parameters that the file could lose.
@@ -261,8 +306,7 @@ impl Watch<'_> {
 }
 
 impl Observer for Watch<'_> {
-    fn step(&mut self, state: &State, done: u64, _total: u64, loss: &Tensor) -> Result<()> {
-        self.done = done;
+    fn step(&mut self, state: &State, _done: u64, _total: u64, loss: &Tensor) -> Result<()> {
         let loss = self.loss.read(loss);
         self.tell(state, loss)
     }

@@ -1,0 +1,91 @@
+//! One number per image of a data set: how hard it is. It carries the labels, so that the order within every class
+//! follows from it alone, and so that whoever reads it can tell whether it belongs to the images at hand.
+
+use super::{Dataset, TensorFile};
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_interface::ArtifactType;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+/// Scores of all images of a data set, in its order.
+#[derive(Debug)]
+pub struct Scores {
+    /// \[N\] float32; a higher one is harder.
+    pub scores: Tensor,
+    /// \[N\] int64, 0 to `classes`-1: the labels of the images.
+    pub labels: Tensor,
+    /// Number of classes.
+    pub classes: i64,
+    /// What the numbers are, for reports.
+    pub method: String,
+    /// Where the images come from.
+    pub origin: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    classes: i64,
+    method: String,
+    origin: String,
+}
+
+impl Scores {
+    /// Reads scores out of their file. Tensors are shared, not copied.
+    pub fn from_file(file: &TensorFile) -> Result<Self> {
+        ensure!(file.artifact == ArtifactType::Scores, "expected scores, found a {}", file.artifact);
+        let About { classes, method, origin } =
+            serde_json::from_value(file.about.clone()).context("the scores' description")?;
+        let (scores, labels) = (file.get("scores")?.shallow_clone(), file.get("labels")?.shallow_clone());
+        ensure!(
+            scores.dim() == 1 && scores.size() == labels.size(),
+            "scores of shape {:?}, but labels of shape {:?}",
+            scores.size(),
+            labels.size()
+        );
+        Ok(Scores { scores, labels, classes, method, origin })
+    }
+
+    /// The file form.
+    pub fn to_file(&self) -> TensorFile {
+        let about = json!(About { classes: self.classes, method: self.method.clone(), origin: self.origin.clone() });
+        TensorFile::new(ArtifactType::Scores, about)
+            .with("scores", self.scores.shallow_clone())
+            .with("labels", self.labels.shallow_clone())
+    }
+
+    /// Whether these are scores of the images of a data set: as many, with the same labels, from the same place.
+    pub fn are_of(&self, set: &Dataset) -> Result<()> {
+        let device = set.labels.device();
+        ensure!(
+            self.origin == set.origin
+                && self.labels.size() == set.labels.size()
+                && self.labels.f_to_device(device)?.f_equal(&set.labels)?,
+            "the scores are of {} images of {:?}, the data set has {} of {:?}, or other labels; score the images that \
+             are used",
+            self.labels.numel(),
+            self.origin,
+            set.len(),
+            set.origin
+        );
+        Ok(())
+    }
+
+    /// The positions of every class's images, the easiest first; of equally hard ones the first. On the host.
+    pub fn easy_to_hard(&self) -> Result<Vec<Vec<i64>>> {
+        let scores = Vec::<f32>::try_from(self.scores.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?)?;
+        let labels = Vec::<i64>::try_from(self.labels.f_to_device(Device::Cpu)?)?;
+        ensure!(scores.iter().all(|score| score.is_finite()), "the scores are not all numbers");
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let mut classes = vec![Vec::new(); usize::try_from(self.classes).unwrap_or(0)];
+        for position in order {
+            let label = labels[position];
+            let class = usize::try_from(label).ok().and_then(|label| classes.get_mut(label));
+            class
+                .with_context(|| format!("label {label} of image {position} is not in 0 to {}", self.classes - 1))?
+                .push(position as i64);
+        }
+        Ok(classes)
+    }
+}

@@ -1,0 +1,292 @@
+//! `score.difficulty`: how hard every image of a data set is, by what networks that were trained on it say. Trains, asks,
+//! writes; what is measured is in `measure.rs`, and where an interrupted run continues in `standing.rs`.
+
+pub mod measure;
+mod picture;
+mod standing;
+
+use crate::artifact::{Dataset, Scores};
+use crate::common::augment::Strategy;
+use crate::common::metrics::mean_std;
+use crate::common::network::{Activation, Network, Norm, Pooling};
+use crate::common::stream::stream;
+use crate::common::train::{self, Augmentation, LossReader, Observer, Schedule, Settings, State, TrainingParams};
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_interface::ArtifactType;
+use measure::Measure;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use standing::{Finished, Standing};
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// Images that a network is asked about between two looks at the clock.
+const BATCH: i64 = 256;
+
+/// What is measured, by how many networks, and how they are trained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    method: Method,
+    uncertainty: Uncertainty,
+    networks: u64,
+    shown: usize,
+    epochs: u64,
+    batch_size: i64,
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    schedule: Schedule,
+    augment: Augmentation,
+    strategy: Strategy,
+    arch: String,
+    width: Option<i64>,
+    depth: Option<i64>,
+    norm: Option<Norm>,
+    activation: Option<Activation>,
+    pooling: Option<Pooling>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Method {
+    El2n,
+    Grand,
+    GrandFull,
+    Uncertainty,
+    Forgetting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Uncertainty {
+    LeastConfidence,
+    Entropy,
+    Margin,
+}
+
+/// What stays the same over all networks.
+struct Surroundings<'a> {
+    ctx: &'a Context,
+    network: &'a Network,
+    real: &'a Dataset,
+    /// None where what is forgotten in training is counted.
+    measure: Option<Measure>,
+    /// Steps of a training, and of a whole network: those of the training and one for each batch it is asked about.
+    steps: u64,
+    each: u64,
+    total: u64,
+    started: Instant,
+}
+
+/// Runs the stage.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let real = inputs.dataset("real")?;
+    ensure!(!real.is_empty() && real.classes > 1, "there is nothing to tell apart: no images, or one class");
+    let (method, measure, networks) = (params.method(), params.measure(), params.networks);
+    let shown = params.shown;
+    let training = params.training();
+    ensure!(
+        measure.is_some() || training.epochs > 1,
+        "forgetting is counted from one epoch to the next; give epochs = 2 or more"
+    );
+    let network = training.network(real.image_shape(), real.classes)?;
+    let steps = training.settings(0).steps(real.len());
+    let asked = if measure.is_some() { (real.len() as u64).div_ceil(BATCH as u64) } else { 0 };
+    let total = (steps + asked).checked_mul(networks).context("networks times epochs is too large")?;
+    let around = Surroundings {
+        ctx,
+        network: &network,
+        real: &real,
+        measure,
+        steps,
+        each: steps + asked,
+        total,
+        started: Instant::now(),
+    };
+
+    let forgetting = measure.is_none();
+    let (mut standing, mut running) = match ctx.resume() {
+        Some(checkpoint) => {
+            let (standing, state) = Standing::restore(&checkpoint, &network, forgetting)?;
+            (standing, Some(state))
+        }
+        None => (Standing::new(real.len(), ctx.device, forgetting), None),
+    };
+    while (standing.finished.len() as u64) < networks {
+        let number = standing.finished.len() as u64;
+        let seed: u64 = stream(ctx.seed, "network", number).generator().random();
+        let state = match running.take() {
+            Some(state) => state,
+            None => State::new(network.init(stream(seed, "init", 0).generator(), ctx.device)?),
+        };
+        let state = around.train(&training, seed, state, &mut standing)?;
+        let scores = around.scores(&state, training.epochs, &mut standing)?;
+        let last = state.history.last().context("no epoch was run")?;
+        let (train_accuracy, loss) = (last.train_accuracy, last.loss);
+        ctx.log(format!("network {} of {networks}: training accuracy {train_accuracy:.4}", number + 1));
+        standing.finish(&scores, Finished { train_accuracy, loss })?;
+    }
+
+    let scores = standing.sum.f_div_scalar(networks as f64)?;
+    ensure!(bool::try_from(scores.f_isfinite()?.f_all()?)?, "the scores are not all finite; a lower lr may help");
+    let seconds = around.seconds(&standing);
+    let scores = Scores {
+        scores: scores.f_to_kind(Kind::Float)?,
+        labels: real.labels.shallow_clone(),
+        classes: real.classes,
+        method: method.clone(),
+        origin: real.origin.clone(),
+    };
+    let (mean, std) = mean_std(&values(&scores.scores)?);
+    let accuracies: Vec<f64> = standing.finished.iter().map(|network| network.train_accuracy).collect();
+    let order = scores.easy_to_hard()?;
+    let document = json!({
+        "origin": real.origin,
+        "method": method,
+        "networks": networks,
+        "network": network.spec(),
+        "parameters": network.parameter_count(),
+        "training": training.protocol(),
+        "images": real.len(),
+        "mean": mean,
+        "std": std,
+        "per_class": per_class(&scores, &order, shown)?,
+        "train_accuracies": accuracies,
+        "losses": standing.finished.iter().map(|network| network.loss).collect::<Vec<_>>(),
+    });
+    Ok(Outputs::default()
+        .tensors("scores", scores.to_file())
+        .json("metrics", ArtifactType::Metrics, document)
+        .bytes("picture", ArtifactType::Image, picture::ends(&real, &order, shown)?)
+        .metric("score_mean", mean)
+        .metric("score_std", std)
+        .metric("train_accuracy", mean_std(&accuracies).0)
+        .metric("seconds", seconds))
+}
+
+/// Mean and range of every class, and the positions of its easiest and hardest images.
+fn per_class(scores: &Scores, order: &[Vec<i64>], shown: usize) -> Result<Vec<Value>> {
+    let all = values(&scores.scores)?;
+    let about = |(class, positions): (usize, &Vec<i64>)| {
+        let of: Vec<f64> = positions.iter().map(|&position| all[position as usize]).collect();
+        let shown = shown.min(positions.len());
+        json!({
+            "class": class,
+            "images": of.len(),
+            "mean": (!of.is_empty()).then(|| mean_std(&of).0),
+            "lowest": of.first(),
+            "highest": of.last(),
+            "easiest": &positions[..shown],
+            "hardest": positions[positions.len() - shown..].iter().rev().collect::<Vec<_>>(),
+        })
+    };
+    Ok(order.iter().enumerate().map(about).collect())
+}
+
+fn values(scores: &Tensor) -> Result<Vec<f64>> {
+    Ok(Vec::<f64>::try_from(scores.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?)
+}
+
+impl Params {
+    fn measure(&self) -> Option<Measure> {
+        Some(match (self.method, self.uncertainty) {
+            (Method::El2n, _) => Measure::El2n,
+            (Method::Grand, _) => Measure::Grand,
+            (Method::GrandFull, _) => Measure::GrandFull,
+            (Method::Uncertainty, Uncertainty::LeastConfidence) => Measure::LeastConfidence,
+            (Method::Uncertainty, Uncertainty::Entropy) => Measure::Entropy,
+            (Method::Uncertainty, Uncertainty::Margin) => Measure::Margin,
+            (Method::Forgetting, _) => return None,
+        })
+    }
+
+    /// As a manifest says it.
+    fn method(&self) -> String {
+        let word = |value: Value| value.as_str().unwrap_or_default().to_string();
+        match self.method {
+            Method::Uncertainty => format!("uncertainty {}", word(json!(self.uncertainty))),
+            method => word(json!(method)),
+        }
+    }
+
+    fn training(self) -> TrainingParams {
+        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
+        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
+        TrainingParams {
+            arch,
+            width,
+            depth,
+            activation,
+            norm,
+            pooling,
+            epochs,
+            batch_size,
+            lr,
+            momentum,
+            weight_decay,
+            schedule,
+            augment,
+            strategy,
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    fn train(&self, params: &TrainingParams, seed: u64, state: State, standing: &mut Standing) -> Result<State> {
+        let settings: Settings = params.settings(seed);
+        let augment = params.augmentation(self.network, seed);
+        let mut watch = Watch { around: self, standing, loss: LossReader::default() };
+        train::train(self.network, state, self.real, &settings, augment.as_deref(), &mut watch)
+    }
+
+    /// What the trained network makes of all images, \[N\] float64.
+    fn scores(&self, state: &State, epochs: u64, standing: &mut Standing) -> Result<Tensor> {
+        let Some(measure) = self.measure else {
+            let counts = standing.events.as_ref().context("nothing was counted")?.per_image()?;
+            // Never learnt is harder than forgotten as often as there was time for.
+            let counts: Vec<f64> = counts.into_iter().map(|count| count.unwrap_or(epochs) as f64).collect();
+            return Ok(Tensor::f_from_slice(&counts)?.f_to_device(self.ctx.device)?);
+        };
+        let count = self.real.len();
+        while standing.scored < count {
+            let end = (standing.scored + BATCH).min(count);
+            let positions = Tensor::f_arange_start(standing.scored, end, (Kind::Int64, self.real.labels.device()))?;
+            let (images, labels) = (self.real.floats_at(&positions), self.real.labels.f_index_select(0, &positions)?);
+            standing.parts.push(measure.of(self.network, &state.parameters, &images, &labels)?);
+            standing.scored = end;
+            self.tell(state, self.steps + (end as u64).div_ceil(BATCH as u64), None, standing)?;
+        }
+        Ok(Tensor::f_cat(&standing.parts, 0)?)
+    }
+
+    fn tell(&self, state: &State, done: u64, loss: Option<f64>, standing: &Standing) -> Result<()> {
+        let step = standing.finished.len() as u64 * self.each + done;
+        self.ctx.step(step, self.total, "steps", loss, || {
+            standing.checkpoint(step, self.network, state, self.seconds(standing))
+        })
+    }
+
+    fn seconds(&self, standing: &Standing) -> f64 {
+        standing.seconds + self.started.elapsed().as_secs_f64()
+    }
+}
+
+struct Watch<'a> {
+    around: &'a Surroundings<'a>,
+    standing: &'a mut Standing,
+    loss: LossReader,
+}
+
+impl Observer for Watch<'_> {
+    fn answered(&mut self, positions: &Tensor, right: &Tensor) -> Result<()> {
+        self.standing.events.as_mut().map_or(Ok(()), |events| events.count(positions, right))
+    }
+
+    fn step(&mut self, state: &State, done: u64, _total: u64, loss: &Tensor) -> Result<()> {
+        let loss = self.loss.read(loss);
+        self.around.tell(state, done, loss, self.standing)
+    }
+}

@@ -1,0 +1,3 @@
+//! Kinds that give every image a number.
+
+pub mod difficulty;

@@ -44,6 +44,7 @@ pub const KINDS: &[Kind] = &[
     kind!("distill.dm", "distill/dm", distill::dm),
     kind!("distill.dsa", "distill/dsa", distill::dsa),
     kind!("distill.mtt", "distill/mtt", distill::mtt),
+    kind!("distill.pad", "distill/pad", distill::pad),
     kind!("distill.psg", "distill/psg", distill::psg),
     kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
     kind!("evaluate.ranking", "evaluate/ranking", evaluate::ranking),

@@ -6,4 +6,5 @@ pub mod dc;
 pub mod dm;
 pub mod dsa;
 pub mod mtt;
+pub mod pad;
 pub mod psg;

@@ -5,8 +5,11 @@
 
 mod golden;
 
+use ddpipe_stages::artifact::Scores;
 use ddpipe_stages::common::trajectory::{GradientForm, Labels, Learnt, Matched, Selection, Selector, Unrolling};
-use golden::trajectory::{learnt, network, settings, steps};
+use ddpipe_stages::score::difficulty::measure::Measure;
+use ddpipe_stages::train::experts::curriculum::{DataSchedule, Part};
+use golden::trajectory::{experts, learnt, network, settings, steps};
 use golden::{Case, Report};
 use tch::{Kind, Tensor};
 
@@ -113,6 +116,83 @@ fn gradients_are_the_slopes_of_the_loss() {
             for name in case.expected() {
                 report.leave(case, &name, "compared in golden_pad_matching");
             }
+        },
+    );
+}
+
+#[test]
+fn golden_pad_data_schedule() {
+    golden::run_where(
+        "pad",
+        |case| case.has("rows"),
+        |case, report| {
+            for row in case.list("rows") {
+                let whole = |key: &str| row[key].as_u64().unwrap();
+                let number = |key: &str| row[key].as_f64().unwrap();
+                let schedule = DataSchedule {
+                    init_share: number("init_ratio"),
+                    all_epoch: whole("add_end_epoch"),
+                    drop_epochs: vec![whole("rm_epoch_first"), whole("rm_epoch_second")],
+                    drop_shares: vec![number("rm_easy_ratio_first"), number("rm_easy_ratio_second")],
+                };
+                let (of, count) = (whole("data_size_by_class") as usize, whole("class_size") as usize);
+                let table = row["table"].as_array().unwrap();
+                report.equal(case, "epochs", table.len() as u64, whole("train_epochs"));
+                for entry in table {
+                    let epoch = entry[0].as_u64().unwrap();
+                    let part = schedule.part(epoch);
+                    let share = match part {
+                        Part::Easiest(share) | Part::Without(share) => share,
+                        Part::All => 1.0,
+                    };
+                    let ranks = part.ranks(of, count);
+                    let first = if ranks.is_empty() { -1 } else { ranks.start as i64 };
+                    let expected = (entry[1].as_f64().unwrap(), entry[2].as_i64().unwrap(), entry[3].as_u64().unwrap());
+                    let what = format!("{}, epoch {epoch}", row["config"]);
+                    report.equal(case, &what, (share, first, ranks.len() as u64), expected);
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn golden_pad_difficulty_scores() {
+    golden::run_where(
+        "pad",
+        |case| case.has("easy_to_hard_per_class_by_grand_mean"),
+        |case, report| {
+            let network = network(case);
+            let (images, labels) = (case.tensor("images"), case.tensor("labels"));
+            let scores = |measure: Measure| {
+                let each = experts(case).into_iter().map(|theta| {
+                    // Two parts, as the stage asks about a batch at a time.
+                    let (first, rest) = (images.size()[0] / 2, images.size()[0] - images.size()[0] / 2);
+                    let part = |start, length| {
+                        let (images, labels) = (images.narrow(0, start, length), labels.narrow(0, start, length));
+                        measure.of(&network, &theta(&network), &images, &labels).unwrap()
+                    };
+                    Tensor::cat(&[part(0, first), part(first, rest)], 0)
+                });
+                Tensor::stack(&each.collect::<Vec<_>>(), 0)
+            };
+            let (el2n, grand) = (scores(Measure::El2n), scores(Measure::Grand));
+            let mean = |scores: &Tensor| scores.mean_dim(0, false, Kind::Double);
+            report.compare(case, "el2n", &el2n);
+            report.compare(case, "el2n_mean", &mean(&el2n));
+            report.compare(case, "grand_last_layer", &grand);
+            report.compare(case, "grand_mean", &mean(&grand));
+            report.compare(case, "grand_all_parameters", &scores(Measure::GrandFull));
+            let scores = Scores {
+                scores: mean(&grand),
+                labels,
+                classes: network.spec().classes,
+                method: "grand".into(),
+                origin: String::new(),
+            };
+            let expected: Vec<Vec<i64>> =
+                serde_json::from_value(case.value("easy_to_hard_per_class_by_grand_mean").clone()).unwrap();
+            report.equal(case, "easy to hard", scores.easy_to_hard().unwrap(), expected);
         },
     );
 }

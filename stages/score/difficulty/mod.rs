@@ -1,21 +1,24 @@
 //! `score.difficulty`: how hard every image of a data set is, by what networks that were trained on it say. Trains, asks,
-//! writes; what is measured is in `measure.rs`, and where an interrupted run continues in `standing.rs`.
+//! writes; what is measured is in `measure.rs`, the loop over a network's images in `scoring.rs`, and where an interrupted
+//! run continues in `standing.rs`.
 
 pub mod measure;
 mod picture;
+mod scoring;
 mod standing;
 
-use crate::artifact::{Dataset, Scores};
+use crate::artifact::Scores;
 use crate::common::augment::Strategy;
 use crate::common::metrics::mean_std;
-use crate::common::network::{Activation, Network, Norm, Pooling};
+use crate::common::network::{Activation, Norm, Pooling};
 use crate::common::stream::stream;
-use crate::common::train::{self, Augmentation, LossReader, Observer, Schedule, Settings, State, TrainingParams};
+use crate::common::train::{Augmentation, Schedule, State, TrainingParams};
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use measure::Measure;
 use rand::Rng;
+use scoring::Surroundings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standing::{Finished, Standing};
@@ -65,20 +68,6 @@ enum Uncertainty {
     LeastConfidence,
     Entropy,
     Margin,
-}
-
-/// What stays the same over all networks.
-struct Surroundings<'a> {
-    ctx: &'a Context,
-    network: &'a Network,
-    real: &'a Dataset,
-    /// None where what is forgotten in training is counted.
-    measure: Option<Measure>,
-    /// Steps of a training, and of a whole network: those of the training and one for each batch it is asked about.
-    steps: u64,
-    each: u64,
-    total: u64,
-    started: Instant,
 }
 
 /// Runs the stage.
@@ -231,62 +220,5 @@ impl Params {
             augment,
             strategy,
         }
-    }
-}
-
-impl Surroundings<'_> {
-    fn train(&self, params: &TrainingParams, seed: u64, state: State, standing: &mut Standing) -> Result<State> {
-        let settings: Settings = params.settings(seed);
-        let augment = params.augmentation(self.network, seed);
-        let mut watch = Watch { around: self, standing, loss: LossReader::default() };
-        train::train(self.network, state, self.real, &settings, augment.as_deref(), &mut watch)
-    }
-
-    /// What the trained network makes of all images, \[N\] float64.
-    fn scores(&self, state: &State, epochs: u64, standing: &mut Standing) -> Result<Tensor> {
-        let Some(measure) = self.measure else {
-            let counts = standing.events.as_ref().context("nothing was counted")?.per_image()?;
-            // Never learnt is harder than forgotten as often as there was time for.
-            let counts: Vec<f64> = counts.into_iter().map(|count| count.unwrap_or(epochs) as f64).collect();
-            return Ok(Tensor::f_from_slice(&counts)?.f_to_device(self.ctx.device)?);
-        };
-        let count = self.real.len();
-        while standing.scored < count {
-            let end = (standing.scored + BATCH).min(count);
-            let positions = Tensor::f_arange_start(standing.scored, end, (Kind::Int64, self.real.labels.device()))?;
-            let (images, labels) = (self.real.floats_at(&positions), self.real.labels.f_index_select(0, &positions)?);
-            standing.parts.push(measure.of(self.network, &state.parameters, &images, &labels)?);
-            standing.scored = end;
-            self.tell(state, self.steps + (end as u64).div_ceil(BATCH as u64), None, standing)?;
-        }
-        Ok(Tensor::f_cat(&standing.parts, 0)?)
-    }
-
-    fn tell(&self, state: &State, done: u64, loss: Option<f64>, standing: &Standing) -> Result<()> {
-        let step = standing.finished.len() as u64 * self.each + done;
-        self.ctx.step(step, self.total, "steps", loss, || {
-            standing.checkpoint(step, self.network, state, self.seconds(standing))
-        })
-    }
-
-    fn seconds(&self, standing: &Standing) -> f64 {
-        standing.seconds + self.started.elapsed().as_secs_f64()
-    }
-}
-
-struct Watch<'a> {
-    around: &'a Surroundings<'a>,
-    standing: &'a mut Standing,
-    loss: LossReader,
-}
-
-impl Observer for Watch<'_> {
-    fn answered(&mut self, positions: &Tensor, right: &Tensor) -> Result<()> {
-        self.standing.events.as_mut().map_or(Ok(()), |events| events.count(positions, right))
-    }
-
-    fn step(&mut self, state: &State, done: u64, _total: u64, loss: &Tensor) -> Result<()> {
-        let loss = self.loss.read(loss);
-        self.around.tell(state, done, loss, self.standing)
     }
 }

@@ -1,29 +1,28 @@
 //! `train.experts`: trains networks on real images and writes down their parameters after every epoch, for methods that
-//! match trajectories. The loop itself is in `common::train`; the direction of flat trajectories in `flat.rs`, and which
-//! images an epoch has in `curriculum.rs`.
+//! match trajectories. The loop itself is in `common::train`; the direction of flat trajectories in `flat.rs`, which images
+//! an epoch has in `curriculum.rs`, and an epoch of training in `training.rs`.
 
 pub mod curriculum;
 pub mod flat;
+mod training;
+mod watch;
 
-use crate::artifact::{Dataset, Scores, TrajectoryShape, TrajectoryWriter};
+use crate::artifact::{Scores, TrajectoryShape, TrajectoryWriter};
 use crate::common::augment::Strategy;
 use crate::common::metrics::mean_std;
-use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
+use crate::common::network::{Activation, Norm, Pooling};
 use crate::common::stream::stream;
-use crate::common::train::{
-    self, Augment, EpochResult, Examples, LossReader, Observer, Schedule, Settings, Sgd, State, gradient,
-};
+use crate::common::train::{self, EpochResult, LossReader, State};
 use crate::common::trajectory::{Experts, TrajectoryAugment};
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
-use anyhow::{Context as _, Result, ensure};
-use curriculum::{Curriculum, DataSchedule, Placed};
+use anyhow::{Context as _, Result};
+use curriculum::Curriculum;
 use ddpipe_interface::ArtifactType;
-use indexmap::IndexMap;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Instant;
-use tch::Tensor;
+use watch::Watch;
 
 /// Which network, how it is trained, and how many of them.
 #[derive(Debug, Deserialize)]
@@ -186,134 +185,4 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         Some((mean, _)) => outputs.metric("accuracy", mean),
         None => outputs,
     })
-}
-
-impl Params {
-    fn network(&self, real: &Dataset) -> Result<Network> {
-        let Params { width: filters, depth, norm, activation, pooling, .. } = *self;
-        let overrides = Overrides { width: filters, depth, norm, activation, pooling };
-        let [channels, height, width] = real.image_shape();
-        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], real.classes)?;
-        let network = Network::new(&spec)?;
-        ensure!(
-            !network.has_batch_statistics(),
-            "a trajectory holds parameters and no running statistics, so experts cannot have batch norm; take \
-             norm = \"instance\""
-        );
-        Ok(network)
-    }
-
-    fn data_schedule(&self) -> DataSchedule {
-        DataSchedule {
-            init_share: self.init_share,
-            all_epoch: self.all_epoch,
-            drop_epochs: self.drop_epochs.clone(),
-            drop_shares: self.drop_shares.clone(),
-        }
-    }
-
-    /// The training in words and numbers. What is scheduled, and by which scores, only where something is: the files of
-    /// other experts have the bytes that they had before there were schedules.
-    fn protocol(&self, scheduled: Option<(&DataSchedule, &str)>) -> Value {
-        let flat = json!({ "rho": self.rho, "alpha": self.alpha, "adaptive": self.adaptive });
-        let mut protocol = json!({
-            "method": self.method,
-            "flat": (self.method == Method::Flat).then_some(flat),
-            "batch_size": self.batch_size,
-            "lr": self.lr,
-            "momentum": self.momentum,
-            "weight_decay": self.weight_decay,
-            "decay": self.decay,
-            "augment": self.augment,
-            "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
-        });
-        if let Some((schedule, method)) = scheduled {
-            protocol["data_schedule"] = json!(schedule);
-            protocol["difficulty"] = json!(method);
-        }
-        protocol
-    }
-
-    /// The epoch that the expert is in, from where it stands to its end.
-    fn train_epoch(
-        &self,
-        network: &Network,
-        state: State,
-        seed: u64,
-        real: &Dataset,
-        augment: Option<&TrajectoryAugment>,
-        watch: &mut Watch,
-    ) -> Result<State> {
-        let (curriculum, epoch) = (watch.curriculum, state.epoch);
-        let lesson = curriculum.lesson(real, epoch)?;
-        let settings = self.settings(seed);
-        let steps = settings.steps_per_epoch(lesson.count());
-        let settings = Settings { max_steps: Some((epoch + 1) * steps), ..settings };
-        let placed = augment.map(|augment| Placed { augment, counted: epoch * steps, is: curriculum.before(epoch) });
-        let augment = placed.as_ref().map(|augment| augment as &dyn Augment);
-        match self.method {
-            Method::Plain => train::train_along(&gradient, network, state, &lesson, &settings, augment, watch),
-            Method::Flat => {
-                let flat = flat::Flat { rho: self.rho, alpha: self.alpha, adaptive: self.adaptive };
-                let along = |network: &_, parameters: &_, images: &_, labels: &_, chunk| {
-                    flat.gradient(network, parameters, images, labels, chunk)
-                };
-                train::train_along(&along, network, state, &lesson, &settings, augment, watch)
-            }
-        }
-    }
-
-    fn settings(&self, seed: u64) -> Settings {
-        Settings {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            rate: self.lr,
-            schedule: if self.decay { Schedule::Step } else { Schedule::Constant },
-            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
-            seed,
-            max_steps: None,
-        }
-    }
-}
-
-struct Watch<'a> {
-    ctx: &'a Context,
-    network: &'a Network,
-    writer: &'a TrajectoryWriter,
-    finished: &'a [Finished],
-    seconds: &'a dyn Fn() -> f64,
-    curriculum: &'a Curriculum,
-    /// Steps of the experts before this one, and of all.
-    before: u64,
-    total: u64,
-    loss: LossReader,
-}
-
-impl Watch<'_> {
-    fn tell(&self, state: &State, loss: Option<f64>) -> Result<()> {
-        let step = self.before + self.curriculum.before(state.epoch) + state.batch;
-        let mut settled = Ok(());
-        let told = self.ctx.step(step, self.total, "steps", loss, || {
-            // A checkpoint must not know of parameters that the file could lose.
-            settled = self.writer.settle();
-            let mut tensors = IndexMap::new();
-            let training = state.store(self.network, &mut tensors);
-            let state = json!({ "training": training, "finished": self.finished, "seconds": (self.seconds)() });
-            Checkpoint { step, tensors, state }
-        });
-        settled.and(told)
-    }
-}
-
-impl Observer for Watch<'_> {
-    fn step(&mut self, state: &State, _done: u64, _total: u64, loss: &Tensor) -> Result<()> {
-        let loss = self.loss.read(loss);
-        self.tell(state, loss)
-    }
-
-    fn epoch(&mut self, state: &State, result: &EpochResult) -> Result<Option<f64>> {
-        self.writer.put(self.finished.len() as u64, result.epoch + 1, &state.parameters.flat())?;
-        self.ctx.metric("train_accuracy", result.epoch, result.train_accuracy);
-        Ok(None)
-    }
 }

@@ -116,6 +116,23 @@ fn scoring_that_was_interrupted_ends_with_the_same_bytes() {
     }
 }
 
+/// Between the two batches that a network is asked about.
+#[test]
+fn asking_continues_where_it_was_interrupted() {
+    let mut set = Dataset::from_file(&real()).unwrap();
+    (set.images, set.labels) = (set.images.repeat([8, 1, 1, 1]), set.labels.repeat([8]));
+    let stage = || Stage::of("score.difficulty").tensors("real", "real", &set.to_file()).param("networks", 1);
+    let stage = || stage().param("epochs", 1).param("batch_size", 96).param("lr", 0.02).param("arch", "mlp");
+    let folder = tempfile::tempdir().unwrap();
+    let part = || stage().scratch(folder.path(), Duration::from_secs(3600));
+    part().interrupt_after(3).run().unwrap_err();
+    let rest = part();
+    let events = rest.recorder();
+    let rest = rest.run().unwrap();
+    assert!(format!("{:?}", events.events()).contains("continues after step 4"), "{:?}", events.events());
+    assert_eq!(scored(&rest), scored(&stage().run().unwrap()));
+}
+
 /// Against the definitions, on a network of one linear layer.
 #[test]
 fn uncertainty_is_that_of_the_probabilities() {

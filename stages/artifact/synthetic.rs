@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 pub struct SyntheticSet {
     /// \[M,C,H,W\] float32, normalised like the real images.
     pub images: Tensor,
-    /// \[M\] int64, or soft labels \[M,K\] float32 (probabilities).
+    /// \[M\] int64, or soft labels \[M,K\] float32: probabilities, or what `targets` says.
     pub labels: Tensor,
     /// Number of classes K.
     pub classes: i64,
@@ -25,6 +25,8 @@ pub struct SyntheticSet {
     pub origin: String,
     /// The learning rate that was learnt with the images, where one was.
     pub lr: Option<f64>,
+    /// Whether the labels are regression targets, one number for every class, and no probabilities.
+    pub targets: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,6 +38,9 @@ struct About {
     /// Not written where there is none: sets without one have the same bytes as before there was any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
+    /// Likewise written only where it says something.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    targets: bool,
 }
 
 impl SyntheticSet {
@@ -47,6 +52,13 @@ impl SyntheticSet {
         let labels = file.get("labels")?.shallow_clone();
         ensure!(images.dim() == 4, "a synthetic set's images have 4 axes, these have {}", images.dim());
         ensure!(labels.size()[0] == images.size()[0], "{} images but {} labels", images.size()[0], labels.size()[0]);
+        ensure!(
+            !about.targets || labels.size() == [images.size()[0], about.classes],
+            "regression targets for {} images and {} classes, but the labels are {:?}",
+            images.size()[0],
+            about.classes,
+            labels.size()
+        );
         let whitening = Whitening::read(file, &images.size()[1..])?;
         Ok(SyntheticSet {
             images,
@@ -56,6 +68,7 @@ impl SyntheticSet {
             normalisation: Normalisation { whitening, ..about.normalisation },
             origin: about.origin,
             lr: about.lr,
+            targets: about.targets,
         })
     }
 
@@ -67,6 +80,7 @@ impl SyntheticSet {
             normalisation: self.normalisation.clone(),
             origin: self.origin.clone(),
             lr: self.lr,
+            targets: self.targets,
         });
         let file = TensorFile::new(ArtifactType::Synthetic, about)
             .with("images", self.images.shallow_clone())
@@ -91,5 +105,15 @@ impl SyntheticSet {
     /// Whether labels are soft, \[M,K\].
     pub fn soft_labels(&self) -> bool {
         self.labels.dim() == 2
+    }
+
+    /// An error where the labels are regression targets: for stages that read them as classes or probabilities.
+    pub fn refuse_targets(&self) -> Result<()> {
+        ensure!(
+            !self.targets,
+            "the labels are regression targets, as distill.frepo learns them, and say no class or probability; \
+             label.synthetic with labels = \"hard\" gives the set classes again"
+        );
+        Ok(())
     }
 }

@@ -6,10 +6,12 @@
 mod host;
 
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::network::{Chunk, Network, NetworkSpec};
+use ddpipe_stages::common::network::{Chunk, Mode, Network, NetworkSpec, Overrides};
 use ddpipe_stages::common::stream::stream;
+use ddpipe_stages::common::train::{Criterion, Objective, TrainingSet};
 use ddpipe_stages::context::{Interrupted, Outputs};
 use host::{Stage, json, message, tensors};
+use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 use tch::{Kind, Tensor};
@@ -43,7 +45,15 @@ fn synthetic(ipc: i64, soft: bool) -> TensorFile {
         if soft { (real.labels.one_hot(CLASSES) * 0.7 + 0.1).to_kind(Kind::Float) } else { real.labels.copy() };
     let images = real.floats();
     let normalisation = real.normalisation;
-    SyntheticSet { images, labels, classes: CLASSES, ipc, normalisation, origin: real.origin, lr: None }.to_file()
+    SyntheticSet { images, labels, classes: CLASSES, ipc, normalisation, origin: real.origin, lr: None, targets: false }
+        .to_file()
+}
+
+/// The same set with regression targets that are not centred classes.
+fn with_targets(ipc: i64) -> TensorFile {
+    let set = SyntheticSet::from_file(&synthetic(ipc, false)).unwrap();
+    let labels = set.labels.one_hot(CLASSES).to_kind(Kind::Float) * 1.5 - 0.4;
+    SyntheticSet { labels, targets: true, ..set }.to_file()
 }
 
 fn train() -> Stage {
@@ -239,4 +249,75 @@ fn what_cannot_work_is_said_before_training() {
     let stage = Stage::of("evaluate.classifier").tensors("synthetic", "set", &synthetic(2, false));
     let text = message(stage.tensors("test", "test", &wide).run());
     assert!(text.contains("images of 3x16x16, the training images are 1x16x16"), "{text}");
+}
+
+/// Against the loss written down: half the squared distance, averaged over the images, of classes less 1/K.
+#[test]
+fn the_squared_error_and_its_gradient_are_those_of_the_formula() {
+    let set = |file: &TensorFile| TrainingSet::Synthetic(SyntheticSet::from_file(file).unwrap());
+    let spec = NetworkSpec::named("convnet2", &Overrides { width: Some(8), ..Overrides::default() }, 1, [16, 16], 3);
+    let network = Network::new(&spec.unwrap()).unwrap();
+    let parameters = network.init(stream(1, "network", 0).generator(), tch::Device::Cpu).unwrap();
+    for (file, criterion) in [
+        (with_targets(4), Criterion::Auto),
+        (with_targets(4), Criterion::Mse),
+        (synthetic(4, false), Criterion::Mse),
+        (synthetic(4, true), Criterion::Mse),
+    ] {
+        let set = set(&file);
+        let (images, labels) = set.examples().at(&Tensor::arange(12, (Kind::Int64, tch::Device::Cpu))).unwrap();
+        let targets = match (labels.dim(), set.label_kind()) {
+            (2, "targets") => labels.shallow_clone(),
+            (2, _) => &labels - 1.0 / 3.0,
+            _ => labels.one_hot(3) - 1.0 / 3.0,
+        };
+        let leaves = parameters.tracked();
+        let logits = network.forward(&leaves, &images, Mode::Train).unwrap().logits;
+        let loss = (logits - targets).square().sum(Kind::Float) / 24.0;
+        let expected = Tensor::run_backward(&[&loss], &leaves.trainable, false, false);
+        let direction = Objective::of(criterion, &set).unwrap().direction();
+        let got = direction(&network, &parameters, &images, &labels, Chunk(5)).unwrap();
+        let loss = f64::try_from(&loss).unwrap();
+        assert!((f64::try_from(&got.loss).unwrap() - loss).abs() < 1e-5 * loss);
+        for (got, expected) in got.gradients.iter().zip(&expected) {
+            assert!(got.allclose(expected, 1e-4, 1e-5, false));
+        }
+    }
+}
+
+#[test]
+fn regression_targets_are_learnt_as_such() {
+    let set = with_targets(4);
+    let outputs = evaluate(&set).run().unwrap();
+    let document = json(&outputs, "metrics");
+    assert!(outputs.metrics["accuracy"] > 0.9, "{:?}", document["accuracies"]);
+    assert_eq!((&document["labels"], &document["protocol"]["loss"]), (&json!("targets"), &json!("mse")));
+    assert!(!outputs.metrics.contains_key("ece") && document["ece"].is_null(), "a softmax of targets says nothing");
+    assert!(outputs.metrics["auc"] > 0.95);
+    assert_eq!(content(&outputs), content(&evaluate(&set).param("loss", "mse").run().unwrap()), "auto follows the set");
+    let text = message(evaluate(&set).param("loss", "cross_entropy").run());
+    assert!(text.contains("regression targets and no probabilities; give loss = \"auto\""), "{text}");
+
+    // Classes may be regressed on too, and are not unless asked for.
+    let hard = evaluate(&synthetic(4, false));
+    let by_default = hard.run().unwrap();
+    assert!(json(&by_default, "metrics")["protocol"].get("loss").is_none());
+    let regressed = evaluate(&synthetic(4, false)).param("loss", "mse").run().unwrap();
+    assert_eq!(json(&regressed, "metrics")["labels"], "hard");
+    assert!(regressed.metrics["accuracy"] > 0.9 && regressed.metrics["loss"] != by_default.metrics["loss"]);
+
+    let trained = |loss: &str| {
+        let stage =
+            Stage::of("train.classifier").tensors("train", "set", &set).tensors("test", "test", &dataset("test", 30));
+        stage
+            .param("arch", "convnet2")
+            .param("width", 8)
+            .param("epochs", 20)
+            .param("lr", 0.05)
+            .param("loss", loss)
+            .run()
+    };
+    let outputs = trained("auto").unwrap();
+    assert!(outputs.metrics["accuracy"] > 0.9 && !outputs.metrics.contains_key("ece"));
+    assert!(message(trained("cross_entropy")).contains("regression targets"));
 }

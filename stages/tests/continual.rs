@@ -50,6 +50,7 @@ fn memory(own: Option<f64>, bright: f64) -> SyntheticSet {
         normalisation: real.normalisation,
         origin: real.origin,
         lr: None,
+        targets: false,
     }
 }
 

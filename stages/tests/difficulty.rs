@@ -45,8 +45,17 @@ fn start() -> TensorFile {
     let images = stream(6, "start", 0).normal_tensor(&[CLASSES * 2, 1, 16, 16]);
     let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(2, None, None);
     let origin = "sample data: noise".to_string();
-    SyntheticSet { images, labels, classes: CLASSES, ipc: 2, normalisation: normalisation(), origin, lr: None }
-        .to_file()
+    SyntheticSet {
+        images,
+        labels,
+        classes: CLASSES,
+        ipc: 2,
+        normalisation: normalisation(),
+        origin,
+        lr: None,
+        targets: false,
+    }
+    .to_file()
 }
 
 fn scoring(method: &str) -> Stage {

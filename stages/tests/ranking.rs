@@ -178,8 +178,16 @@ fn set() -> (TensorFile, TensorFile) {
         scale: 1.0,
         origin: "sample data: light".into(),
     };
-    let synthetic =
-        SyntheticSet { images, labels, classes, ipc: 2, normalisation, origin: real.origin.clone(), lr: None };
+    let synthetic = SyntheticSet {
+        images,
+        labels,
+        classes,
+        ipc: 2,
+        normalisation,
+        origin: real.origin.clone(),
+        lr: None,
+        targets: false,
+    };
     (real.to_file(), synthetic.to_file())
 }
 

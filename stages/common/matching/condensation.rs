@@ -44,6 +44,7 @@ impl Condensation {
     /// Runs a stage with the inputs `real` and `start` and the outputs of [`Descent`].
     pub fn run(&self, ctx: &Context, inputs: &Inputs) -> Result<Outputs> {
         let (dataset, start) = (inputs.dataset("real")?, inputs.synthetic("start")?);
+        start.refuse_targets().context("input \"start\"")?;
         let real = RealImages::new(&dataset, &start)?;
         let [channels, height, width] = dataset.image_shape();
         let spec = NetworkSpec::named(&self.arch, &self.overrides, channels, [height, width], dataset.classes)?;

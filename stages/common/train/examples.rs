@@ -10,7 +10,7 @@ use tch::{Device, TchError, Tensor};
 pub trait Examples {
     /// How many.
     fn count(&self) -> i64;
-    /// The normalised images \[B,C,H,W\] and labels (\[B\] int64 or \[B,K\] probabilities) at these positions (\[B\]
+    /// The normalised images \[B,C,H,W\] and labels (\[B\] int64, or \[B,K\] probabilities or targets) at these positions (\[B\]
     /// int64, on the images' device).
     fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError>;
     /// How many annotators chose class 1 (\[B\] int64) for the images at these positions, where people voted.
@@ -98,9 +98,10 @@ impl TrainingSet {
         }
     }
 
-    /// `soft` where every image has a share of every class, else `hard`.
+    /// `targets` where labels are regression targets, `soft` where every image has a share of every class, else `hard`.
     pub fn label_kind(&self) -> &'static str {
         match self {
+            TrainingSet::Synthetic(set) if set.targets => "targets",
             TrainingSet::Synthetic(set) if set.soft_labels() => "soft",
             _ => "hard",
         }

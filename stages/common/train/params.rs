@@ -1,6 +1,6 @@
 //! From the parameters that training stages share to what the training works with.
 
-use super::{Augment, Augmentation, Schedule, Settings, Sgd, TrainingSet};
+use super::{Augment, Augmentation, Criterion, Objective, Schedule, Settings, Sgd, TrainingSet};
 use crate::common::augment::Strategy;
 use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
 use anyhow::{Context as _, Result, ensure};
@@ -9,7 +9,10 @@ use tch::Tensor;
 
 /// The network and the training that a stage's parameters ask for; what its `Params` hands over.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
+#[expect(
+    missing_docs,
+    reason = "each is the parameter of the same name in stage.toml, which has the help; objective is `loss`"
+)]
 pub struct TrainingParams {
     pub arch: String,
     pub width: Option<i64>,
@@ -25,6 +28,7 @@ pub struct TrainingParams {
     pub schedule: Schedule,
     pub augment: Augmentation,
     pub strategy: Strategy,
+    pub objective: Objective,
 }
 
 impl TrainingParams {
@@ -55,10 +59,15 @@ impl TrainingParams {
         Ok(TrainingParams { lr, ..self })
     }
 
+    /// The same with the loss that was asked for, on this set.
+    pub fn with_loss(self, criterion: Criterion, set: &TrainingSet) -> Result<Self> {
+        Ok(TrainingParams { objective: Objective::of(criterion, set)?, ..self })
+    }
+
     /// The training in words and numbers, for those who compare results: all but the network, and the strategy only
     /// where there is an augmentation that it is for.
     pub fn protocol(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut protocol = serde_json::json!({
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "lr": self.lr,
@@ -67,7 +76,12 @@ impl TrainingParams {
             "schedule": self.schedule,
             "augment": self.augment,
             "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
-        })
+        });
+        // Left out where it is cross entropy: such documents keep the bytes that they had when there was nothing else.
+        if let Objective::SquaredError { .. } = self.objective {
+            protocol["loss"] = "mse".into();
+        }
+        protocol
     }
 
     /// The settings of the loop, shuffled by this seed.

@@ -1,7 +1,7 @@
 //! One student: a fresh network trained on some images and tested once, at the end. It continues inside its training
 //! after an interruption. Which students there are, and what else their stage has to remember, is the stage's business.
 
-use super::{EpochResult, Examples, LossReader, Observer, State, TrainingParams, evaluate, train};
+use super::{EpochResult, Examples, LossReader, Observer, State, TrainingParams, evaluate, train_along};
 use crate::common::metrics::TestScores;
 use crate::common::network::Network;
 use crate::common::stream::stream;
@@ -65,8 +65,11 @@ impl Lesson<'_> {
         let settings = self.params.settings(self.seed);
         let done = state.epoch * settings.steps_per_epoch(self.examples.count()) + state.batch;
         let mut watch = Watch { lesson: self, loss: LossReader::default(), done };
-        let state = train(self.network, state, self.examples, &settings, augment.as_deref(), &mut watch)?;
+        let direction = self.params.objective.direction();
+        let state =
+            train_along(&direction, self.network, state, self.examples, &settings, augment.as_deref(), &mut watch)?;
         let test = evaluate(self.network, &state.parameters, self.test, || watch.tell(&state, None))?;
+        let test = self.params.objective.scored(test);
         let last = state.history.last().context("no epoch was run")?;
         let (train_accuracy, loss) = (last.train_accuracy, last.loss);
         Ok(Student { train_accuracy, loss, test, epochs: state.history })

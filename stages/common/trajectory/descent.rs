@@ -230,6 +230,7 @@ impl<'a> Descent<'a> {
             normalisation: self.start.normalisation.clone(),
             origin: self.start.origin.clone(),
             lr: Some(lr),
+            targets: false,
             ..*self.start
         };
         let file = match self.learnt.labels.logits() {

@@ -6,7 +6,7 @@ use crate::common::trajectory::{
     Descent, Experts, GradientForm, Inner, InnerAugment, Labels, Learnt, Pace, Rates, Unrolling,
 };
 use crate::context::{Context, Inputs, Outputs};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -34,6 +34,7 @@ pub struct Params {
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let start = inputs.synthetic("start")?;
+    start.refuse_targets().context("input \"start\"")?;
     let experts = Experts::open(inputs, "experts")?;
     experts.fit(&start)?;
     experts.reach(params.max_start_epoch, params.expert_epochs)?;

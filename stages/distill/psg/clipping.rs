@@ -105,7 +105,16 @@ mod tests {
         let images = stream(1, "images", 0).normal_tensor(&[3, 1, 8, 8]);
         let _ = images.get(2).fill_(f64::NAN);
         let (labels, normalisation) = (Tensor::from_slice(&[0i64, 1, 0]), Normalisation::identity(1));
-        SyntheticSet { images, labels, classes: 2, ipc: 1, normalisation, origin: "sample data".into(), lr: None }
+        SyntheticSet {
+            images,
+            labels,
+            classes: 2,
+            ipc: 1,
+            normalisation,
+            origin: "sample data".into(),
+            lr: None,
+            targets: false,
+        }
     }
 
     #[test]

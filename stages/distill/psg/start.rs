@@ -26,6 +26,7 @@ pub fn start(
          vouch for it with start_is_public = true"
     );
     let set = inputs.synthetic("start")?;
+    set.refuse_targets().context("input \"start\"")?;
     let (shape, size) = (real.image_shape(), set.images.size());
     ensure!(
         shape[..] == size[1..] && real.classes == set.classes && set.ipc > 0 && size[0] == set.classes * set.ipc,
@@ -60,5 +61,6 @@ fn noise(ctx: &Context, real: &Dataset, ipc: i64) -> SyntheticSet {
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
         lr: None,
+        targets: false,
     }
 }

@@ -29,6 +29,7 @@ pub struct Params {
     momentum: f64,
     weight_decay: f64,
     schedule: train::Schedule,
+    loss: train::Criterion,
     augment: train::Augmentation,
     strategy: crate::common::augment::Strategy,
     students: u64,
@@ -53,6 +54,7 @@ impl Params {
             schedule,
             augment,
             strategy,
+            objective: train::Objective::CrossEntropy,
         }
     }
 }
@@ -60,9 +62,9 @@ impl Params {
 /// Trains and tests the students.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
-    let (students, learned_lr) = (params.students, params.learned_lr);
+    let (students, learned_lr, loss) = (params.students, params.learned_lr, params.loss);
     let set = TrainingSet::of(inputs, "synthetic")?;
-    let params = params.training().with_learned_lr(learned_lr, &set)?;
+    let params = params.training().with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
     let test = inputs.dataset("test")?;
     train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = params.network(set.image_shape(), set.classes())?;

@@ -45,7 +45,7 @@ impl Roles {
         );
         for role in [&self.whole, &self.hard] {
             ensure!(
-                role.facts.labels.as_deref() != Some("soft"),
+                !matches!(role.facts.labels.as_deref(), Some("soft" | "targets")),
                 "input {:?} learnt from soft labels; hard-label recovery compares hard ones (label.synthetic makes them)",
                 role.name
             );

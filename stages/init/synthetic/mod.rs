@@ -40,6 +40,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         normalisation: real.normalisation,
         origin: real.origin,
         lr: None,
+        targets: false,
     };
     Ok(Outputs::default().tensors("synthetic", set.to_file()))
 }

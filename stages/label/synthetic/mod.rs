@@ -30,7 +30,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         Labels::Soft => soft(ctx, inputs, &set)?,
         Labels::Hard => hard(&set)?,
     };
-    Ok(Outputs::default().tensors("synthetic", SyntheticSet { labels, ..set }.to_file()))
+    Ok(Outputs::default().tensors("synthetic", SyntheticSet { labels, targets: false, ..set }.to_file()))
 }
 
 /// \[M,K\] float32: the teacher's softmax, in evaluation mode.

@@ -79,6 +79,7 @@ impl Params {
             schedule,
             augment,
             strategy,
+            objective: train::Objective::CrossEntropy,
         }
     }
 }

@@ -75,6 +75,7 @@ fn positions(set: &TrainingSet) -> Result<Vec<Vec<i64>>> {
     match set {
         TrainingSet::Real(set) => set.positions_by_class(),
         TrainingSet::Synthetic(set) if set.soft_labels() => {
+            set.refuse_targets()?;
             sorted(&classes_by_place(&set.labels, set.classes, set.ipc)?, set.classes)
         }
         TrainingSet::Synthetic(set) => {
@@ -134,6 +135,7 @@ mod tests {
             normalisation,
             origin: String::new(),
             lr: None,
+            targets: false,
         })
     }
 

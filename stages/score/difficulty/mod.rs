@@ -219,6 +219,7 @@ impl Params {
             schedule,
             augment,
             strategy,
+            objective: train::Objective::CrossEntropy,
         }
     }
 }

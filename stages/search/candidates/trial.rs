@@ -7,7 +7,7 @@ use super::{Params, Tested};
 use crate::artifact::Dataset;
 use crate::common::network::Network;
 use crate::common::stream::stream;
-use crate::common::train::{self, LossReader, Observer, State, TrainingSet};
+use crate::common::train::{self, Criterion, LossReader, Objective, Observer, State, TrainingSet};
 use crate::context::{Checkpoint, Context};
 use anyhow::Result;
 use indexmap::IndexMap;
@@ -56,7 +56,9 @@ impl Course<'_> {
         let done = (state.epoch * batches + state.batch).min(steps);
         let loss = LossReader::default();
         let mut watch = Watch { course: self, network, progress, loss, done, total: steps };
-        let state = train::train(network, state, examples, &settings, augment.as_deref(), &mut watch)?;
+        let direction = Objective::of(Criterion::Auto, self.set)?.direction();
+        let augment = augment.as_deref();
+        let state = train::train_along(&direction, network, state, examples, &settings, augment, &mut watch)?;
         let test = train::evaluate(network, &state.parameters, self.test, || {
             let (step, total) = watch.place();
             self.ctx.step(step, total, "steps", None, || watch.checkpoint(&state))

@@ -163,6 +163,7 @@ fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> 
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
         lr: None,
+        targets: false,
     })
 }
 

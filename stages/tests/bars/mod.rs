@@ -37,8 +37,17 @@ pub fn start() -> TensorFile {
     let images = stream(6, "start", 0).normal_tensor(&[CLASSES * IPC, 1, 16, 16]);
     let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(IPC, None, None);
     let origin = "sample data: noise".to_string();
-    SyntheticSet { images, labels, classes: CLASSES, ipc: IPC, normalisation: normalisation(), origin, lr: None }
-        .to_file()
+    SyntheticSet {
+        images,
+        labels,
+        classes: CLASSES,
+        ipc: IPC,
+        normalisation: normalisation(),
+        origin,
+        lr: None,
+        targets: false,
+    }
+    .to_file()
 }
 
 /// What two runs of the same stage have to agree in, bit by bit.

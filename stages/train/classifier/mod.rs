@@ -31,6 +31,7 @@ pub struct Params {
     momentum: f64,
     weight_decay: f64,
     schedule: train::Schedule,
+    loss: train::Criterion,
     augment: train::Augmentation,
     strategy: crate::common::augment::Strategy,
     subset: Option<usize>,
@@ -55,6 +56,7 @@ impl Params {
             schedule,
             augment,
             strategy,
+            objective: train::Objective::CrossEntropy,
         }
     }
 }
@@ -62,9 +64,9 @@ impl Params {
 /// Trains the network.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
-    let (subset, learned_lr) = (params.subset, params.learned_lr);
+    let (subset, learned_lr, loss) = (params.subset, params.learned_lr, params.loss);
     let mut set = TrainingSet::of(inputs, "train")?;
-    let params = params.training().with_learned_lr(learned_lr, &set)?;
+    let params = params.training().with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
     if let (Some(amount), TrainingSet::Real(real)) = (subset, &set) {
         set = TrainingSet::Real(drawn(real, ctx.seed, amount)?);
     }
@@ -86,6 +88,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let mut watch = Watch {
         ctx,
         network: &network,
+        objective: params.objective,
         test: test.as_ref(),
         scores: None,
         loss: LossReader::default(),
@@ -95,7 +98,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         tested,
     };
     let augment = params.augmentation(&network, ctx.seed);
-    let state = train::train(&network, state, set.examples(), &settings, augment.as_deref(), &mut watch)?;
+    let direction = params.objective.direction();
+    let state =
+        train::train_along(&direction, &network, state, set.examples(), &settings, augment.as_deref(), &mut watch)?;
 
     let last = state.history.last().context("no epoch was run")?;
     let tensors = network.state_dict(&state.parameters).into_iter().collect();
@@ -168,6 +173,7 @@ fn drawn(real: &Dataset, seed: u64, amount: usize) -> Result<Dataset> {
 struct Watch<'a> {
     ctx: &'a Context,
     network: &'a Network,
+    objective: train::Objective,
     test: Option<&'a Dataset>,
     scores: Option<TestScores>,
     loss: LossReader,
@@ -201,6 +207,7 @@ impl Observer for Watch<'_> {
         let scores = train::evaluate(self.network, &state.parameters, test, || {
             self.ctx.step(self.done, self.total, "steps", None, || self.checkpoint(state, self.done))
         })?;
+        let scores = self.objective.scored(scores);
         self.tested += scores.seconds;
         let accuracy = scores.confusion.accuracy();
         self.ctx.metric("accuracy", result.epoch, accuracy);

@@ -43,6 +43,7 @@ pub const KINDS: &[Kind] = &[
     kind!("distill.dc", "distill/dc", distill::dc),
     kind!("distill.dm", "distill/dm", distill::dm),
     kind!("distill.dsa", "distill/dsa", distill::dsa),
+    kind!("distill.frepo", "distill/frepo", distill::frepo),
     kind!("distill.mtt", "distill/mtt", distill::mtt),
     kind!("distill.pad", "distill/pad", distill::pad),
     kind!("distill.psg", "distill/psg", distill::psg),

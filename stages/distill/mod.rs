@@ -5,6 +5,7 @@ pub mod datm;
 pub mod dc;
 pub mod dm;
 pub mod dsa;
+pub mod frepo;
 pub mod mtt;
 pub mod pad;
 pub mod psg;

@@ -1,0 +1,160 @@
+//! `distill.frepo`: synthetic images and labels on which ridge regression, in the features of networks that learn from
+//! them meanwhile, predicts the real images' labels. Reads, loops, writes; the equations are in `loss.rs`, the networks
+//! in `pool.rs`.
+
+#![expect(non_snake_case, reason = "tensors carry their shape in their names; loss.rs has the legend")]
+
+mod descent;
+pub mod loss;
+pub mod optimiser;
+mod pool;
+
+use crate::artifact::{Dataset, SyntheticSet};
+use crate::common::matching::graph_chunk;
+use crate::common::network::{
+    Activation, Architecture, Chunk, Mode, Network, NetworkSpec, Norm, Overrides, Parameters, Pooling,
+};
+use crate::common::stream::stream;
+use crate::common::train::{centred, fits};
+use crate::context::{Context, Inputs, Outputs};
+use anyhow::{Context as _, Result, bail, ensure};
+use descent::{Descent, Pace};
+use indexmap::IndexMap;
+use loss::Real;
+use optimiser::Optimiser;
+use pool::{Pool, Upkeep};
+use serde::Deserialize;
+use tch::Tensor;
+
+/// What the names of the pool's tensors begin with in a checkpoint.
+const POOL: &str = "pool.";
+
+/// The parameters, as `stage.toml` declares them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "stage.toml documents them")]
+pub struct Params {
+    pub iterations: u64,
+    pub optimizer: Optimiser,
+    pub lr_img: f64,
+    pub learn_labels: bool,
+    pub reg: f64,
+    pub flip: bool,
+    pub batch_real: i64,
+    pub networks: u64,
+    pub net_steps: u64,
+    pub lr_net: f64,
+    pub batch_syn: i64,
+    pub doubling: bool,
+    pub arch: String,
+    pub width: Option<i64>,
+    pub depth: Option<i64>,
+    pub norm: Option<Norm>,
+    pub activation: Option<Activation>,
+    pub pooling: Option<Pooling>,
+    pub chunk: Option<i64>,
+}
+
+/// Runs the stage.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let (dataset, start) = (inputs.dataset("real")?, inputs.synthetic("start")?);
+    let size = start.images.size();
+    let shape = [size[1], size[2], size[3]];
+    fits((shape, start.classes), (dataset.image_shape(), dataset.classes), "real").context("input \"start\"")?;
+    ensure!(!dataset.is_empty(), "input \"real\" has no images");
+    ensure!(dataset.classes > 1, "there is nothing to tell apart in {} class", dataset.classes);
+    let network = Network::new(&params.spec(&dataset)?)?;
+    let pace = Pace {
+        iterations: params.iterations,
+        optimiser: params.optimizer,
+        rate: params.lr_img,
+        learn_labels: params.learn_labels,
+    };
+    let upkeep = Upkeep {
+        networks: params.networks,
+        most_steps: params.net_steps,
+        rate: params.lr_net,
+        batch: params.batch_syn,
+        chunk: params.chunk.map_or(graph_chunk(ctx.device), Chunk),
+    };
+    let (mut descent, mut pool) = match ctx.resume() {
+        None => {
+            let descent = Descent::new(ctx, &start, first_labels(&start)?, pace);
+            (descent, Pool::new(&network, upkeep, ctx.seed, ctx.device)?)
+        }
+        Some(checkpoint) => {
+            let own =
+                |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(POOL)?.into(), tensor.shallow_clone()));
+            let tensors: IndexMap<String, Tensor> = checkpoint.tensors.iter().filter_map(own).collect();
+            let kept = (&tensors, &checkpoint.state["pool"]);
+            let pool = Pool::restore(&network, upkeep, ctx.seed, ctx.device, kept)?;
+            (Descent::resumed(ctx, &start, &checkpoint, pace)?, pool)
+        }
+    };
+    let chunk = params.chunk.map_or(Chunk::inference(ctx.device), Chunk);
+    let drawn = Drawn { dataset: &dataset, all: (0..dataset.len()).collect(), amount: params.batch_real as usize };
+    while let Some(step) = descent.next() {
+        let place = pool.choose(step);
+        let parameters = pool.parameters(place);
+        let real = drawn.seen(&network, parameters, (ctx.seed, step), chunk)?;
+        let set = (descent.images(), descent.labels());
+        let regressed = loss::regress(&network, parameters, &real, set, params.flip, params.reg).context(
+            "the regression on the synthetic images; where their kernel is not positive, a larger reg or a smaller \
+             lr_img may help",
+        )?;
+        descent.descend(&regressed)?;
+        pool.teach(place, descent.images(), descent.labels(), step)?;
+        descent.end(&regressed, |tensors| pool.store(tensors))?;
+    }
+    Ok(descent.outputs())
+}
+
+impl Params {
+    /// The pool's network. With `doubling` every block of a ConvNet is twice as wide as the one before.
+    fn spec(&self, dataset: &Dataset) -> Result<NetworkSpec> {
+        let Params { width, depth, norm, activation, pooling, .. } = *self;
+        let overrides = Overrides { width, depth, norm, activation, pooling };
+        let [channels, rows, columns] = dataset.image_shape();
+        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [rows, columns], dataset.classes)?;
+        if !self.doubling {
+            return Ok(spec);
+        }
+        let Architecture::ConvNet { width, depth, activation, norm, pooling } = spec.architecture else {
+            bail!("doubling = true is for convnets; {} has its own widths, so leave it false", self.arch);
+        };
+        let wider =
+            |block: i64| u32::try_from(block).ok().and_then(|block| width.checked_mul(2i64.checked_pow(block)?));
+        let channels = (0..depth).map(wider).collect::<Option<Vec<_>>>();
+        let channels = channels.with_context(|| format!("a width of {width} doubled {depth} times is too large"))?;
+        let architecture = Architecture::Cnn { channels, kernel: 3, activation, norm, pooling };
+        Ok(NetworkSpec { architecture, ..spec })
+    }
+}
+
+/// Regression targets to start from, \[M,K\]: the set's own, or what its labels say, of the published length.
+fn first_labels(start: &SyntheticSet) -> Result<Tensor> {
+    if start.targets {
+        return Ok(start.labels.copy());
+    }
+    let scale = (start.classes as f64 / 10.0).sqrt();
+    Ok(centred(&start.labels, start.classes)?.f_div_scalar(scale)?)
+}
+
+/// Real images, drawn from all of them.
+struct Drawn<'a> {
+    dataset: &'a Dataset,
+    all: Vec<i64>,
+    amount: usize,
+}
+
+impl Drawn<'_> {
+    /// Those of a step, as a network sees them.
+    fn seen(&self, network: &Network, parameters: &Parameters, (seed, step): (u64, u64), chunk: Chunk) -> Result<Real> {
+        let Drawn { dataset, all, amount } = self;
+        let drawn = Tensor::f_from_slice(&stream(seed, "real", step).choose(all, *amount))?;
+        let drawn = drawn.f_to_device(dataset.images.device())?;
+        let features_BD = network.embed_chunked(parameters, &dataset.floats_at(&drawn), Mode::Eval, chunk)?;
+        let targets_BK = centred(&dataset.labels.f_index_select(0, &drawn)?, dataset.classes)?;
+        Ok(Real { features_BD, targets_BK })
+    }
+}

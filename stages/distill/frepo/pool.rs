@@ -1,0 +1,151 @@
+//! The pool of networks that the synthetic set is seen through: each has learnt from the set as it was for a number of
+//! steps of its own, and is replaced by a fresh one when it is old. It knows no real images and no kernel.
+
+use super::optimiser::{Moments, Optimiser};
+use crate::common::network::{Chunk, Network, Parameters};
+use crate::common::stream::stream;
+use crate::common::train::Objective;
+use anyhow::{Context as _, Result};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tch::{Device, Tensor};
+
+/// How networks learn and how long they stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Upkeep {
+    /// Networks in the pool.
+    pub networks: u64,
+    /// A network that has seen more steps than these is replaced.
+    pub most_steps: u64,
+    /// Learning rate of their Adam.
+    pub rate: f64,
+    /// Synthetic images that they learn from in a step; all, where there are not more.
+    pub batch: i64,
+    /// Images that go forward and back at a time.
+    pub chunk: Chunk,
+}
+
+/// One network.
+struct Online {
+    parameters: Parameters,
+    moments: Moments,
+    /// Steps that count towards its age.
+    age: u64,
+}
+
+/// The networks.
+pub struct Pool<'a> {
+    network: &'a Network,
+    upkeep: Upkeep,
+    seed: u64,
+    device: Device,
+    online: Vec<Online>,
+    /// Networks that were made, over all.
+    made: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    made: u64,
+    /// Age and steps of the optimiser of each.
+    ages: Vec<(u64, u64)>,
+}
+
+impl<'a> Pool<'a> {
+    /// Fresh networks. Their ages are spread evenly, so that they are not all replaced at once.
+    pub fn new(network: &'a Network, upkeep: Upkeep, seed: u64, device: Device) -> Result<Self> {
+        let mut pool = Pool { network, upkeep, seed, device, online: Vec::new(), made: 0 };
+        for place in 0..upkeep.networks {
+            let age = upkeep.most_steps / upkeep.networks.max(1) * place;
+            let fresh = pool.fresh(age)?;
+            pool.online.push(fresh);
+        }
+        Ok(pool)
+    }
+
+    fn fresh(&mut self, age: u64) -> Result<Online> {
+        let parameters = self.network.init(stream(self.seed, "network", self.made).generator(), self.device)?;
+        self.made += 1;
+        Ok(Online { parameters, moments: Moments::default(), age })
+    }
+
+    /// Which network a step sees the set through.
+    pub fn choose(&self, step: u64) -> usize {
+        stream(self.seed, "pool", step).integer(0, self.online.len() as i64) as usize
+    }
+
+    /// The parameters of a network.
+    pub fn parameters(&self, place: usize) -> &Parameters {
+        &self.online[place].parameters
+    }
+
+    /// After the set was seen through a network: one step of it on images \[M,C,H,W\] and targets \[M,K\], or a fresh
+    /// one in its place.
+    pub fn teach(&mut self, place: usize, images: &Tensor, targets: &Tensor, step: u64) -> Result<()> {
+        if self.online[place].age > self.upkeep.most_steps {
+            self.online[place] = self.fresh(0)?;
+            return Ok(());
+        }
+        let count = images.size()[0];
+        let (images, targets) = if count > self.upkeep.batch {
+            let all: Vec<i64> = (0..count).collect();
+            let drawn = stream(self.seed, "online", step).choose(&all, self.upkeep.batch as usize);
+            let drawn = Tensor::f_from_slice(&drawn)?.f_to_device(self.device)?;
+            (images.f_index_select(0, &drawn)?, targets.f_index_select(0, &drawn)?)
+        } else {
+            (images.shallow_clone(), targets.shallow_clone())
+        };
+        let Online { parameters, moments, age } = &mut self.online[place];
+        let direction = Objective::SquaredError { targets: true }.direction();
+        let now = direction(self.network, parameters, &images, &targets, self.upkeep.chunk)?;
+        let trainable = Optimiser::Adam.step(self.upkeep.rate, &parameters.trainable, &now.gradients, moments)?;
+        *parameters = Parameters { trainable, buffers: now.buffers };
+        *age += 1;
+        Ok(())
+    }
+
+    /// Adds the tensors to a checkpoint and returns the rest, which is JSON.
+    pub fn store(&self, tensors: &mut IndexMap<String, Tensor>) -> Value {
+        for (place, online) in self.online.iter().enumerate() {
+            for (name, tensor) in self.network.state_dict(&online.parameters) {
+                tensors.insert(format!("{place}.parameter.{name}"), tensor);
+            }
+            let moments = online.moments.first.iter().zip(&online.moments.second);
+            for (index, (first, second)) in moments.enumerate() {
+                tensors.insert(format!("{place}.first.{index}"), first.shallow_clone());
+                tensors.insert(format!("{place}.second.{index}"), second.shallow_clone());
+            }
+        }
+        let ages = self.online.iter().map(|online| (online.age, online.moments.steps)).collect();
+        json!(About { made: self.made, ages })
+    }
+
+    /// The pool that [`store`](Self::store) put away.
+    pub fn restore(
+        network: &'a Network,
+        upkeep: Upkeep,
+        seed: u64,
+        device: Device,
+        (tensors, about): (&IndexMap<String, Tensor>, &Value),
+    ) -> Result<Self> {
+        let About { made, ages } = serde_json::from_value(about.clone()).context("the checkpoint's networks")?;
+        let mut online = Vec::new();
+        for (place, (age, steps)) in ages.into_iter().enumerate() {
+            let prefix = format!("{place}.parameter.");
+            let own = |(name, tensor): (&String, &Tensor)| {
+                Some((name.strip_prefix(&prefix)?.to_string(), tensor.shallow_clone()))
+            };
+            let own: BTreeMap<_, _> = tensors.iter().filter_map(own).collect();
+            let parameters = network.load(&own).context("the checkpoint's networks")?;
+            let moment = |which: &str| {
+                let found = |index| tensors.get(&format!("{place}.{which}.{index}")).map(Tensor::shallow_clone);
+                (0..parameters.trainable.len()).map_while(found).collect()
+            };
+            let moments = Moments { first: moment("first"), second: moment("second"), steps };
+            online.push(Online { parameters, moments, age });
+        }
+        Ok(Pool { network, upkeep, seed, device, online, made })
+    }
+}

@@ -22,6 +22,6 @@ pub use normalisation::Normalisation;
 pub use pieces::Pieces;
 pub use scores::Scores;
 pub use synthetic::SyntheticSet;
-pub use tensor_file::TensorFile;
+pub use tensor_file::{TensorFile, named_tensors};
 pub use trajectories::{Trajectories, TrajectoryShape, TrajectoryWriter};
 pub use whitening::Whitening;

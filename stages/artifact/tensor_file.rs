@@ -94,19 +94,25 @@ impl TensorFile {
     pub fn from_bytes(bytes: &[u8], device: Device) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
         let (artifact, about) = described(&header)?;
-        let file = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
-        let mut tensors = IndexMap::new();
-        let mut names: Vec<&str> = file.names();
-        names.sort_unstable();
-        for name in names {
-            let view = file.tensor(name)?;
-            let shape: Vec<i64> = view.shape().iter().map(|&axis| axis as i64).collect();
-            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind(view.dtype())?)
-                .with_context(|| format!("tensor {name:?}"))?;
-            tensors.insert(name.to_string(), tensor.f_to_device(device)?);
-        }
+        let tensors = named_tensors(bytes, device)?;
         Ok(TensorFile { artifact, tensors, about })
     }
+}
+
+/// The tensors of any safetensors file, whoever wrote it, sorted by name, on a device.
+pub fn named_tensors(bytes: &[u8], device: Device) -> Result<IndexMap<String, Tensor>> {
+    let file = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
+    let mut tensors = IndexMap::new();
+    let mut names: Vec<&str> = file.names();
+    names.sort_unstable();
+    for name in names {
+        let view = file.tensor(name)?;
+        let shape: Vec<i64> = view.shape().iter().map(|&axis| axis as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind(view.dtype())?)
+            .with_context(|| format!("tensor {name:?}"))?;
+        tensors.insert(name.to_string(), tensor.f_to_device(device)?);
+    }
+    Ok(tensors)
 }
 
 /// What stands before the tensors of a file: the length of a description, and the description. `listed` is in the order

@@ -137,7 +137,7 @@ impl Network {
                 x.f_conv2d(&weights[at], bias, [stride, stride], [padding, padding], [1, 1], groups)
             }
             Layer::Norm { norm, at, buffer, shape } => {
-                normalise(x, &Place { norm, at, buffer, shape }, parameters, mode, buffers)
+                normalise(x, &Place { norm, at, buffer, shape }, parameters, self.norm_mode(at, mode), buffers)
             }
             Layer::Activation(Activation::Relu) => x.f_relu(),
             Layer::Activation(Activation::Relu6) => x.f_relu6(),

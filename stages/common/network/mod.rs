@@ -13,6 +13,7 @@ mod convnet;
 mod efficientnet;
 mod error;
 mod forward;
+mod frozen;
 mod init;
 mod layer;
 mod lenet;

@@ -12,6 +12,8 @@ use super::{alexnet, convnet, efficientnet, lenet, mlp, resnet, resnetv2, vgg, v
 pub struct Network {
     spec: NetworkSpec,
     parameters: Vec<ParameterSpec>,
+    /// Which trainable parameters are constants; empty where none is.
+    pub(super) frozen: Vec<bool>,
     pub(super) features: Vec<Layer>,
     pub(super) classifier: Layer,
     embedding: i64,
@@ -70,7 +72,8 @@ impl Network {
         let embedding = plan.shape.iter().product();
         let classifier = plan.linear_layer(classifier_name, spec.classes);
         let Plan { layers: features, parameters, multiply_adds, .. } = plan;
-        Ok(Network { spec: spec.clone(), parameters, features, classifier, embedding, multiply_adds })
+        let (spec, frozen) = (spec.clone(), Vec::new());
+        Ok(Network { spec, parameters, frozen, features, classifier, embedding, multiply_adds })
     }
 
     /// What was laid out.
@@ -92,11 +95,6 @@ impl Network {
     /// activations and pooling are not counted.
     pub fn flops(&self) -> i64 {
         2 * self.multiply_adds
-    }
-
-    /// Whether the outputs of one image depend on the others of its batch when training.
-    pub fn has_batch_statistics(&self) -> bool {
-        self.buffers().next().is_some()
     }
 }
 

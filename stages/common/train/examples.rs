@@ -79,6 +79,14 @@ impl TrainingSet {
         }
     }
 
+    /// One class \[N\] int64, or probabilities \[N,K\], for every image.
+    pub fn labels(&self) -> &Tensor {
+        match self {
+            TrainingSet::Real(set) => &set.labels,
+            TrainingSet::Synthetic(set) => &set.labels,
+        }
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> i64 {
         match self {

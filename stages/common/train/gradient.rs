@@ -10,7 +10,8 @@ pub struct Gradient {
     pub loss: Tensor,
     /// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
     pub right: Tensor,
-    /// In the order of [`Parameters::trainable`].
+    /// In the order of [`Parameters::trainable`]; undefined for parameters that are frozen, as libtorch has it for what
+    /// has no gradient.
     pub gradients: Vec<Tensor>,
     /// The running statistics after this batch.
     pub buffers: Vec<Tensor>,
@@ -46,17 +47,20 @@ pub fn gradient_of(
 ) -> Result<Gradient, TchError> {
     let count = images.size()[0];
     let size = if network.has_batch_statistics() { count } else { chunk.0.clamp(1, count.max(1)) };
-    let leaves = parameters.tracked();
+    let leaves = network.tracked(parameters);
+    let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();
     let mut total: Option<Gradient> = None;
     for (images, labels) in images.f_split(size, 0)?.iter().zip(labels.f_split(size, 0)?) {
         let output = network.forward(&leaves, images, Mode::Train)?;
         let loss = loss(&output, images, &labels)?.f_div_scalar(count)?;
-        let gradients = Tensor::f_run_backward(&[&loss], &leaves.trainable, false, false)?;
+        let mut gradients = Tensor::f_run_backward(&[&loss], &trained, false, false)?.into_iter();
+        let gradient = |leaf: &Tensor| leaf.requires_grad().then(|| gradients.next()).flatten();
+        let gradients: Vec<Tensor> = leaves.trainable.iter().map(gradient).map(Option::unwrap_or_default).collect();
         let right = right(&output.logits.detach(), &labels)?;
         total = Some(match total {
             None => Gradient { loss: loss.detach(), right, gradients, buffers: output.buffers },
             Some(mut sum) => {
-                for (sum, gradient) in sum.gradients.iter_mut().zip(&gradients) {
+                for (sum, gradient) in sum.gradients.iter_mut().zip(&gradients).filter(|(sum, _)| sum.defined()) {
                     *sum = sum.f_add(gradient)?;
                 }
                 sum.loss = sum.loss.f_add(&loss.detach())?;

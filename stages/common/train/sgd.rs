@@ -14,7 +14,8 @@ pub struct Sgd {
 
 impl Sgd {
     /// One step: g = gradient + weight_decay * θ; v = momentum * v + g, or g when `velocity` is empty, as it is before
-    /// the first step; θ = θ - rate * v. Returns the new parameters and replaces `velocity`.
+    /// the first step; θ = θ - rate * v. Returns the new parameters and replaces `velocity`. A parameter whose gradient is
+    /// undefined stays, without decay, and its velocity is undefined too.
     pub fn step(
         &self,
         rate: f64,
@@ -26,6 +27,11 @@ impl Sgd {
             let mut stepped = Vec::with_capacity(parameters.len());
             let mut moved = Vec::with_capacity(parameters.len());
             for (index, (parameter, gradient)) in parameters.iter().zip(gradients).enumerate() {
+                if !gradient.defined() {
+                    stepped.push(parameter.shallow_clone());
+                    moved.push(Tensor::new());
+                    continue;
+                }
                 let mut speed = gradient.f_add(&parameter.f_mul_scalar(self.weight_decay)?)?;
                 if let Some(old) = velocity.get(index) {
                     speed = speed.f_add(&old.f_mul_scalar(self.momentum)?)?;

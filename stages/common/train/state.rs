@@ -27,7 +27,7 @@ pub struct EpochResult {
 pub struct State {
     /// The network's parameters and running statistics.
     pub parameters: Parameters,
-    /// One per trainable parameter; empty before the first step.
+    /// One per trainable parameter, undefined for those that are frozen; empty before the first step of a phase.
     pub velocity: Vec<Tensor>,
     /// The running epoch, from 0.
     pub epoch: u64,
@@ -64,7 +64,7 @@ impl State {
         for (name, tensor) in network.state_dict(&self.parameters) {
             tensors.insert(format!("parameter.{name}"), tensor);
         }
-        for (spec, tensor) in network.trainable().zip(&self.velocity) {
+        for (spec, tensor) in network.trainable().zip(&self.velocity).filter(|(_, velocity)| velocity.defined()) {
             tensors.insert(format!("velocity.{}", spec.name), tensor.shallow_clone());
         }
         tensors.insert("sums".into(), self.sums.shallow_clone());
@@ -80,7 +80,9 @@ impl State {
         };
         let parameters = network.load(&tensors.iter().filter_map(own).collect()).context("the checkpoint")?;
         let find = |spec: &ParameterSpec| tensors.get(&format!("velocity.{}", spec.name)).map(Tensor::shallow_clone);
-        let velocity = network.trainable().map(find).collect::<Option<Vec<_>>>().unwrap_or_default();
+        let found: Vec<Option<Tensor>> = network.trainable().map(find).collect();
+        let begun = found.iter().any(Option::is_some);
+        let velocity = found.into_iter().map(Option::unwrap_or_default).filter(|_| begun).collect();
         let sums = tensors.get("sums").context("the checkpoint has no running sums")?.copy();
         Ok(State { parameters, velocity, epoch, batch, history, sums })
     }

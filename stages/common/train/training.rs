@@ -42,6 +42,16 @@ impl Settings {
     }
 }
 
+/// A part of a training with settings of its own, and with parameters of its own that are frozen
+/// ([`Network::freeze`]).
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// The network, its frozen parameters marked.
+    pub network: Network,
+    /// How it is trained.
+    pub settings: Settings,
+}
+
 /// Watches a training; an error ends it.
 pub trait Observer {
     /// With every batch, before `step`: the positions of its images (\[B\] int64) and which of them the parameters
@@ -84,57 +94,110 @@ pub fn train(
 pub fn train_along(
     direction: Direction,
     network: &Network,
-    mut state: State,
+    state: State,
     examples: &dyn Examples,
     settings: &Settings,
     augment: Option<&dyn Augment>,
     observer: &mut dyn Observer,
 ) -> Result<State> {
+    let phase = Phase { network: network.clone(), settings: settings.clone() };
+    train_in_phases(direction, &[phase], state, examples, augment, observer)
+}
+
+/// [`train_along`] through phases, one after the other. Epochs and steps are counted over all of them; the schedule of
+/// each starts anew, with an empty velocity.
+pub fn train_in_phases(
+    direction: Direction,
+    phases: &[Phase],
+    mut state: State,
+    examples: &dyn Examples,
+    augment: Option<&dyn Augment>,
+    observer: &mut dyn Observer,
+) -> Result<State> {
     let count = examples.count();
     ensure!(count > 0, "there are no images to train on");
-    ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
-    let batches = settings.steps_per_epoch(count);
-    let steps = settings.steps(count);
-    let chunk = Chunk::training(examples.device());
-    while state.epoch * batches < steps {
-        let epoch = state.epoch;
-        if state.batch == 0 && settings.schedule.empties_velocity(settings.epochs, epoch) {
-            state.velocity.clear();
-        }
-        let rate = settings.schedule.rate(settings.rate, settings.epochs, epoch);
-        let order = Tensor::from_slice(&stream(settings.seed, "shuffle", epoch).permutation(count));
-        let order = order.to_device(examples.device());
-        let last = batches.min(steps - epoch * batches);
-        while state.batch < last {
-            let start = state.batch as i64 * settings.batch_size;
-            let positions = order.narrow(0, start, settings.batch_size.min(count - start));
-            let (mut images, labels) = examples.at(&positions)?;
-            let step = epoch * batches + state.batch;
-            if let Some(augment) = augment {
-                images = augment.apply(&images, step)?;
-            }
-            let now = direction(network, &state.parameters, &images, &labels, chunk)?;
-            let stepped = settings.sgd.step(rate, &state.parameters.trainable, &now.gradients, &mut state.velocity)?;
-            state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
-            let summed = now.loss.to_kind(tch::Kind::Double) * images.size()[0];
-            state.sums = &state.sums + Tensor::stack(&[summed, now.right.sum(tch::Kind::Double)], 0);
-            state.batch += 1;
-            observer.answered(&positions, &now.right)?;
-            observer.step(&state, step + 1, steps, &now.loss)?;
-        }
-        if state.diverged()? {
-            observer.diverged(epoch)?;
+    let total = phases.iter().map(|phase| phase.settings.steps(count)).sum();
+    let mut first = Start::default();
+    for Phase { network, settings } in phases {
+        ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
+        let run = Run { direction, network, settings, examples, augment, first, total };
+        if !run.go(&mut state, observer)? {
             return Ok(state);
         }
-        let seen = count.min(last as i64 * settings.batch_size) as f64;
-        let sums = Vec::<f64>::try_from(&state.sums)?;
-        let (loss, train_accuracy) = (sums[0] / seen, sums[1] / seen);
-        let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
-        result.accuracy = observer.epoch(&state, &result)?;
-        state.history.push(result);
-        state.epoch += 1;
-        state.batch = 0;
-        state.sums = state.sums.zeros_like();
+        let steps = settings.steps(count);
+        first.epoch += steps.div_ceil(settings.steps_per_epoch(count));
+        first.step += steps;
     }
     Ok(state)
+}
+
+/// Epochs and steps of the phases before.
+#[derive(Clone, Copy, Default)]
+struct Start {
+    epoch: u64,
+    step: u64,
+}
+
+/// One phase.
+struct Run<'a> {
+    direction: Direction<'a>,
+    network: &'a Network,
+    settings: &'a Settings,
+    examples: &'a dyn Examples,
+    augment: Option<&'a dyn Augment>,
+    first: Start,
+    total: u64,
+}
+
+impl Run<'_> {
+    /// Goes on from `state` to the end of the phase, if it is not there yet. False where the training diverged.
+    fn go(&self, state: &mut State, observer: &mut dyn Observer) -> Result<bool> {
+        let Run { direction, network, settings, examples, augment, first, total } = *self;
+        let count = examples.count();
+        let (batches, steps) = (settings.steps_per_epoch(count), settings.steps(count));
+        let chunk = Chunk::training(examples.device());
+        while state.epoch.saturating_sub(first.epoch) * batches < steps {
+            let (epoch, own) = (state.epoch, state.epoch.saturating_sub(first.epoch));
+            let anew = own == 0 && first.epoch > 0;
+            if state.batch == 0 && (anew || settings.schedule.empties_velocity(settings.epochs, own)) {
+                state.velocity.clear();
+            }
+            let rate = settings.schedule.rate(settings.rate, settings.epochs, own);
+            let order = Tensor::from_slice(&stream(settings.seed, "shuffle", epoch).permutation(count));
+            let order = order.to_device(examples.device());
+            let last = batches.min(steps - own * batches);
+            while state.batch < last {
+                let start = state.batch as i64 * settings.batch_size;
+                let positions = order.narrow(0, start, settings.batch_size.min(count - start));
+                let (mut images, labels) = examples.at(&positions)?;
+                let step = first.step + own * batches + state.batch;
+                if let Some(augment) = augment {
+                    images = augment.apply(&images, step)?;
+                }
+                let now = direction(network, &state.parameters, &images, &labels, chunk)?;
+                let before = &state.parameters.trainable;
+                let stepped = settings.sgd.step(rate, before, &now.gradients, &mut state.velocity)?;
+                state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
+                let summed = now.loss.to_kind(tch::Kind::Double) * images.size()[0];
+                state.sums = &state.sums + Tensor::stack(&[summed, now.right.sum(tch::Kind::Double)], 0);
+                state.batch += 1;
+                observer.answered(&positions, &now.right)?;
+                observer.step(state, step + 1, total, &now.loss)?;
+            }
+            if state.diverged()? {
+                observer.diverged(epoch)?;
+                return Ok(false);
+            }
+            let seen = count.min(last as i64 * settings.batch_size) as f64;
+            let sums = Vec::<f64>::try_from(&state.sums)?;
+            let (loss, train_accuracy) = (sums[0] / seen, sums[1] / seen);
+            let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
+            result.accuracy = observer.epoch(state, &result)?;
+            state.history.push(result);
+            state.epoch += 1;
+            state.batch = 0;
+            state.sums = state.sums.zeros_like();
+        }
+        Ok(true)
+    }
 }

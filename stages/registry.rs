@@ -65,6 +65,7 @@ pub const KINDS: &[Kind] = &[
     kind!("split.mhist", "split/mhist", split::mhist),
     kind!("train.classifier", "train/classifier", train::classifier),
     kind!("train.experts", "train/experts", train::experts),
+    kind!("train.teacher", "train/teacher", train::teacher),
 ];
 
 /// The kind of this name.

@@ -1,6 +1,6 @@
 //! Cross entropy in which the classes count as much as one another, however many images they have.
 
-use super::{Gradient, gradient, gradient_of};
+use super::{Gradient, Objective, gradient_of};
 use crate::common::network::{Chunk, Network, Output, Parameters};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -19,18 +19,28 @@ pub enum ClassWeights {
 
 impl ClassWeights {
     /// The direction of a training on images with these labels (\[N\] int64, or \[N,K\] probabilities, which only
-    /// `None` takes): the gradient of the cross entropy times the weight of the image's class, averaged over the batch.
+    /// `None` takes): that of the objective, or the gradient of the cross entropy times the weight of the image's class,
+    /// averaged over the batch.
     pub fn direction(
         self,
+        objective: Objective,
         labels: &Tensor,
         classes: i64,
     ) -> Result<impl Fn(&Network, &Parameters, &Tensor, &Tensor, Chunk) -> Result<Gradient, TchError>> {
         let weights = match self {
             ClassWeights::None => None,
-            ClassWeights::Balanced => Some(balanced(labels, classes)?),
+            ClassWeights::Balanced => {
+                ensure!(
+                    objective == Objective::CrossEntropy,
+                    "class_weights = \"balanced\" is for cross entropy, and this training has squared errors; take \
+                     class_weights = \"none\""
+                );
+                Some(balanced(labels, classes)?)
+            }
         };
+        let plain = objective.direction();
         Ok(move |network: &Network, parameters: &Parameters, images: &Tensor, labels: &Tensor, chunk| match &weights {
-            None => gradient(network, parameters, images, labels, chunk),
+            None => plain(network, parameters, images, labels, chunk),
             Some(weights) => {
                 let loss = |output: &Output, _: &Tensor, labels: &Tensor| {
                     output.logits.f_cross_entropy_loss(labels, Some(weights), Reduction::Sum, -100, 0.0)

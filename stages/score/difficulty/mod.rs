@@ -12,7 +12,7 @@ use crate::common::augment::Strategy;
 use crate::common::metrics::mean_std;
 use crate::common::network::{Activation, Norm, Pooling};
 use crate::common::stream::stream;
-use crate::common::train::{Augmentation, Schedule, State, TrainingParams};
+use crate::common::train::{Augmentation, Objective, Schedule, State, TrainingParams};
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
@@ -219,7 +219,7 @@ impl Params {
             schedule,
             augment,
             strategy,
-            objective: train::Objective::CrossEntropy,
+            objective: Objective::CrossEntropy,
         }
     }
 }

@@ -1,13 +1,18 @@
-//! Trains one network on labelled images and measures it after every epoch. The loop itself is in `common::train`.
+//! Trains one network on labelled images and measures it after every epoch; `train.teacher` is the same with other
+//! defaults. The loop itself is in `common::train`, what is told of the trained network in `report.rs`.
 
-use crate::artifact::{Dataset, Model};
-use crate::common::metrics::{AgreementReport, Confusion, TestScores};
-use crate::common::network::Network;
+mod report;
+
+use crate::artifact::Dataset;
+use crate::common::metrics::TestScores;
+use crate::common::network::{Network, Parameters};
 use crate::common::stream::stream;
-use crate::common::train::{self, EpochResult, LossReader, Observer, State, TrainingParams, TrainingSet};
+use crate::common::train::{
+    self, ClassWeights, EpochResult, Flip, Geometric, LossReader, Observer, Pretrained, State, TrainingParams,
+    TrainingSet, Tuning,
+};
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
-use anyhow::{Context as _, Result};
-use ddpipe_interface::ArtifactType;
+use anyhow::Result;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::json;
@@ -35,9 +40,29 @@ pub struct Params {
     augment: train::Augmentation,
     strategy: crate::common::augment::Strategy,
     subset: Option<usize>,
+    flip: Flip,
+    rotation: f64,
+    zoom: f64,
+    shift: f64,
+    class_weights: ClassWeights,
+    freeze: Vec<String>,
+    tune_epochs: u64,
+    tune_lr: Option<f64>,
+    unfreeze: Vec<String>,
 }
 
 impl Params {
+    fn geometric(&self) -> Geometric {
+        let Params { flip, rotation, zoom, shift, .. } = *self;
+        Geometric { flip, rotation, zoom, shift }
+    }
+
+    fn tuning(&self) -> Tuning {
+        let Params { freeze, unfreeze, tune_epochs, tune_lr, .. } = self;
+        let (freeze, unfreeze) = (freeze.clone(), unfreeze.clone());
+        Tuning { freeze, unfreeze, tune_epochs: *tune_epochs, tune_lr: *tune_lr }
+    }
+
     fn training(self) -> TrainingParams {
         let Params { arch, width, depth, activation, norm, pooling, .. } = self;
         let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
@@ -65,6 +90,7 @@ impl Params {
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
     let (subset, learned_lr, loss) = (params.subset, params.learned_lr, params.loss);
+    let (geometric, tuning, class_weights) = (params.geometric(), params.tuning(), params.class_weights);
     let mut set = TrainingSet::of(inputs, "train")?;
     let params = params.training().with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
     if let (Some(amount), TrainingSet::Real(real)) = (subset, &set) {
@@ -75,14 +101,15 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
     let network = params.network(set.image_shape(), set.classes())?;
+    let phases = tuning.phases(&network, params.settings(ctx.seed))?;
+    let direction = class_weights.direction(params.objective, set.labels(), set.classes())?;
     let (state, before, tested) = match ctx.resume() {
         Some(Checkpoint { tensors, state, .. }) => {
             let seconds = |name: &str| state[name].as_f64().unwrap_or(0.0);
             (State::restore(&network, &tensors, &state["training"])?, seconds("seconds"), seconds("tested"))
         }
-        None => (State::new(network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?), 0.0, 0.0),
+        None => (State::new(start(ctx, inputs, &network)?), 0.0, 0.0),
     };
-    let settings = params.settings(ctx.seed);
     let images = set.examples().count();
     let seconds = || before + started.elapsed().as_secs_f64();
     let mut watch = Watch {
@@ -92,65 +119,36 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         test: test.as_ref(),
         scores: None,
         loss: LossReader::default(),
-        done: state.epoch * settings.steps_per_epoch(images) + state.batch,
-        total: settings.steps(images),
+        done: state.epoch * params.settings(ctx.seed).steps_per_epoch(images) + state.batch,
+        total: phases.iter().map(|phase| phase.settings.steps(images)).sum(),
         seconds: &seconds,
         tested,
     };
-    let augment = params.augmentation(&network, ctx.seed);
-    let direction = params.objective.direction();
-    let state =
-        train::train_along(&direction, &network, state, set.examples(), &settings, augment.as_deref(), &mut watch)?;
+    let augment = geometric.before(params.augmentation(&network, ctx.seed), ctx.seed);
+    let (examples, augment) = (set.examples(), augment.as_deref());
+    let state = train::train_in_phases(&direction, &phases, state, examples, augment, &mut watch)?;
 
-    let last = state.history.last().context("no epoch was run")?;
-    let tensors = network.state_dict(&state.parameters).into_iter().collect();
-    let model = Model { network: serde_json::to_value(network.spec())?, tensors };
-    let (scores, confusion) = (watch.scores.as_ref(), watch.scores.as_ref().map(|scores| &scores.confusion));
-    let mut document = json!({
-        "origin": set.origin(),
-        "network": network.spec(),
-        "parameters": network.parameter_count(),
-        "flops": network.flops(),
-        "images": images,
-        "accuracy": last.accuracy,
-        "train_accuracy": last.train_accuracy,
-        "loss": last.loss,
-        "balanced_accuracy": confusion.map(Confusion::balanced_accuracy),
-        "macro_f1": confusion.map(Confusion::macro_f1),
-        "auc": scores.and_then(|scores| scores.auc),
-        "ece": scores.and_then(|scores| scores.ece),
-        "per_class": confusion.map(Confusion::per_class),
-        "confusion": confusion.map(|confusion| &confusion.rows),
-        "epochs": state.history,
-    });
-    let agreement = scores.and_then(|scores| AgreementReport::of([scores.agreement.as_ref()].into_iter()));
-    for (name, groups) in agreement.iter().flat_map(|report| &report.documents) {
-        document[*name] = groups.clone();
+    let trained = report::Trained { network: &network, state: &state, set: &set, scores: watch.scores.as_ref() };
+    let weights = if inputs.has("weights") { Some(inputs.one("weights")?.digest.to_string()) } else { None };
+    let mut document = trained.document()?;
+    if let Some(digest) = weights {
+        document["weights"] = digest.into();
     }
-    let measured = [
-        ("accuracy", last.accuracy),
-        ("balanced_accuracy", confusion.map(Confusion::balanced_accuracy)),
-        ("macro_f1", confusion.map(Confusion::macro_f1)),
-        ("auc", scores.and_then(|scores| scores.auc)),
-        ("ece", scores.and_then(|scores| scores.ece)),
-        ("images_per_second", scores.map(TestScores::images_per_second)),
-    ];
-    let outputs = measured.into_iter().fold(Outputs::default(), |outputs, (name, value)| match value {
-        Some(value) => outputs.metric(name, value),
-        None => outputs,
-    });
-    let by_majority = agreement.into_iter().flat_map(|report| report.scalars);
-    let outputs = by_majority.fold(outputs, |outputs, (name, accuracy)| outputs.metric(&name, accuracy));
+    if !tuning.freeze.is_empty() || tuning.tune_epochs > 0 {
+        document["phases"] = phases.iter().map(report::phase).collect();
+    }
     let seconds = seconds();
-    Ok(outputs
-        .tensors("model", model.to_file())
-        .json("metrics", ArtifactType::Metrics, document)
-        .metric("train_accuracy", last.train_accuracy)
-        .metric("loss", last.loss)
-        .metric("parameters", network.parameter_count() as f64)
-        .metric("flops", network.flops() as f64)
-        .metric("train_seconds", seconds - watch.tested)
-        .metric("seconds", seconds))
+    Ok(trained.outputs(document)?.metric("train_seconds", seconds - watch.tested).metric("seconds", seconds))
+}
+
+/// Where the training starts: fresh weights, or those of the input.
+fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parameters> {
+    let fresh = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
+    let Some(pretrained) = Pretrained::of(inputs, "weights", ctx.device)? else { return Ok(fresh) };
+    let fitted = pretrained.fit(network, &fresh)?;
+    ctx.log(format!("starts from the weights {}", pretrained.name));
+    fitted.notes.into_iter().for_each(|note| ctx.log(note));
+    Ok(fitted.parameters)
 }
 
 /// So many images of every class (all, where there are fewer), each class drawn from a stream of its own.

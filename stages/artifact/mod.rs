@@ -3,6 +3,7 @@
 
 mod content;
 mod dataset;
+mod decoder;
 mod folder;
 pub mod memory;
 mod model;
@@ -16,6 +17,7 @@ mod whitening;
 
 pub use content::{Content, Reader};
 pub use dataset::{ANNOTATORS, Dataset};
+pub use decoder::{Decoder, Formation};
 pub use folder::{Folder, SourceChanged};
 pub use model::Model;
 pub use normalisation::Normalisation;

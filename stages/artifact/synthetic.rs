@@ -1,7 +1,8 @@
 //! A synthetic set: few images that stand for many. It carries everything that training on it needs: images in the
-//! normalised range, hard or soft labels, and how to turn images back into pictures.
+//! normalised range, hard or soft labels, how to turn images back into pictures, and, where one image holds several, how
+//! to take them out.
 
-use super::{Normalisation, TensorFile, Whitening};
+use super::{Decoder, Normalisation, TensorFile, Whitening};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct SyntheticSet {
     pub lr: Option<f64>,
     /// Whether the labels are regression targets, one number for every class, and no probabilities.
     pub targets: bool,
+    /// How the images hold several each, where they do. Such a set is not to be learnt from as it is: see
+    /// [`decoded`](Self::decoded).
+    pub decoder: Option<Decoder>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +45,8 @@ struct About {
     /// Likewise written only where it says something.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     targets: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decoder: Option<Decoder>,
 }
 
 impl SyntheticSet {
@@ -69,6 +75,7 @@ impl SyntheticSet {
             origin: about.origin,
             lr: about.lr,
             targets: about.targets,
+            decoder: about.decoder,
         })
     }
 
@@ -81,6 +88,7 @@ impl SyntheticSet {
             origin: self.origin.clone(),
             lr: self.lr,
             targets: self.targets,
+            decoder: self.decoder,
         });
         let file = TensorFile::new(ArtifactType::Synthetic, about)
             .with("images", self.images.shallow_clone())
@@ -100,6 +108,36 @@ impl SyntheticSet {
             origin: self.origin.clone(),
             ..*self
         }
+    }
+
+    /// The set to learn from: with every image taken out that the stored ones hold, labels repeated (hard or soft), the
+    /// learnt rate kept, and no decoder. Without a decoder, the set itself. Cells are cut and enlarged, and what is
+    /// missing of a grid is filled with grey, in pixels of \[0,1\]: the normalisation is undone before and done after.
+    pub fn decoded(self) -> Result<Self> {
+        let Some(decoder) = self.decoder else { return Ok(self) };
+        let size = self.images.size();
+        ensure!(
+            self.ipc > 0 && size[0] == self.classes * self.ipc,
+            "{} stored images are not {} of each of {} classes, so they cannot be decoded class by class",
+            size[0],
+            self.ipc,
+            self.classes
+        );
+        decoder.check([size[2], size[3]]).context("the synthetic set's decoder")?;
+        let pixels = self.normalisation.undo(&self.images);
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        for class in 0..self.classes {
+            let own = |tensor: &Tensor| tensor.f_narrow(0, class * self.ipc, self.ipc);
+            images.push(decoder.images(&own(&pixels)?)?);
+            labels.push(decoder.labels(&own(&self.labels)?)?);
+        }
+        Ok(SyntheticSet {
+            images: self.normalisation.apply(&Tensor::f_cat(&images, 0)?),
+            labels: Tensor::f_cat(&labels, 0)?,
+            ipc: decoder.count(self.ipc),
+            decoder: None,
+            ..self
+        })
     }
 
     /// Whether labels are soft, \[M,K\].

@@ -2,7 +2,7 @@
 
 use super::Artifacts;
 use crate::artifact::{Content, Dataset, Folder, SyntheticSet, TensorFile};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::protocol::{Absent, InputArtifact};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -87,8 +87,26 @@ impl Inputs {
         Dataset::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
     }
 
-    /// An input as a synthetic set.
+    /// An input as a synthetic set to learn from: one with a decoder comes decoded, so that no stage has to think of it.
     pub fn synthetic(&self, name: &str) -> Result<SyntheticSet> {
+        self.stored(name)?.decoded().with_context(|| format!("input {name:?}"))
+    }
+
+    /// An input as a synthetic set just as it is stored, with its decoder if it has one.
+    pub fn stored(&self, name: &str) -> Result<SyntheticSet> {
         SyntheticSet::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
+    }
+
+    /// The input `start`, the set whose images a method changes. A method that knows no decoders refuses a set with one:
+    /// changed as they are, its images would no longer be what is decoded, and decoded ones are several times as many.
+    pub fn start(&self) -> Result<SyntheticSet> {
+        let set = self.stored("start")?;
+        ensure!(
+            set.decoder.is_none(),
+            "{} holds several images in each stored one, which only distill.idc can go on with; put a decode.synthetic \
+             in between to start from all of them",
+            self.one("start")?.name
+        );
+        Ok(set)
     }
 }

@@ -4,3 +4,4 @@ pub mod cifar;
 pub mod folder;
 pub mod idx;
 pub mod medmnist;
+pub mod synthetic;

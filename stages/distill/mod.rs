@@ -6,6 +6,7 @@ pub mod dc;
 pub mod dm;
 pub mod dsa;
 pub mod frepo;
+pub mod idc;
 pub mod mtt;
 pub mod pad;
 pub mod psg;

@@ -109,6 +109,7 @@ fn a_student_may_be_any_of_them() {
         origin: real.origin,
         lr: None,
         targets: false,
+        decoder: None,
     };
     let stage = one_step("evaluate.classifier", "vgg11").tensors("synthetic", "set", &set.to_file());
     let outputs = stage.tensors("test", "test", &dataset([1, 28, 28])).param("students", 2).run().unwrap();

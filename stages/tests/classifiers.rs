@@ -45,8 +45,18 @@ fn synthetic(ipc: i64, soft: bool) -> TensorFile {
         if soft { (real.labels.one_hot(CLASSES) * 0.7 + 0.1).to_kind(Kind::Float) } else { real.labels.copy() };
     let images = real.floats();
     let normalisation = real.normalisation;
-    SyntheticSet { images, labels, classes: CLASSES, ipc, normalisation, origin: real.origin, lr: None, targets: false }
-        .to_file()
+    SyntheticSet {
+        images,
+        labels,
+        classes: CLASSES,
+        ipc,
+        normalisation,
+        origin: real.origin,
+        lr: None,
+        targets: false,
+        decoder: None,
+    }
+    .to_file()
 }
 
 /// The same set with regression targets that are not centred classes.

@@ -51,6 +51,7 @@ fn memory(own: Option<f64>, bright: f64) -> SyntheticSet {
         origin: real.origin,
         lr: None,
         targets: false,
+        decoder: None,
     }
 }
 

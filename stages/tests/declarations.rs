@@ -162,3 +162,15 @@ fn expected_fields(message: &str) -> BTreeSet<&str> {
         None => panic!("not serde's message about an unknown field: {message}"),
     }
 }
+
+/// What a method starts from may hold several images in each: `Inputs::start` refuses it, while `Inputs::synthetic` would
+/// silently start from all of them.
+#[test]
+fn methods_take_their_start_as_a_start() {
+    for folder in folders() {
+        for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            assert!(!text.contains("synthetic(\"start\")"), "{}: read it with inputs.start()", file.display());
+        }
+    }
+}

@@ -54,6 +54,7 @@ fn start() -> TensorFile {
         origin,
         lr: None,
         targets: false,
+        decoder: None,
     }
     .to_file()
 }

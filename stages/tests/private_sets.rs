@@ -32,7 +32,18 @@ fn start() -> TensorFile {
     let images = stream(6, "start", 0).normal_tensor(&[CLASSES * 2, 1, 16, 16]);
     let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(2, None, None);
     let Dataset { normalisation, origin, .. } = real();
-    SyntheticSet { images, labels, classes: CLASSES, ipc: 2, normalisation, origin, lr: None, targets: false }.to_file()
+    SyntheticSet {
+        images,
+        labels,
+        classes: CLASSES,
+        ipc: 2,
+        normalisation,
+        origin,
+        lr: None,
+        targets: false,
+        decoder: None,
+    }
+    .to_file()
 }
 
 /// Two networks, two turns with each, two steps a turn.

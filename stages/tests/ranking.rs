@@ -187,6 +187,7 @@ fn set() -> (TensorFile, TensorFile) {
         origin: real.origin.clone(),
         lr: None,
         targets: false,
+        decoder: None,
     };
     (real.to_file(), synthetic.to_file())
 }

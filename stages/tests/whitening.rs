@@ -183,6 +183,7 @@ fn sets_without_a_whitening_have_the_bytes_that_they_always_had() {
         origin: "a test".into(),
         lr: None,
         targets: false,
+        decoder: None,
     };
     let header = |file: TensorFile| {
         let bytes = file.to_bytes().unwrap();

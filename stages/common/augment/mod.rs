@@ -1,8 +1,11 @@
-//! Augmentation of images: differentiable Siamese augmentation (DSA) and the older augmentation of DC.
+//! Augmentation of images: differentiable Siamese augmentation (DSA), its combination of operations in IDC, CutMix, and
+//! the older augmentation of DC.
 //!
 //! Draws are values, made by a [`Strategy`] from a random stream and applied by [`apply`]: the same draw can be shown to
 //! act on real and on synthetic images, and a recorded draw can be replayed. Knows no networks and no methods.
 
+mod combined;
+mod cutmix;
 pub mod dc;
 pub mod draw;
 pub mod operation;
@@ -10,6 +13,7 @@ pub mod settings;
 pub mod spline;
 pub mod strategy;
 
+pub use cutmix::{CutMix, Patch};
 pub use draw::{Draws, Operation, Sharing};
 pub use operation::apply;
 pub use settings::Settings;

@@ -66,6 +66,12 @@ impl Strategy {
         &self.0
     }
 
+    /// The same without a family; none where nothing is left.
+    pub fn without(&self, family: Family) -> Option<Strategy> {
+        let left: Vec<Family> = self.0.iter().copied().filter(|named| *named != family).collect();
+        (!left.is_empty()).then_some(Strategy(left))
+    }
+
     /// Draws one augmentation for images of `height` by `width`: operations in the order in which they act.
     pub fn draw(
         &self,

@@ -144,6 +144,12 @@ impl<'a> RealImages<'a> {
         self.draw_for("real", each, seed, step)
     }
 
+    /// `each` images of one class (all, of a class with fewer), \[B,C,H,W\], from `stream(seed, "real", step)`.
+    pub fn draw_class(&self, class: usize, each: i64, seed: u64, step: u64) -> Tensor {
+        let chosen = stream(seed, "real", step).choose(&self.positions[class], each as usize);
+        self.dataset.floats_at(&Tensor::from_slice(&chosen))
+    }
+
     /// [`draw`](Self::draw) from a stream of its own, for images with another purpose.
     pub fn draw_for(&self, purpose: &str, each: i64, seed: u64, step: u64) -> ClassImages {
         let mut stream = stream(seed, purpose, step);

@@ -43,7 +43,7 @@ pub struct Condensation {
 impl Condensation {
     /// Runs a stage with the inputs `real` and `start` and the outputs of [`Descent`].
     pub fn run(&self, ctx: &Context, inputs: &Inputs) -> Result<Outputs> {
-        let (dataset, start) = (inputs.dataset("real")?, inputs.synthetic("start")?);
+        let (dataset, start) = (inputs.dataset("real")?, inputs.start()?);
         start.refuse_targets().context("input \"start\"")?;
         let real = RealImages::new(&dataset, &start)?;
         let [channels, height, width] = dataset.image_shape();

@@ -96,6 +96,12 @@ impl<'a> Descent<'a> {
         &self.set
     }
 
+    /// Brings pixels back into a range; the velocity stays as it is.
+    pub fn clamp(&mut self, lowest: f64, highest: f64) -> Result<()> {
+        self.set.images = self.set.images.f_clamp(lowest, highest)?;
+        Ok(())
+    }
+
     /// What the loop needs besides the images to continue after the next step, in the place of what it kept before. It
     /// may be shared, but not be changed in place.
     pub fn keep(&mut self, tensors: impl IntoIterator<Item = (String, Tensor)>) {

@@ -1,6 +1,7 @@
 //! What the training loop asks of an augmentation, and those that evaluations of synthetic sets use. How images are
 //! changed is in `common::augment`.
 
+use super::Combined;
 use crate::common::augment::dc::DcAugmentation;
 use crate::common::augment::{self, Mode, Settings, Sharing, Strategy};
 use crate::common::network::{Architecture, Norm};
@@ -14,6 +15,12 @@ pub trait Augment {
     /// The images \[B,C,H,W\] of training step `step`, counted over all epochs, changed. Every random draw comes from
     /// a stream of that step, so that a training which continues sees the same images.
     fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor>;
+
+    /// The images changed, and labels (\[B\] int64 or \[B,K\] probabilities of `classes`) that fit them: an augmentation
+    /// that mixes images mixes their labels too.
+    fn batch(&self, images: &Tensor, labels: &Tensor, _classes: i64, step: u64) -> Result<(Tensor, Tensor)> {
+        Ok((self.apply(images, step)?, labels.shallow_clone()))
+    }
 }
 
 /// The augmentations that a training stage offers.
@@ -26,9 +33,22 @@ pub enum Augmentation {
     Dsa,
     /// The older augmentation of DC: crop, scale or rotate; crop or noise for networks with batch norm.
     Dc,
+    /// IDC: flip, colour, one of the strategy's other families, and cutout, with a draw of its own for every image.
+    Idc,
+    /// The same without cutout, and CutMix on half of the batches.
+    #[serde(rename = "idc_cutmix")]
+    IdcCutMix,
 }
 
+/// The share of batches that IDC's evaluations of small images mix.
+const MIXED: f64 = 0.5;
+
 impl Augmentation {
+    /// Whether it draws from a strategy.
+    pub fn has_strategy(self) -> bool {
+        matches!(self, Augmentation::Dsa | Augmentation::Idc | Augmentation::IdcCutMix)
+    }
+
     /// The augmentation for training this architecture, if any; its draws come from `stream(seed, "augment", step)`.
     pub fn for_training(self, strategy: &Strategy, architecture: &Architecture, seed: u64) -> Option<Box<dyn Augment>> {
         match self {
@@ -41,6 +61,8 @@ impl Augmentation {
                 let operations = if batch_norm { DcAugmentation::batch_norm() } else { DcAugmentation::mnist() };
                 Some(Box::new(Dc { operations, seed }))
             }
+            Augmentation::Idc => Some(Box::new(Combined::new(Some(strategy), 0.0, seed))),
+            Augmentation::IdcCutMix => Some(Box::new(Combined::new(Some(strategy), MIXED, seed))),
         }
     }
 }

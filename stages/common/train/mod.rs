@@ -5,6 +5,7 @@
 #![expect(non_snake_case, reason = "tensors carry their shape in their names: B batch, K classes")]
 
 mod augment;
+mod combined;
 mod evaluation;
 mod examples;
 mod freezing;
@@ -22,6 +23,7 @@ mod tuning;
 mod weighting;
 
 pub use augment::{Augment, Augmentation};
+pub use combined::Combined;
 pub use evaluation::evaluate;
 pub use examples::{Examples, TrainingSet};
 pub use freezing::frozen;

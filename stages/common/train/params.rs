@@ -75,7 +75,7 @@ impl TrainingParams {
             "weight_decay": self.weight_decay,
             "schedule": self.schedule,
             "augment": self.augment,
-            "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
+            "strategy": self.augment.has_strategy().then_some(&self.strategy),
         });
         // Left out where it is cross entropy: such documents keep the bytes that they had when there was nothing else.
         if let Objective::SquaredError { .. } = self.objective {

@@ -14,6 +14,8 @@ pub enum Schedule {
     Cosine,
     /// The same rate over E epochs.
     Constant,
+    /// IDC's evaluation: a fifth of the rate after 2E/3 epochs and again after 5E/6 (rounded down), over E epochs.
+    Multistep,
 }
 
 impl Schedule {
@@ -21,7 +23,7 @@ impl Schedule {
     pub fn epochs(self, settings_epochs: u64) -> u64 {
         match self {
             Schedule::Step => settings_epochs + 1,
-            Schedule::Cosine | Schedule::Constant => settings_epochs,
+            Schedule::Cosine | Schedule::Constant | Schedule::Multistep => settings_epochs,
         }
     }
 
@@ -30,6 +32,10 @@ impl Schedule {
         match self {
             Schedule::Step if epoch > last_full(settings_epochs) => rate * 0.1,
             Schedule::Step | Schedule::Constant => rate,
+            Schedule::Multistep => {
+                let drops = [2 * settings_epochs / 3, 5 * settings_epochs / 6];
+                rate * 0.2f64.powi(drops.iter().filter(|&&drop| epoch >= drop).count() as i32)
+            }
             Schedule::Cosine => cosine(rate, settings_epochs, epoch),
         }
     }

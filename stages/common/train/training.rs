@@ -169,10 +169,10 @@ impl Run<'_> {
             while state.batch < last {
                 let start = state.batch as i64 * settings.batch_size;
                 let positions = order.narrow(0, start, settings.batch_size.min(count - start));
-                let (mut images, labels) = examples.at(&positions)?;
+                let (mut images, mut labels) = examples.at(&positions)?;
                 let step = first.step + own * batches + state.batch;
                 if let Some(augment) = augment {
-                    images = augment.apply(&images, step)?;
+                    (images, labels) = augment.batch(&images, &labels, network.spec().classes, step)?;
                 }
                 let now = direction(network, &state.parameters, &images, &labels, chunk)?;
                 let before = &state.parameters.trainable;

@@ -57,7 +57,7 @@ struct Target {
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let (dataset, start) = (inputs.dataset("real")?, inputs.synthetic("start")?);
+    let (dataset, start) = (inputs.dataset("real")?, inputs.start()?);
     let real = RealImages::new(&dataset, &start)?;
     let [channels, height, width] = dataset.image_shape();
     let spec = NetworkSpec::named(&params.arch, &params.overrides(), channels, [height, width], dataset.classes)?;

@@ -57,7 +57,7 @@ pub struct Params {
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let (dataset, start) = (inputs.dataset("real")?, inputs.synthetic("start")?);
+    let (dataset, start) = (inputs.dataset("real")?, inputs.start()?);
     let size = start.images.size();
     let shape = [size[1], size[2], size[3]];
     fits((shape, start.classes), (dataset.image_shape(), dataset.classes), "real").context("input \"start\"")?;

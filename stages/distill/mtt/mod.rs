@@ -33,7 +33,7 @@ pub struct Params {
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let start = inputs.synthetic("start")?;
+    let start = inputs.start()?;
     start.refuse_targets().context("input \"start\"")?;
     let experts = Experts::open(inputs, "experts")?;
     experts.fit(&start)?;

@@ -43,7 +43,7 @@ pub struct Params {
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let start = inputs.synthetic("start")?;
+    let start = inputs.start()?;
     let experts = Experts::open(inputs, "experts")?;
     experts.fit(&start)?;
     let range = params.range()?;

@@ -114,6 +114,7 @@ mod tests {
             origin: "sample data".into(),
             lr: None,
             targets: false,
+            decoder: None,
         }
     }
 

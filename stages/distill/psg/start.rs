@@ -25,7 +25,7 @@ pub fn start(
          publishes them. Leave `start` out to begin with noise; or, if it was made without them (noise, public images), \
          vouch for it with start_is_public = true"
     );
-    let set = inputs.synthetic("start")?;
+    let set = inputs.start()?;
     set.refuse_targets().context("input \"start\"")?;
     let (shape, size) = (real.image_shape(), set.images.size());
     ensure!(
@@ -62,5 +62,6 @@ fn noise(ctx: &Context, real: &Dataset, ipc: i64) -> SyntheticSet {
         origin: real.origin.clone(),
         lr: None,
         targets: false,
+        decoder: None,
     }
 }

@@ -41,6 +41,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         origin: real.origin,
         lr: None,
         targets: false,
+        decoder: None,
     };
     Ok(Outputs::default().tensors("synthetic", set.to_file()))
 }

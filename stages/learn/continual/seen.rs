@@ -136,6 +136,7 @@ mod tests {
             origin: String::new(),
             lr: None,
             targets: false,
+            decoder: None,
         })
     }
 

@@ -26,7 +26,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let input = inputs.one("images")?;
     let rows = match input.artifact {
         ArtifactType::Dataset => of_dataset(&inputs.dataset("images")?, params.per_class)?,
-        _ => of_synthetic(&inputs.synthetic("images")?, params.per_class)?,
+        _ => of_synthetic(&inputs.stored("images")?, params.per_class)?,
     };
     let grid = Grid { columns: rows.columns, scale: params.scale, border: params.border, origin: rows.origin };
     let picture = grid.png(&rows.images, None).with_context(|| input.name.clone())?;

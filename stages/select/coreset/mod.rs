@@ -164,6 +164,7 @@ fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> 
         origin: real.origin.clone(),
         lr: None,
         targets: false,
+        decoder: None,
     })
 }
 

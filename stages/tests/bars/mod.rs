@@ -46,6 +46,7 @@ pub fn start() -> TensorFile {
         origin,
         lr: None,
         targets: false,
+        decoder: None,
     }
     .to_file()
 }

@@ -93,7 +93,7 @@ fn golden_idc_matching() {
                     bias: case.value("match_bias").as_bool().unwrap(),
                     fc: case.value("match_fc").as_bool().unwrap(),
                 },
-                "feat" => Matching::Features { blocks: vec![case.integer("f_idx") as usize] },
+                "feat" => Matching::Features { blocks: blocks(case) },
                 other => panic!("match {other:?}"),
             };
             let objective = Objective::new(&network, matching, metric).unwrap();
@@ -194,6 +194,16 @@ fn decoder(case: &Case) -> Decoder {
         other => panic!("decode_type {other:?}"),
     };
     Decoder { factor: case.integer("factor"), formation }
+}
+
+/// The blocks that a case compares: one, a range from the first to the last, or the network's last.
+fn blocks(case: &Case) -> Vec<usize> {
+    let whole = |value: &Value| value.as_u64().unwrap() as usize;
+    match &case.json["f_idx"] {
+        Value::Null => vec![case.integer("/network/net_depth") as usize - 1],
+        Value::Array(ends) => (whole(&ends[0])..=whole(&ends[ends.len() - 1])).collect(),
+        one => vec![whole(one)],
+    }
 }
 
 /// Recorded operations, with the tensors that hold the draws of each image in the place of their names.

@@ -122,7 +122,7 @@ impl Network {
         Ok(Features { embedding: x, activations, buffers })
     }
 
-    fn layer(
+    pub(super) fn layer(
         &self,
         layer: &Layer,
         parameters: &Parameters,
@@ -152,6 +152,7 @@ impl Network {
             }
             Layer::Pool { pooling: Pooling::None, .. } => Ok(x.shallow_clone()),
             Layer::OverlappingMax => x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false),
+            Layer::SlidingMax => x.f_max_pool2d([2, 2], [1, 1], [0, 0], [1, 1], false),
             Layer::GlobalAverage => x.f_mean_dim([2i64, 3].as_slice(), true, None::<Kind>),
             Layer::Tokens(layer) => vit::forward(layer, weights, x),
             Layer::Residual { ref body, ref shortcut } => {

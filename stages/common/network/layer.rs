@@ -16,6 +16,8 @@ pub(super) enum Layer {
     Pool { pooling: Pooling, size: i64 },
     /// The largest of squares of 3x3 that overlap: stride 2, padding 1.
     OverlappingMax,
+    /// The largest of squares of 2x2 at every place: stride 1, no padding.
+    SlidingMax,
     /// \[B,C,H,W\] to \[B,C,1,1\], the mean of each map.
     GlobalAverage,
     /// The sum of two ways; the second has no layers where the input itself is added.

@@ -9,11 +9,13 @@
 
 mod alexnet;
 mod branches;
+mod cnn2;
 mod convnet;
 mod efficientnet;
 mod error;
 mod forward;
 mod frozen;
+mod hidden;
 mod init;
 mod layer;
 mod lenet;
@@ -29,6 +31,7 @@ mod vit;
 
 pub use error::NetworkError;
 pub use forward::{Chunk, Features, Mode, Output};
+pub use hidden::Hidden;
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};
 pub use plan::Network;
 pub use spec::{Activation, Architecture, Downsampling, NetworkSpec, Norm, Overrides, Pooling, takes_norm};

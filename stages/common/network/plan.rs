@@ -5,7 +5,7 @@ use super::init::Convention;
 use super::layer::{Kernel, Layer};
 use super::spec::{Activation, Architecture, Norm, Pooling};
 use super::{NetworkError, NetworkSpec, ParameterKind, ParameterSpec};
-use super::{alexnet, convnet, efficientnet, lenet, mlp, resnet, resnetv2, vgg, vit};
+use super::{alexnet, cnn2, convnet, efficientnet, lenet, mlp, resnet, resnetv2, vgg, vit};
 
 /// A network: a [`NetworkSpec`] laid out as layers. It has no weights of its own.
 #[derive(Clone, Debug)]
@@ -59,7 +59,9 @@ impl Network {
                 let settings = convnet::Settings { kernel, activation, norm, pooling };
                 convnet::lay(&mut plan, channels.iter().copied(), settings)?
             }
-            Architecture::Mlp => mlp::lay(&mut plan),
+            Architecture::Mlp => mlp::lay(&mut plan, 128),
+            Architecture::Mlp784 => mlp::lay(&mut plan, 784),
+            Architecture::Cnn2 => cnn2::lay(&mut plan)?,
             Architecture::LeNet => lenet::lay(&mut plan)?,
             Architecture::AlexNet { norm } => alexnet::lay(&mut plan, norm)?,
             Architecture::Vgg { depth, norm } => vgg::lay(&mut plan, depth, norm)?,
@@ -210,6 +212,13 @@ impl Plan {
         let places = |length: i64| (length - 1) / 2 + 1;
         self.shrunk(name, places(self.shape[1]), places(self.shape[2]))?;
         self.layers.push(Layer::OverlappingMax);
+        Ok(())
+    }
+
+    /// The largest of squares of 2x2, at every place.
+    pub fn sliding_max(&mut self, name: &str) -> Result<(), NetworkError> {
+        self.shrunk(name, self.shape[1] - 1, self.shape[2] - 1)?;
+        self.layers.push(Layer::SlidingMax);
         Ok(())
     }
 

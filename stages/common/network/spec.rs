@@ -5,8 +5,8 @@ use super::NetworkError;
 use serde::{Deserialize, Serialize};
 
 /// The names that [`NetworkSpec::named`] takes, for messages.
-pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\", \"lenet\", \
-    \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\", \"resnet34_ap\", \
+pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\", \"mlp784\", \"cnn2\", \
+    \"lenet\", \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\", \"resnet34_ap\", \
     \"vit\", \"resnetv2_50\", \"mobilenetv2_100\" and \"efficientnet_b0\"";
 
 /// One network, fully described.
@@ -55,6 +55,10 @@ pub enum Architecture {
     },
     /// Three linear layers with 128 hidden units.
     Mlp,
+    /// Three linear layers with 784 hidden units.
+    Mlp784,
+    /// Two convolutions and two linear layers, which teach it in a published exercise.
+    Cnn2,
     /// LeNet-5 with ReLU and max pooling.
     LeNet,
     /// Five convolutions and one linear layer.
@@ -190,6 +194,8 @@ impl NetworkSpec {
             |depth, downsampling| norm(Norm::Instance).map(|norm| Architecture::ResNet { depth, norm, downsampling });
         let architecture = match name {
             "mlp" => overrides.none_for(name).map(|()| Architecture::Mlp)?,
+            "mlp784" => overrides.none_for(name).map(|()| Architecture::Mlp784)?,
+            "cnn2" => overrides.none_for(name).map(|()| Architecture::Cnn2)?,
             "lenet" => overrides.none_for(name).map(|()| Architecture::LeNet)?,
             "alexnet" => norm(Norm::None).map(|norm| Architecture::AlexNet { norm })?,
             "vgg11" => vgg(11)?,

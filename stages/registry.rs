@@ -46,6 +46,7 @@ pub const KINDS: &[Kind] = &[
     kind!("distill.dsa", "distill/dsa", distill::dsa),
     kind!("distill.frepo", "distill/frepo", distill::frepo),
     kind!("distill.idc", "distill/idc", distill::idc),
+    kind!("distill.knowledge", "distill/knowledge", distill::knowledge),
     kind!("distill.mtt", "distill/mtt", distill::mtt),
     kind!("distill.pad", "distill/pad", distill::pad),
     kind!("distill.psg", "distill/psg", distill::psg),

@@ -7,6 +7,7 @@ pub mod dm;
 pub mod dsa;
 pub mod frepo;
 pub mod idc;
+pub mod knowledge;
 pub mod mtt;
 pub mod pad;
 pub mod psg;

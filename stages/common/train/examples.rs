@@ -1,6 +1,7 @@
 //! Where the loop gets its batches from: a data set that stays as bytes until an image is wanted, or tensors.
 
 use crate::artifact::{Dataset, SyntheticSet};
+use crate::common::stream::stream;
 use crate::context::Inputs;
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
@@ -69,6 +70,25 @@ impl TrainingSet {
             ArtifactType::Synthetic => inputs.synthetic(name).map(TrainingSet::Synthetic),
             _ => inputs.dataset(name).map(TrainingSet::Real),
         }
+    }
+
+    /// So many images of every class instead of all (all, where there are fewer), each class drawn from a stream of its
+    /// own. A synthetic set stays whole.
+    pub fn drawn(self, seed: u64, amount: Option<usize>) -> Result<Self> {
+        let (TrainingSet::Real(real), Some(amount)) = (&self, amount) else { return Ok(self) };
+        let mut chosen = Vec::new();
+        for (class, positions) in real.positions_by_class()?.iter().enumerate() {
+            chosen.extend(stream(seed, "subset", class as u64).choose(positions, amount));
+        }
+        let chosen = Tensor::from_slice(&chosen).to_device(real.images.device());
+        Ok(TrainingSet::Real(Dataset {
+            images: real.images.f_index_select(0, &chosen)?,
+            labels: real.labels.f_index_select(0, &chosen)?,
+            agreement: real.agreement.as_ref().map(|votes| votes.f_index_select(0, &chosen)).transpose()?,
+            normalisation: real.normalisation.clone(),
+            origin: real.origin.clone(),
+            ..*real
+        }))
     }
 
     /// The images and labels.

@@ -21,6 +21,20 @@ pub struct Gradient {
 /// their labels, in whatever form the examples give.
 pub type Loss<'a> = &'a dyn Fn(&Output, &Tensor, &Tensor) -> Result<Tensor, TchError>;
 
+/// What a pass of some images of a batch through a network gave.
+#[derive(Debug)]
+pub struct Pass {
+    /// Summed over them.
+    pub loss: Tensor,
+    /// Which were classified rightly, \[B\] bool.
+    pub right: Tensor,
+    /// The running statistics afterwards.
+    pub buffers: Vec<Tensor>,
+}
+
+/// Passes images \[B,C,H,W\] with their labels, in whatever form the examples give, through a network with these values.
+pub type Passing<'a> = &'a dyn Fn(&Parameters, &Tensor, &Tensor) -> Result<Pass, TchError>;
+
 /// The gradient of the mean cross entropy of a batch: images \[B,C,H,W\], labels \[B\] int64 or probabilities \[B,K\].
 /// The network is in training mode. A network with batch statistics sees the whole batch at once.
 pub fn gradient(
@@ -45,20 +59,37 @@ pub fn gradient_of(
     labels: &Tensor,
     chunk: Chunk,
 ) -> Result<Gradient, TchError> {
+    let pass = |leaves: &Parameters, images: &Tensor, labels: &Tensor| {
+        let output = network.forward(leaves, images, Mode::Train)?;
+        let loss = loss(&output, images, labels)?;
+        Ok(Pass { loss, right: right(&output.logits.detach(), labels)?, buffers: output.buffers })
+    };
+    gradient_by(&pass, network, parameters, images, labels, chunk)
+}
+
+/// [`gradient_of`] whatever a pass computes. Parameters may stand behind the network's own; they are trained with them.
+/// Gradients of parameters that the loss does not depend on are undefined.
+pub fn gradient_by(
+    pass: Passing,
+    network: &Network,
+    parameters: &Parameters,
+    images: &Tensor,
+    labels: &Tensor,
+    chunk: Chunk,
+) -> Result<Gradient, TchError> {
     let count = images.size()[0];
     let size = if network.has_batch_statistics() { count } else { chunk.0.clamp(1, count.max(1)) };
     let leaves = network.tracked(parameters);
     let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();
     let mut total: Option<Gradient> = None;
     for (images, labels) in images.f_split(size, 0)?.iter().zip(labels.f_split(size, 0)?) {
-        let output = network.forward(&leaves, images, Mode::Train)?;
-        let loss = loss(&output, images, &labels)?.f_div_scalar(count)?;
+        let Pass { loss, right, buffers } = pass(&leaves, images, &labels)?;
+        let loss = loss.f_div_scalar(count)?;
         let mut gradients = Tensor::f_run_backward(&[&loss], &trained, false, false)?.into_iter();
         let gradient = |leaf: &Tensor| leaf.requires_grad().then(|| gradients.next()).flatten();
         let gradients: Vec<Tensor> = leaves.trainable.iter().map(gradient).map(Option::unwrap_or_default).collect();
-        let right = right(&output.logits.detach(), &labels)?;
         total = Some(match total {
-            None => Gradient { loss: loss.detach(), right, gradients, buffers: output.buffers },
+            None => Gradient { loss: loss.detach(), right, gradients, buffers },
             Some(mut sum) => {
                 for (sum, gradient) in sum.gradients.iter_mut().zip(&gradients).filter(|(sum, _)| sum.defined()) {
                     *sum = sum.f_add(gradient)?;
@@ -72,7 +103,8 @@ pub fn gradient_of(
     total.ok_or_else(|| TchError::Torch("a batch without images has no gradient".into()))
 }
 
-fn right(logits_BK: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
+/// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
+pub fn right(logits_BK: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     let wanted = if labels.dim() == 2 { labels.f_argmax(1, false)? } else { labels.shallow_clone() };
     logits_BK.f_argmax(1, false)?.f_eq_tensor(&wanted)
 }

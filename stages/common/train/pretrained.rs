@@ -3,7 +3,8 @@
 
 use crate::artifact::{self, Model};
 use crate::common::network::{Network, ParameterSpec, Parameters};
-use crate::context::Inputs;
+use crate::common::stream::stream;
+use crate::context::{Context, Inputs};
 use anyhow::{Context as _, Result, anyhow, bail};
 use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
@@ -127,6 +128,17 @@ impl Pretrained {
         }
         fresh
     }
+}
+
+/// Where a training stage starts: fresh weights, drawn by the stage's seed, or those of its input `weights`, where it has
+/// one.
+pub fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parameters> {
+    let fresh = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
+    let Some(pretrained) = Pretrained::of(inputs, "weights", ctx.device)? else { return Ok(fresh) };
+    let fitted = pretrained.fit(network, &fresh)?;
+    ctx.log(format!("starts from the weights {}", pretrained.name));
+    fitted.notes.into_iter().for_each(|note| ctx.log(note));
+    Ok(fitted.parameters)
 }
 
 /// Whether it is of the last linear layer, whose weight and bias stand last.

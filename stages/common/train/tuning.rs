@@ -20,6 +20,11 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    /// Whether there is more than one phase in which everything is trained.
+    pub fn is_used(&self) -> bool {
+        !self.freeze.is_empty() || self.tune_epochs > 0
+    }
+
     /// The phases of a training with these settings: one with what `freeze` names frozen, and, where `tune_epochs` says
     /// so, one in which what `unfreeze` names is trained too.
     pub fn phases(&self, network: &Network, settings: Settings) -> Result<Vec<Phase>> {

@@ -18,6 +18,14 @@ pub enum ClassWeights {
 }
 
 impl ClassWeights {
+    /// The weights \[K\] of the classes for such labels; none where every image counts once.
+    pub fn weights(self, labels: &Tensor, classes: i64) -> Result<Option<Tensor>> {
+        match self {
+            ClassWeights::None => Ok(None),
+            ClassWeights::Balanced => balanced(labels, classes).map(Some),
+        }
+    }
+
     /// The direction of a training on images with these labels (\[N\] int64, or \[N,K\] probabilities, which only
     /// `None` takes): that of the objective, or the gradient of the cross entropy times the weight of the image's class,
     /// averaged over the batch.
@@ -27,17 +35,12 @@ impl ClassWeights {
         labels: &Tensor,
         classes: i64,
     ) -> Result<impl Fn(&Network, &Parameters, &Tensor, &Tensor, Chunk) -> Result<Gradient, TchError>> {
-        let weights = match self {
-            ClassWeights::None => None,
-            ClassWeights::Balanced => {
-                ensure!(
-                    objective == Objective::CrossEntropy,
-                    "class_weights = \"balanced\" is for cross entropy, and this training has squared errors; take \
-                     class_weights = \"none\""
-                );
-                Some(balanced(labels, classes)?)
-            }
-        };
+        ensure!(
+            self == ClassWeights::None || objective == Objective::CrossEntropy,
+            "class_weights = \"balanced\" is for cross entropy, and this training has squared errors; take \
+             class_weights = \"none\""
+        );
+        let weights = self.weights(labels, classes)?;
         let plain = objective.direction();
         Ok(move |network: &Network, parameters: &Parameters, images: &Tensor, labels: &Tensor, chunk| match &weights {
             None => plain(network, parameters, images, labels, chunk),

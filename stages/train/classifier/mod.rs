@@ -1,15 +1,11 @@
 //! Trains one network on labelled images and measures it after every epoch; `train.teacher` is the same with other
-//! defaults. The loop itself is in `common::train`, what is told of the trained network in `report.rs`.
-
-mod report;
+//! defaults. The loop itself is in `common::train`, and so is what is told of the trained network.
 
 use crate::artifact::Dataset;
 use crate::common::metrics::TestScores;
-use crate::common::network::{Network, Parameters};
-use crate::common::stream::stream;
+use crate::common::network::Network;
 use crate::common::train::{
-    self, ClassWeights, EpochResult, Flip, Geometric, LossReader, Observer, Pretrained, State, TrainingParams,
-    TrainingSet, Tuning,
+    self, ClassWeights, EpochResult, Flip, Geometric, LossReader, Observer, State, TrainingParams, TrainingSet, Tuning,
 };
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use anyhow::Result;
@@ -91,11 +87,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
     let (subset, learned_lr, loss) = (params.subset, params.learned_lr, params.loss);
     let (geometric, tuning, class_weights) = (params.geometric(), params.tuning(), params.class_weights);
-    let mut set = TrainingSet::of(inputs, "train")?;
+    let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
     let params = params.training().with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
-    if let (Some(amount), TrainingSet::Real(real)) = (subset, &set) {
-        set = TrainingSet::Real(drawn(real, ctx.seed, amount)?);
-    }
     let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
     if let Some(test) = &test {
         train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
@@ -108,7 +101,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             let seconds = |name: &str| state[name].as_f64().unwrap_or(0.0);
             (State::restore(&network, &tensors, &state["training"])?, seconds("seconds"), seconds("tested"))
         }
-        None => (State::new(start(ctx, inputs, &network)?), 0.0, 0.0),
+        None => (State::new(train::start(ctx, inputs, &network)?), 0.0, 0.0),
     };
     let images = set.examples().count();
     let seconds = || before + started.elapsed().as_secs_f64();
@@ -128,44 +121,17 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (examples, augment) = (set.examples(), augment.as_deref());
     let state = train::train_in_phases(&direction, &phases, state, examples, augment, &mut watch)?;
 
-    let trained = report::Trained { network: &network, state: &state, set: &set, scores: watch.scores.as_ref() };
+    let trained = train::Trained { network: &network, state: &state, set: &set, scores: watch.scores.as_ref() };
     let weights = if inputs.has("weights") { Some(inputs.one("weights")?.digest.to_string()) } else { None };
     let mut document = trained.document()?;
     if let Some(digest) = weights {
         document["weights"] = digest.into();
     }
-    if !tuning.freeze.is_empty() || tuning.tune_epochs > 0 {
-        document["phases"] = phases.iter().map(report::phase).collect();
+    if tuning.is_used() {
+        document["phases"] = phases.iter().map(train::Phase::document).collect();
     }
     let seconds = seconds();
     Ok(trained.outputs(document)?.metric("train_seconds", seconds - watch.tested).metric("seconds", seconds))
-}
-
-/// Where the training starts: fresh weights, or those of the input.
-fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parameters> {
-    let fresh = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
-    let Some(pretrained) = Pretrained::of(inputs, "weights", ctx.device)? else { return Ok(fresh) };
-    let fitted = pretrained.fit(network, &fresh)?;
-    ctx.log(format!("starts from the weights {}", pretrained.name));
-    fitted.notes.into_iter().for_each(|note| ctx.log(note));
-    Ok(fitted.parameters)
-}
-
-/// So many images of every class (all, where there are fewer), each class drawn from a stream of its own.
-fn drawn(real: &Dataset, seed: u64, amount: usize) -> Result<Dataset> {
-    let mut chosen = Vec::new();
-    for (class, positions) in real.positions_by_class()?.iter().enumerate() {
-        chosen.extend(stream(seed, "subset", class as u64).choose(positions, amount));
-    }
-    let chosen = Tensor::from_slice(&chosen).to_device(real.images.device());
-    Ok(Dataset {
-        images: real.images.f_index_select(0, &chosen)?,
-        labels: real.labels.f_index_select(0, &chosen)?,
-        agreement: real.agreement.as_ref().map(|votes| votes.f_index_select(0, &chosen)).transpose()?,
-        normalisation: real.normalisation.clone(),
-        origin: real.origin.clone(),
-        ..*real
-    })
 }
 
 struct Watch<'a> {

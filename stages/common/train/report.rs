@@ -1,9 +1,9 @@
 //! What is told of a trained network: the model, the document of metrics and the scalars.
 
+use super::{EpochResult, Phase, State, TrainingSet};
 use crate::artifact::Model;
 use crate::common::metrics::{AgreementReport, Confusion, TestScores};
 use crate::common::network::{Network, ParameterSpec};
-use crate::common::train::{EpochResult, Phase, State, TrainingSet};
 use crate::context::Outputs;
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
@@ -88,10 +88,12 @@ impl Trained<'_> {
     }
 }
 
-/// A phase of the training, and how many numbers it trains.
-pub fn phase(phase: &Phase) -> Value {
-    let Phase { network, settings } = phase;
-    let trained = network.trainable().enumerate().filter(|(place, _)| !network.is_frozen(*place));
-    let trained: i64 = trained.map(|(_, spec)| ParameterSpec::numel(spec)).sum();
-    json!({ "epochs": settings.epochs, "lr": settings.rate, "trained_parameters": trained })
+impl Phase {
+    /// Its settings, and how many numbers it trains, for a document of metrics.
+    pub fn document(&self) -> Value {
+        let Phase { network, settings } = self;
+        let trained = network.trainable().enumerate().filter(|(place, _)| !network.is_frozen(*place));
+        let trained: i64 = trained.map(|(_, spec)| ParameterSpec::numel(spec)).sum();
+        json!({ "epochs": settings.epochs, "lr": settings.rate, "trained_parameters": trained })
+    }
 }

@@ -1,0 +1,153 @@
+//! The parameters of the stage, and what they say of distillation and of training.
+
+use super::layers::Pair;
+use super::loss::{self, Average, HintForm};
+use crate::common::network::{Activation, Network, Norm, Pooling};
+use crate::common::train::{self, Augment, ClassWeights, Flip, Geometric, Phase, TrainingParams, TrainingSet, Tuning};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Which student, how it is trained, and what it takes from its teacher.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    arch: String,
+    width: Option<i64>,
+    depth: Option<i64>,
+    activation: Option<Activation>,
+    norm: Option<Norm>,
+    pooling: Option<Pooling>,
+    temperature: f64,
+    alpha: f64,
+    average: Average,
+    hint: Hint,
+    student_layers: Vec<usize>,
+    teacher_layers: Vec<usize>,
+    hint_epochs: u64,
+    hint_lr: Option<f64>,
+    hint_loss: HintForm,
+    beta: f64,
+    epochs: u64,
+    batch_size: i64,
+    lr: f64,
+    learned_lr: bool,
+    momentum: f64,
+    weight_decay: f64,
+    schedule: train::Schedule,
+    augment: train::Augmentation,
+    strategy: crate::common::augment::Strategy,
+    pub(super) subset: Option<usize>,
+    flip: Flip,
+    rotation: f64,
+    zoom: f64,
+    shift: f64,
+    class_weights: ClassWeights,
+    freeze: Vec<String>,
+    tune_epochs: u64,
+    tune_lr: Option<f64>,
+    unfreeze: Vec<String>,
+}
+
+/// What a student takes from its teacher besides the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Hint {
+    /// Nothing.
+    None,
+    /// The outputs of a layer, before it learns from the answers.
+    Fitnet,
+    /// Where layers are active, beside the answers.
+    Attention,
+}
+
+/// What a student takes from its teacher; each field is the parameter of the same name.
+#[derive(Debug)]
+pub(super) struct Distillation {
+    pub answers: loss::Settings,
+    pub hint: Hint,
+    pub student_layers: Vec<usize>,
+    pub teacher_layers: Vec<usize>,
+    pub hint_epochs: u64,
+    pub hint_lr: Option<f64>,
+    pub hint_loss: HintForm,
+    pub beta: f64,
+}
+
+/// How the student is trained.
+#[derive(Debug)]
+pub(super) struct Training {
+    /// The network and the first phase.
+    pub params: TrainingParams,
+    /// The images are mirrored, turned, enlarged and moved first.
+    pub geometric: Geometric,
+    /// What is frozen, and the second phase.
+    pub tuning: Tuning,
+    /// How much classes count in the labels' part of the loss.
+    pub class_weights: ClassWeights,
+}
+
+impl Training {
+    /// What changes the images, if anything does.
+    pub fn augmentation(&self, network: &Network, seed: u64) -> Option<Box<dyn Augment>> {
+        self.geometric.before(self.params.augmentation(network, seed), seed)
+    }
+}
+
+impl Params {
+    /// What they say of distillation, and of training on this set.
+    pub(super) fn apart(self, set: &TrainingSet) -> Result<(Distillation, Training)> {
+        let Params { flip, rotation, zoom, shift, class_weights, .. } = self;
+        let Params { freeze, unfreeze, tune_epochs, tune_lr, .. } = self;
+        let Params { arch, width, depth, activation, norm, pooling, learned_lr, .. } = self;
+        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
+        let Params { temperature, alpha, average, hint, student_layers, teacher_layers, .. } = self;
+        let Params { hint_epochs, hint_lr, hint_loss, beta, .. } = self;
+        let answers = loss::Settings { temperature, alpha, average };
+        let distillation =
+            Distillation { answers, hint, student_layers, teacher_layers, hint_epochs, hint_lr, hint_loss, beta };
+        let params = TrainingParams {
+            arch,
+            width,
+            depth,
+            activation,
+            norm,
+            pooling,
+            epochs,
+            batch_size,
+            lr,
+            momentum,
+            weight_decay,
+            schedule,
+            augment,
+            strategy,
+            objective: train::Objective::CrossEntropy,
+        };
+        let training = Training {
+            params: params.with_learned_lr(learned_lr, set)?,
+            geometric: Geometric { flip, rotation, zoom, shift },
+            tuning: Tuning { freeze, unfreeze, tune_epochs, tune_lr },
+            class_weights,
+        };
+        Ok((distillation, training))
+    }
+}
+
+impl Distillation {
+    /// What counts of it, for the document of metrics.
+    pub fn document(&self, pairs: &[Pair], hints: Option<&Phase>) -> Value {
+        let Distillation { answers, hint, hint_loss, beta, .. } = self;
+        let mut document = json!({ "answers": answers, "hint": hint });
+        if !pairs.is_empty() {
+            document["layers"] = json!(pairs);
+        }
+        match hints {
+            Some(Phase { settings, .. }) => {
+                document["hints"] = json!({ "epochs": settings.epochs, "lr": settings.rate, "loss": hint_loss });
+            }
+            None if *hint == Hint::Attention => document["beta"] = json!(beta),
+            None => {}
+        }
+        document
+    }
+}

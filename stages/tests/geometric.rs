@@ -115,11 +115,12 @@ fn draws_stay_within_their_settings_and_keep_to_their_own() {
         (0..4000).map(|_| settings.draw(&mut stream)).collect()
     };
     let all = draw(settings);
-    let range = |value: fn(&Transform) -> f64| {
+    type Value = fn(&Transform) -> f64;
+    let range = |value: Value| {
         let values = all.iter().map(value);
         (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max))
     };
-    let spans: [(fn(&Transform) -> f64, f64, f64); 4] = [
+    let spans: [(Value, f64, f64); 4] = [
         (|own| own.angle, -20.0, 20.0),
         (|own| own.zoom, 0.8, 1.2),
         (|own| own.right, -0.1, 0.1),

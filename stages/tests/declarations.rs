@@ -62,15 +62,29 @@ fn params_take_exactly_what_is_declared() {
         least.retain(|name, _| !declaration.params[name].optional);
         kind.check(&least).unwrap_or_else(|why| panic!("{}: without the optional ones: {why:#}", kind.name));
 
-        // What the code takes beyond the declaration shows in the message about an unknown field.
-        let mut more = full.clone();
-        more.insert("no such parameter".into(), Value::Boolean(true));
-        let message = match kind.check(&more) {
-            Ok(()) => panic!("{}: takes a parameter that is not declared; add deny_unknown_fields", kind.name),
-            Err(why) => format!("{why:#}"),
-        };
-        let declared: BTreeSet<&str> = declaration.params.keys().map(String::as_str).collect();
-        assert_eq!(expected_fields(&message), declared, "{}: Params on the left, stage.toml on the right", kind.name);
+        // Nothing that is declared is passed over: a value of another type is refused.
+        for (name, param) in &declaration.params {
+            let mut other = full.clone();
+            other.insert(name.clone(), of_another_type(param));
+            assert!(kind.check(&other).is_err(), "{}: {name:?} is declared, and Params has no such field", kind.name);
+        }
+
+        // Nothing beyond: the parameters of other kinds, of which parts of Params may come from common/, are refused.
+        let names = declarations().flat_map(|(_, other)| other.params.into_keys().collect::<Vec<_>>());
+        for name in names.filter(|name| !declaration.params.contains_key(name)).chain(["no such parameter".into()]) {
+            let mut more = full.clone();
+            more.insert(name.clone(), Value::Boolean(true));
+            let message = match kind.check(&more) {
+                Ok(()) => panic!("{}: takes {name:?}, which is not declared; add deny_unknown_fields", kind.name),
+                Err(why) => format!("{why:#}"),
+            };
+            assert!(message.contains("unknown field"), "{}: {name:?}: {message}", kind.name);
+            // Params without parts names its fields.
+            if let Some(fields) = expected_fields(&message) {
+                let declared: BTreeSet<&str> = declaration.params.keys().map(String::as_str).collect();
+                assert_eq!(fields, declared, "{}: Params on the left, stage.toml on the right", kind.name);
+            }
+        }
     }
 }
 
@@ -154,12 +168,18 @@ fn extremes(param: &Param) -> Vec<Value> {
     ends.chain(param.choices.iter().cloned().map(Value::String)).map(wrap).collect()
 }
 
-/// The fields that serde lists: "unknown field `x`, expected one of `a`, `b`".
-fn expected_fields(message: &str) -> BTreeSet<&str> {
+/// The fields, if serde lists them: "unknown field `x`, expected one of `a`, `b`".
+fn expected_fields(message: &str) -> Option<BTreeSet<&str>> {
     match message.split_once(", expected ") {
-        Some((_, list)) => list.split('`').skip(1).step_by(2).collect(),
-        None if message.contains("there are no fields") => BTreeSet::new(),
-        None => panic!("not serde's message about an unknown field: {message}"),
+        Some((_, list)) => Some(list.split('`').skip(1).step_by(2).collect()),
+        None => message.contains("there are no fields").then(BTreeSet::new),
+    }
+}
+
+fn of_another_type(param: &Param) -> Value {
+    match param.kind {
+        ParamType::Boolean => Value::String("text".into()),
+        _ => Value::Boolean(true),
     }
 }
 

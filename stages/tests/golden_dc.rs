@@ -6,7 +6,7 @@
 mod golden;
 
 use ddpipe_stages::common::matching::{
-    Distance, constant_gradient, layer_distances, match_gradient, with_statistics_of,
+    Distance, constant_gradient, layer_distances, match_gradient_in_chunks, with_statistics_of,
 };
 use ddpipe_stages::common::network::Chunk;
 use std::cell::RefCell;
@@ -47,7 +47,9 @@ fn golden_dc() {
                     distance.between(&target, gradient)
                 };
                 let pixels = synthetic.narrow(0, class * ipc, ipc);
-                let matched = match_gradient(&network, &parameters, &pixels, &label(ipc), view, compared).unwrap();
+                let matched =
+                    match_gradient_in_chunks(&network, &parameters, &pixels, &label(ipc), view, compared, chunk)
+                        .unwrap();
                 losses.push(matched.distance);
                 gradients.push(matched.gradient);
                 layers.push(Tensor::stack(&parts.into_inner(), 0).detach());

@@ -6,11 +6,11 @@
 mod golden;
 
 use ddpipe_stages::artifact::{Dataset, Normalisation};
+use ddpipe_stages::common::matching::{Distance, match_gradient_in_chunks};
 use ddpipe_stages::common::network::Chunk;
 use ddpipe_stages::distill::psg::accountant::{Accountant, noise_for, orders, renyi};
 use ddpipe_stages::distill::psg::budget::{Budget, Wish};
 use ddpipe_stages::distill::psg::clipping::{clipped_sum, noised};
-use ddpipe_stages::distill::psg::matching::{Distance, match_gradient};
 use golden::Case;
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -45,10 +45,12 @@ fn golden_psg_gradients() {
             let (images, labels) = (case.tensor("syn"), case.tensor("syn_labels"));
             // Chunks of one image, some that do not divide the set, and all images at once.
             for chunk in [1, 4, 1000].map(Chunk) {
-                let shown = (&images, &labels);
-                let matched = match_gradient(&network, &parameters, shown, &private, distance, chunk).unwrap();
-                report.compare(case, "loss", &matched.loss);
-                report.compare(case, "grad_syn", &matched.gradient_MCHW);
+                let between = |gradient: &[Tensor]| distance.between(&private, gradient);
+                let view = Tensor::shallow_clone;
+                let matched =
+                    match_gradient_in_chunks(&network, &parameters, &images, &labels, view, between, chunk).unwrap();
+                report.compare(case, "loss", &matched.distance);
+                report.compare(case, "grad_syn", &matched.gradient);
             }
         },
     );

@@ -9,7 +9,7 @@ mod host;
 
 use bars::{CLASSES, IPC, content, images, real, start};
 use ddpipe_stages::artifact::{SyntheticSet, TensorFile};
-use ddpipe_stages::common::matching::{Distance, constant_gradient, match_gradient};
+use ddpipe_stages::common::matching::{Distance, constant_gradient, match_gradient, match_gradient_in_chunks};
 use ddpipe_stages::common::network::{Chunk, Network, NetworkSpec, Norm, Overrides, Parameters};
 use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::Interrupted;
@@ -74,6 +74,37 @@ fn the_gradient_of_gradients_is_what_finite_differences_say() {
                 let off = (got - expected).abs() / scale;
                 assert!(off < 1e-4, "{arch}, {distance:?}: {got}, expected {expected}");
                 assert!(scale > 1e-8, "{arch}, {distance:?}: the gradient vanishes");
+            }
+        }
+    }
+}
+
+/// Whatever makes the images of the pixels, and however many come of one.
+#[test]
+fn the_gradient_of_gradients_is_the_same_in_chunks() {
+    for norm in [Norm::Instance, Norm::Batch] {
+        let overrides = Overrides { norm: Some(norm), width: Some(8), ..Overrides::default() };
+        let network = Network::new(&NetworkSpec::named("convnet2", &overrides, 1, [16, 16], 3).unwrap()).unwrap();
+        let parameters = double(&network.init(stream(1, "network", 0).generator(), Device::Cpu).unwrap());
+        let random = |purpose, count| stream(2, purpose, 0).normal_tensor(&[count, 1, 16, 16]).to_kind(Kind::Double);
+        let (real, pixels) = (random("real", 4), random("synthetic", 3));
+        let label = |count: i64| Tensor::arange(count, (Kind::Int64, Device::Cpu)).remainder(3);
+        let target = constant_gradient(&network, &parameters, &real, &label(4), Chunk(4)).unwrap();
+        // Two images of each pixel: as it is, and mirrored and darker.
+        let view = |pixels: &Tensor| Tensor::cat(&[pixels, &(pixels.flip([3]) * 0.5)], 0);
+        let soft = label(6).one_hot(3).to_kind(Kind::Double) * 0.7 + 0.1;
+        for (distance, labels) in [(Distance::Ours, label(6)), (Distance::Mse, soft), (Distance::Cos, label(6))] {
+            let compared = |gradient: &[Tensor]| distance.between(&target, gradient);
+            let whole = match_gradient(&network, &parameters, &pixels, &labels, view, compared).unwrap();
+            let scale = f64::try_from(whole.gradient.abs().max()).unwrap();
+            for chunk in [1, 4, 5] {
+                let (network, chunk) = (&network, Chunk(chunk));
+                let parts =
+                    match_gradient_in_chunks(network, &parameters, &pixels, &labels, view, compared, chunk).unwrap();
+                let off = f64::try_from((&parts.gradient - &whole.gradient).abs().max()).unwrap();
+                assert!(scale > 1e-6 && off < 1e-9 * scale, "{norm:?}, {distance:?}, {chunk:?}: {off} of {scale}");
+                let far = f64::try_from((&parts.distance / &whole.distance - 1.0).abs()).unwrap();
+                assert!(far < 1e-9, "{norm:?}, {distance:?}, {chunk:?}: {far}");
             }
         }
     }

@@ -39,6 +39,7 @@ pub struct Descent<'a> {
     set: SyntheticSet,
     velocity: Tensor,
     rates: Rates,
+    unit: &'static str,
     done: u64,
     /// Iterations that are done, and their mean loss.
     curve: Vec<(u64, f64)>,
@@ -59,6 +60,7 @@ impl<'a> Descent<'a> {
             ctx,
             set,
             velocity,
+            unit: if rates.steps_per_iteration == 1 { "iteration" } else { "step" },
             rates,
             done: 0,
             curve: Vec::new(),
@@ -79,6 +81,11 @@ impl<'a> Descent<'a> {
             descent.earlier = (checkpoint.step, checkpoint.state["seconds"].as_f64().unwrap_or_default());
         }
         Ok(descent)
+    }
+
+    /// The same with another word for its steps in what is shown of its progress.
+    pub fn counted_in(self, unit: &'static str) -> Self {
+        Descent { unit, ..self }
     }
 
     /// The number of the step to do, from 0, until all are done.
@@ -102,8 +109,13 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 
-    /// What the loop needs besides the images to continue after the next step, in the place of what it kept before. It
-    /// may be shared, but not be changed in place.
+    /// Iterations with their mean loss, at most 500.
+    pub fn curve(&self) -> &[(u64, f64)] {
+        &self.curve
+    }
+
+    /// What the loop needs besides the images to continue from here, in the place of what it kept before. It may be
+    /// shared, but not be changed in place.
     pub fn keep(&mut self, tensors: impl IntoIterator<Item = (String, Tensor)>) {
         self.kept = tensors.into_iter().collect();
     }
@@ -135,9 +147,8 @@ impl<'a> Descent<'a> {
     /// Between two steps or in the middle of a long one: tells progress, saves what was after the last step when a
     /// checkpoint is due, and fails when the stage was asked to stop.
     pub fn tick(&self) -> Result<()> {
-        let unit = if self.rates.steps_per_iteration == 1 { "iteration" } else { "step" };
         let last = self.curve.last().map(|(_, value)| *value);
-        self.ctx.step(self.done, self.rates.steps, unit, last, || self.checkpoint())
+        self.ctx.step(self.done, self.rates.steps, self.unit, last, || self.checkpoint())
     }
 
     fn end_iteration(&mut self) -> Result<()> {

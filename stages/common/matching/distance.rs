@@ -1,14 +1,14 @@
 //! How far two gradients of a network are from each other (Zhao, Mopuri, Bilen, Dataset Condensation with Gradient
 //! Matching, 2021, section 3.3 and appendix). A gradient is one tensor per trainable parameter. Pure; knows no network.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
 /// Keeps the cosine of a gradient that vanishes finite, as in the authors' code.
 const EPS: f64 = 1e-6;
 
 /// A distance between gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distance {
     /// The sum of [`layer_distances`].

@@ -55,13 +55,61 @@ pub fn match_gradient(
     view: impl FnOnce(&Tensor) -> Tensor,
     distance: impl FnOnce(&[Tensor]) -> Result<Tensor, TchError>,
 ) -> Result<MatchedGradient, TchError> {
+    match_gradient_in_chunks(network, parameters, pixels, labels, view, distance, Chunk(i64::MAX))
+}
+
+/// The same for more images than `chunk`, in two rounds: first their gradient itself, without a graph, and the slope of
+/// the distance in it; then, a chunk at a time, how the images move the gradient along that slope. Only a chunk's graph
+/// is held, and the result is the same up to rounding.
+pub fn match_gradient_in_chunks(
+    network: &Network,
+    parameters: &Parameters,
+    pixels: &Tensor,
+    labels: &Tensor,
+    view: impl FnOnce(&Tensor) -> Tensor,
+    distance: impl FnOnce(&[Tensor]) -> Result<Tensor, TchError>,
+    chunk: Chunk,
+) -> Result<MatchedGradient, TchError> {
     let leaves = parameters.tracked();
-    let pixels = pixels.f_detach()?.f_set_requires_grad(true)?;
-    let loss = cross_entropy(network, &leaves, &view(&pixels), labels, Reduction::Mean)?;
-    let gradient = Tensor::f_run_backward(&[loss], &leaves.trainable, true, true)?;
+    let pixels = leaf(pixels)?;
+    let images = view(&pixels);
+    let count = images.size()[0];
+    if count <= chunk.0.max(1) {
+        let loss = cross_entropy(network, &leaves, &images, labels, Reduction::Mean)?;
+        let gradient = Tensor::f_run_backward(&[loss], &leaves.trainable, true, true)?;
+        let distance = distance(&gradient)?;
+        return Ok(MatchedGradient { gradient: slope(&distance, &pixels)?, distance: distance.detach() });
+    }
+
+    let gradient = constant_gradient(network, parameters, &images.f_detach()?, labels, chunk)?;
+    let gradient: Vec<Tensor> = gradient.iter().map(leaf).collect::<Result<_, _>>()?;
     let distance = distance(&gradient)?;
-    let gradient = Tensor::f_run_backward(&[&distance], &[&pixels], false, false)?.remove(0);
-    Ok(MatchedGradient { distance: distance.detach(), gradient })
+    let slopes = Tensor::f_run_backward(&[&distance], &gradient, false, false)?;
+    // A distance may leave parameters out; what moves their gradient moves nothing.
+    let counts: Vec<(&Tensor, &Tensor)> =
+        leaves.trainable.iter().zip(&slopes).filter(|(_, slope)| slope.defined()).collect();
+    let used: Vec<&Tensor> = counts.iter().map(|(parameter, _)| *parameter).collect();
+    let mut pulls = Vec::new();
+    for (part, labels) in images.f_split(chunk.0.max(1), 0)?.iter().zip(labels.f_split(chunk.0.max(1), 0)?) {
+        let part = leaf(part)?;
+        let loss = cross_entropy(network, &leaves, &part, &labels, Reduction::Sum)?.f_div_scalar(count)?;
+        let gradient = Tensor::f_run_backward(&[loss], &used, true, true)?;
+        let along: Result<Vec<_>, TchError> =
+            gradient.iter().zip(&counts).map(|(own, (_, slope))| own.f_mul(slope)?.f_sum(own.kind())).collect();
+        let along = Tensor::f_stack(&along?, 0)?;
+        pulls.push(slope(&along.f_sum(along.kind())?, &part)?);
+    }
+    let pulled = images.f_mul(&Tensor::f_cat(&pulls, 0)?)?;
+    Ok(MatchedGradient { gradient: slope(&pulled.f_sum(pulled.kind())?, &pixels)?, distance: distance.detach() })
+}
+
+fn leaf(tensor: &Tensor) -> Result<Tensor, TchError> {
+    tensor.f_detach()?.f_set_requires_grad(true)
+}
+
+/// The gradient of a scalar with respect to one leaf.
+fn slope(scalar: &Tensor, leaf: &Tensor) -> Result<Tensor, TchError> {
+    Ok(Tensor::f_run_backward(&[scalar], &[leaf], false, false)?.remove(0))
 }
 
 /// The parameters with the running statistics that batch norms have after one batch in training mode. Few synthetic

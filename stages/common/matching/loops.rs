@@ -1,34 +1,70 @@
-//! How often images and network take turns in gradient matching.
+//! How often images and network take turns in gradient matching, and what a step therefore begins with.
 
 use anyhow::{Context as _, Result};
 
-/// The two loops inside an iteration, which has one network.
+/// The loops inside an iteration, which has one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loops {
-    /// Steps that the images take with a network.
+    /// Times that the images meet a network.
     pub outer: u64,
     /// Epochs that the network is trained on the synthetic set between two of them.
     pub inner: u64,
+    /// Steps that the images take each time.
+    pub batch: u64,
 }
 
-/// Images per class, outer and inner loop: `get_loops` of the authors' code.
-const PUBLISHED: [(i64, u64, u64); 6] =
-    [(1, 1, 1), (10, 10, 50), (20, 20, 25), (30, 30, 20), (40, 40, 15), (50, 50, 10)];
+/// What a step begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The network of this number, fresh.
+    Network(u64),
+    /// The last step's network learns from the images; the number of such a lesson in the whole run.
+    Lesson(u64),
+    /// The network of the last step, as it is.
+    Same,
+}
+
+/// Images per class, outer and inner loop: `get_loops` of the authors' code. Without privacy it ends at 50; 100 is from
+/// the code of private set generation.
+const PUBLISHED: [(i64, u64, u64); 7] =
+    [(1, 1, 1), (10, 10, 50), (20, 20, 25), (30, 30, 20), (40, 40, 15), (50, 50, 10), (100, 50, 10)];
 
 impl Loops {
-    /// What is given, and the published numbers for so many images per class where nothing is.
+    /// What is given, and the published numbers for so many images per class where nothing is; one step each time.
     pub fn of(ipc: i64, outer: Option<u64>, inner: Option<u64>) -> Result<Self> {
         let published = PUBLISHED.iter().find(|(images, ..)| *images == ipc).map(|&(_, outer, inner)| (outer, inner));
         let missing = |name: &str| {
             format!(
-                "there is no published `{name}` for {ipc} images per class, only for 1, 10, 20, 30, 40 and 50; give \
-                 `outer_loop` and `inner_loop` (published for 10: 10 and 50, for 50: 50 and 10)"
+                "there is no published `{name}` for {ipc} images per class, only for 1, 10, 20, 30, 40, 50 and 100; \
+                 give `outer_loop` and `inner_loop` (published for 10: 10 and 50, for 50: 50 and 10)"
             )
         };
         Ok(Loops {
             outer: outer.or(published.map(|(outer, _)| outer)).with_context(|| missing("outer_loop"))?,
             inner: inner.or(published.map(|(_, inner)| inner)).with_context(|| missing("inner_loop"))?,
+            batch: 1,
         })
+    }
+
+    /// Steps of an iteration, which has one network.
+    pub fn steps_per_network(&self) -> Result<u64> {
+        self.outer.checked_mul(self.batch).context("outer_loop times batch_loop is too large")
+    }
+
+    /// Steps of so many iterations.
+    pub fn steps(&self, iterations: u64) -> Result<u64> {
+        let steps = self.steps_per_network()?.checked_mul(iterations);
+        steps.context("iterations times the steps with each network is too large")
+    }
+
+    /// What this step, counted from 0 over the whole run, begins with.
+    pub fn opening(&self, step: u64) -> Opening {
+        let (turn, place) = (step / self.batch, step % self.batch);
+        match (turn % self.outer, place) {
+            (0, 0) => Opening::Network(turn / self.outer),
+            (_, 0) => Opening::Lesson(turn),
+            _ => Opening::Same,
+        }
     }
 }
 
@@ -40,13 +76,27 @@ mod tests {
 
     #[test]
     fn what_is_given_comes_before_what_is_published() {
-        assert_eq!(Loops::of(10, None, None).unwrap(), Loops { outer: 10, inner: 50 });
-        assert_eq!(Loops::of(50, None, Some(3)).unwrap(), Loops { outer: 50, inner: 3 });
-        assert_eq!(Loops::of(7, Some(2), Some(0)).unwrap(), Loops { outer: 2, inner: 0 });
+        assert_eq!(Loops::of(10, None, None).unwrap(), Loops { outer: 10, inner: 50, batch: 1 });
+        assert_eq!(Loops::of(50, None, Some(3)).unwrap(), Loops { outer: 50, inner: 3, batch: 1 });
+        assert_eq!(Loops::of(7, Some(2), Some(0)).unwrap(), Loops { outer: 2, inner: 0, batch: 1 });
         let error = Loops::of(7, Some(2), None).unwrap_err().to_string();
         assert!(
             error.contains("`inner_loop` for 7 images per class") && error.contains("give `outer_loop`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn steps_are_counted_and_too_many_are_refused() {
+        let steps = |outer, batch, iterations| Loops { outer, inner: 1, batch }.steps(iterations);
+        assert_eq!(steps(1, 10, 1000).unwrap(), 10_000);
+        assert!(steps(1 << 40, 1 << 20, 1 << 20).is_err() && steps(1 << 40, 1 << 30, 1).is_err());
+    }
+
+    #[test]
+    fn a_network_learns_between_its_turns_and_never_after_the_last() {
+        let openings: Vec<_> = (0..8).map(|step| Loops { outer: 2, inner: 1, batch: 2 }.opening(step)).collect();
+        use Opening::{Lesson, Network, Same};
+        assert_eq!(openings, [Network(0), Same, Lesson(1), Same, Network(1), Same, Lesson(3), Same]);
     }
 }

@@ -21,9 +21,10 @@ pub enum Criterion {
 }
 
 /// What a training makes smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Objective {
     /// Mean cross entropy.
+    #[default]
     CrossEntropy,
     /// Mean over the images of half the squared distance between what the network puts out and the target.
     SquaredError {

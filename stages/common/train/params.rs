@@ -1,25 +1,17 @@
-//! From the parameters that training stages share to what the training works with.
+//! The parameters that training stages share, as they stand in a `stage.toml`, and what the training makes of them.
 
 use super::{Augment, Augmentation, Criterion, Objective, Schedule, Settings, Sgd, TrainingSet};
 use crate::common::augment::Strategy;
-use crate::common::network::{Activation, Network, NetworkSpec, Norm, Overrides, Pooling};
+use crate::common::network::Network;
 use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
 use std::time::{Duration, Instant};
 use tch::Tensor;
 
-/// The network and the training that a stage's parameters ask for; what its `Params` hands over.
-#[derive(Clone, Debug)]
-#[expect(
-    missing_docs,
-    reason = "each is the parameter of the same name in stage.toml, which has the help; objective is `loss`"
-)]
+/// How a network is trained. Part of a kind's `Params`, by `#[serde(flatten)]`.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
 pub struct TrainingParams {
-    pub arch: String,
-    pub width: Option<i64>,
-    pub depth: Option<i64>,
-    pub activation: Option<Activation>,
-    pub norm: Option<Norm>,
-    pub pooling: Option<Pooling>,
     pub epochs: u64,
     pub batch_size: i64,
     pub lr: f64,
@@ -28,18 +20,12 @@ pub struct TrainingParams {
     pub schedule: Schedule,
     pub augment: Augmentation,
     pub strategy: Strategy,
+    /// Cross entropy, until [`with_loss`](Self::with_loss) says otherwise.
+    #[serde(skip)]
     pub objective: Objective,
 }
 
 impl TrainingParams {
-    /// The network for images of `shape` (channels, rows, columns).
-    pub fn network(&self, [channels, height, width]: [i64; 3], classes: i64) -> Result<Network> {
-        let TrainingParams { width: filters, depth, activation, norm, pooling, .. } = *self;
-        let overrides = Overrides { width: filters, depth, activation, norm, pooling };
-        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], classes)?;
-        Ok(Network::new(&spec)?)
-    }
-
     /// The same, where it is `wanted` with the learning rate that was learnt with the set's images instead of `lr`.
     pub fn with_learned_lr(self, wanted: bool, set: &TrainingSet) -> Result<Self> {
         if !wanted {
@@ -64,8 +50,8 @@ impl TrainingParams {
         Ok(TrainingParams { objective: Objective::of(criterion, set)?, ..self })
     }
 
-    /// The training in words and numbers, for those who compare results: all but the network, and the strategy only
-    /// where there is an augmentation that it is for.
+    /// The training in words and numbers, for those who compare results; the strategy only where there is an
+    /// augmentation that it is for.
     pub fn protocol(&self) -> serde_json::Value {
         let mut protocol = serde_json::json!({
             "epochs": self.epochs,

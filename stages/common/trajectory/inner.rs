@@ -5,7 +5,6 @@ use crate::common::augment::{self, Mode, Operation, Settings, Sharing, Strategy}
 use crate::common::stream::stream;
 use crate::common::train::Augment;
 use anyhow::Result;
-use serde::Deserialize;
 use tch::{Device, Tensor};
 
 /// One inner step: which images, and what happens to them.
@@ -18,14 +17,7 @@ pub struct InnerStep {
 }
 
 /// Which augmentation the inner steps use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InnerAugment {
-    /// None.
-    None,
-    /// DSA: one family of the strategy in every step.
-    Dsa,
-}
+pub use crate::common::augment::OptionalDsa as InnerAugment;
 
 /// What stays the same over all iterations.
 #[derive(Debug)]

@@ -6,15 +6,16 @@
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
 use super::attention::{Normalisation, attention};
-use crate::common::matching::{ClassAugmentation, ClassImages, class_groups};
+use crate::common::matching::{ClassAugmentation, ClassImages, gradient_by_classes, together};
 use crate::common::network::{Chunk, Mode, Network, Parameters};
+use serde::Deserialize;
 use tch::{TchError, Tensor};
 
 /// The factor of both terms in the authors' code.
 const SCALE: f64 = 100.0;
 
-/// What the loss leaves open.
-#[derive(Clone, Copy, Debug)]
+/// What the loss leaves open: parameters of the stage.
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Settings {
     /// Exponent of the features in an attention map.
     pub exponent: f64,
@@ -44,6 +45,13 @@ pub struct Matched {
     pub means: ClassMeans,
     /// \[M,C,H,W\], the gradient of the sum of all terms.
     pub gradient_MCHW: Tensor,
+}
+
+impl ClassMeans {
+    fn detached(&self) -> Self {
+        let attention = self.attention.iter().map(Tensor::detach).collect();
+        ClassMeans { attention, embedding_KD: self.embedding_KD.detach() }
+    }
 }
 
 impl Matched {
@@ -85,10 +93,10 @@ pub fn class_means(
     settings: Settings,
     chunk: Chunk,
 ) -> Result<ClassMeans, TchError> {
-    let chunk = if network.has_batch_statistics() { i64::MAX } else { chunk.0.max(1) };
+    let Chunk(size) = together(network, chunk);
     let mut maps: Vec<Vec<Tensor>> = Vec::new();
     let mut embeddings = Vec::new();
-    for part in images.images.f_split(chunk, 0)? {
+    for part in images.images.f_split(size, 0)? {
         let features = network.features(parameters, &part, Mode::Train)?;
         let matched = features.activations.split_last().map_or(&[][..], |(_, matched)| matched);
         maps.resize_with(matched.len(), Vec::new);
@@ -104,9 +112,8 @@ pub fn class_means(
     })
 }
 
-/// Compares synthetic images, each class under its augmentation, with the means of real ones. The sum over classes
-/// falls apart, so a few classes at a time go forward and back, and only their graph is held; the result is the same up
-/// to rounding. With batch statistics all classes go together.
+/// Compares synthetic images, each class under its augmentation, with the means of real ones; a few classes at a time, as
+/// [`gradient_by_classes`] says.
 pub fn match_means(
     network: &Network,
     parameters: &Parameters,
@@ -116,32 +123,22 @@ pub fn match_means(
     settings: Settings,
     chunk: Chunk,
 ) -> Result<Matched, TchError> {
-    let together = if network.has_batch_statistics() { i64::MAX } else { chunk.0.max(1) };
-    let (mut layers, mut embedding, mut means, mut gradients) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for group in class_groups(&synthetic.counts, together) {
-        let leaves: Vec<_> = group
-            .clone()
-            .map(|class| synthetic.class(class).f_detach()?.f_set_requires_grad(true))
-            .collect::<Result<_, _>>()?;
-        let augmented: Vec<_> =
-            group.clone().zip(&leaves).map(|(class, leaf)| augmentation.apply(class, leaf)).collect();
-        let counts = synthetic.counts[group.clone()].to_vec();
-        let images = ClassImages { images: Tensor::f_cat(&augmented, 0)?, counts };
-        let own = class_means(network, parameters, &images, settings, chunk)?;
-        let narrow = |mean: &Tensor| mean.f_narrow(0, group.start as i64, group.len() as i64);
+    let (gradient_MCHW, found) = gradient_by_classes(network, synthetic, augmentation, chunk, |classes, images| {
+        let own = class_means(network, parameters, images, settings, chunk)?;
+        let narrow = |mean: &Tensor| mean.f_narrow(0, classes.start as i64, classes.len() as i64);
         let real = ClassMeans {
             attention: real.attention.iter().map(narrow).collect::<Result<_, _>>()?,
             embedding_KD: narrow(&real.embedding_KD)?,
         };
-        let (attention_L, embedding_term) = terms(&real, &own, settings)?;
-        let loss = attention_L.f_sum(attention_L.kind())?.f_add(&embedding_term)?;
-        gradients.extend(Tensor::f_run_backward(&[loss], &leaves, false, false)?);
-        layers.push(attention_L.detach());
-        embedding.push(embedding_term.detach());
-        means.push(ClassMeans {
-            attention: own.attention.iter().map(Tensor::detach).collect(),
-            embedding_KD: own.embedding_KD.detach(),
-        });
+        let (attention_L, embedding) = terms(&real, &own, settings)?;
+        let loss = attention_L.f_sum(attention_L.kind())?.f_add(&embedding)?;
+        Ok((loss, (attention_L.detach(), embedding.detach(), own.detached())))
+    })?;
+    let (mut layers, mut embedding, mut means) = (Vec::new(), Vec::new(), Vec::new());
+    for (attention_L, term, own) in found {
+        layers.push(attention_L);
+        embedding.push(term);
+        means.push(own);
     }
     let sum = |parts: &[Tensor]| Tensor::f_stack(parts, 0)?.f_sum_dim_intlist(0, false, real.embedding_KD.kind());
     let attention = (0..real.attention.len())
@@ -153,6 +150,6 @@ pub fn match_means(
             attention: attention.collect::<Result<_, _>>()?,
             embedding_KD: Tensor::f_cat(&means.iter().map(|means| &means.embedding_KD).collect::<Vec<_>>(), 0)?,
         },
-        gradient_MCHW: Tensor::f_cat(&gradients, 0)?,
+        gradient_MCHW,
     })
 }

@@ -1,8 +1,8 @@
 //! `distill.dc`: moves synthetic images until the gradients that they give networks are those of the real images. The
 //! loop and the equations are in `common/matching/`, which `distill.dsa` uses too.
 
-use crate::common::matching::{Condensation, Distance};
-use crate::common::network::{Activation, Norm, Overrides, Pooling};
+use crate::common::matching::Condensation;
+use crate::common::network::NetworkParams;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::Result;
 use serde::Deserialize;
@@ -12,41 +12,13 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "stage.toml documents them")]
 pub struct Params {
-    pub iterations: u64,
-    pub outer_loop: Option<u64>,
-    pub inner_loop: Option<u64>,
-    pub lr_img: f64,
-    pub momentum_img: f64,
-    pub lr_net: f64,
-    pub batch_real: i64,
-    pub batch_train: i64,
-    pub distance: Distance,
-    pub arch: String,
-    pub width: Option<i64>,
-    pub depth: Option<i64>,
-    pub norm: Option<Norm>,
-    pub activation: Option<Activation>,
-    pub pooling: Option<Pooling>,
-    pub chunk: Option<i64>,
+    #[serde(flatten)]
+    pub condensation: Condensation,
+    #[serde(flatten)]
+    pub network: NetworkParams,
 }
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let Params { width, depth, norm, activation, pooling, .. } = params;
-    let condensation = Condensation {
-        iterations: params.iterations,
-        outer_loop: params.outer_loop,
-        inner_loop: params.inner_loop,
-        lr_img: params.lr_img,
-        momentum_img: params.momentum_img,
-        lr_net: params.lr_net,
-        batch_real: params.batch_real,
-        batch_train: params.batch_train,
-        distance: params.distance,
-        strategy: None,
-        arch: params.arch,
-        overrides: Overrides { width, depth, norm, activation, pooling },
-        chunk: params.chunk,
-    };
-    condensation.run(ctx, inputs)
+    params.condensation.run(ctx, inputs, &params.network, None)
 }

@@ -3,7 +3,7 @@
 //!
 //! Legend: K classes, N real images, M synthetic images, D embedding, C channels, H height, W width.
 
-use crate::common::matching::{ClassAugmentation, ClassImages, class_groups};
+use crate::common::matching::{ClassAugmentation, ClassImages, gradient_by_classes, together};
 use crate::common::network::{Chunk, Mode, Network, Parameters};
 use tch::{TchError, Tensor};
 
@@ -34,9 +34,8 @@ pub fn mean_embeddings(
     Ok(images.means(&network.embed_chunked(parameters, &images.images, Mode::Train, chunk)?))
 }
 
-/// Compares synthetic images, each class under its augmentation, with the mean embeddings of real ones. The sum over
-/// classes falls apart, so a few classes at a time go forward and back, and only their graph is held; the result is the
-/// same up to rounding. With batch statistics all classes go together.
+/// Compares synthetic images, each class under its augmentation, with the mean embeddings of real ones; a few classes at
+/// a time, as [`gradient_by_classes`] says.
 pub fn match_embeddings(
     network: &Network,
     parameters: &Parameters,
@@ -45,30 +44,16 @@ pub fn match_embeddings(
     augmentation: &ClassAugmentation,
     chunk: Chunk,
 ) -> Result<Matched, TchError> {
-    let chunk = if network.has_batch_statistics() { i64::MAX } else { chunk.0.max(1) };
-    let (mut per_class, mut means, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
-    for group in class_groups(&synthetic.counts, chunk) {
-        let leaves: Vec<_> = group
-            .clone()
-            .map(|class| synthetic.class(class).f_detach()?.f_set_requires_grad(true))
-            .collect::<Result<_, _>>()?;
-        let augmented: Vec<_> =
-            group.clone().zip(&leaves).map(|(class, leaf)| augmentation.apply(class, leaf)).collect();
-        let counts = synthetic.counts[group.clone()].to_vec();
-        let images = ClassImages { images: Tensor::f_cat(&augmented, 0)?, counts };
-        let parts = images.images.f_split(chunk, 0)?;
+    let Chunk(size) = together(network, chunk);
+    let (gradient_MCHW, found) = gradient_by_classes(network, synthetic, augmentation, chunk, |classes, images| {
+        let parts = images.images.f_split(size, 0)?;
         let embeddings: Result<Vec<_>, _> =
             parts.iter().map(|part| network.embed(parameters, part, Mode::Train)).collect();
         let mean = images.means(&Tensor::f_cat(&embeddings?, 0)?);
-        let real = mean_real_KD.f_narrow(0, group.start as i64, group.len() as i64)?;
+        let real = mean_real_KD.f_narrow(0, classes.start as i64, classes.len() as i64)?;
         let discrepancy = class_discrepancy(&real, &mean);
-        gradients.extend(Tensor::f_run_backward(&[discrepancy.f_sum(discrepancy.kind())?], &leaves, false, false)?);
-        per_class.push(discrepancy.detach());
-        means.push(mean.detach());
-    }
-    Ok(Matched {
-        per_class_K: Tensor::f_cat(&per_class, 0)?,
-        mean_KD: Tensor::f_cat(&means, 0)?,
-        gradient_MCHW: Tensor::f_cat(&gradients, 0)?,
-    })
+        Ok((discrepancy.f_sum(discrepancy.kind())?, (discrepancy.detach(), mean.detach())))
+    })?;
+    let (per_class, means): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    Ok(Matched { per_class_K: Tensor::f_cat(&per_class, 0)?, mean_KD: Tensor::f_cat(&means, 0)?, gradient_MCHW })
 }

@@ -46,8 +46,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if let Some(test) = &test {
         train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
+    let network = params.network.network(set.image_shape(), set.classes())?;
     let (distillation, training) = params.apart(&set)?;
-    let network = training.params.network(set.image_shape(), set.classes())?;
     let phases = training.tuning.phases(&network, training.params.settings(ctx.seed))?;
     let teacher = Teacher::of(inputs, &set)?;
     let (pairs, hints) = compared(ctx, &network, &teacher, &distillation, &phases[0])?;

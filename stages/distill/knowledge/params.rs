@@ -2,8 +2,8 @@
 
 use super::layers::Pair;
 use super::loss::{self, Average, HintForm};
-use crate::common::network::{Activation, Network, Norm, Pooling};
-use crate::common::train::{self, Augment, ClassWeights, Flip, Geometric, Phase, TrainingParams, TrainingSet, Tuning};
+use crate::common::network::{Network, NetworkParams};
+use crate::common::train::{Augment, ClassWeights, Flip, Geometric, Phase, TrainingParams, TrainingSet, Tuning};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,12 +12,10 @@ use serde_json::{Value, json};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    arch: String,
-    width: Option<i64>,
-    depth: Option<i64>,
-    activation: Option<Activation>,
-    norm: Option<Norm>,
-    pooling: Option<Pooling>,
+    #[serde(flatten)]
+    pub(super) network: NetworkParams,
+    #[serde(flatten)]
+    training: TrainingParams,
     temperature: f64,
     alpha: f64,
     average: Average,
@@ -28,15 +26,7 @@ pub struct Params {
     hint_lr: Option<f64>,
     hint_loss: HintForm,
     beta: f64,
-    epochs: u64,
-    batch_size: i64,
-    lr: f64,
     learned_lr: bool,
-    momentum: f64,
-    weight_decay: f64,
-    schedule: train::Schedule,
-    augment: train::Augmentation,
-    strategy: crate::common::augment::Strategy,
     pub(super) subset: Option<usize>,
     flip: Flip,
     rotation: f64,
@@ -77,7 +67,7 @@ pub(super) struct Distillation {
 /// How the student is trained.
 #[derive(Debug)]
 pub(super) struct Training {
-    /// The network and the first phase.
+    /// The first phase.
     pub params: TrainingParams,
     /// The images are mirrored, turned, enlarged and moved first.
     pub geometric: Geometric,
@@ -99,32 +89,14 @@ impl Params {
     pub(super) fn apart(self, set: &TrainingSet) -> Result<(Distillation, Training)> {
         let Params { flip, rotation, zoom, shift, class_weights, .. } = self;
         let Params { freeze, unfreeze, tune_epochs, tune_lr, .. } = self;
-        let Params { arch, width, depth, activation, norm, pooling, learned_lr, .. } = self;
-        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
+        let Params { training, learned_lr, .. } = self;
         let Params { temperature, alpha, average, hint, student_layers, teacher_layers, .. } = self;
         let Params { hint_epochs, hint_lr, hint_loss, beta, .. } = self;
         let answers = loss::Settings { temperature, alpha, average };
         let distillation =
             Distillation { answers, hint, student_layers, teacher_layers, hint_epochs, hint_lr, hint_loss, beta };
-        let params = TrainingParams {
-            arch,
-            width,
-            depth,
-            activation,
-            norm,
-            pooling,
-            epochs,
-            batch_size,
-            lr,
-            momentum,
-            weight_decay,
-            schedule,
-            augment,
-            strategy,
-            objective: train::Objective::CrossEntropy,
-        };
         let training = Training {
-            params: params.with_learned_lr(learned_lr, set)?,
+            params: training.with_learned_lr(learned_lr, set)?,
             geometric: Geometric { flip, rotation, zoom, shift },
             tuning: Tuning { freeze, unfreeze, tune_epochs, tune_lr },
             class_weights,

@@ -2,6 +2,7 @@
 //! scratch, one after another. The loop itself is in `common::train`.
 
 use crate::common::metrics::{AgreementReport, Confusion, mean_std};
+use crate::common::network::NetworkParams;
 use crate::common::stream::stream;
 use crate::common::train::{self, Lesson, Student, TrainingParams, TrainingSet};
 use crate::context::{Context, Inputs, Outputs};
@@ -16,58 +17,24 @@ use std::time::Instant;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    arch: String,
-    width: Option<i64>,
-    depth: Option<i64>,
-    activation: Option<crate::common::network::Activation>,
-    norm: Option<crate::common::network::Norm>,
-    pooling: Option<crate::common::network::Pooling>,
-    epochs: u64,
-    batch_size: i64,
-    lr: f64,
+    #[serde(flatten)]
+    network: NetworkParams,
+    #[serde(flatten)]
+    training: TrainingParams,
     learned_lr: bool,
-    momentum: f64,
-    weight_decay: f64,
-    schedule: train::Schedule,
     loss: train::Criterion,
-    augment: train::Augmentation,
-    strategy: crate::common::augment::Strategy,
     students: u64,
-}
-
-impl Params {
-    fn training(self) -> TrainingParams {
-        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
-        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
-        TrainingParams {
-            arch,
-            width,
-            depth,
-            activation,
-            norm,
-            pooling,
-            epochs,
-            batch_size,
-            lr,
-            momentum,
-            weight_decay,
-            schedule,
-            augment,
-            strategy,
-            objective: train::Objective::CrossEntropy,
-        }
-    }
 }
 
 /// Trains and tests the students.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
-    let (students, learned_lr, loss) = (params.students, params.learned_lr, params.loss);
+    let Params { network, training, learned_lr, loss, students } = params;
     let set = TrainingSet::of(inputs, "synthetic")?;
-    let params = params.training().with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
+    let training = training.with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
     let test = inputs.dataset("test")?;
     train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
-    let network = params.network(set.image_shape(), set.classes())?;
+    let network = network.network(set.image_shape(), set.classes())?;
 
     let mut finished: Vec<Student> = Vec::new();
     let (mut running, mut before) = (None, 0.0);
@@ -78,13 +45,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         running = Some(Lesson::resume(&network, &checkpoint)?);
     }
     let seconds = || before + started.elapsed().as_secs_f64();
-    let steps = params.settings(ctx.seed).steps(set.examples().count());
+    let steps = training.settings(ctx.seed).steps(set.examples().count());
     while (finished.len() as u64) < students {
         let number = finished.len() as u64;
         let lesson = Lesson {
             ctx,
             network: &network,
-            params: &params,
+            params: &training,
             examples: set.examples(),
             test: &test,
             seed: stream(ctx.seed, "student", number).generator().random(),
@@ -117,7 +84,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "flops": network.flops(),
         "images": set.examples().count(),
         "labels": set.label_kind(),
-        "protocol": params.protocol(),
+        "protocol": training.protocol(),
         "accuracy": accuracy,
         "accuracy_std": accuracy_std,
         "accuracies": accuracies,

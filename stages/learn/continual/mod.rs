@@ -7,6 +7,7 @@ pub mod results;
 mod seen;
 mod summary;
 
+use crate::common::network::NetworkParams;
 use crate::common::stream::stream;
 use crate::common::train::{self, Lesson, TrainingParams, TrainingSet};
 use crate::context::{Context, Inputs, Outputs};
@@ -30,20 +31,10 @@ pub struct Params {
     order_seed: u64,
     class_order: Option<Vec<i64>>,
     students: u64,
-    arch: String,
-    width: Option<i64>,
-    depth: Option<i64>,
-    activation: Option<crate::common::network::Activation>,
-    norm: Option<crate::common::network::Norm>,
-    pooling: Option<crate::common::network::Pooling>,
-    epochs: u64,
-    batch_size: i64,
-    lr: f64,
-    momentum: f64,
-    weight_decay: f64,
-    schedule: train::Schedule,
-    augment: train::Augmentation,
-    strategy: crate::common::augment::Strategy,
+    #[serde(flatten)]
+    network: NetworkParams,
+    #[serde(flatten)]
+    training: TrainingParams,
 }
 
 impl Params {
@@ -60,28 +51,6 @@ impl Params {
         };
         (0..self.orders).map(|order| drawn(self.order_seed.saturating_add(order))).collect()
     }
-
-    fn training(self) -> TrainingParams {
-        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
-        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
-        TrainingParams {
-            arch,
-            width,
-            depth,
-            activation,
-            norm,
-            pooling,
-            epochs,
-            batch_size,
-            lr,
-            momentum,
-            weight_decay,
-            schedule,
-            augment,
-            strategy,
-            objective: train::Objective::CrossEntropy,
-        }
-    }
 }
 
 /// Learns step by step, order after order.
@@ -94,8 +63,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let orders = params.class_orders(memory.classes())?;
     let tasks = orders.iter().map(|order| order.tasks(params.steps)).collect::<Result<Vec<_>>>()?;
     let (steps, students) = (params.steps as usize, params.students);
-    let params = params.training();
-    let network = params.network(memory.image_shape(), memory.classes())?;
+    let Params { network, training, .. } = params;
+    let network = network.network(memory.image_shape(), memory.classes())?;
 
     let mut tested: Vec<Step> = Vec::new();
     let (mut running, mut earlier) = (None, 0.0);
@@ -111,7 +80,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .zip(&tasks)
         .flat_map(|(order, tasks)| (1..=steps).map(move |step| (order, &tasks[..step])))
         .collect();
-    let settings = params.settings(ctx.seed);
+    let settings = training.settings(ctx.seed);
     let cost = |tasks: &[&[i64]]| settings.steps(remembered.count(&tasks.concat()));
     let total = stops.iter().map(|(_, tasks)| students * cost(tasks)).sum();
     let (mut before, mut number) = (0, 0);
@@ -128,7 +97,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 let lesson = Lesson {
                     ctx,
                     network: &network,
-                    params: &params,
+                    params: &training,
                     examples: &examples,
                     test: &test,
                     seed: stream(ctx.seed, &purpose, student).generator().random(),

@@ -8,11 +8,10 @@ mod scoring;
 mod standing;
 
 use crate::artifact::Scores;
-use crate::common::augment::Strategy;
 use crate::common::metrics::mean_std;
-use crate::common::network::{Activation, Norm, Pooling};
+use crate::common::network::NetworkParams;
 use crate::common::stream::stream;
-use crate::common::train::{Augmentation, Objective, Schedule, State, TrainingParams};
+use crate::common::train::{State, TrainingParams};
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
@@ -36,20 +35,10 @@ pub struct Params {
     uncertainty: Uncertainty,
     networks: u64,
     shown: usize,
-    epochs: u64,
-    batch_size: i64,
-    lr: f64,
-    momentum: f64,
-    weight_decay: f64,
-    schedule: Schedule,
-    augment: Augmentation,
-    strategy: Strategy,
-    arch: String,
-    width: Option<i64>,
-    depth: Option<i64>,
-    norm: Option<Norm>,
-    activation: Option<Activation>,
-    pooling: Option<Pooling>,
+    #[serde(flatten)]
+    network: NetworkParams,
+    #[serde(flatten)]
+    training: TrainingParams,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
@@ -76,12 +65,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     ensure!(!real.is_empty() && real.classes > 1, "there is nothing to tell apart: no images, or one class");
     let (method, measure, networks) = (params.method(), params.measure(), params.networks);
     let shown = params.shown;
-    let training = params.training();
+    let Params { network, training, .. } = params;
     ensure!(
         measure.is_some() || training.epochs > 1,
         "forgetting is counted from one epoch to the next; give epochs = 2 or more"
     );
-    let network = training.network(real.image_shape(), real.classes)?;
+    let network = network.network(real.image_shape(), real.classes)?;
     let steps = training.settings(0).steps(real.len());
     let asked = if measure.is_some() { (real.len() as u64).div_ceil(BATCH as u64) } else { 0 };
     let total = (steps + asked).checked_mul(networks).context("networks times epochs is too large")?;
@@ -198,28 +187,6 @@ impl Params {
         match self.method {
             Method::Uncertainty => format!("uncertainty {}", word(json!(self.uncertainty))),
             method => word(json!(method)),
-        }
-    }
-
-    fn training(self) -> TrainingParams {
-        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
-        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
-        TrainingParams {
-            arch,
-            width,
-            depth,
-            activation,
-            norm,
-            pooling,
-            epochs,
-            batch_size,
-            lr,
-            momentum,
-            weight_decay,
-            schedule,
-            augment,
-            strategy,
-            objective: Objective::CrossEntropy,
         }
     }
 }

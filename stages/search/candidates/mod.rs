@@ -8,7 +8,7 @@ mod trial;
 
 use crate::common::metrics::mean_std;
 use crate::common::network::{Activation, Network, NetworkSpec, Norm, Pooling};
-use crate::common::train::{self, Settings, Sgd, TrainingSet};
+use crate::common::train::{self, Settings, TrainingParams, TrainingSet};
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use anyhow::{Context as _, Result};
 use candidate::Candidate;
@@ -34,15 +34,9 @@ pub struct Params {
     space_seed: u64,
     part: usize,
     parts: usize,
-    epochs: u64,
     max_steps: Option<u64>,
-    batch_size: i64,
-    lr: f64,
-    momentum: f64,
-    weight_decay: f64,
-    schedule: train::Schedule,
-    augment: train::Augmentation,
-    strategy: crate::common::augment::Strategy,
+    #[serde(flatten)]
+    training: TrainingParams,
 }
 
 /// What a search found out about one candidate; an entry of the artifact's `candidates`.
@@ -80,15 +74,7 @@ impl Params {
 
     /// The settings of the training that is shuffled by this seed.
     fn settings(&self, seed: u64) -> Settings {
-        Settings {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            rate: self.lr,
-            schedule: self.schedule,
-            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
-            seed,
-            max_steps: self.max_steps,
-        }
+        Settings { max_steps: self.max_steps, ..self.training.settings(seed) }
     }
 }
 

@@ -48,8 +48,7 @@ impl Course<'_> {
             Some(state) => state,
             None => State::new(network.init(stream(seed, "init", 0).generator(), self.ctx.device)?),
         };
-        let Params { augment, strategy, .. } = self.params;
-        let augment = augment.for_training(strategy, &candidate.architecture, seed);
+        let augment = self.params.training.augmentation(network, seed);
         let settings = self.params.settings(seed);
         let examples = self.set.examples();
         let (steps, batches) = (settings.steps(examples.count()), settings.steps_per_epoch(examples.count()));

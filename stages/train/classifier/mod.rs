@@ -3,7 +3,7 @@
 
 use crate::artifact::Dataset;
 use crate::common::metrics::TestScores;
-use crate::common::network::Network;
+use crate::common::network::{Network, NetworkParams};
 use crate::common::train::{
     self, ClassWeights, EpochResult, Flip, Geometric, LossReader, Observer, State, TrainingParams, TrainingSet, Tuning,
 };
@@ -19,22 +19,12 @@ use tch::Tensor;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    arch: String,
-    width: Option<i64>,
-    depth: Option<i64>,
-    activation: Option<crate::common::network::Activation>,
-    norm: Option<crate::common::network::Norm>,
-    pooling: Option<crate::common::network::Pooling>,
-    epochs: u64,
-    batch_size: i64,
-    lr: f64,
+    #[serde(flatten)]
+    network: NetworkParams,
+    #[serde(flatten)]
+    training: TrainingParams,
     learned_lr: bool,
-    momentum: f64,
-    weight_decay: f64,
-    schedule: train::Schedule,
     loss: train::Criterion,
-    augment: train::Augmentation,
-    strategy: crate::common::augment::Strategy,
     subset: Option<usize>,
     flip: Flip,
     rotation: f64,
@@ -58,28 +48,6 @@ impl Params {
         let (freeze, unfreeze) = (freeze.clone(), unfreeze.clone());
         Tuning { freeze, unfreeze, tune_epochs: *tune_epochs, tune_lr: *tune_lr }
     }
-
-    fn training(self) -> TrainingParams {
-        let Params { arch, width, depth, activation, norm, pooling, .. } = self;
-        let Params { epochs, batch_size, lr, momentum, weight_decay, schedule, augment, strategy, .. } = self;
-        TrainingParams {
-            arch,
-            width,
-            depth,
-            activation,
-            norm,
-            pooling,
-            epochs,
-            batch_size,
-            lr,
-            momentum,
-            weight_decay,
-            schedule,
-            augment,
-            strategy,
-            objective: train::Objective::CrossEntropy,
-        }
-    }
 }
 
 /// Trains the network.
@@ -88,14 +56,15 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (subset, learned_lr, loss) = (params.subset, params.learned_lr, params.loss);
     let (geometric, tuning, class_weights) = (params.geometric(), params.tuning(), params.class_weights);
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
-    let params = params.training().with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
+    let Params { network, training, .. } = params;
+    let training = training.with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
     let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
     if let Some(test) = &test {
         train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
-    let network = params.network(set.image_shape(), set.classes())?;
-    let phases = tuning.phases(&network, params.settings(ctx.seed))?;
-    let direction = class_weights.direction(params.objective, set.labels(), set.classes())?;
+    let network = network.network(set.image_shape(), set.classes())?;
+    let phases = tuning.phases(&network, training.settings(ctx.seed))?;
+    let direction = class_weights.direction(training.objective, set.labels(), set.classes())?;
     let (state, before, tested) = match ctx.resume() {
         Some(Checkpoint { tensors, state, .. }) => {
             let seconds = |name: &str| state[name].as_f64().unwrap_or(0.0);
@@ -108,16 +77,16 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let mut watch = Watch {
         ctx,
         network: &network,
-        objective: params.objective,
+        objective: training.objective,
         test: test.as_ref(),
         scores: None,
         loss: LossReader::default(),
-        done: state.epoch * params.settings(ctx.seed).steps_per_epoch(images) + state.batch,
+        done: state.epoch * training.settings(ctx.seed).steps_per_epoch(images) + state.batch,
         total: phases.iter().map(|phase| phase.settings.steps(images)).sum(),
         seconds: &seconds,
         tested,
     };
-    let augment = geometric.before(params.augmentation(&network, ctx.seed), ctx.seed);
+    let augment = geometric.before(training.augmentation(&network, ctx.seed), ctx.seed);
     let (examples, augment) = (set.examples(), augment.as_deref());
     let state = train::train_in_phases(&direction, &phases, state, examples, augment, &mut watch)?;
 

@@ -8,9 +8,9 @@ mod training;
 mod watch;
 
 use crate::artifact::{Scores, TrajectoryShape, TrajectoryWriter};
-use crate::common::augment::Strategy;
+use crate::common::augment::DsaParams;
 use crate::common::metrics::mean_std;
-use crate::common::network::{Activation, Norm, Pooling};
+use crate::common::network::NetworkParams;
 use crate::common::stream::stream;
 use crate::common::train::{self, EpochResult, LossReader, State};
 use crate::common::trajectory::{Experts, TrajectoryAugment};
@@ -39,18 +39,14 @@ pub struct Params {
     rho: f64,
     alpha: f64,
     adaptive: bool,
-    augment: Augmentation,
-    strategy: Strategy,
     init_share: f64,
     all_epoch: u64,
     drop_epochs: Vec<u64>,
     drop_shares: Vec<f64>,
-    arch: String,
-    width: Option<i64>,
-    depth: Option<i64>,
-    norm: Option<Norm>,
-    activation: Option<Activation>,
-    pooling: Option<Pooling>,
+    #[serde(flatten)]
+    augment: DsaParams,
+    #[serde(flatten)]
+    network: NetworkParams,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
@@ -58,13 +54,6 @@ pub struct Params {
 enum Method {
     Plain,
     Flat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Augmentation {
-    None,
-    Dsa,
 }
 
 /// What is left of an expert beside its parameters.
@@ -126,8 +115,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 state
             }
         };
-        let augment = (params.augment == Augmentation::Dsa)
-            .then(|| TrajectoryAugment { strategy: params.strategy.clone(), seed });
+        let augment = params.augment.strategy();
+        let augment = augment.map(|strategy| TrajectoryAugment { strategy: strategy.clone(), seed });
         let mut watch = Watch {
             ctx,
             network: &network,

@@ -2,9 +2,9 @@
 
 use super::curriculum::{DataSchedule, Placed};
 use super::watch::Watch;
-use super::{Augmentation, Method, Params, flat};
+use super::{Method, Params, flat};
 use crate::artifact::Dataset;
-use crate::common::network::{Network, NetworkSpec, Overrides};
+use crate::common::network::Network;
 use crate::common::train::{self, Augment, Examples, Schedule, Settings, Sgd, State, gradient};
 use crate::common::trajectory::TrajectoryAugment;
 use anyhow::{Result, ensure};
@@ -12,11 +12,7 @@ use serde_json::{Value, json};
 
 impl Params {
     pub(super) fn network(&self, real: &Dataset) -> Result<Network> {
-        let Params { width: filters, depth, norm, activation, pooling, .. } = *self;
-        let overrides = Overrides { width: filters, depth, norm, activation, pooling };
-        let [channels, height, width] = real.image_shape();
-        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], real.classes)?;
-        let network = Network::new(&spec)?;
+        let network = self.network.network(real.image_shape(), real.classes)?;
         ensure!(
             !network.has_batch_statistics(),
             "a trajectory holds parameters and no running statistics, so experts cannot have batch norm; take \
@@ -46,8 +42,8 @@ impl Params {
             "momentum": self.momentum,
             "weight_decay": self.weight_decay,
             "decay": self.decay,
-            "augment": self.augment,
-            "strategy": (self.augment == Augmentation::Dsa).then_some(&self.strategy),
+            "augment": self.augment.augment,
+            "strategy": self.augment.strategy(),
         });
         if let Some((schedule, method)) = scheduled {
             protocol["data_schedule"] = json!(schedule);

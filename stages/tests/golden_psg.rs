@@ -10,7 +10,7 @@ use ddpipe_stages::common::matching::{Distance, match_gradient_in_chunks};
 use ddpipe_stages::common::network::Chunk;
 use ddpipe_stages::distill::psg::accountant::{Accountant, noise_for, orders, renyi};
 use ddpipe_stages::distill::psg::budget::{Budget, Wish};
-use ddpipe_stages::distill::psg::clipping::{clipped_sum, noised};
+use ddpipe_stages::distill::psg::clipping::{Way, clipped_sum, noised};
 use golden::Case;
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -25,18 +25,23 @@ fn golden_psg_gradients() {
             let parameters = golden::network::stored_weights(case, &network);
             let real = as_they_are(case);
             let everyone: Vec<i64> = (0..case.integer("batch")).collect();
-            let sum = |max_norm| clipped_sum(&network, &parameters, &real, &everyone, max_norm, || Ok(())).unwrap();
+            let sum =
+                |max_norm, way| clipped_sum(&network, &parameters, &real, &everyone, max_norm, way, || Ok(())).unwrap();
             let flat =
                 |parts: &[Tensor]| Tensor::cat(&parts.iter().map(|part| part.reshape([-1])).collect::<Vec<_>>(), 0);
             let (count, max_norm) = (everyone.len() as f64, case.number("max_norm"));
 
-            let clipped = sum(max_norm);
-            report.compare(case, "per_sample_norm", &Tensor::from_slice(&clipped.norms));
-            report.compare(case, "clip_factor", &Tensor::from_slice(&clipped.factors));
-            report.compare(case, "mean_gradient", &(flat(&sum(f64::INFINITY).sum) / count));
             let deviation = case.number("sigma") * max_norm;
-            let private = noised(&network, &clipped.sum, &case.tensor("noise"), deviation, count).unwrap();
-            report.compare(case, "noisy_gradient", &flat(&private));
+            // One after the other, some at a time, which do not divide the sample, and all at once.
+            let mut private = Vec::new();
+            for way in [Way::OneByOne, Way::Together(3), Way::Together(1000)] {
+                let clipped = sum(max_norm, way);
+                report.compare(case, "per_sample_norm", &Tensor::from_slice(&clipped.norms));
+                report.compare(case, "clip_factor", &Tensor::from_slice(&clipped.factors));
+                report.compare(case, "mean_gradient", &(flat(&sum(f64::INFINITY, way).sum) / count));
+                private = noised(&network, &clipped.sum, &case.tensor("noise"), deviation, count).unwrap();
+                report.compare(case, "noisy_gradient", &flat(&private));
+            }
 
             let distance = match case.text("metric") {
                 "gm" => Distance::Ours,

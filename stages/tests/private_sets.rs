@@ -143,6 +143,37 @@ fn an_interrupted_run_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn augmentation_is_a_choice_and_interrupted_runs_with_it_end_with_the_same_bytes() {
+    let augmented = || stage().param("augment", "dsa").param("strategy", "color_crop_cutout_scale_rotate");
+    let whole = augmented().run().unwrap();
+    // Inside a lesson, and in the steps of the second network.
+    for stop in [4, 9] {
+        let folder = tempfile::tempdir().unwrap();
+        let part = || augmented().scratch(folder.path(), Duration::from_secs(3600));
+        assert!(part().interrupt_after(stop - 1).run().unwrap_err().downcast_ref::<Interrupted>().is_some());
+        assert_eq!(content(&part().run().unwrap()), content(&whole), "stopped when asked for the {stop}. time");
+    }
+    // The same cutout hides the same part of both sides: what is hidden is not learnt in that step, the rest is.
+    let run = |strategy: &str| {
+        let stage = stage().param("ipc", 1).param("iterations", 30).param("outer_loop", 1).param("lr_img", 1.0);
+        let stage = stage.param("augment", "dsa").param("strategy", strategy).param("target_epsilon", 1e4);
+        bars(&images(&stage.run().unwrap()))
+    };
+    let learnt = run("color_cutout");
+    assert!(learnt > 0.3, "{learnt}");
+    let error = message(stage().param("augment", "dsa").param("strategy", "crp").run());
+    assert!(error.contains("\"crp\" is not known"), "{error}");
+}
+
+#[test]
+fn a_transformer_whose_images_go_one_by_one_runs_too() {
+    let stage = Stage::of("distill.psg").tensors("real", "real", &real().to_file()).param("arch", "vit");
+    let stage = stage.param("depth", 1).param("width", 32).param("batch_real", 3).param("ipc", 1).param("delta", 1e-3);
+    let stage = stage.param("iterations", 1).param("outer_loop", 1).param("inner_loop", 1).param("batch_loop", 1);
+    assert!(bool::try_from(images(&stage.run().unwrap()).isfinite().all()).unwrap());
+}
+
+#[test]
 fn two_runs_that_differ_share_no_draws_but_chunks_change_rounding_only() {
     let off = |a: &Outputs, b: &Outputs| f64::try_from((images(a) - images(b)).abs().max()).unwrap();
     let first = stage().run().unwrap();

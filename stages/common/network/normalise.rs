@@ -35,9 +35,6 @@ pub(super) fn normalise(
 ) -> Result<Tensor, TchError> {
     let (weight, bias) = (Some(&parameters.trainable[place.at]), Some(&parameters.trainable[place.at + 1]));
     match place.norm {
-        Norm::Instance => x_BCHW.f_group_norm(place.shape[0], weight, bias, EPS, true),
-        Norm::Group => x_BCHW.f_group_norm(GROUPS, weight, bias, EPS, true),
-        Norm::Layer => x_BCHW.f_layer_norm(place.shape, weight, bias, EPS, true),
         Norm::Batch => {
             let train = mode == Mode::Train;
             if train {
@@ -53,6 +50,22 @@ pub(super) fn normalise(
             let (mean, var) = (Some(&updated[place.buffer]), Some(&updated[place.buffer + 1]));
             x_BCHW.f_batch_norm(weight, bias, mean, var, train, MOMENTUM, EPS, true)
         }
-        Norm::None => Ok(x_BCHW.shallow_clone()),
+        norm => per_image(x_BCHW, norm, place.shape, weight, bias),
+    }
+}
+
+/// Normalises each image by itself, and changes nothing for a batch norm; `shape` is that of one image.
+pub(super) fn per_image(
+    x_BCHW: &Tensor,
+    norm: Norm,
+    shape: [i64; 3],
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+) -> Result<Tensor, TchError> {
+    match norm {
+        Norm::Instance => x_BCHW.f_group_norm(shape[0], weight, bias, EPS, true),
+        Norm::Group => x_BCHW.f_group_norm(GROUPS, weight, bias, EPS, true),
+        Norm::Layer => x_BCHW.f_layer_norm(shape, weight, bias, EPS, true),
+        Norm::Batch | Norm::None => Ok(x_BCHW.shallow_clone()),
     }
 }

@@ -3,13 +3,18 @@
 //!
 //! Legend: P parameters.
 
-use crate::common::network::{Mode, Network, NetworkError, Parameters};
+use crate::common::network::{ImageGradients, Mode, Network, NetworkError, Parameters};
 use crate::common::train::Examples;
 use anyhow::Result;
-use tch::{Reduction, TchError, Tensor};
+use tch::{Device, Kind, Reduction, TchError, Tensor};
 
-/// Images between two calls of `tick`.
+/// Images between two calls of `tick`, about.
 const TICK: usize = 1024;
+
+/// Numbers of the gradients of images that go through a network together, and such images, at most. On a CPU more leave
+/// its caches; on a GPU they fill a gigabyte.
+const CPU: (i64, i64) = (2_600_000, 8);
+const GPU: (i64, i64) = (1 << 28, 256);
 
 /// The sum of the clipped gradients. None of this is private.
 #[derive(Debug)]
@@ -22,25 +27,60 @@ pub struct Clipped {
     pub factors: Vec<f64>,
 }
 
+/// How the images' own gradients are found; the numbers are the same up to rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One image at a time goes forward and back, so that memory does not grow with the sample. Any network can.
+    OneByOne,
+    /// So many at a time, as [`Network::gradients_per_image`] does it.
+    Together(i64),
+}
+
+impl Way {
+    /// What is fast on a device.
+    pub fn usual(network: &Network, device: Device) -> Self {
+        let (numbers, images) = if device == Device::Cpu { CPU } else { GPU };
+        match (numbers / network.parameter_count().max(1)).min(images) {
+            some if some > 1 && network.has_gradients_per_image() => Way::Together(some),
+            _ => Way::OneByOne,
+        }
+    }
+
+    fn at_a_time(self) -> usize {
+        match self {
+            Way::OneByOne => 1,
+            Way::Together(images) => images.max(1) as usize,
+        }
+    }
+}
+
 /// The sum over the images at `positions` of their cross entropy's gradient, each times min(1, max_norm / (norm + 1e-6)).
-/// One image at a time goes forward and back, so that memory does not grow with the sample. A gradient that is not
-/// finite adds nothing: one image must not be able to spoil the sum. `tick` may end it.
+/// A gradient that is not finite adds nothing: one image must not be able to spoil the sum. `tick` may end it.
 pub fn clipped_sum(
     network: &Network,
     parameters: &Parameters,
     examples: &dyn Examples,
     positions: &[i64],
     max_norm: f64,
+    way: Way,
     mut tick: impl FnMut() -> Result<()>,
 ) -> Result<Clipped> {
     let leaves = parameters.tracked();
     let sum = parameters.trainable.iter().map(Tensor::f_zeros_like).collect::<Result<_, _>>()?;
     let mut clipped = Clipped { sum, norms: Vec::new(), factors: Vec::new() };
-    for (done, &position) in positions.iter().enumerate() {
-        let position = Tensor::f_from_slice(&[position])?.f_to_device(examples.device())?;
-        let (image, label) = examples.at(&position)?;
-        clipped.add(&gradient_of_one(network, &leaves, &image, &label)?, max_norm)?;
-        if (done + 1).is_multiple_of(TICK) {
+    for some in positions.chunks(way.at_a_time()) {
+        let some = Tensor::f_from_slice(some)?.f_to_device(examples.device())?;
+        let (images, labels) = examples.at(&some)?;
+        let before = clipped.norms.len();
+        match way {
+            Way::OneByOne => clipped.add_one(&gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?,
+            Way::Together(_) => {
+                let gradients =
+                    network.gradients_per_image(parameters, &images, |logits| cross_entropy(logits, &labels))?;
+                clipped.add(&gradients, max_norm)?;
+            }
+        }
+        if clipped.norms.len() / TICK > before / TICK {
             tick()?;
         }
     }
@@ -48,18 +88,43 @@ pub fn clipped_sum(
 }
 
 impl Clipped {
-    fn add(&mut self, gradient: &[Tensor], max_norm: f64) -> Result<(), TchError> {
+    /// Writes down an image's norm and gives its factor, unless its gradient is not finite.
+    fn factor(&mut self, norm: f64, max_norm: f64) -> Option<f64> {
+        let factor = norm.is_finite().then(|| (max_norm / (norm + 1e-6)).min(1.0));
+        self.norms.push(norm);
+        self.factors.push(factor.unwrap_or(0.0));
+        factor
+    }
+
+    fn add_one(&mut self, gradient: &[Tensor], max_norm: f64) -> Result<(), TchError> {
         let norms: Vec<Tensor> = gradient.iter().map(Tensor::f_norm).collect::<Result<_, _>>()?;
         let norm = f64::try_from(Tensor::f_stack(&norms, 0)?.f_norm()?)?;
-        let factor = if norm.is_finite() { (max_norm / (norm + 1e-6)).min(1.0) } else { 0.0 };
-        self.norms.push(norm);
-        self.factors.push(factor);
-        if !norm.is_finite() {
-            return Ok(());
-        }
+        let Some(factor) = self.factor(norm, max_norm) else { return Ok(()) };
         for (sum, part) in self.sum.iter_mut().zip(gradient) {
             let factor = Tensor::f_from_slice(&[factor])?.f_to_kind(part.kind())?.f_to_device(part.device())?;
             let _ = sum.f_addcmul_(part, &factor)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, gradients: &ImageGradients, max_norm: f64) -> Result<(), TchError> {
+        let norms_B = gradients.norms()?;
+        let (mut finite, mut factors) = (Vec::new(), Vec::new());
+        for (place, norm) in Vec::<f64>::try_from(norms_B.f_to_kind(Kind::Double)?)?.into_iter().enumerate() {
+            if let Some(factor) = self.factor(norm, max_norm) {
+                finite.push(place as i64);
+                factors.push(factor);
+            }
+        }
+        let factors = Tensor::f_from_slice(&factors)?.f_to_kind(norms_B.kind())?.f_to_device(norms_B.device())?;
+        let parts = if finite.len() as i64 == norms_B.size()[0] {
+            gradients.weighted_sum(&factors)?
+        } else {
+            // Nothing times what is not a number is not a number, so that it has to stay outside.
+            gradients.select(&Tensor::f_from_slice(&finite)?.f_to_device(norms_B.device())?)?.weighted_sum(&factors)?
+        };
+        for (sum, part) in self.sum.iter_mut().zip(parts) {
+            *sum = sum.f_add(&part.f_view_as(sum)?)?;
         }
         Ok(())
     }
@@ -72,8 +137,12 @@ fn gradient_of_one(
     label: &Tensor,
 ) -> Result<Vec<Tensor>, TchError> {
     let logits = network.forward(leaves, image, Mode::Train)?.logits;
-    let loss = logits.f_cross_entropy_loss(label, None::<&Tensor>, Reduction::Sum, -100, 0.0)?;
-    Tensor::f_run_backward(&[loss], &leaves.trainable, false, false)
+    Tensor::f_run_backward(&[cross_entropy(&logits, label)?], &leaves.trainable, false, false)
+}
+
+/// Summed over the images.
+fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
+    logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)
 }
 
 /// (sum + deviation * noise) / divisor, for standard normal noise \[P\] in the order of the parameters.
@@ -123,21 +192,41 @@ mod tests {
         let overrides = Overrides { width: Some(4), ..Overrides::default() };
         let network = Network::new(&NetworkSpec::named("convnet1", &overrides, 1, [8, 8], 2).unwrap()).unwrap();
         let parameters = network.init(stream(2, "network", 0).generator(), Device::Cpu).unwrap();
-        let sum = |positions: &[i64], max_norm| {
-            let clipped = clipped_sum(&network, &parameters, &set(), positions, max_norm, || Ok(())).unwrap();
-            assert_eq!((clipped.norms.len(), clipped.factors.len()), (positions.len(), positions.len()));
-            Parameters { trainable: clipped.sum, buffers: Vec::new() }.flat()
-        };
-        let number = |tensor: Tensor| f64::try_from(tensor).unwrap();
-        let (first, second) = (sum(&[0], 0.1), sum(&[1], 0.1));
-        for one in [&first, &second] {
-            let norm = number(one.norm());
-            assert!(norm <= 0.1 && norm > 0.0999, "{norm}");
+        for way in [Way::OneByOne, Way::Together(1), Way::Together(2), Way::Together(9)] {
+            let sum = |positions: &[i64], max_norm| {
+                let clipped = clipped_sum(&network, &parameters, &set(), positions, max_norm, way, || Ok(())).unwrap();
+                assert_eq!((clipped.norms.len(), clipped.factors.len()), (positions.len(), positions.len()));
+                Parameters { trainable: clipped.sum, buffers: Vec::new() }.flat()
+            };
+            let number = |tensor: Tensor| f64::try_from(tensor).unwrap();
+            let (first, second) = (sum(&[0], 0.1), sum(&[1], 0.1));
+            for one in [&first, &second] {
+                let norm = number(one.norm());
+                assert!(norm <= 0.1 && norm > 0.0999, "{norm}");
+            }
+            assert!(number(sum(&[0], f64::INFINITY).norm()) > 0.2, "the gradient itself is longer");
+            assert!(number((sum(&[0, 1], 0.1) - &first - &second).abs().max()) < 1e-7);
+            assert_eq!(number(sum(&[], 0.1).abs().max()), 0.0);
+            let beside = sum(&[0, 2], 0.1);
+            assert!(number((&beside - &first).abs().max()) < 1e-7, "{way:?}: what is not finite adds nothing");
+            assert!(beside == first || way.at_a_time() > 1, "{way:?}");
+            assert_eq!(number(sum(&[2], 0.1).abs().max()), 0.0);
         }
-        assert!(number(sum(&[0], f64::INFINITY).norm()) > 0.2, "the gradient itself is longer");
-        assert!(number((sum(&[0, 1], 0.1) - &first - &second).abs().max()) < 1e-7);
-        assert_eq!(number(sum(&[], 0.1).abs().max()), 0.0);
-        assert_eq!(sum(&[0, 2], 0.1), first, "what is not finite adds nothing");
+    }
+
+    #[test]
+    fn the_host_is_asked_about_every_thousand_images() {
+        let network = Network::new(&NetworkSpec::named("mlp", &Overrides::default(), 1, [8, 8], 2).unwrap()).unwrap();
+        let parameters = network.init(stream(2, "network", 0).generator(), Device::Cpu).unwrap();
+        for way in [Way::OneByOne, Way::Together(100)] {
+            let mut asked = 0;
+            let tick = || {
+                asked += 1;
+                Ok(())
+            };
+            clipped_sum(&network, &parameters, &set(), &[0; 2100], 0.1, way, tick).unwrap();
+            assert_eq!(asked, 2, "{way:?}");
+        }
     }
 
     #[test]

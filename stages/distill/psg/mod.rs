@@ -11,16 +11,21 @@ mod draws;
 mod start;
 
 use crate::artifact::Dataset;
-use crate::common::matching::{Condensation, Descent, Loops, Pupil, Rates, graph_chunk, match_gradient_in_chunks};
+use crate::common::augment::DsaParams;
+use crate::common::matching::{
+    ClassAugmentation, Condensation, Descent, Loops, Pupil, Rates, graph_chunk, match_gradient_in_chunks,
+};
 use crate::common::network::{Chunk, Network, NetworkParams};
+use crate::common::train::Examples;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Result, ensure};
 use budget::{Budget, Wish};
+use clipping::{Way, clipped_sum};
 use ddpipe_interface::ArtifactType;
 use draws::Draws;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tch::Tensor;
+use tch::{Device, TchError, Tensor};
 
 /// Two versions compute different numbers, so they share no draws: under the same noise the difference would show.
 const VERSION: &str = "version 2";
@@ -40,6 +45,8 @@ pub struct Params {
     pub batch_loop: u64,
     #[serde(flatten)]
     pub condensation: Condensation,
+    #[serde(flatten)]
+    pub augment: DsaParams,
     #[serde(flatten)]
     pub network: NetworkParams,
 }
@@ -79,12 +86,18 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (lr, momentum) = (condensation.lr_img, condensation.momentum_img);
     let mut descent = Descent::new(ctx, &start, Rates { steps: budget.steps, steps_per_iteration: 1, lr, momentum })?;
     descent = descent.counted_in("step");
-    let pupil = Pupil { ctx, network: &network, loops, lesson: condensation.lesson(None) };
+    let strategy = params.augment.strategy();
+    let pupil = Pupil { ctx, network: &network, loops, lesson: condensation.lesson(strategy) };
+    let [_, height, width] = dataset.image_shape();
+    // One draw for all images of a step, real and synthetic: it may depend on anything but them.
+    let draw = |step| ClassAugmentation::draw(strategy, 1, [height, width], ctx.seed, step);
+    let way = Way::usual(&network, ctx.device);
     let chunk = condensation.chunk.map_or(graph_chunk(ctx.device), Chunk);
     while let Some(step) = descent.next() {
         let parameters = pupil.meet(&mut descent, step, Ok)?;
         let sample = draws.sample(step, images, rate);
-        let clipped = clipping::clipped_sum(&network, &parameters, &dataset, &sample, max_norm, || descent.tick())?;
+        let shown = Shown { dataset: &dataset, augmentation: draw(step) };
+        let clipped = clipped_sum(&network, &parameters, &shown, &sample, max_norm, way, || descent.tick())?;
         let divisor = match params.divide_by {
             DivideBy::Sample if !sample.is_empty() => sample.len() as f64,
             _ => condensation.batch_real as f64,
@@ -97,13 +110,34 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             &parameters,
             descent.images(),
             &descent.set().labels,
-            Tensor::shallow_clone,
+            |pixels| shown.augmentation.apply(0, pixels),
             |gradient| condensation.distance.between(&private, gradient),
             chunk,
         )?;
         descent.descend(&matched.distance, &matched.gradient)?;
     }
     Ok(outputs(descent, &budget, &params, inputs, rate, planned))
+}
+
+/// The real images under the augmentation of a step.
+struct Shown<'a> {
+    dataset: &'a Dataset,
+    augmentation: ClassAugmentation,
+}
+
+impl Examples for Shown<'_> {
+    fn count(&self) -> i64 {
+        self.dataset.len()
+    }
+
+    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+        let (images, labels) = self.dataset.at(positions)?;
+        Ok((self.augmentation.apply(0, &images), labels))
+    }
+
+    fn device(&self) -> Device {
+        self.dataset.device()
+    }
 }
 
 /// The probability of an image to be in a sample.
@@ -177,4 +211,14 @@ fn network(params: &NetworkParams, dataset: &Dataset) -> Result<Network> {
          clipped; take \"instance\", \"group\", \"layer\" or \"none\""
     );
     Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_those_of_the_declared_version() {
+        assert!(include_str!("stage.toml").lines().any(|line| line.replace(" =", "") == VERSION));
+    }
 }

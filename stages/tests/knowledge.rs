@@ -153,8 +153,18 @@ fn soft_labels_of_a_synthetic_set_are_taken_with_the_answers() {
     let real = Dataset::from_file(&dataset("few", 4)).unwrap();
     let set = |labels: Tensor| {
         let (images, normalisation, origin) = (real.floats(), real.normalisation.clone(), real.origin.clone());
-        SyntheticSet { images, labels, classes: CLASSES, ipc: 4, normalisation, origin, lr: None, targets: false }
-            .to_file()
+        SyntheticSet {
+            images,
+            labels,
+            classes: CLASSES,
+            ipc: 4,
+            normalisation,
+            origin,
+            lr: None,
+            targets: false,
+            decoder: None,
+        }
+        .to_file()
     };
     let run = |labels: Tensor, alpha: f64| {
         let stage = Stage::of("distill.knowledge").tensors("train", "set", &set(labels)).param("arch", "convnet2");

@@ -125,14 +125,28 @@ struct Drawn {
     next: Option<Box<dyn Augment>>,
 }
 
-impl Augment for Drawn {
-    fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor> {
+impl Drawn {
+    fn changed(&self, images: &Tensor, step: u64) -> Result<Tensor> {
         let mut stream = stream(self.seed, "geometric", step);
         let all: Vec<Transform> = (0..images.size()[0]).map(|_| self.settings.draw(&mut stream)).collect();
-        let images = Transform::apply(&all, images)?;
+        Ok(Transform::apply(&all, images)?)
+    }
+}
+
+impl Augment for Drawn {
+    fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor> {
+        let images = self.changed(images, step)?;
         match &self.next {
             Some(next) => next.apply(&images, step),
             None => Ok(images),
+        }
+    }
+
+    fn batch(&self, images: &Tensor, labels: &Tensor, classes: i64, step: u64) -> Result<(Tensor, Tensor)> {
+        let images = self.changed(images, step)?;
+        match &self.next {
+            Some(next) => next.batch(&images, labels, classes, step),
+            None => Ok((images, labels.shallow_clone())),
         }
     }
 }

@@ -40,4 +40,4 @@ pub use state::{EpochResult, State};
 pub use student::{Lesson, Student};
 pub use training::{Direction, Observer, Phase, Settings, train, train_along, train_in_phases};
 pub use tuning::Tuning;
-pub use weighting::ClassWeights;
+pub use weighting::{ClassWeights, Weighting};

@@ -26,31 +26,44 @@ impl ClassWeights {
         }
     }
 
-    /// The direction of a training on images with these labels (\[N\] int64, or \[N,K\] probabilities, which only
-    /// `None` takes): that of the objective, or the gradient of the cross entropy times the weight of the image's class,
-    /// averaged over the batch.
-    pub fn direction(
-        self,
-        objective: Objective,
-        labels: &Tensor,
-        classes: i64,
-    ) -> Result<impl Fn(&Network, &Parameters, &Tensor, &Tensor, Chunk) -> Result<Gradient, TchError>> {
+    /// The loss of a training on images with these labels: \[N\] int64, or \[N,K\] probabilities or targets, which only
+    /// `None` takes.
+    pub fn weighting(self, objective: Objective, labels: &Tensor, classes: i64) -> Result<Weighting> {
         ensure!(
             self == ClassWeights::None || objective == Objective::CrossEntropy,
             "class_weights = \"balanced\" is for cross entropy, and this training has squared errors; take \
              class_weights = \"none\""
         );
-        let weights = self.weights(labels, classes)?;
-        let plain = objective.direction();
-        Ok(move |network: &Network, parameters: &Parameters, images: &Tensor, labels: &Tensor, chunk| match &weights {
-            None => plain(network, parameters, images, labels, chunk),
-            Some(weights) => {
-                let loss = |output: &Output, _: &Tensor, labels: &Tensor| {
-                    output.logits.f_cross_entropy_loss(labels, Some(weights), Reduction::Sum, -100, 0.0)
-                };
-                gradient_of(&loss, network, parameters, images, labels, chunk)
-            }
-        })
+        Ok(Weighting { objective, weights: self.weights(labels, classes)? })
+    }
+}
+
+/// An objective, with weights for the classes where it is cross entropy.
+#[derive(Debug)]
+pub struct Weighting {
+    objective: Objective,
+    /// \[K\]; none where every image counts once.
+    weights: Option<Tensor>,
+}
+
+impl Weighting {
+    /// A direction for the training loop: that of the objective, or the gradient of the cross entropy times the weight of
+    /// the image's class, averaged over the images of the batch.
+    pub fn gradient(
+        &self,
+        network: &Network,
+        parameters: &Parameters,
+        images: &Tensor,
+        labels: &Tensor,
+        chunk: Chunk,
+    ) -> Result<Gradient, TchError> {
+        let Some(weights) = &self.weights else {
+            return self.objective.direction()(network, parameters, images, labels, chunk);
+        };
+        let loss = |output: &Output, _: &Tensor, labels: &Tensor| {
+            output.logits.f_cross_entropy_loss(labels, Some(weights), Reduction::Sum, -100, 0.0)
+        };
+        gradient_of(&loss, network, parameters, images, labels, chunk)
     }
 }
 

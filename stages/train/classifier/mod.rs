@@ -64,7 +64,10 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
     let network = network.network(set.image_shape(), set.classes())?;
     let phases = tuning.phases(&network, training.settings(ctx.seed))?;
-    let direction = class_weights.direction(training.objective, set.labels(), set.classes())?;
+    let weighting = class_weights.weighting(training.objective, set.labels(), set.classes())?;
+    let direction = |network: &_, parameters: &_, images: &_, labels: &_, chunk| {
+        weighting.gradient(network, parameters, images, labels, chunk)
+    };
     let (state, before, tested) = match ctx.resume() {
         Some(Checkpoint { tensors, state, .. }) => {
             let seconds = |name: &str| state[name].as_f64().unwrap_or(0.0);

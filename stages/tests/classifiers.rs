@@ -141,6 +141,9 @@ fn students_differ_and_their_accuracies_are_folded() {
         let confusion: Vec<Vec<u64>> = serde_json::from_value(metrics["confusion"].clone()).unwrap();
         assert!(confusion.iter().all(|row| row.iter().sum::<u64>() == 90), "{confusion:?}");
     }
+
+    let alone = evaluate(&synthetic(4, false)).param("students", 1).run().unwrap();
+    assert!(json(&alone, "metrics")["accuracy_std"].is_null() && !alone.metrics.contains_key("accuracy_std"));
 }
 
 #[test]

@@ -125,6 +125,11 @@ fn a_single_result_shows_its_own_deviation_and_counts_show_where_they_differ() {
     assert!(text(&one, "markdown").contains("| dm | 80.0 ± 1.0 |"), "{}", text(&one, "markdown"));
     assert!(text(&one, "markdown").contains("of a single result: ± accuracy\\_std"));
 
+    let without = single(Stage::of("report.table"));
+    let without = without.result("results", &[("method", word("dm"))], &[("accuracy", 0.8)], &[], json!({})).run();
+    let without = text(&without.unwrap(), "markdown");
+    assert!(without.contains("| dm | 80.0 |") && !without.contains("of a single result"), "{without}");
+
     let mixed = with(two_methods("MNIST"), "dc", "mlp", 0, 0.5, "MNIST").param("percent", false).run().unwrap();
     assert!(text(&mixed, "markdown").contains("| dc | – | 0.50 (n = 1) |"), "{}", text(&mixed, "markdown"));
     assert!(text(&mixed, "markdown").contains("| 0.82 ± 0.03 (n = 2) |"), "{}", text(&mixed, "markdown"));

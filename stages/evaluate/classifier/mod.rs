@@ -66,6 +66,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
 
     let each = |value: fn(&Student) -> f64| finished.iter().map(value).collect::<Vec<f64>>();
+    // One student has no deviation.
+    let spread = |std: f64| (finished.len() > 1).then_some(std);
     let accuracies = each(Student::accuracy);
     let (accuracy, accuracy_std) = mean_std(&accuracies);
     let (train_accuracy, _) = mean_std(&each(|student| student.train_accuracy));
@@ -86,19 +88,19 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "labels": set.label_kind(),
         "protocol": training.protocol(),
         "accuracy": accuracy,
-        "accuracy_std": accuracy_std,
+        "accuracy_std": spread(accuracy_std),
         "accuracies": accuracies,
         "train_accuracy": train_accuracy,
         "train_accuracies": each(|student| student.train_accuracy),
         "loss": loss,
         "balanced_accuracy": balanced,
-        "balanced_accuracy_std": balanced_std,
+        "balanced_accuracy_std": spread(balanced_std),
         "macro_f1": macro_f1,
-        "macro_f1_std": macro_f1_std,
+        "macro_f1_std": spread(macro_f1_std),
         "auc": auc,
-        "auc_std": auc_std,
+        "auc_std": auc_std.and_then(spread),
         "ece": ece,
-        "ece_std": ece_std,
+        "ece_std": ece_std.and_then(spread),
         "per_class": confusion.per_class(),
         "confusion": confusion.rows,
         "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),
@@ -112,7 +114,6 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let outputs = Outputs::default()
         .json("metrics", ArtifactType::Metrics, document)
         .metric("accuracy", accuracy)
-        .metric("accuracy_std", accuracy_std)
         .metric("balanced_accuracy", balanced)
         .metric("macro_f1", macro_f1)
         .metric("train_accuracy", train_accuracy)
@@ -122,7 +123,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("images_per_second", speed)
         .metric("train_seconds", (seconds - tested) / students as f64)
         .metric("seconds", seconds);
-    let sometimes = [("auc", auc), ("ece", ece)];
+    let sometimes = [("accuracy_std", spread(accuracy_std)), ("auc", auc), ("ece", ece)];
     let outputs = sometimes.into_iter().fold(outputs, |outputs, (name, value)| match value {
         Some(value) => outputs.metric(name, value),
         None => outputs,

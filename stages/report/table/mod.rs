@@ -31,12 +31,15 @@ enum Best {
 }
 
 /// Makes the table.
-pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let results = inputs.many("results");
     let layout = Layout::of(results, &params.rows, &params.columns, &params.value)?;
     let mut grid: Vec<Vec<Option<Cell>>> = Vec::new();
     for row in &layout.groups {
         grid.push(row.iter().map(|group| fold(group, &params)).collect::<Result<_>>()?);
+    }
+    if let Some(name) = params.value_std.as_ref().filter(|name| !results.iter().any(|it| it.metrics.contains_key(*name))) {
+        ctx.warn(format!("no result has the metric {name:?} (value_std), so a cell of a single result has no ±"));
     }
     let origins = document::origins(&document::all(inputs, "results")?);
     let sample = document::is_sample(&origins);
@@ -87,12 +90,12 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     })
 }
 
-/// The results of one cell; a single one may say its own deviation.
+/// The results of one cell; a single one may say its own deviation, which one of a single student has not.
 fn fold(group: &[(usize, &InputArtifact)], params: &Params) -> Result<Option<Cell>> {
     let values = group.iter().map(|(_, result)| table::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
     let Some(mut cell) = Cell::of(&values) else { return Ok(None) };
     if let (Some(name), [(_, single)]) = (&params.value_std, group) {
-        cell.std = Some(table::metric(single, name)?);
+        cell.std = single.metrics.get(name).copied();
     }
     Ok(Some(cell))
 }
@@ -108,7 +111,7 @@ fn note(params: &Params, grid: &[Vec<Option<Cell>>], over: &[String]) -> String 
         }
     }
     match &params.value_std {
-        Some(name) if cells().any(|cell| cell.n == 1) => note + &format!("; of a single result: ± {name}"),
+        Some(name) if cells().any(|cell| cell.n == 1 && cell.std.is_some()) => note + &format!("; of a single result: ± {name}"),
         _ => note,
     }
 }

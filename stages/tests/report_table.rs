@@ -127,7 +127,8 @@ fn a_single_result_shows_its_own_deviation_and_counts_show_where_they_differ() {
 
     let without = single(Stage::of("report.table"));
     let without = without.result("results", &[("method", word("dm"))], &[("accuracy", 0.8)], &[], json!({})).run();
-    let without = text(&without.unwrap(), "markdown");
+    let without = without.unwrap();
+    let without = text(&without, "markdown");
     assert!(without.contains("| dm | 80.0 |") && !without.contains("of a single result"), "{without}");
 
     let mixed = with(two_methods("MNIST"), "dc", "mlp", 0, 0.5, "MNIST").param("percent", false).run().unwrap();

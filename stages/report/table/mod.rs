@@ -38,7 +38,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     for row in &layout.groups {
         grid.push(row.iter().map(|group| fold(group, &params)).collect::<Result<_>>()?);
     }
-    if let Some(name) = params.value_std.as_ref().filter(|name| !results.iter().any(|it| it.metrics.contains_key(*name))) {
+    if let Some(name) =
+        params.value_std.as_ref().filter(|name| !results.iter().any(|it| it.metrics.contains_key(*name)))
+    {
         ctx.warn(format!("no result has the metric {name:?} (value_std), so a cell of a single result has no ±"));
     }
     let origins = document::origins(&document::all(inputs, "results")?);
@@ -111,7 +113,9 @@ fn note(params: &Params, grid: &[Vec<Option<Cell>>], over: &[String]) -> String 
         }
     }
     match &params.value_std {
-        Some(name) if cells().any(|cell| cell.n == 1 && cell.std.is_some()) => note + &format!("; of a single result: ± {name}"),
+        Some(name) if cells().any(|cell| cell.n == 1 && cell.std.is_some()) => {
+            note + &format!("; of a single result: ± {name}")
+        }
         _ => note,
     }
 }

@@ -19,6 +19,14 @@ pub fn by_axis(item: &Item) -> Option<(&str, &Table)> {
     }
 }
 
+/// The axes that a value is chosen by. They do not use an axis up: it may set a parameter of its name besides.
+pub fn choosing(item: &Item, found: &mut Vec<String>) {
+    if let Some((axis, values)) = by_axis(item) {
+        found.push(axis.to_string());
+        values.values().for_each(|entry| choosing(&entry.item, found));
+    }
+}
+
 /// Why there is no value.
 pub enum Lacking {
     /// The node has no such axis.

@@ -1,7 +1,6 @@
 //! What an input may say: `"stage"`, `"stage.output"`, `"stage[axis=value].output"`, `"source:name/file"`, a list of
 //! these, or a gather. Only the form; whether the names exist is for `expand`.
 
-use super::by_axis::by_axis;
 use super::matrix::Axes;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::document::{Entry, Item, Part, Raw, Table};
@@ -215,10 +214,7 @@ pub fn axes_in(item: &Item, found: &mut Vec<String>) {
             Part::Text(_) => None,
         })),
         Raw::List(items) => items.iter().for_each(|item| axes_in(item, found)),
-        Raw::Table(table) => {
-            found.extend(by_axis(item).map(|(axis, _)| axis.to_string()));
-            table.values().for_each(|entry| axes_in(&entry.item, found));
-        }
+        Raw::Table(table) => table.values().for_each(|entry| axes_in(&entry.item, found)),
         _ => {}
     }
 }

@@ -6,7 +6,7 @@ use super::lookup::{Expanded, Lookup, Stages};
 use super::matrix::Axes;
 use super::params::Params;
 use super::reference::{self, axes_in, fill_text, part_of, stages_named};
-use super::{StageInfo, connect};
+use super::{StageInfo, by_axis, connect};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 use crate::manifest::SourceTable;
@@ -208,6 +208,8 @@ impl Context<'_> {
         for item in written.chain(&info.table.kind).chain(&info.table.seed) {
             axes_in(item, &mut referred);
         }
+        let mut choosing = Vec::new();
+        info.table.params.values().for_each(|entry| by_axis::choosing(&entry.item, &mut choosing));
         let mut setting = Vec::new();
         for (name, axis) in own.iter().filter(|(name, _)| !referred.contains(name)) {
             if kinds.iter().any(|kind| kind.params.contains_key(name)) {
@@ -217,7 +219,7 @@ impl Context<'_> {
                     let fault = Diagnostic::at(&seed.place, "the seed is given twice: here and by the axis \"seed\"");
                     report.push(fault.and(&axis.key, "the axis"));
                 }
-            } else if !inherited.contains(name) && !open {
+            } else if !inherited.contains(name) && !choosing.contains(name) && !open {
                 let known = kinds.iter().flat_map(|kind| kind.params.keys().map(String::as_str));
                 let near = did_you_mean(name, known.chain(["seed"]));
                 let fault = Diagnostic::at(&axis.key, format!("axis {name:?} does nothing{near}"));

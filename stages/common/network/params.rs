@@ -20,10 +20,15 @@ pub struct NetworkParams<N = Option<Norm>> {
 
 impl NetworkParams {
     /// The network for images of this shape (channels, rows, columns).
-    pub fn network(&self, [channels, height, width]: [i64; 3], classes: i64) -> Result<Network, NetworkError> {
+    pub fn network(&self, shape: [i64; 3], classes: i64) -> Result<Network, NetworkError> {
+        Network::new(&self.spec(shape, classes)?)
+    }
+
+    /// What it is to be, for kinds that change something about it.
+    pub fn spec(&self, [channels, height, width]: [i64; 3], classes: i64) -> Result<NetworkSpec, NetworkError> {
         let NetworkParams { width: filters, depth, norm, activation, pooling, .. } = *self;
         let overrides = Overrides { width: filters, depth, norm, activation, pooling };
-        Network::new(&NetworkSpec::named(&self.arch, &overrides, channels, [height, width], classes)?)
+        NetworkSpec::named(&self.arch, &overrides, channels, [height, width], classes)
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Flip {
     Both,
 }
 
-/// How far the transformations go.
+/// How far the transformations go. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
 pub struct Geometric {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How many times smaller than in the first phase the learning rate of the second is when it is not given.
 const TIMES_SMALLER: f64 = 10.0;
 
-/// What is frozen, and the second phase.
+/// What is frozen, and the second phase. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
 pub struct Tuning {

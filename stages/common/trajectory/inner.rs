@@ -16,9 +16,6 @@ pub struct InnerStep {
     pub operations: Vec<Operation>,
 }
 
-/// Which augmentation the inner steps use.
-pub use crate::common::augment::OptionalDsa as InnerAugment;
-
 /// What stays the same over all iterations.
 #[derive(Debug)]
 pub struct Inner {
@@ -39,9 +36,8 @@ fn settings() -> Settings {
 
 impl Inner {
     /// So many steps of so many images (all, when left out).
-    pub fn new(steps: u64, batch: Option<i64>, augment: InnerAugment, strategy: &Strategy) -> Self {
-        let strategy = (augment == InnerAugment::Dsa).then(|| strategy.clone());
-        Inner { steps, batch, strategy, settings: settings() }
+    pub fn new(steps: u64, batch: Option<i64>, strategy: Option<&Strategy>) -> Self {
+        Inner { steps, batch, strategy: strategy.cloned(), settings: settings() }
     }
 
     /// The steps of one iteration on images of this shape \[M,C,H,W\], from `stream(seed, "batches", iteration)` and

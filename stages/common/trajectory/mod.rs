@@ -23,7 +23,7 @@ pub use descent::{Descent, Pace, Rates};
 pub use experts::{Experts, Stretch};
 pub use first::{First, FirstImages};
 pub use gradient::GradientForm;
-pub use inner::{Inner, InnerAugment, InnerStep, TrajectoryAugment, batches, operations};
+pub use inner::{Inner, InnerStep, TrajectoryAugment, batches, operations};
 pub use labels::LabelSums;
 pub use matching::{Gradients, Labels, Learnt, Matched, Unrolling, soft_cross_entropy};
 pub use range::StartRange;

@@ -61,7 +61,7 @@ impl TrajectoryMatching {
         first: impl FnOnce() -> Result<Learnt>,
         range: impl Fn(u64) -> Range<u64>,
     ) -> Result<Outputs> {
-        let inner = Inner::new(self.syn_steps, self.batch_syn, augment.augment, &augment.strategy);
+        let inner = Inner::new(self.syn_steps, self.batch_syn, augment.strategy());
         let mut descent = match ctx.resume() {
             Some(checkpoint) => Descent::resumed(ctx, start, &checkpoint, pace)?,
             None => Descent::new(ctx, start, first()?, pace)?,

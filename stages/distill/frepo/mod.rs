@@ -11,9 +11,7 @@ mod pool;
 
 use crate::artifact::{Dataset, SyntheticSet};
 use crate::common::matching::graph_chunk;
-use crate::common::network::{
-    Activation, Architecture, Chunk, Mode, Network, NetworkSpec, Norm, Overrides, Parameters, Pooling,
-};
+use crate::common::network::{Architecture, Chunk, Mode, Network, NetworkParams, NetworkSpec, Parameters};
 use crate::common::stream::stream;
 use crate::common::train::{centred, fits};
 use crate::context::{Context, Inputs, Outputs};
@@ -46,12 +44,8 @@ pub struct Params {
     pub lr_net: f64,
     pub batch_syn: i64,
     pub doubling: bool,
-    pub arch: String,
-    pub width: Option<i64>,
-    pub depth: Option<i64>,
-    pub norm: Option<Norm>,
-    pub activation: Option<Activation>,
-    pub pooling: Option<Pooling>,
+    #[serde(flatten)]
+    pub network: NetworkParams,
     pub chunk: Option<i64>,
 }
 
@@ -112,15 +106,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 impl Params {
     /// The pool's network. With `doubling` every block of a ConvNet is twice as wide as the one before.
     fn spec(&self, dataset: &Dataset) -> Result<NetworkSpec> {
-        let Params { width, depth, norm, activation, pooling, .. } = *self;
-        let overrides = Overrides { width, depth, norm, activation, pooling };
-        let [channels, rows, columns] = dataset.image_shape();
-        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [rows, columns], dataset.classes)?;
+        let spec = self.network.spec(dataset.image_shape(), dataset.classes)?;
         if !self.doubling {
             return Ok(spec);
         }
         let Architecture::ConvNet { width, depth, activation, norm, pooling } = spec.architecture else {
-            bail!("doubling = true is for convnets; {} has its own widths, so leave it false", self.arch);
+            bail!("doubling = true is for convnets; {} has its own widths, so leave it false", self.network.arch);
         };
         let wider =
             |block: i64| u32::try_from(block).ok().and_then(|block| width.checked_mul(2i64.checked_pow(block)?));

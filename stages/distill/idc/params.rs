@@ -4,7 +4,7 @@ use super::loss::{Matching, Metric, Objective};
 use super::start::Init;
 use crate::artifact::{Dataset, Decoder, Formation};
 use crate::common::augment::Strategy;
-use crate::common::network::{Activation, Architecture, Network, NetworkSpec, Norm, Overrides, Pooling};
+use crate::common::network::{Architecture, Network, NetworkParams};
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 
@@ -43,12 +43,8 @@ pub struct Params {
     pub augment: Augment,
     pub strategy: Strategy,
     pub cutmix: f64,
-    pub arch: String,
-    pub width: Option<i64>,
-    pub depth: Option<i64>,
-    pub norm: Option<Norm>,
-    pub activation: Option<Activation>,
-    pub pooling: Option<Pooling>,
+    #[serde(flatten)]
+    pub network: NetworkParams,
     pub chunk: Option<i64>,
 }
 
@@ -96,15 +92,11 @@ impl Params {
 
     /// The networks that the images meet.
     pub fn network(&self, real: &Dataset) -> Result<Network> {
-        let Params { width: filters, depth, activation, norm, pooling, .. } = *self;
-        let overrides = Overrides { width: filters, depth, activation, norm, pooling };
-        let [channels, height, width] = real.image_shape();
-        let spec = NetworkSpec::named(&self.arch, &overrides, channels, [height, width], real.classes)?;
-        let network = Network::new(&spec)?;
+        let network = self.network.network(real.image_shape(), real.classes)?;
         ensure!(
             !network.has_batch_statistics(),
             "{} has batch norms, which would see the images of one class at a time; choose a network with instance norm",
-            self.arch
+            self.network.arch
         );
         Ok(network)
     }

@@ -3,7 +3,7 @@
 use super::layers::Pair;
 use super::loss::{self, Average, HintForm};
 use crate::common::network::{Network, NetworkParams};
-use crate::common::train::{Augment, ClassWeights, Flip, Geometric, Phase, TrainingParams, TrainingSet, Tuning};
+use crate::common::train::{Augment, ClassWeights, Geometric, Phase, TrainingParams, TrainingSet, Tuning};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,15 +28,11 @@ pub struct Params {
     beta: f64,
     learned_lr: bool,
     pub(super) subset: Option<usize>,
-    flip: Flip,
-    rotation: f64,
-    zoom: f64,
-    shift: f64,
+    #[serde(flatten)]
+    geometric: Geometric,
     class_weights: ClassWeights,
-    freeze: Vec<String>,
-    tune_epochs: u64,
-    tune_lr: Option<f64>,
-    unfreeze: Vec<String>,
+    #[serde(flatten)]
+    tuning: Tuning,
 }
 
 /// What a student takes from its teacher besides the answers.
@@ -87,20 +83,14 @@ impl Training {
 impl Params {
     /// What they say of distillation, and of training on this set.
     pub(super) fn apart(self, set: &TrainingSet) -> Result<(Distillation, Training)> {
-        let Params { flip, rotation, zoom, shift, class_weights, .. } = self;
-        let Params { freeze, unfreeze, tune_epochs, tune_lr, .. } = self;
-        let Params { training, learned_lr, .. } = self;
+        let Params { training, learned_lr, geometric, class_weights, tuning, .. } = self;
         let Params { temperature, alpha, average, hint, student_layers, teacher_layers, .. } = self;
         let Params { hint_epochs, hint_lr, hint_loss, beta, .. } = self;
         let answers = loss::Settings { temperature, alpha, average };
         let distillation =
             Distillation { answers, hint, student_layers, teacher_layers, hint_epochs, hint_lr, hint_loss, beta };
-        let training = Training {
-            params: training.with_learned_lr(learned_lr, set)?,
-            geometric: Geometric { flip, rotation, zoom, shift },
-            tuning: Tuning { freeze, unfreeze, tune_epochs, tune_lr },
-            class_weights,
-        };
+        let training =
+            Training { params: training.with_learned_lr(learned_lr, set)?, geometric, tuning, class_weights };
         Ok((distillation, training))
     }
 }

@@ -5,7 +5,7 @@ use crate::artifact::Dataset;
 use crate::common::metrics::TestScores;
 use crate::common::network::{Network, NetworkParams};
 use crate::common::train::{
-    self, ClassWeights, EpochResult, Flip, Geometric, LossReader, Observer, State, TrainingParams, TrainingSet, Tuning,
+    self, ClassWeights, EpochResult, Geometric, LossReader, Observer, State, TrainingParams, TrainingSet, Tuning,
 };
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use anyhow::Result;
@@ -26,37 +26,18 @@ pub struct Params {
     learned_lr: bool,
     loss: train::Criterion,
     subset: Option<usize>,
-    flip: Flip,
-    rotation: f64,
-    zoom: f64,
-    shift: f64,
+    #[serde(flatten)]
+    geometric: Geometric,
     class_weights: ClassWeights,
-    freeze: Vec<String>,
-    tune_epochs: u64,
-    tune_lr: Option<f64>,
-    unfreeze: Vec<String>,
-}
-
-impl Params {
-    fn geometric(&self) -> Geometric {
-        let Params { flip, rotation, zoom, shift, .. } = *self;
-        Geometric { flip, rotation, zoom, shift }
-    }
-
-    fn tuning(&self) -> Tuning {
-        let Params { freeze, unfreeze, tune_epochs, tune_lr, .. } = self;
-        let (freeze, unfreeze) = (freeze.clone(), unfreeze.clone());
-        Tuning { freeze, unfreeze, tune_epochs: *tune_epochs, tune_lr: *tune_lr }
-    }
+    #[serde(flatten)]
+    tuning: Tuning,
 }
 
 /// Trains the network.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let started = Instant::now();
-    let (subset, learned_lr, loss) = (params.subset, params.learned_lr, params.loss);
-    let (geometric, tuning, class_weights) = (params.geometric(), params.tuning(), params.class_weights);
+    let Params { network, training, learned_lr, loss, subset, geometric, class_weights, tuning } = params;
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
-    let Params { network, training, .. } = params;
     let training = training.with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
     let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
     if let Some(test) = &test {

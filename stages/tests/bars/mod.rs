@@ -1,8 +1,6 @@
 //! Small inputs for the stages that match synthetic to real images: three classes of noisy bars, and noise to start from;
 //! and what their outputs are compared by.
 
-#![allow(dead_code, clippy::unwrap_used)]
-
 use crate::host::{json, tensors};
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
 use ddpipe_stages::common::stream::stream;

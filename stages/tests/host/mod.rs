@@ -3,8 +3,6 @@
 //! `Stage::of("decode.idx").input("images", …).param("classes", 3).run()`.
 
 // `Artifacts` hands out `Arc`s, as the worker shares tensors; here nothing crosses a thread.
-#![allow(dead_code, clippy::unwrap_used, clippy::arc_with_non_send_sync)]
-
 use anyhow::{Result, anyhow, ensure};
 use ddpipe_cache::{Digest, folder};
 use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
@@ -23,7 +21,6 @@ use tch::Device;
 /// A stage that is about to run.
 pub struct Stage {
     kind: String,
-    device: Device,
     seed: u64,
     params: IndexMap<String, Value>,
     entries: IndexMap<String, Vec<InputArtifact>>,
@@ -39,7 +36,6 @@ impl Stage {
     pub fn of(kind: &str) -> Self {
         Stage {
             kind: kind.to_string(),
-            device: Device::Cpu,
             seed: 0,
             params: IndexMap::new(),
             entries: IndexMap::new(),
@@ -57,12 +53,6 @@ impl Stage {
         self
     }
 
-    /// Another device.
-    pub fn device(mut self, device: Device) -> Self {
-        self.device = device;
-        self
-    }
-
     /// A parameter, as a manifest would give it.
     pub fn param(mut self, name: &str, value: impl serde::Serialize) -> Self {
         let value = serde_json::from_value(serde_json::to_value(value).unwrap()).unwrap();
@@ -73,7 +63,7 @@ impl Stage {
     /// Connects what another stage made.
     pub fn input(self, input: &str, name: &str, artifact: &Artifact) -> Self {
         let (artifact, content) = match artifact {
-            Artifact::Tensors(file) => (file.artifact, Content::Tensors(Arc::new(file.to_device(self.device)))),
+            Artifact::Tensors(file) => (file.artifact, Content::Tensors(Arc::new(file.to_device(Device::Cpu)))),
             Artifact::Json(artifact, value) => (*artifact, Content::bytes(value.to_string().into_bytes())),
             Artifact::Bytes(artifact, bytes) => (*artifact, Content::bytes(bytes.clone())),
             Artifact::File(..) => unreachable!("`run` reads files"),
@@ -83,7 +73,7 @@ impl Stage {
 
     /// Connects tensors.
     pub fn tensors(self, input: &str, name: &str, file: &TensorFile) -> Self {
-        let content = Content::Tensors(Arc::new(file.to_device(self.device)));
+        let content = Content::Tensors(Arc::new(file.to_device(Device::Cpu)));
         self.connect(input, name, file.artifact, content)
     }
 
@@ -166,7 +156,7 @@ impl Stage {
         }
         let folder = tempfile::tempdir()?;
         let scratch = self.scratch.take().unwrap_or_else(|| folder.path().to_path_buf());
-        let context = Context::new(self.device, self.seed, scratch, self.every, Box::new(self.recorder.clone()));
+        let context = Context::new(Device::Cpu, self.seed, scratch, self.every, Box::new(self.recorder.clone()));
         let inputs = Inputs::new(self.entries, Box::new(self.memory)).with_absent(self.absent);
         let mut outputs = kind.run(&context, &inputs, &params)?;
         for artifact in outputs.artifacts.values_mut() {

@@ -1,0 +1,194 @@
+//! Holds declarations, folders and code of the stage kinds together: what `stage.toml` declares is what `Params` takes,
+//! nothing more and nothing less, and every folder with a declaration is a registered kind.
+
+use ddpipe_interface::{Declaration, Param, ParamType, Value};
+use ddpipe_stages::registry::{self, KINDS, Kind};
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// All folders `stages/<group>/<kind>` that hold a `stage.toml`.
+fn folders() -> Vec<PathBuf> {
+    let inside = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let groups = inside(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut folders: Vec<PathBuf> = groups.iter().flat_map(|group| inside(group)).collect();
+    folders.retain(|folder| folder.join("stage.toml").exists());
+    folders.sort();
+    folders
+}
+
+fn declarations() -> impl Iterator<Item = (&'static Kind, Declaration)> {
+    KINDS.iter().map(|kind| {
+        let declaration = Declaration::parse(kind.declaration).unwrap_or_else(|why| panic!("{}: {why}", kind.name));
+        (kind, declaration)
+    })
+}
+
+#[test]
+fn every_folder_with_a_declaration_is_a_registered_kind_and_every_kind_has_its_folder() {
+    let mut seen = BTreeSet::new();
+    for folder in folders() {
+        let part = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_string();
+        let name = format!("{}.{}", part(folder.parent().unwrap()), part(&folder));
+        let text = std::fs::read_to_string(folder.join("stage.toml")).unwrap();
+        let declaration = Declaration::parse(&text).unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_eq!(declaration.name, name, "{}: the name is not that of the folder", folder.display());
+        let kind = registry::find(&name).unwrap_or_else(|| panic!("{name} is not in registry.rs"));
+        assert_eq!(kind.declaration, text, "{name}: registry.rs includes another declaration");
+        let readme = std::fs::read_to_string(folder.join("README.md"));
+        let readme = readme.unwrap_or_else(|why| panic!("{name}: README.md: {why}"));
+        assert!(readme.contains(&name), "{name}: its README.md does not name it");
+        seen.insert(name);
+    }
+    let registered: BTreeSet<String> = KINDS.iter().map(|kind| kind.name.to_string()).collect();
+    assert_eq!(seen, registered, "folders with a stage.toml on the left, kinds of registry.rs on the right");
+    assert_eq!(registered.len(), KINDS.len(), "a kind is registered twice");
+    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    assert!(names.is_sorted(), "registry.rs is not in alphabetical order: {names:?}");
+}
+
+#[test]
+fn params_take_exactly_what_is_declared() {
+    for (kind, declaration) in declarations() {
+        let full = with_values(&declaration, |param| param.default.clone().unwrap_or_else(|| plausible(param)));
+        kind.check(&full).unwrap_or_else(|why| panic!("{}: with all parameters: {why:#}", kind.name));
+
+        let mut least = full.clone();
+        least.retain(|name, _| !declaration.params[name].optional);
+        kind.check(&least).unwrap_or_else(|why| panic!("{}: without the optional ones: {why:#}", kind.name));
+
+        // Nothing that is declared is passed over: a value of another type is refused.
+        for (name, param) in &declaration.params {
+            let mut other = full.clone();
+            other.insert(name.clone(), of_another_type(param));
+            assert!(kind.check(&other).is_err(), "{}: {name:?} is declared, and Params has no such field", kind.name);
+        }
+
+        // Nothing beyond: the parameters of other kinds, of which parts of Params may come from common/, are refused.
+        let names = declarations().flat_map(|(_, other)| other.params.into_keys().collect::<Vec<_>>());
+        for name in names.filter(|name| !declaration.params.contains_key(name)).chain(["no such parameter".into()]) {
+            let mut more = full.clone();
+            more.insert(name.clone(), Value::Boolean(true));
+            let message = match kind.check(&more) {
+                Ok(()) => panic!("{}: takes {name:?}, which is not declared; add deny_unknown_fields", kind.name),
+                Err(why) => format!("{why:#}"),
+            };
+            assert!(message.contains("unknown field"), "{}: {name:?}: {message}", kind.name);
+            // Params without parts names its fields.
+            if let Some(fields) = expected_fields(&message) {
+                let declared: BTreeSet<&str> = declaration.params.keys().map(String::as_str).collect();
+                assert_eq!(fields, declared, "{}: Params on the left, stage.toml on the right", kind.name);
+            }
+        }
+    }
+}
+
+/// A parameter that the declaration calls required or gives a default always arrives: `Params` has to insist on it, or
+/// a second default hides in the code.
+#[test]
+fn defaults_stand_in_the_declaration_only() {
+    for (kind, declaration) in declarations() {
+        let full = with_values(&declaration, |param| param.default.clone().unwrap_or_else(|| plausible(param)));
+        for (name, _) in declaration.params.iter().filter(|(_, param)| !param.optional) {
+            let mut less = full.clone();
+            less.shift_remove(name);
+            assert!(kind.check(&less).is_err(), "{}: does without {name:?}, which is not optional", kind.name);
+        }
+    }
+}
+
+#[test]
+fn params_take_every_choice_and_both_ends_of_every_range() {
+    for (kind, declaration) in declarations() {
+        let full = with_values(&declaration, |param| param.default.clone().unwrap_or_else(|| plausible(param)));
+        for (name, param) in &declaration.params {
+            for value in extremes(param) {
+                let value = param.accept(value).unwrap_or_else(|why| panic!("{}: {name}: {why}", kind.name));
+                let mut params = full.clone();
+                params.insert(name.clone(), value.clone());
+                kind.check(&params).unwrap_or_else(|why| panic!("{}: {name} = {value}: {why:#}", kind.name));
+            }
+        }
+    }
+}
+
+#[test]
+fn declarations_explain_themselves() {
+    for (kind, declaration) in declarations() {
+        let params = declaration.params.iter().map(|(name, param)| (name, &param.help));
+        let inputs = declaration.inputs.iter().map(|(name, input)| (name, &input.help));
+        let outputs = declaration.outputs.iter().map(|(name, output)| (name, &output.help));
+        let own = std::iter::once((&declaration.name, &declaration.help));
+        for (name, help) in own.chain(params).chain(inputs).chain(outputs) {
+            assert!(!help.trim().is_empty() && !help.contains('\n'), "{}: {name}: help is one line", kind.name);
+        }
+        assert!(declaration.version > 0, "{}: versions start from 1", kind.name);
+    }
+}
+
+fn with_values(declaration: &Declaration, value: impl Fn(&Param) -> Value) -> IndexMap<String, Value> {
+    declaration.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
+}
+
+/// Some value that the declaration allows.
+fn plausible(param: &Param) -> Value {
+    let lowest = param.min.map_or(1.0, |min| if param.above_min { min + 1.0 } else { min });
+    let number = lowest.min(param.max.unwrap_or(f64::INFINITY));
+    let entry = match param.kind {
+        ParamType::Integer | ParamType::Integers => Value::Integer(number as i64),
+        ParamType::Float | ParamType::Floats => Value::Float(number),
+        ParamType::Boolean => Value::Boolean(true),
+        ParamType::String | ParamType::Strings | ParamType::Choice => {
+            Value::String(param.choices.first().cloned().unwrap_or_else(|| "text".into()))
+        }
+    };
+    let value = match param.kind {
+        ParamType::Integers | ParamType::Floats | ParamType::Strings => Value::List(vec![entry]),
+        _ => entry,
+    };
+    param.accept(value).unwrap()
+}
+
+/// All choices, and the ends of the range.
+fn extremes(param: &Param) -> Vec<Value> {
+    let wrap = |value: Value| match param.kind {
+        ParamType::Integers | ParamType::Floats | ParamType::Strings => Value::List(vec![value]),
+        _ => value,
+    };
+    let number = |number: f64| match param.kind {
+        ParamType::Integer | ParamType::Integers => Value::Integer(number as i64),
+        _ => Value::Float(number),
+    };
+    let ends = param.min.filter(|_| !param.above_min).into_iter().chain(param.max).map(number);
+    ends.chain(param.choices.iter().cloned().map(Value::String)).map(wrap).collect()
+}
+
+/// The fields, if serde lists them: "unknown field `x`, expected one of `a`, `b`".
+fn expected_fields(message: &str) -> Option<BTreeSet<&str>> {
+    match message.split_once(", expected ") {
+        Some((_, list)) => Some(list.split('`').skip(1).step_by(2).collect()),
+        None => message.contains("there are no fields").then(BTreeSet::new),
+    }
+}
+
+fn of_another_type(param: &Param) -> Value {
+    match param.kind {
+        ParamType::Boolean => Value::String("text".into()),
+        _ => Value::Boolean(true),
+    }
+}
+
+/// What a method starts from may hold several images in each: `Inputs::start` refuses it, while `Inputs::synthetic` would
+/// silently start from all of them.
+#[test]
+fn methods_take_their_start_as_a_start() {
+    for folder in folders() {
+        for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            assert!(!text.contains("synthetic(\"start\")"), "{}: read it with inputs.start()", file.display());
+        }
+    }
+}

@@ -3,9 +3,9 @@
 //! the typed files between stages; `context` all that a stage sees of the world. Stages never see cache paths.
 
 pub mod artifact;
-pub mod common;
 pub mod compare;
 pub mod context;
+pub mod data;
 pub mod decode;
 pub mod device_memory;
 pub mod distill;
@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod init;
 pub mod label;
 pub mod learn;
+pub mod params;
 pub mod registry;
 pub mod report;
 pub mod sample;
@@ -21,3 +22,4 @@ pub mod search;
 pub mod select;
 pub mod split;
 pub mod train;
+pub mod training;

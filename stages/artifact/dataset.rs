@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-/// How many people voted on every image of a data set with votes.
-pub const ANNOTATORS: i64 = 7;
-
 /// Real images and their labels.
 #[derive(Debug)]
 pub struct Dataset {

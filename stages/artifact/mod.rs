@@ -16,7 +16,7 @@ mod trajectories;
 mod whitening;
 
 pub use content::{Content, Reader};
-pub use dataset::{ANNOTATORS, Dataset};
+pub use dataset::Dataset;
 pub use decoder::{Decoder, Formation};
 pub use folder::{Folder, SourceChanged};
 pub use model::Model;
@@ -25,5 +25,6 @@ pub use pieces::Pieces;
 pub use scores::Scores;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::{TensorFile, named_tensors};
+pub(crate) use tensor_file::{decode, encode};
 pub use trajectories::{Trajectories, TrajectoryShape, TrajectoryWriter};
 pub use whitening::Whitening;

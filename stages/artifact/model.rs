@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tch::Tensor;
 
-/// A trained network: what `common::network` needs to build it, and its named tensors.
+/// A trained network: what `ddpipe_nn::network` needs to build it, and its named tensors.
 #[derive(Debug)]
 pub struct Model {
     /// The network's description, as `NetworkSpec` writes it.

@@ -68,21 +68,7 @@ impl TensorFile {
 
     /// The safetensors bytes, as header and tensors; nothing of a settled file is copied.
     pub fn pieces(&self) -> Result<Pieces> {
-        let mut held: Vec<(&String, Dtype, Tensor)> = Vec::with_capacity(self.tensors.len());
-        for (name, tensor) in &self.tensors {
-            held.push((name, dtype(tensor.kind())?, memory::settled(tensor)?));
-        }
-        // The order in which the safetensors crate writes: it keeps every tensor aligned to its numbers.
-        held.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        let (mut listed, mut offset) = (Vec::with_capacity(held.len()), 0);
-        for (name, dtype, tensor) in &held {
-            let end = offset + memory::bytes(tensor)?.len();
-            let shape = tensor.size().iter().map(|&axis| axis as usize).collect();
-            listed.push(((*name).clone(), TensorInfo { dtype: *dtype, shape, data_offsets: (offset, end) }));
-            offset = end;
-        }
-        let header = header(self.artifact, &self.about, listed)?;
-        Pieces::new(header, held.into_iter().map(|(_, _, tensor)| tensor).collect())
+        encode(&self.tensors, &description(self.artifact, &self.about))
     }
 
     /// The safetensors bytes in one place.
@@ -97,6 +83,30 @@ impl TensorFile {
         let tensors = named_tensors(bytes, device)?;
         Ok(TensorFile { artifact, tensors, about })
     }
+}
+
+/// The safetensors bytes of named tensors under a description, a JSON object; nothing that is settled is copied.
+pub(crate) fn encode(tensors: &IndexMap<String, Tensor>, description: &Value) -> Result<Pieces> {
+    let mut held: Vec<(&String, Dtype, Tensor)> = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        held.push((name, dtype(tensor.kind())?, memory::settled(tensor)?));
+    }
+    // The order in which the safetensors crate writes: it keeps every tensor aligned to its numbers.
+    held.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let (mut listed, mut offset) = (Vec::with_capacity(held.len()), 0);
+    for (name, dtype, tensor) in &held {
+        let end = offset + memory::bytes(tensor)?.len();
+        let shape = tensor.size().iter().map(|&axis| axis as usize).collect();
+        listed.push(((*name).clone(), TensorInfo { dtype: *dtype, shape, data_offsets: (offset, end) }));
+        offset = end;
+    }
+    Pieces::new(header(description, listed)?, held.into_iter().map(|(_, _, tensor)| tensor).collect())
+}
+
+/// The tensors and the description in safetensors bytes of [`encode`].
+pub(crate) fn decode(bytes: &[u8], device: Device) -> Result<(IndexMap<String, Tensor>, Value)> {
+    let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
+    Ok((named_tensors(bytes, device)?, entry(&header)?))
 }
 
 /// The tensors of any safetensors file, whoever wrote it, sorted by name, on a device.
@@ -115,11 +125,15 @@ pub fn named_tensors(bytes: &[u8], device: Device) -> Result<IndexMap<String, Te
     Ok(tensors)
 }
 
-/// What stands before the tensors of a file: the length of a description, and the description. `listed` is in the order
-/// in which the tensors lie.
-pub(super) fn header(artifact: ArtifactType, about: &Value, listed: Vec<(String, TensorInfo)>) -> Result<Vec<u8>> {
-    let description = json!({ "type": artifact, "about": about }).to_string();
-    let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_string(), description)])), listed)?;
+/// The description of an artifact of this type.
+pub(super) fn description(artifact: ArtifactType, about: &Value) -> Value {
+    json!({ "type": artifact, "about": about })
+}
+
+/// What stands before the tensors of a file: the length of the header, and the header with the description in it.
+/// `listed` is in the order in which the tensors lie.
+pub(super) fn header(description: &Value, listed: Vec<(String, TensorInfo)>) -> Result<Vec<u8>> {
+    let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_string(), description.to_string())])), listed)?;
     let mut text = serde_json::to_vec(&metadata)?;
     text.resize(text.len().next_multiple_of(8), b' ');
     let mut header = (text.len() as u64).to_le_bytes().to_vec();
@@ -127,13 +141,17 @@ pub(super) fn header(artifact: ArtifactType, about: &Value, listed: Vec<(String,
     Ok(header)
 }
 
+/// The description in a header.
+fn entry(header: &Metadata) -> Result<Value> {
+    match header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY)) {
+        Some(text) => serde_json::from_str(text).context("the description in the header is not JSON"),
+        None => bail!("the file was not written by ddpipe: its header has no {ENTRY:?} entry"),
+    }
+}
+
 /// The type of the artifact, and what it says about itself.
 pub(super) fn described(header: &Metadata) -> Result<(ArtifactType, Value)> {
-    let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
-    let description: Value = match entry {
-        Some(text) => serde_json::from_str(text).context("the description in the header is not JSON")?,
-        None => bail!("the file was not written by ddpipe: its header has no {ENTRY:?} entry"),
-    };
+    let description = entry(header)?;
     let artifact = serde_json::from_value(description["type"].clone()).context("the header names no known type")?;
     Ok((artifact, description["about"].clone()))
 }

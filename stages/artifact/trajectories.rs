@@ -4,8 +4,8 @@
 //!
 //! Legend: E experts, T epochs, P parameters.
 
-use super::tensor_file::{described, header};
 use super::{Content, memory};
+use crate::artifact::tensor_file::{described, description, header};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -67,7 +67,7 @@ impl TrajectoryWriter {
         let axes = axes.map(|axis| usize::try_from(axis).unwrap_or(usize::MAX));
         let end = usize::try_from(shape.bytes()?)?;
         let info = TensorInfo { dtype: Dtype::F32, shape: axes.to_vec(), data_offsets: (0, end) };
-        let header = header(ArtifactType::Trajectories, about, vec![(NAME.to_string(), info)])?;
+        let header = header(&description(ArtifactType::Trajectories, about), vec![(NAME.to_string(), info)])?;
         let start = header.len() as u64;
         file.write_all_at(&header, 0)?;
         file.set_len(start + shape.bytes()?)?;

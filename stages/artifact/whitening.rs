@@ -1,6 +1,6 @@
 //! ZCA whitening of images: the linear map that makes pixels uncorrelated and of like variance while it moves them as
 //! little as it can, and the map back. It is found from a covariance and applied to any number of images; who computes
-//! the covariance, and of what, is `common::normalising`.
+//! the covariance, and of what, is `data::normalising`.
 //!
 //! Legend: N images, D pixels of an image over all channels.
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; the legend is above")]

@@ -1,10 +1,13 @@
 //! What a loop needs to continue as if it had never stopped, and its file form. When it is saved and read is the context's
-//! affair.
+//! affair; a loop adds its tensors and values by name and reads them back by the same names.
 
-use crate::artifact::TensorFile;
+use crate::artifact::{decode, encode};
 use anyhow::{Context as _, Result};
-use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 /// The name of the checkpoint in a stage's scratch folder.
@@ -16,25 +19,55 @@ pub struct Checkpoint {
     pub step: u64,
     /// Tensors by name, kept bit by bit.
     pub tensors: IndexMap<String, Tensor>,
-    /// Whatever else, as JSON (numbers are kept exactly).
-    pub state: serde_json::Value,
+    /// Whatever else, as a JSON object (numbers are kept exactly).
+    pub state: Value,
 }
 
 impl Checkpoint {
-    pub(super) fn into_bytes(self) -> Result<Vec<u8>> {
-        let about = serde_json::json!({ "step": self.step, "state": self.state });
-        let file = TensorFile { artifact: ArtifactType::Model, tensors: self.tensors, about };
-        file.to_bytes()
+    /// An empty checkpoint after so many steps.
+    pub fn new(step: u64) -> Self {
+        Checkpoint { step, tensors: IndexMap::new(), state: json!({}) }
     }
 
-    pub(super) fn from_bytes(bytes: &[u8], device: Device) -> Result<Self> {
-        let file = TensorFile::from_bytes(bytes, device)?;
-        let step = file.about["step"].as_u64().context("a checkpoint without a step")?;
-        Ok(Checkpoint { step, state: file.about["state"].clone(), tensors: file.tensors })
+    /// Adds a tensor. It is shared, so it may be replaced afterwards but not be changed in place.
+    pub fn put(&mut self, name: impl Into<String>, tensor: &Tensor) {
+        self.tensors.insert(name.into(), tensor.shallow_clone());
+    }
+
+    /// Adds a value.
+    pub fn note(&mut self, name: &str, value: impl Serialize) {
+        self.state[name] = json!(value);
     }
 
     /// The tensor of this name, or an error.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).with_context(|| format!("the checkpoint has no {name:?}"))
+    }
+
+    /// The value of this name, or an error where it is missing or of another type.
+    pub fn noted<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        serde_json::from_value(self.state[name].clone()).with_context(|| format!("the checkpoint's {name:?}"))
+    }
+
+    /// The tensors whose names begin with `prefix`, by the rest of their names.
+    pub fn below(&self, prefix: &str) -> BTreeMap<String, Tensor> {
+        let rest =
+            |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.into(), tensor.shallow_clone()));
+        self.tensors.iter().filter_map(rest).collect()
+    }
+
+    /// The file form; `seconds` is the stage's time so far.
+    pub(super) fn to_bytes(&self, seconds: f64) -> Result<Vec<u8>> {
+        let about = json!({ "step": self.step, "seconds": seconds, "state": self.state });
+        encode(&self.tensors, &json!({ "checkpoint": about }))?.to_vec()
+    }
+
+    /// Reads the file form: the checkpoint, and the stage's time until it was saved.
+    pub(super) fn from_bytes(bytes: &[u8], device: Device) -> Result<(Self, f64)> {
+        let (tensors, description) = decode(bytes, device)?;
+        let about = &description["checkpoint"];
+        let step = about["step"].as_u64().context("a checkpoint without a step")?;
+        let seconds = about["seconds"].as_f64().context("a checkpoint without the seconds before it")?;
+        Ok((Checkpoint { step, state: about["state"].clone(), tensors }, seconds))
     }
 }

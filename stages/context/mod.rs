@@ -62,6 +62,9 @@ pub struct Context {
     scratch: PathBuf,
     every: Duration,
     host: Box<dyn Host>,
+    started: Instant,
+    /// Seconds before this process, in runs that were interrupted.
+    earlier: Cell<f64>,
     last_saved: Cell<Instant>,
     last_told: Cell<Option<Instant>>,
 }
@@ -69,29 +72,35 @@ pub struct Context {
 impl Context {
     /// A context with this folder for checkpoints, one saved after every `every`.
     pub fn new(device: Device, seed: u64, scratch: PathBuf, every: Duration, host: Box<dyn Host>) -> Self {
-        let last_saved = Cell::new(Instant::now());
-        Context { device, seed, scratch, every, host, last_saved, last_told: Cell::new(None) }
+        let started = Instant::now();
+        let (last_saved, last_told, earlier) = (Cell::new(started), Cell::new(None), Cell::new(0.0));
+        Context { device, seed, scratch, every, host, started, earlier, last_saved, last_told }
     }
 
-    /// To be called after every step of a loop: tells progress, and saves `state` when a checkpoint is due. When the
-    /// stage was asked to stop, saves and returns [`Interrupted`], which `?` hands on.
+    /// Seconds that the stage has taken so far, over all its interruptions.
+    pub fn seconds(&self) -> f64 {
+        self.earlier.get() + self.started.elapsed().as_secs_f64()
+    }
+
+    /// To be called after every step of a loop: tells progress, and saves a checkpoint when one is due, to which `fill`
+    /// adds what the loop needs to continue. When the stage was asked to stop, saves and returns [`Interrupted`], which `?`
+    /// hands on.
     pub fn step(
         &self,
         step: u64,
         total: u64,
         unit: &str,
         loss: Option<f64>,
-        state: impl FnOnce() -> Checkpoint,
+        fill: impl FnOnce(&mut Checkpoint) -> Result<()>,
     ) -> Result<()> {
         self.progress(step, total, unit, loss);
-        if self.host.interrupted() {
-            self.save(state())?;
-            return Err(Interrupted.into());
+        let interrupted = self.host.interrupted();
+        if interrupted || self.last_saved.get().elapsed() >= self.every {
+            let mut checkpoint = Checkpoint::new(step);
+            fill(&mut checkpoint)?;
+            self.save(checkpoint)?;
         }
-        if self.last_saved.get().elapsed() >= self.every {
-            self.save(state())?;
-        }
-        Ok(())
+        if interrupted { Err(Interrupted.into()) } else { Ok(()) }
     }
 
     /// Tells progress alone, at most ten times a second (and at the end): for stages too short to be continued.
@@ -113,7 +122,8 @@ impl Context {
         let path = self.scratch.join(CHECKPOINT);
         let bytes = std::fs::read(&path).ok()?;
         match Checkpoint::from_bytes(&bytes, self.device) {
-            Ok(checkpoint) => {
+            Ok((checkpoint, seconds)) => {
+                self.earlier.set(seconds);
                 self.log(format!("continues after step {}", checkpoint.step));
                 Some(checkpoint)
             }
@@ -173,7 +183,7 @@ impl Context {
         let path = self.scratch.join(CHECKPOINT);
         let aside = self.scratch.join(format!("{CHECKPOINT}.{}", std::process::id()));
         let write = || -> Result<()> {
-            std::fs::write(&aside, checkpoint.into_bytes()?)?;
+            std::fs::write(&aside, checkpoint.to_bytes(self.seconds())?)?;
             std::fs::File::open(&aside)?.sync_all()?;
             Ok(std::fs::rename(&aside, &path)?)
         };

@@ -1,4 +1,5 @@
 //! Stages that show results to people: pictures and tables.
 
 pub mod grid;
+pub mod sheet;
 pub mod table;

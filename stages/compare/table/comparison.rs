@@ -1,9 +1,9 @@
 //! Holds cells against the best of them, and marks each. Knows no labels and no formats.
 
-use super::value::Best;
 use super::{Correction, Params};
-use crate::common::metrics::{holm, welch};
-use crate::common::table::{Cell, Mark};
+use crate::compare::table::value::Best;
+use crate::report::sheet::{Cell, Mark};
+use ddpipe_nn::metrics::{holm, welch};
 
 /// A cell with the single values that it is made of.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The table as a document for programs: everything unrounded, with the single values that were tested.
 
-use super::comparison::Sampled;
-use super::value::Value;
 use super::{Grid, Params, Singles};
-use crate::common::table::Sheet;
+use crate::compare::table::comparison::Sampled;
+use crate::compare::table::value::Value;
+use crate::report::sheet::Sheet;
 use serde_json::json;
 
 /// The document.
@@ -34,6 +34,6 @@ pub fn of(
         "columns": sheet.plain_columns,
         "cells": cells,
         "origins": origins,
-        "sample_data": crate::common::table::document::is_sample(origins),
+        "sample_data": crate::report::sheet::document::is_sample(origins),
     })
 }

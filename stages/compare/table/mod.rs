@@ -1,6 +1,6 @@
 //! Holds results against the best. `value.rs` says what is shown, `singles.rs` finds the single values of a cell,
 //! `comparison.rs` tests and marks them, `wording.rs` and `description.rs` say so to people and programs. Layout and
-//! formats are in `common::table`.
+//! formats are in `report::sheet`.
 
 mod comparison;
 mod description;
@@ -8,8 +8,8 @@ mod singles;
 mod value;
 mod wording;
 
-use crate::common::table::{self, Entry, Layout, Mark, Sheet, csv, document, latex, markdown, same_n};
 use crate::context::{Context, Inputs, Outputs};
+use crate::report::sheet::{self, Entry, Layout, Mark, Sheet, csv, document, latex, markdown, same_n};
 use anyhow::{Result, ensure};
 use comparison::Sampled;
 use ddpipe_interface::ArtifactType;
@@ -75,7 +75,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
     let layout = Layout::of(results, &params.rows, &params.columns, &params.values.join(", "))?;
     let documents = document::all(inputs, "results")?;
-    let over = table::folded(results);
+    let over = sheet::folded(results);
     let singles = params.singles.unwrap_or(if over.is_empty() { Singles::Lists } else { Singles::Results });
     let mut grid = Grid::new();
     for row in &layout.groups {
@@ -94,7 +94,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let by = params.rows.iter().chain(&params.columns);
     let labelled = !params.columns.is_empty();
     let sheet = Sheet {
-        caption: table::caption(params.caption.as_deref(), &wording::shown(&values), by, sample),
+        caption: sheet::caption(params.caption.as_deref(), &wording::shown(&values), by, sample),
         note: wording::note(&grid, &values, &over, singles, params.show_n),
         legend: wording::legend(&grid, &params),
         corner: params.rows.join(", "),

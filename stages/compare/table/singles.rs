@@ -1,7 +1,7 @@
 //! The single values that a cell is made of: one per result, or the lists that results carry in their documents.
 
 use super::Singles;
-use super::value::Value;
+use crate::compare::table::value::Value;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_interface::protocol::InputArtifact;
 

@@ -1,8 +1,8 @@
 //! The words of a comparison: what is shown, what the numbers are of, and what the marks mean.
 
-use super::value::Value;
 use super::{Against, Correction, Grid, Params, Singles, of_value};
-use crate::common::table::{Mark, same_n};
+use crate::compare::table::value::Value;
+use crate::report::sheet::{Mark, same_n};
 
 /// The values by their titles, for the caption.
 pub fn shown(values: &[Value]) -> String {

@@ -1,7 +1,7 @@
 //! The archive as it is distributed: a tar file, gzipped. Only the files that the data set is known to have are read,
 //! by their exact names and up to their published size; nothing is ever unpacked to a disk.
 
-use super::layout::Set;
+use crate::decode::cifar::layout::Set;
 use anyhow::{Context as _, Result, bail, ensure};
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read};

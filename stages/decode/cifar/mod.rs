@@ -6,9 +6,9 @@ mod layout;
 mod records;
 
 use crate::artifact::Dataset;
-use crate::common::normalising::{self, Method, Normalise, Rules};
-use crate::common::resize::resize;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::resize::resize;
 use anyhow::{Result, bail, ensure};
 use archive::Archive;
 use layout::Set;

@@ -1,7 +1,7 @@
 //! The records of a file, one after the other: label bytes, then the pixels of one image. It does not know where the
 //! bytes come from.
 
-use super::layout::{IMAGE, PIXELS, Set};
+use crate::decode::cifar::layout::{IMAGE, PIXELS, Set};
 use anyhow::{Context as _, Result, bail, ensure};
 use tch::{Kind, Tensor};
 

@@ -1,7 +1,7 @@
 //! Which class and which set an image belongs to, told by its path. Opens no image.
 
-use crate::common::problems::Problems;
-use crate::common::stream::stream;
+use crate::data::problems::Problems;
+use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

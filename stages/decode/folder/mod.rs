@@ -7,11 +7,11 @@ mod picture;
 mod sizes;
 
 use crate::artifact::{Dataset, memory};
-use crate::common::images::{self, Images};
-use crate::common::moments;
-use crate::common::normalising::{self, Method, Normalise, Rules as Normalising};
-use crate::common::problems::Problems;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::images::{self, Images};
+use crate::data::moments;
+use crate::data::normalising::{self, Method, Normalise, Rules as Normalising};
+use crate::data::problems::Problems;
 use anyhow::{Context as _, Result, ensure};
 use layout::{Entry, Rules, Split};
 use rayon::prelude::*;

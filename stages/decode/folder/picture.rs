@@ -1,6 +1,6 @@
 //! One PNG or JPEG file as planes of bytes. The kind is told by the bytes, not by the name. Knows no folders.
 
-use crate::common::resize;
+use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;

@@ -1,10 +1,10 @@
 //! Whether the images agree on a size, where none is asked for. Reads headers only; what cannot be read is left to the
 //! decoding, which tells it.
 
-use super::layout::Entry;
 use super::picture;
-use crate::common::images::Images;
-use crate::common::problems::Problems;
+use crate::data::images::Images;
+use crate::data::problems::Problems;
+use crate::decode::folder::layout::Entry;
 use anyhow::Result;
 use rayon::prelude::*;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The header of an IDX file (two zero bytes, element type, number of axes, then one big-endian u32 per axis) and the
 //! check that exactly the announced bytes follow. It does not know what the numbers stand for.
 
-use super::source::Source;
+use crate::decode::idx::source::Source;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::borrow::Cow;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The numbers of a label file as class numbers from 0.
 
-use super::header::{Element, IdxFile};
+use crate::decode::idx::header::{Element, IdxFile};
 use anyhow::{Result, bail};
 use tch::Tensor;
 

@@ -8,9 +8,9 @@ mod source;
 mod statistics;
 
 use crate::artifact::{Dataset, Normalisation};
-use crate::common::normalising::{self, Method, Normalise, Rules};
-use crate::common::resize;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
 use serde::Deserialize;

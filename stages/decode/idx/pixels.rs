@@ -1,6 +1,6 @@
 //! The numbers of an image file as a tensor \[N,C,H,W\]: bytes stay bytes, everything else becomes float32.
 
-use super::header::{Element, IdxFile};
+use crate::decode::idx::header::{Element, IdxFile};
 use anyhow::{Context as _, Result, bail};
 use tch::{Kind, Tensor};
 

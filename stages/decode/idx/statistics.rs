@@ -1,9 +1,9 @@
 //! Mean and variance per channel over all images of a file. Sums of bytes are exact; sums of floats are added
 //! up in a fixed order, so that the number of threads changes no digit.
 
-use super::header::{Element, IdxFile};
 use crate::artifact::memory;
-use crate::common::moments;
+use crate::data::moments;
+use crate::decode::idx::header::{Element, IdxFile};
 use anyhow::Result;
 use rayon::prelude::*;
 use tch::Tensor;

@@ -1,7 +1,7 @@
 //! The .npz archive: a ZIP file of one .npy file per array. Only the six arrays of MedMNIST are read, by their names.
 
-use super::array::Array;
-use super::header::Header;
+use crate::decode::medmnist::array::Array;
+use crate::decode::medmnist::header::Header;
 use anyhow::{Context as _, Result, ensure};
 use std::io::Cursor;
 use zip::ZipArchive;

@@ -1,7 +1,8 @@
 //! One array of a .npz archive: header and numbers, held against each other. Memory grows with the bytes that arrive,
 //! never with what a header announces.
 
-use super::header::{self, Header};
+use super::header;
+use crate::decode::medmnist::header::Header;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::io::Read;
 

@@ -8,9 +8,9 @@ mod header;
 mod sets;
 
 use crate::artifact::Dataset;
-use crate::common::normalising::{self, Method, Normalise, Rules};
-use crate::common::resize::resize;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::resize::resize;
 use anyhow::{Context as _, Result};
 use archive::Archive;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! What the two arrays of a set have to be: images of bytes, grey or RGB, and one whole number per image.
 
-use super::archive::Archive;
-use super::header::{Element, Header};
+use crate::decode::medmnist::archive::Archive;
+use crate::decode::medmnist::header::{Element, Header};
 use anyhow::{Context as _, Result, bail, ensure};
 use tch::{Kind, Tensor};
 

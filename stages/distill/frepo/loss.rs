@@ -4,8 +4,8 @@
 //! Legend: M synthetic images, B real images, D features, K classes, C channels, H height, W width. Kernels are in
 //! double precision whatever the features are in, because the regulariser is a millionth of their diagonal.
 
-use crate::common::network::{Mode, Network, Parameters};
-use crate::common::train::half_squared_error;
+use ddpipe_nn::loss::half_squared_error;
+use ddpipe_nn::network::{Mode, Network, Parameters};
 use tch::{Kind, TchError, Tensor};
 
 /// Real images as a network sees them, without a graph, and what has to be said of them.

@@ -4,28 +4,28 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; loss.rs has the legend")]
 
-mod descent;
+mod images_and_labels;
 pub mod loss;
-pub mod optimiser;
 mod pool;
 
 use crate::artifact::{Dataset, SyntheticSet};
-use crate::common::matching::graph_chunk;
-use crate::common::network::{Architecture, Chunk, Mode, Network, NetworkParams, NetworkSpec, Parameters};
-use crate::common::stream::stream;
-use crate::common::train::{centred, fits};
 use crate::context::{Context, Inputs, Outputs};
+use crate::distill::synthesis::{Length, Recorder, graph_chunk};
+use crate::params::NetworkParams;
+use crate::training::fits;
 use anyhow::{Context as _, Result, bail, ensure};
-use descent::{Descent, Pace};
-use indexmap::IndexMap;
+use ddpipe_nn::loss::centred;
+use ddpipe_nn::network::{Architecture, Chunk, Mode, Network, NetworkSpec, Parameters};
+use ddpipe_nn::optim::Optimiser;
+use ddpipe_nn::stream::stream;
+use images_and_labels::{ImagesAndLabels, OptimiserSettings};
 use loss::Real;
-use optimiser::Optimiser;
 use pool::{Pool, Upkeep};
 use serde::Deserialize;
 use tch::Tensor;
 
-/// What the names of the pool's tensors begin with in a checkpoint.
-const POOL: &str = "pool.";
+/// The curve of the share of real images that the regression classifies rightly.
+const ACCURACY: &str = "accuracy";
 
 /// The parameters, as `stage.toml` declares them.
 #[derive(Debug, Deserialize)]
@@ -58,7 +58,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     ensure!(!dataset.is_empty(), "input \"real\" has no images");
     ensure!(dataset.classes > 1, "there is nothing to tell apart in {} class", dataset.classes);
     let network = Network::new(&params.spec(&dataset)?)?;
-    let pace = Pace {
+    let settings = OptimiserSettings {
         iterations: params.iterations,
         optimiser: params.optimizer,
         rate: params.lr_img,
@@ -71,36 +71,45 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         batch: params.batch_syn,
         chunk: params.chunk.map_or(graph_chunk(ctx.device), Chunk),
     };
-    let (mut descent, mut pool) = match ctx.resume() {
-        None => {
-            let descent = Descent::new(ctx, &start, first_labels(&start)?, pace);
-            (descent, Pool::new(&network, upkeep, ctx.seed, ctx.device)?)
-        }
-        Some(checkpoint) => {
-            let own =
-                |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(POOL)?.into(), tensor.shallow_clone()));
-            let tensors: IndexMap<String, Tensor> = checkpoint.tensors.iter().filter_map(own).collect();
-            let kept = (&tensors, &checkpoint.state["pool"]);
-            let pool = Pool::restore(&network, upkeep, ctx.seed, ctx.device, kept)?;
-            (Descent::resumed(ctx, &start, &checkpoint, pace)?, pool)
-        }
-    };
     let chunk = params.chunk.map_or(Chunk::inference(ctx.device), Chunk);
     let drawn = Drawn { dataset: &dataset, all: (0..dataset.len()).collect(), amount: params.batch_real as usize };
-    while let Some(step) = descent.next() {
+
+    let checkpoint = ctx.resume();
+    let length = Length::iterations(params.iterations);
+    let mut run = Recorder::new(ctx, &start, length, "lr_img or lr_net", checkpoint.as_ref())?;
+    let (mut learnt, mut pool) = match &checkpoint {
+        None => (
+            ImagesAndLabels::new(&start, first_labels(&start)?, settings),
+            Pool::new(&network, upkeep, ctx.seed, ctx.device)?,
+        ),
+        Some(checkpoint) => (
+            ImagesAndLabels::restore(checkpoint, settings)?,
+            Pool::restore(&network, upkeep, ctx.seed, ctx.device, checkpoint)?,
+        ),
+    };
+    while let Some(step) = run.next() {
         let place = pool.choose(step);
         let parameters = pool.parameters(place);
-        let real = drawn.seen(&network, parameters, (ctx.seed, step), chunk)?;
-        let set = (descent.images(), descent.labels());
+        let real = drawn.features(&network, parameters, (ctx.seed, step), chunk)?;
+        let set = (learnt.images(), learnt.labels());
         let regressed = loss::regress(&network, parameters, &real, set, params.flip, params.reg).context(
             "the regression on the synthetic images; where their kernel is not positive, a larger reg or a smaller \
              lr_img may help",
         )?;
-        descent.descend(&regressed)?;
-        pool.teach(place, descent.images(), descent.labels(), step)?;
-        descent.end(&regressed, |tensors| pool.store(tensors))?;
+        learnt.step(step, &regressed)?;
+        pool.train(place, learnt.images(), learnt.labels(), step)?;
+        let accuracy = [(ACCURACY, &regressed.accuracy)];
+        run.record(&regressed.loss, &accuracy, learnt.images(), |checkpoint| {
+            learnt.store(checkpoint);
+            pool.store(checkpoint);
+        })?;
     }
-    Ok(descent.outputs())
+    let accuracy = run.curve(ACCURACY).last().map(|(_, accuracy)| *accuracy);
+    let outputs = run.outputs(&learnt.into_set(&start));
+    Ok(match accuracy {
+        Some(accuracy) => outputs.metric("regression_accuracy", accuracy),
+        None => outputs,
+    })
 }
 
 impl Params {
@@ -139,8 +148,14 @@ struct Drawn<'a> {
 }
 
 impl Drawn<'_> {
-    /// Those of a step, as a network sees them.
-    fn seen(&self, network: &Network, parameters: &Parameters, (seed, step): (u64, u64), chunk: Chunk) -> Result<Real> {
+    /// The features that a network has of the real images of a step, and their targets.
+    fn features(
+        &self,
+        network: &Network,
+        parameters: &Parameters,
+        (seed, step): (u64, u64),
+        chunk: Chunk,
+    ) -> Result<Real> {
         let Drawn { dataset, all, amount } = self;
         let drawn = Tensor::f_from_slice(&stream(seed, "real", step).choose(all, *amount))?;
         let drawn = drawn.f_to_device(dataset.images.device())?;

@@ -1,18 +1,19 @@
 //! The pool of networks that the synthetic set is seen through: each has learnt from the set as it was for a number of
 //! steps of its own, and is replaced by a fresh one when it is old. It knows no real images and no kernel.
 
-use super::optimiser::{Moments, Optimiser};
-use crate::common::network::{Chunk, Network, Parameters};
-use crate::common::stream::stream;
-use crate::common::train::Objective;
+use crate::context::Checkpoint;
+use crate::training::{Batch, Objective};
 use anyhow::{Context as _, Result};
-use indexmap::IndexMap;
+use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::optim::{Moments, Optimiser};
+use ddpipe_nn::stream::stream;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
-/// How networks learn and how long they stay.
+/// What the names of the networks begin with in a checkpoint.
+const POOL: &str = "pool.";
+
+/// How networks are trained and how long they stay.
 #[derive(Clone, Copy, Debug)]
 pub struct Upkeep {
     /// Networks in the pool.
@@ -83,7 +84,7 @@ impl<'a> Pool<'a> {
 
     /// After the set was seen through a network: one step of it on images \[M,C,H,W\] and targets \[M,K\], or a fresh
     /// one in its place.
-    pub fn teach(&mut self, place: usize, images: &Tensor, targets: &Tensor, step: u64) -> Result<()> {
+    pub fn train(&mut self, place: usize, images: &Tensor, targets: &Tensor, step: u64) -> Result<()> {
         if self.online[place].age > self.upkeep.most_steps {
             self.online[place] = self.fresh(0)?;
             return Ok(());
@@ -98,28 +99,29 @@ impl<'a> Pool<'a> {
             (images.shallow_clone(), targets.shallow_clone())
         };
         let Online { parameters, moments, age } = &mut self.online[place];
-        let direction = Objective::SquaredError { targets: true }.direction();
-        let now = direction(self.network, parameters, &images, &targets, self.upkeep.chunk)?;
+        let objective = Objective::SquaredError { targets: true };
+        let batch = Batch::new(images, targets);
+        let now = objective.gradient(None, self.network, parameters, &batch, self.upkeep.chunk)?;
         let trainable = Optimiser::Adam.step(self.upkeep.rate, &parameters.trainable, &now.gradients, moments)?;
         *parameters = Parameters { trainable, buffers: now.buffers };
         *age += 1;
         Ok(())
     }
 
-    /// Adds the tensors to a checkpoint and returns the rest, which is JSON.
-    pub fn store(&self, tensors: &mut IndexMap<String, Tensor>) -> Value {
+    /// Adds the networks to a checkpoint.
+    pub fn store(&self, checkpoint: &mut Checkpoint) {
         for (place, online) in self.online.iter().enumerate() {
             for (name, tensor) in self.network.state_dict(&online.parameters) {
-                tensors.insert(format!("{place}.parameter.{name}"), tensor);
+                checkpoint.put(format!("{POOL}{place}.parameter.{name}"), &tensor);
             }
             let moments = online.moments.first.iter().zip(&online.moments.second);
             for (index, (first, second)) in moments.enumerate() {
-                tensors.insert(format!("{place}.first.{index}"), first.shallow_clone());
-                tensors.insert(format!("{place}.second.{index}"), second.shallow_clone());
+                checkpoint.put(format!("{POOL}{place}.first.{index}"), first);
+                checkpoint.put(format!("{POOL}{place}.second.{index}"), second);
             }
         }
         let ages = self.online.iter().map(|online| (online.age, online.moments.steps)).collect();
-        json!(About { made: self.made, ages })
+        checkpoint.note(POOL, About { made: self.made, ages });
     }
 
     /// The pool that [`store`](Self::store) put away.
@@ -128,19 +130,18 @@ impl<'a> Pool<'a> {
         upkeep: Upkeep,
         seed: u64,
         device: Device,
-        (tensors, about): (&IndexMap<String, Tensor>, &Value),
+        checkpoint: &Checkpoint,
     ) -> Result<Self> {
-        let About { made, ages } = serde_json::from_value(about.clone()).context("the checkpoint's networks")?;
+        let About { made, ages } = checkpoint.noted(POOL)?;
         let mut online = Vec::new();
         for (place, (age, steps)) in ages.into_iter().enumerate() {
-            let prefix = format!("{place}.parameter.");
-            let own = |(name, tensor): (&String, &Tensor)| {
-                Some((name.strip_prefix(&prefix)?.to_string(), tensor.shallow_clone()))
-            };
-            let own: BTreeMap<_, _> = tensors.iter().filter_map(own).collect();
-            let parameters = network.load(&own).context("the checkpoint's networks")?;
+            let own = checkpoint.below(&format!("{POOL}{place}."));
+            let parameters = own
+                .iter()
+                .filter_map(|(name, tensor)| Some((name.strip_prefix("parameter.")?.into(), tensor.shallow_clone())));
+            let parameters = network.load(&parameters.collect()).context("the checkpoint's networks")?;
             let moment = |which: &str| {
-                let found = |index| tensors.get(&format!("{place}.{which}.{index}")).map(Tensor::shallow_clone);
+                let found = |index| own.get(&format!("{which}.{index}")).map(Tensor::shallow_clone);
                 (0..parameters.trainable.len()).map_while(found).collect()
             };
             let moments = Moments { first: moment("first"), second: moment("second"), steps };

@@ -4,9 +4,9 @@
 //!
 //! Legend: B images of a batch, C channels, H height, W width, K classes.
 
-use crate::common::matching::{MatchedGradient, constant_gradient, match_gradient};
-use crate::common::network::{Architecture, Chunk, Mode, Network, Parameters, Pooling};
+use crate::distill::gradient_matching::{MatchedGradient, constant_gradient, match_gradient};
 use anyhow::{Result, bail, ensure};
+use ddpipe_nn::network::{Architecture, Chunk, Mode, Network, Parameters, Pooling};
 use serde::Deserialize;
 use tch::{Kind, TchError, Tensor};
 

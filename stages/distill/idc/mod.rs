@@ -1,30 +1,32 @@
-//! `distill.idc`: images that hold several each, moved class by class until a network that learns from real images gets
-//! the same gradient, or sees the same features, from what they hold as from real ones. Reads, loops, writes; a step is in
-//! `steps.rs`, what is compared in `loss.rs`, what the network sees in `view.rs`.
+//! `distill.idc`: images that hold several each, moved class by class until a network that is trained on real images gets
+//! the same gradient, or has the same features, from what they hold as from real ones. The loop is below; what is compared
+//! is in `loss.rs`, what the network sees in `view.rs`, and how it is trained in `network.rs`.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; loss.rs has the legend")]
 
-pub mod lesson;
+pub mod loops;
 pub mod loss;
+mod matching;
+pub mod network;
 mod params;
 pub mod start;
-mod steps;
-pub mod turns;
 pub mod view;
 
 pub use params::Params;
 
 use crate::artifact::SyntheticSet;
-use crate::common::matching::{Descent, Rates, RealImages, graph_chunk};
-use crate::common::network::{Chunk, Network};
-use crate::common::train::{Combined, Sgd};
-use crate::common::trajectory::Experts;
-use crate::context::{Context, Inputs, Outputs};
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::distill::synthesis::{Learnable, Length, RealImages, Recorder, graph_chunk};
+use crate::training::Experts;
 use anyhow::{Context as _, Result, ensure};
-use lesson::Lessons;
+use ddpipe_nn::augment::Combined;
+use ddpipe_nn::network::{Chunk, Network};
+use ddpipe_nn::optim::Sgd;
+use ddpipe_nn::stream::stream;
+use loops::{Loops, Starts};
+use matching::Matching;
+use network::{RealTraining, TrainedNetwork};
 use params::{Augment, DecodeType};
-use steps::Run;
-use turns::Turns;
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
@@ -37,7 +39,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let network = params.network(&dataset)?;
     let objective = params.objective(&network)?;
     let strategy = (params.augment == Augment::Idc).then_some(&params.strategy);
-    let lessons = Lessons {
+    let training = RealTraining {
         dataset: &dataset,
         network: &network,
         batch: params.batch_train,
@@ -46,63 +48,98 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         augment: Combined::new(strategy, params.cutmix, ctx.seed),
         seed: ctx.seed,
     };
-    let turns = Turns {
+    let loops = Loops {
         classes: dataset.classes as u64,
         inner: params.inner_loop,
         iterations_per_network: params.iterations_per_network,
-        early: params.early_epochs * lessons.per_epoch(),
-        lesson: params.train_passes * lessons.of_images(params.train_images),
+        early_batches: params.early_epochs * training.per_epoch(),
+        train_batches: params.train_passes * training.of_images(params.train_images),
     };
     let experts = if inputs.has("experts") { Some(pretrained(inputs, &network, &params)?) } else { None };
-    let steps_per_iteration = turns.classes * turns.inner;
-    let rates = Rates {
-        steps: params
-            .iterations
-            .checked_mul(steps_per_iteration)
-            .context("iterations times inner_loop is too large")?,
-        steps_per_iteration,
-        lr: turns::image_rate(params.lr_img, start.ipc, [height, width], params.lr_base_size),
-        momentum: params.momentum_img,
-    };
-    let (lr, ipc) = (rates.lr, start.ipc);
-    let mut descent = Descent::new(ctx, &start, rates)?;
+    let per_iteration = loops.classes * loops.inner;
+    let steps = params.iterations.checked_mul(per_iteration).context("iterations times inner_loop is too large")?;
+    let lr = loops::image_rate(params.lr_img, start.ipc, [height, width], params.lr_base_size);
     let chunk = params.chunk.map_or(graph_chunk(ctx.device), Chunk);
-    let run = Run {
+    let matching = Matching {
         ctx,
         params: &params,
         dataset: &dataset,
         real,
         network: &network,
-        lessons,
         objective,
-        turns,
-        experts,
         decoder,
         strategy,
         chunk,
     };
-    let mut learner = None;
-    while let Some(step) = descent.next() {
-        let now = run.learner(&mut descent, learner.take(), step)?;
-        let (loss, gradient_MCHW) = run.matched(&descent, &now, step)?;
-        descent.descend(&loss, &gradient_MCHW)?;
-        learner = Some(now);
+
+    let checkpoint = ctx.resume();
+    let mut run = Recorder::new(ctx, &start, Length::new(steps, per_iteration), "lr_img", checkpoint.as_ref())?;
+    let mut images =
+        Learnable::new(start.images.copy(), lr, params.momentum_img).resumed("images", checkpoint.as_ref())?;
+    let mut trained = match &checkpoint {
+        Some(checkpoint) => TrainedNetwork::restore(&network, checkpoint)?,
+        None => None,
+    };
+    let save = |checkpoint: &mut Checkpoint, images: &Learnable, trained: &Option<TrainedNetwork>| {
+        images.store("images", checkpoint);
+        if let Some(trained) = trained {
+            trained.store(&network, checkpoint);
+        }
+    };
+    for at in loops.positions(run.done(), steps) {
+        if at.begins_iteration {
+            images.value = images.value.f_clamp(0.0, 1.0)?;
+        }
+        // Before each turn over the classes the network is trained on real images, a fresh one for longer.
+        let tick = || run.tick(|checkpoint| save(checkpoint, &images, &trained));
+        let last = || trained.as_ref().map(TrainedNetwork::shared).context("the checkpoint has no network");
+        let now = match at.starts {
+            Starts::Fresh { number, batch } => {
+                let fresh = fresh(ctx, &params, &network, experts.as_ref(), number)?;
+                training.train(fresh, batch, loops.early_batches, tick)?
+            }
+            Starts::AfterTraining { batch } => training.train(last()?, batch, loops.train_batches, tick)?,
+            Starts::Same => last()?,
+        };
+        let (loss, gradient_MCHW) =
+            matching.loss_and_gradient(&now.parameters, &images.value, &start, (at.class, at.step))?;
+        images.step(&gradient_MCHW)?;
+        trained = Some(now);
+        run.record(&loss, &[], &images.value, |checkpoint| save(checkpoint, &images, &trained))?;
     }
 
     let set = SyntheticSet {
         normalisation: dataset.normalisation.clone(),
         decoder: (stored.factor > 1).then_some(stored),
-        ..start.with_images(dataset.normalisation.apply(descent.images()))
+        ..start.with_images(dataset.normalisation.apply(&images.value))
     };
     let bound = (params.decode_type == DecodeType::Bound).then_some(params.batch_syn_max);
-    let epochs = turns::evaluation_epochs([height, width], ipc, params.factor, dataset.classes, bound);
-    Ok(descent
-        .outputs()
-        .tensors("synthetic", set.to_file())
+    let epochs = loops::evaluation_epochs([height, width], start.ipc, params.factor, dataset.classes, bound);
+    Ok(run
+        .outputs(&set)
         .metric("lr_img", lr)
-        .metric("stored_ipc", ipc as f64)
-        .metric("ipc", stored.count(ipc) as f64)
+        .metric("stored_ipc", start.ipc as f64)
+        .metric("ipc", stored.count(start.ipc) as f64)
         .metric("evaluation_epochs", epochs as f64))
+}
+
+/// A network with fresh weights, or with those of an early epoch of an expert.
+fn fresh(
+    ctx: &Context,
+    params: &Params,
+    network: &Network,
+    experts: Option<&Experts>,
+    number: u64,
+) -> Result<TrainedNetwork> {
+    let (seed, device) = (ctx.seed, ctx.device);
+    let Some(experts) = experts else {
+        return Ok(TrainedNetwork::new(network.init(stream(seed, "network", number).generator(), device)?));
+    };
+    let mut stream = stream(seed, "pretrained", number);
+    let expert = stream.integer(0, experts.count() as i64) as u64;
+    let first = params.pretrained_epoch as i64;
+    let epoch = stream.integer(first, first + params.pretrained_epochs as i64) as u64;
+    Ok(TrainedNetwork::new(experts.parameters(expert, epoch, device)?))
 }
 
 /// The experts whose early epochs fresh networks are taken from.

@@ -1,11 +1,12 @@
 //! What a manifest can say, and what follows from it: decoders, networks, what is compared.
 
-use super::loss::{Matching, Metric, Objective};
-use super::start::Init;
 use crate::artifact::{Dataset, Decoder, Formation};
-use crate::common::augment::Strategy;
-use crate::common::network::{Architecture, Network, NetworkParams};
+use crate::distill::idc::loss::{Matching, Metric, Objective};
+use crate::distill::idc::start::Init;
+use crate::params::NetworkParams;
 use anyhow::{Result, ensure};
+use ddpipe_nn::augment::Strategy;
+use ddpipe_nn::network::{Architecture, Network};
 use serde::Deserialize;
 
 /// The parameters, as `stage.toml` declares them.

@@ -2,9 +2,9 @@
 //! given. Pixels lie in \[0,1\].
 
 use crate::artifact::{Dataset, Decoder, Normalisation, SyntheticSet};
-use crate::common::stream::stream;
 use crate::context::{Context, Inputs};
 use anyhow::{Context as _, Result, bail, ensure};
+use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use tch::{Device, Kind, TchError, Tensor};
 

@@ -1,11 +1,11 @@
 //! From stored pixels to what a network sees of a class, and back: decode, leave some out, normalise, augment. The same
 //! augmentation acts on real and on synthetic images.
 
-use super::loss::Objective;
 use crate::artifact::{Decoder, Normalisation};
-use crate::common::augment::{Operation, Settings, apply};
-use crate::common::matching::MatchedGradient;
-use crate::common::network::{Network, Parameters};
+use crate::distill::gradient_matching::MatchedGradient;
+use crate::distill::idc::loss::Objective;
+use ddpipe_nn::augment::{Operation, Settings, apply};
+use ddpipe_nn::network::{Network, Parameters};
 use tch::{TchError, Tensor};
 
 /// How one class is shown in one step.

@@ -1,9 +1,9 @@
 //! Which hidden layers of student and teacher are compared, and whether they can be. What is compared, and how, is in
 //! `loss` and `regressor`.
 
-use super::params::Hint;
-use crate::common::network::{Mode, Network, Parameters};
+use crate::distill::knowledge::params::Hint;
 use anyhow::{Result, bail, ensure};
+use ddpipe_nn::network::{Mode, Network, Parameters};
 use tch::{Device, Kind, Tensor};
 
 /// A layer of the student and the teacher's that it is compared with, counted from 0 as `Network::hidden` does.

@@ -26,12 +26,12 @@ pub enum HintForm {
     HalfSum,
 }
 
-/// The answers' part of the loss.
+/// The settings of the loss with the teacher's soft targets.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Settings {
     /// T, above 0.
     pub temperature: f64,
-    /// The share of the teacher's answers; the labels have the rest.
+    /// The share of the teacher's soft targets in the loss; the labels have the rest.
     pub alpha: f64,
     /// What the divergence is divided by.
     pub average: Average,
@@ -57,7 +57,7 @@ pub fn cross_entropy(student_BK: &Tensor, labels: &Tensor, weights: Option<&Tens
 
 /// alpha · divergence + (1 - alpha) · cross entropy. A part without a share is not computed, so that alpha = 0 is plain
 /// training to the last bit.
-pub fn answers(
+pub fn soft_targets(
     student_BK: &Tensor,
     teacher_BK: Option<&Tensor>,
     labels: &Tensor,

@@ -1,50 +1,51 @@
-//! Knowledge distillation: trains a student on a teacher's answers beside the labels (Hinton, Vinyals and Dean 2015),
+//! Knowledge distillation: trains a student on a teacher's soft targets beside the labels (Hinton, Vinyals and Dean 2015),
 //! after hints from one of the teacher's layers (FitNets, Romero et al. 2015) or with its attention (Zagoruyko and
-//! Komodakis 2017). The student's model is a teacher in its turn. The losses are in `loss`, the loop in `common::train`.
+//! Komodakis 2017). The student's model is a teacher in its turn. The losses are in `loss`, the loop in `training`.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; loss.rs has the legend")]
 
-mod gradient;
-mod guide;
+mod examples;
+mod hints;
 mod layers;
 pub mod loss;
+mod objective;
 mod outcome;
 mod params;
 pub mod regressor;
-mod taught;
 mod teacher;
-mod watch;
+mod test;
 
 pub use params::Params;
 
-use crate::common::network::Network;
-use crate::common::stream::stream;
-use crate::common::train::{self, LossReader, Phase, Settings, State, Trained, TrainingSet};
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::training::{self, Phase, Progress, Settings, State, Trained, Training, TrainingSet};
 use anyhow::{Context as _, Result};
-use gradient::Teaching;
-use guide::{HintWatch, Hints};
+use ddpipe_nn::network::Network;
+use ddpipe_nn::optim::Schedule;
+use ddpipe_nn::stream::stream;
+use examples::WithTeacher;
+use hints::Hints;
 use layers::Pair;
+use objective::DistillationLoss;
 use outcome::Outcome;
 use params::{Distillation, Hint};
 use rand::Rng;
 use regressor::Regressor;
-use serde_json::{Map, json};
+use serde_json::json;
+use std::cell::Cell;
 use std::time::Instant;
-use taught::Taught;
 use teacher::{Teacher, logits_of};
-use watch::{Clock, Test, Watch};
+use test::Test;
 
 /// Trains the student.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let started = Instant::now();
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, params.subset)?;
     if let TrainingSet::Synthetic(set) = &set {
         set.refuse_targets().context("input \"train\"")?;
     }
     let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
     if let Some(test) = &test {
-        train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
+        training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
     let network = params.network.network(set.image_shape(), set.classes())?;
     let (distillation, training) = params.apart(&set)?;
@@ -52,64 +53,78 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let teacher = Teacher::of(inputs, &set)?;
     let (pairs, hints) = compared(ctx, &network, &teacher, &distillation, &phases[0])?;
 
-    // Before anything is learnt: to stop here loses nothing but the answers.
+    // Before any training: to stop here loses nothing but the teacher's logits.
     let augment = training.augmentation(&network, ctx.seed);
     let attended: &[Pair] = if distillation.hint == Hint::Attention { &pairs } else { &[] };
-    let known = distillation.answers.alpha > 0.0 && attended.is_empty() && augment.is_none();
-    let ask = |examples| logits_of(&teacher.network, &teacher.parameters, examples, || ctx.check());
-    let answers = if known { Some(ask(set.examples())?) } else { None };
-    let by_teacher = test.as_ref().map(|test| anyhow::Ok(ask(test)?.f_argmax(1, false)?)).transpose()?;
+    let known = distillation.soft_targets.alpha > 0.0 && attended.is_empty() && augment.is_none();
+    let logits = |examples| logits_of(&teacher.network, &teacher.parameters, examples, || ctx.check());
+    let teacher_logits = if known { Some(logits(set.examples())?) } else { None };
+    let by_teacher = test.as_ref().map(|test| anyhow::Ok(logits(test)?.f_argmax(1, false)?)).transpose()?;
+    let test = test.as_ref().zip(by_teacher).map(|(set, by_teacher)| Test { set, by_teacher });
 
-    let images = set.examples().count();
-    let steps = phases.iter().map(|phase| phase.settings.steps(images)).sum();
-    let before = hints.as_ref().map_or(0, |hints| hints.phase.settings.steps(images));
-    let resumed = ctx.resume();
-    let clock = Clock::of(started, resumed.as_ref());
-    let (state, hint_losses) = match begun(ctx, inputs, &network, hints.as_ref(), resumed.as_ref())? {
-        Begun::Answers(state, losses) => (state, losses),
-        Begun::Hints(hints, state) => {
-            let augment = training.augmentation(&network, hints.phase.settings.seed);
-            let (loss, remember) = (LossReader::default(), &|| clock.remember());
-            let watch = HintWatch { ctx, network: &network, total: before + steps, loss, remember };
-            let (parameters, losses) = hints.guide(&teacher, state, set.examples(), augment.as_deref(), watch)?;
-            (State::new(parameters), losses)
-        }
-    };
-
-    let taught = Taught { examples: set.examples(), answers };
+    let examples = WithTeacher { examples: set.examples(), teacher_logits };
     let weights = training.class_weights.weights(set.labels(), set.classes())?;
-    let teaching = Teaching {
+    let objective = DistillationLoss {
         teacher: &teacher,
-        taught: &taught,
-        settings: distillation.answers,
+        settings: distillation.soft_targets,
         weights: weights.as_ref(),
         pairs: attended,
         beta: distillation.beta,
     };
-    let remember = || {
-        let losses = [(HINT_LOSSES.to_string(), json!(hint_losses))];
-        clock.remember().into_iter().chain(losses).collect::<Map<_, _>>()
+    let training_loop = Training {
+        phases: &phases,
+        direction: &|network, parameters, batch, chunk| objective.gradient(network, parameters, batch, chunk),
+        examples: &examples,
+        augment: augment.as_deref(),
     };
-    let per_epoch = phases[0].settings.steps_per_epoch(images);
-    let mut watch = Watch {
-        ctx,
-        network: &network,
-        test: test.as_ref().zip(by_teacher).map(|(set, by_teacher)| Test { set, by_teacher }),
-        scores: None,
-        likeness: None,
-        loss: LossReader::default(),
-        before,
-        done: state.epoch * per_epoch + state.batch,
-        total: steps,
-        epochs: steps / per_epoch.max(1),
-        clock: &clock,
-        remember: &remember,
-    };
-    let direction: train::Direction =
-        &|network, parameters, images, labels, chunk| teaching.gradient(network, parameters, images, labels, chunk);
-    let state = train::train_in_phases(direction, &phases, state, &taught, augment.as_deref(), &mut watch)?;
+    let (images, steps) = (set.examples().count(), training_loop.steps());
+    let hint_steps = hints.as_ref().map_or(0, |hints| hints.phase.settings.steps(images));
 
-    let trained = Trained { network: &network, state: &state, set: &set, scores: watch.scores.as_ref() };
+    let resumed = ctx.resume();
+    let tested: f64 = match &resumed {
+        Some(checkpoint) if checkpoint.state.get(TESTED).is_some() => checkpoint.noted(TESTED)?,
+        _ => 0.0,
+    };
+    let (state, hint_losses) = match begun(ctx, inputs, &network, hints.as_ref(), resumed.as_ref())? {
+        Begun::Student(state, losses) => (state, losses),
+        Begun::Hints(hints, state) => {
+            let augment = training.augmentation(&network, hints.phase.settings.seed);
+            let (examples, augment) = (set.examples(), augment.as_deref());
+            let (parameters, losses) = hints.train(ctx, &teacher, state, examples, augment, hint_steps + steps)?;
+            (State::new(parameters), losses)
+        }
+    };
+
+    let settings = &phases[0].settings;
+    let epochs = steps / settings.steps_per_epoch(images).max(1);
+    // Seconds of all test passes; the scores and the agreement with the teacher after the last epoch.
+    let (tested, mut scores, mut likeness) = (Cell::new(tested), None, None);
+    let mut progress = Progress::new(ctx, &network, hint_steps + steps, |state: &State| settings.done(state, images))
+        .after(hint_steps)
+        .saving(|checkpoint, _| {
+            checkpoint.note(TESTED, tested.get());
+            checkpoint.note(HINT_LOSSES, &hint_losses);
+            Ok(())
+        })
+        .on_epoch(|report, state, result| {
+            report.metric("loss", result.epoch, result.loss);
+            report.metric("train_accuracy", result.epoch, result.train_accuracy);
+            let Some(test) = &test else { return Ok(None) };
+            let started = Instant::now();
+            let now = test.scores(&network, state, report)?;
+            if result.epoch + 1 == epochs {
+                likeness = Some(test.likeness(&network, state, report)?);
+            }
+            tested.set(tested.get() + started.elapsed().as_secs_f64());
+            let accuracy = now.confusion.accuracy();
+            report.metric("accuracy", result.epoch, accuracy);
+            scores = Some(now);
+            Ok(Some(accuracy))
+        });
+    let state = training_loop.run(state, &mut progress)?;
+    drop(progress);
+
+    let trained = Trained { network: &network, state: &state, set: &set, scores: scores.as_ref() };
     let mut about = vec![
         ("distillation", distillation.document(&pairs, hints.as_ref().map(|hints| &hints.phase))),
         (HINT_LOSSES, json!(hint_losses)),
@@ -120,10 +135,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if training.tuning.is_used() {
         about.push(("phases", phases.iter().map(Phase::document).collect()));
     }
-    let outcome = Outcome { trained, teacher: &teacher, likeness: watch.likeness, about };
-    let (seconds, tested) = (clock.seconds(), clock.tested());
-    Ok(outcome.outputs()?.metric("train_seconds", seconds - tested).metric("seconds", seconds))
+    let outcome = Outcome { trained, teacher: &teacher, likeness, about };
+    let seconds = ctx.seconds();
+    Ok(outcome.outputs()?.metric("train_seconds", seconds - tested.get()).metric("seconds", seconds))
 }
+
+/// The key of the seconds of all test passes in checkpoints.
+const TESTED: &str = "tested";
 
 /// The key of the hints' losses in the document of metrics and in checkpoints.
 const HINT_LOSSES: &str = "hint_losses";
@@ -148,7 +166,7 @@ fn compared(
     let settings = Settings {
         epochs: distillation.hint_epochs,
         rate: distillation.hint_lr.unwrap_or(first.settings.rate),
-        schedule: train::Schedule::Constant,
+        schedule: Schedule::Constant,
         seed: stream(ctx.seed, "hints", 0).generator().random(),
         ..first.settings.clone()
     };
@@ -158,10 +176,10 @@ fn compared(
 
 /// Where the stage is to go on.
 enum Begun<'a> {
-    /// In a FitNet's first stage.
+    /// In the first stage of a FitNet.
     Hints(&'a Hints, State),
-    /// After it, with its losses.
-    Answers(State, Vec<f64>),
+    /// In the training on labels and soft targets, with the losses of the hints.
+    Student(State, Vec<f64>),
 }
 
 fn begun<'a>(
@@ -172,10 +190,10 @@ fn begun<'a>(
     checkpoint: Option<&Checkpoint>,
 ) -> Result<Begun<'a>> {
     let Some(checkpoint) = checkpoint else {
-        let start = train::start(ctx, inputs, network)?;
+        let start = training::start(ctx, inputs, network)?;
         return Ok(match hints {
             Some(hints) => Begun::Hints(hints, hints.begin(start)),
-            None => Begun::Answers(State::new(start), Vec::new()),
+            None => Begun::Student(State::new(start), Vec::new()),
         });
     };
     if let Some(hints) = hints
@@ -183,6 +201,5 @@ fn begun<'a>(
     {
         return Ok(Begun::Hints(hints, state));
     }
-    let losses = serde_json::from_value(checkpoint.state[HINT_LOSSES].clone()).context("the checkpoint's losses")?;
-    Ok(Begun::Answers(State::restore(network, &checkpoint.tensors, &checkpoint.state["training"])?, losses))
+    Ok(Begun::Student(State::resume(network, checkpoint)?, checkpoint.noted(HINT_LOSSES)?))
 }

@@ -1,9 +1,9 @@
 //! What is told of a student beyond what is told of any trained network: how it was taught and by whom, and how much it
 //! is like its teacher.
 
-use super::teacher::{CHAIN, Teacher};
-use crate::common::train::Trained;
 use crate::context::{Artifact, Outputs};
+use crate::distill::knowledge::teacher::{CHAIN, Teacher};
+use crate::training::Trained;
 use anyhow::Result;
 use serde_json::{Value, json};
 

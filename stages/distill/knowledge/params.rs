@@ -1,10 +1,13 @@
 //! The parameters of the stage, and what they say of distillation and of training.
 
-use super::layers::Pair;
-use super::loss::{self, Average, HintForm};
-use crate::common::network::{Network, NetworkParams};
-use crate::common::train::{Augment, ClassWeights, Geometric, Phase, TrainingParams, TrainingSet, Tuning};
+use super::loss;
+use crate::distill::knowledge::layers::Pair;
+use crate::distill::knowledge::loss::{Average, HintForm};
+use crate::params::NetworkParams;
+use crate::training::{ClassWeights, Phase, TrainingParams, TrainingSet, Tuning};
 use anyhow::Result;
+use ddpipe_nn::augment::{Augment, Geometric};
+use ddpipe_nn::network::Network;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -35,22 +38,22 @@ pub struct Params {
     tuning: Tuning,
 }
 
-/// What a student takes from its teacher besides the answers.
+/// What a student takes from its teacher besides its soft targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Hint {
     /// Nothing.
     None,
-    /// The outputs of a layer, before it learns from the answers.
+    /// The outputs of a layer, before it is trained on the soft targets.
     Fitnet,
-    /// Where layers are active, beside the answers.
+    /// The attention of its layers, beside the soft targets.
     Attention,
 }
 
 /// What a student takes from its teacher; each field is the parameter of the same name.
 #[derive(Debug)]
 pub(super) struct Distillation {
-    pub answers: loss::Settings,
+    pub soft_targets: loss::Settings,
     pub hint: Hint,
     pub student_layers: Vec<usize>,
     pub teacher_layers: Vec<usize>,
@@ -62,7 +65,7 @@ pub(super) struct Distillation {
 
 /// How the student is trained.
 #[derive(Debug)]
-pub(super) struct Training {
+pub(super) struct StudentTraining {
     /// The first phase.
     pub params: TrainingParams,
     /// The images are mirrored, turned, enlarged and moved first.
@@ -73,7 +76,7 @@ pub(super) struct Training {
     pub class_weights: ClassWeights,
 }
 
-impl Training {
+impl StudentTraining {
     /// What changes the images, if anything does.
     pub fn augmentation(&self, network: &Network, seed: u64) -> Option<Box<dyn Augment>> {
         self.geometric.before(self.params.augmentation(network, seed), seed)
@@ -82,15 +85,15 @@ impl Training {
 
 impl Params {
     /// What they say of distillation, and of training on this set.
-    pub(super) fn apart(self, set: &TrainingSet) -> Result<(Distillation, Training)> {
+    pub(super) fn apart(self, set: &TrainingSet) -> Result<(Distillation, StudentTraining)> {
         let Params { training, learned_lr, geometric, class_weights, tuning, .. } = self;
         let Params { temperature, alpha, average, hint, student_layers, teacher_layers, .. } = self;
         let Params { hint_epochs, hint_lr, hint_loss, beta, .. } = self;
-        let answers = loss::Settings { temperature, alpha, average };
+        let soft_targets = loss::Settings { temperature, alpha, average };
         let distillation =
-            Distillation { answers, hint, student_layers, teacher_layers, hint_epochs, hint_lr, hint_loss, beta };
+            Distillation { soft_targets, hint, student_layers, teacher_layers, hint_epochs, hint_lr, hint_loss, beta };
         let training =
-            Training { params: training.with_learned_lr(learned_lr, set)?, geometric, tuning, class_weights };
+            StudentTraining { params: training.with_learned_lr(learned_lr, set)?, geometric, tuning, class_weights };
         Ok((distillation, training))
     }
 }
@@ -98,8 +101,8 @@ impl Params {
 impl Distillation {
     /// What counts of it, for the document of metrics.
     pub fn document(&self, pairs: &[Pair], hints: Option<&Phase>) -> Value {
-        let Distillation { answers, hint, hint_loss, beta, .. } = self;
-        let mut document = json!({ "answers": answers, "hint": hint });
+        let Distillation { soft_targets, hint, hint_loss, beta, .. } = self;
+        let mut document = json!({ "answers": soft_targets, "hint": hint });
         if !pairs.is_empty() {
             document["layers"] = json!(pairs);
         }

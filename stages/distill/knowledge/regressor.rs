@@ -2,8 +2,8 @@
 //! convolution between maps, a linear layer elsewhere. Its weights are values that go in; training them is `guide`'s
 //! business.
 
-use crate::common::stream::Stream;
 use anyhow::{Result, ensure};
+use ddpipe_nn::stream::Stream;
 use tch::{Device, TchError, Tensor};
 
 /// From a layer of a student to one of its teacher.

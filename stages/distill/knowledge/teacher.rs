@@ -1,11 +1,11 @@
-//! The trained network that a student learns from: read from a model, asked for its answers, and named in what the
+//! The trained network that a student learns from: read from a model, asked for its logits, and named in what the
 //! student leaves behind, so that a chain of teachers can be read off its end.
 
 use crate::artifact::Model;
-use crate::common::network::{Chunk, Network, NetworkSpec, Parameters};
-use crate::common::train::{Examples, TrainingSet, fits};
 use crate::context::Inputs;
+use crate::training::{Examples, TrainingSet, fits};
 use anyhow::{Context as _, Result};
+use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
@@ -69,7 +69,7 @@ pub fn logits_of(
     let mut parts = Vec::new();
     for start in (0..count).step_by(BATCH as usize) {
         let positions = Tensor::f_arange_start(start, (start + BATCH).min(count), (Kind::Int64, device))?;
-        let (images, _) = examples.at(&positions)?;
+        let images = examples.at(&positions)?.images;
         parts.push(network.forward_chunked(parameters, &images, Chunk::inference(device))?);
         tick()?;
     }

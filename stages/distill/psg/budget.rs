@@ -1,12 +1,12 @@
 //! How the privacy budget is laid out before the first step: how loud the noise is and how many steps there are. Either
 //! the noise is found for the planned steps, or it is given and the budget ends the run. Knows no images.
 
-use super::accountant::{Accountant, Spent, noise_for};
+use crate::distill::psg::accountant::{Accountant, Spent, noise_for};
 use anyhow::{Context as _, Result, ensure};
 
 /// What the parameters ask for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct PrivacyTarget {
     /// The probability of an image to be in a step's sample.
     pub rate: f64,
     /// Steps to run if the budget lasts.
@@ -32,8 +32,8 @@ pub struct Budget {
 
 impl Budget {
     /// Lays the budget out, or says what does not fit into it.
-    pub fn new(wish: Wish) -> Result<Self> {
-        let Wish { rate, planned, epsilon, delta, noise } = wish;
+    pub fn new(wish: PrivacyTarget) -> Result<Self> {
+        let PrivacyTarget { rate, planned, epsilon, delta, noise } = wish;
         let Some(noise) = noise else {
             let noise = noise_for(rate, planned, epsilon, delta).with_context(|| {
                 format!(
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    const WISH: Wish = Wish { rate: 0.05, planned: 100, epsilon: 2.0, delta: 1e-5, noise: None };
+    const WISH: PrivacyTarget = PrivacyTarget { rate: 0.05, planned: 100, epsilon: 2.0, delta: 1e-5, noise: None };
 
     #[test]
     fn the_noise_is_found_for_all_steps_or_the_given_noise_ends_the_run_in_time() {
@@ -75,11 +75,11 @@ mod tests {
         assert_eq!(found.steps, 100);
         assert!(found.spent(100).epsilon <= 2.0 && found.spent(101).epsilon > 2.0);
 
-        let quieter = Budget::new(Wish { noise: Some(0.8 * found.noise), ..WISH }).unwrap();
+        let quieter = Budget::new(PrivacyTarget { noise: Some(0.8 * found.noise), ..WISH }).unwrap();
         assert!(quieter.steps > 0 && quieter.steps < 100, "{}", quieter.steps);
         assert!(quieter.spent(quieter.steps).epsilon <= 2.0 && quieter.spent(quieter.steps + 1).epsilon > 2.0);
 
-        let louder = Budget::new(Wish { noise: Some(2.0 * found.noise), ..WISH }).unwrap();
+        let louder = Budget::new(PrivacyTarget { noise: Some(2.0 * found.noise), ..WISH }).unwrap();
         assert_eq!((louder.steps, louder.noise), (100, 2.0 * found.noise));
         assert!(louder.spent(100).epsilon < 1.0);
     }
@@ -87,9 +87,9 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_refused_with_numbers() {
         let message = |wish| format!("{:#}", Budget::new(wish).unwrap_err());
-        let text = message(Wish { epsilon: 0.05, ..WISH });
+        let text = message(PrivacyTarget { epsilon: 0.05, ..WISH });
         assert!(text.contains("target_epsilon = 0.05 at delta = 0.00001") && text.contains("0.103"), "{text}");
-        let text = message(Wish { noise: Some(0.2), ..WISH });
+        let text = message(PrivacyTarget { noise: Some(0.2), ..WISH });
         assert!(text.contains("noise_multiplier = 0.2, and target_epsilon is 2;"), "{text}");
     }
 }

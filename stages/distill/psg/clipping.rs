@@ -3,9 +3,9 @@
 //!
 //! Legend: P parameters.
 
-use crate::common::network::{ImageGradients, Mode, Network, NetworkError, Parameters};
-use crate::common::train::Examples;
+use crate::training::{Batch, Examples};
 use anyhow::Result;
+use ddpipe_nn::network::{ImageGradients, Mode, Network, NetworkError, Parameters};
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 /// Images between two calls of `tick`, about.
@@ -29,27 +29,27 @@ pub struct Clipped {
 
 /// How the images' own gradients are found; the numbers are the same up to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum GradientMode {
     /// One image at a time goes forward and back, so that memory does not grow with the sample. Any network can.
     OneByOne,
     /// So many at a time, as [`Network::gradients_per_image`] does it.
     Together(i64),
 }
 
-impl Way {
+impl GradientMode {
     /// What is fast on a device.
     pub fn usual(network: &Network, device: Device) -> Self {
         let (numbers, images) = if device == Device::Cpu { CPU } else { GPU };
         match (numbers / network.parameter_count().max(1)).min(images) {
-            some if some > 1 && network.has_gradients_per_image() => Way::Together(some),
-            _ => Way::OneByOne,
+            some if some > 1 && network.has_gradients_per_image() => GradientMode::Together(some),
+            _ => GradientMode::OneByOne,
         }
     }
 
     fn at_a_time(self) -> usize {
         match self {
-            Way::OneByOne => 1,
-            Way::Together(images) => images.max(1) as usize,
+            GradientMode::OneByOne => 1,
+            GradientMode::Together(images) => images.max(1) as usize,
         }
     }
 }
@@ -62,19 +62,21 @@ pub fn clipped_sum(
     examples: &dyn Examples,
     positions: &[i64],
     max_norm: f64,
-    way: Way,
+    mode: GradientMode,
     mut tick: impl FnMut() -> Result<()>,
 ) -> Result<Clipped> {
     let leaves = parameters.tracked();
     let sum = parameters.trainable.iter().map(Tensor::f_zeros_like).collect::<Result<_, _>>()?;
     let mut clipped = Clipped { sum, norms: Vec::new(), factors: Vec::new() };
-    for some in positions.chunks(way.at_a_time()) {
+    for some in positions.chunks(mode.at_a_time()) {
         let some = Tensor::f_from_slice(some)?.f_to_device(examples.device())?;
-        let (images, labels) = examples.at(&some)?;
+        let Batch { images, labels, .. } = examples.at(&some)?;
         let before = clipped.norms.len();
-        match way {
-            Way::OneByOne => clipped.add_one(&gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?,
-            Way::Together(_) => {
+        match mode {
+            GradientMode::OneByOne => {
+                clipped.add_one(&gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?
+            }
+            GradientMode::Together(_) => {
                 let gradients =
                     network.gradients_per_image(parameters, &images, |logits| cross_entropy(logits, &labels))?;
                 clipped.add(&gradients, max_norm)?;
@@ -165,8 +167,8 @@ mod tests {
 
     use super::*;
     use crate::artifact::{Normalisation, SyntheticSet};
-    use crate::common::network::{NetworkSpec, Overrides};
-    use crate::common::stream::stream;
+    use ddpipe_nn::network::{NetworkSpec, Overrides};
+    use ddpipe_nn::stream::stream;
     use tch::Device;
 
     /// The third image is not a number.
@@ -192,9 +194,11 @@ mod tests {
         let overrides = Overrides { width: Some(4), ..Overrides::default() };
         let network = Network::new(&NetworkSpec::named("convnet1", &overrides, 1, [8, 8], 2).unwrap()).unwrap();
         let parameters = network.init(stream(2, "network", 0).generator(), Device::Cpu).unwrap();
-        for way in [Way::OneByOne, Way::Together(1), Way::Together(2), Way::Together(9)] {
+        for mode in
+            [GradientMode::OneByOne, GradientMode::Together(1), GradientMode::Together(2), GradientMode::Together(9)]
+        {
             let sum = |positions: &[i64], max_norm| {
-                let clipped = clipped_sum(&network, &parameters, &set(), positions, max_norm, way, || Ok(())).unwrap();
+                let clipped = clipped_sum(&network, &parameters, &set(), positions, max_norm, mode, || Ok(())).unwrap();
                 assert_eq!((clipped.norms.len(), clipped.factors.len()), (positions.len(), positions.len()));
                 Parameters { trainable: clipped.sum, buffers: Vec::new() }.flat()
             };
@@ -208,8 +212,8 @@ mod tests {
             assert!(number((sum(&[0, 1], 0.1) - &first - &second).abs().max()) < 1e-7);
             assert_eq!(number(sum(&[], 0.1).abs().max()), 0.0);
             let beside = sum(&[0, 2], 0.1);
-            assert!(number((&beside - &first).abs().max()) < 1e-7, "{way:?}: what is not finite adds nothing");
-            assert!(beside == first || way.at_a_time() > 1, "{way:?}");
+            assert!(number((&beside - &first).abs().max()) < 1e-7, "{mode:?}: what is not finite adds nothing");
+            assert!(beside == first || mode.at_a_time() > 1, "{mode:?}");
             assert_eq!(number(sum(&[2], 0.1).abs().max()), 0.0);
         }
     }
@@ -218,14 +222,14 @@ mod tests {
     fn the_host_is_asked_about_every_thousand_images() {
         let network = Network::new(&NetworkSpec::named("mlp", &Overrides::default(), 1, [8, 8], 2).unwrap()).unwrap();
         let parameters = network.init(stream(2, "network", 0).generator(), Device::Cpu).unwrap();
-        for way in [Way::OneByOne, Way::Together(100)] {
+        for mode in [GradientMode::OneByOne, GradientMode::Together(100)] {
             let mut asked = 0;
             let tick = || {
                 asked += 1;
                 Ok(())
             };
-            clipped_sum(&network, &parameters, &set(), &[0; 2100], 0.1, way, tick).unwrap();
-            assert_eq!(asked, 2, "{way:?}");
+            clipped_sum(&network, &parameters, &set(), &[0; 2100], 0.1, mode, tick).unwrap();
+            assert_eq!(asked, 2, "{mode:?}");
         }
     }
 

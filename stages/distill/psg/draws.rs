@@ -2,8 +2,8 @@
 //! the noise away, so they may be keyed by a secret file, and no two runs that differ in anything share them: two
 //! results under the same noise would give away more than both cost.
 
-use crate::common::stream::stream;
 use anyhow::{Result, ensure};
+use ddpipe_nn::stream::stream;
 use rand::Rng;
 use tch::Tensor;
 

@@ -1,6 +1,6 @@
 //! `distill.psg`: moves synthetic images until a network's gradient on them is like its gradient on the real ones, of
 //! which it sees nothing but clipped sums with noise. Reads, loops, writes. The mechanism is in `clipping.rs` and
-//! `draws.rs`, its cost in `accountant.rs` and `budget.rs`; how gradients are compared is in `common/matching/`.
+//! `draws.rs`, its cost in `accountant.rs` and `budget.rs`; how gradients are compared is in `gradient_matching/`.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; each file has its legend")]
 
@@ -10,18 +10,17 @@ pub mod clipping;
 mod draws;
 mod start;
 
-use crate::artifact::Dataset;
-use crate::common::augment::DsaParams;
-use crate::common::matching::{
-    ClassAugmentation, Condensation, Descent, Loops, Pupil, Rates, graph_chunk, match_gradient_in_chunks,
-};
-use crate::common::network::{Chunk, Network, NetworkParams};
-use crate::common::train::Examples;
-use crate::context::{Context, Inputs, Outputs};
+use crate::artifact::{Dataset, SyntheticSet};
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::distill::gradient_matching::{GradientMatching, InnerNetwork, Loops, match_gradient_in_chunks};
+use crate::distill::synthesis::{ClassAugmentation, Learnable, Length, Recorder, graph_chunk};
+use crate::params::{DsaParams, NetworkParams};
+use crate::training::{Batch, Examples};
 use anyhow::{Result, ensure};
-use budget::{Budget, Wish};
-use clipping::{Way, clipped_sum};
+use budget::{Budget, PrivacyTarget};
+use clipping::{GradientMode, clipped_sum};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::network::{Chunk, Network};
 use draws::Draws;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,7 +43,7 @@ pub struct Params {
     pub divide_by: DivideBy,
     pub batch_loop: u64,
     #[serde(flatten)]
-    pub condensation: Condensation,
+    pub matching: GradientMatching,
     #[serde(flatten)]
     pub augment: DsaParams,
     #[serde(flatten)]
@@ -64,15 +63,15 @@ pub enum DivideBy {
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let dataset = inputs.dataset("real")?;
-    let condensation = &params.condensation;
-    let (rate, images) = (sampling_rate(&dataset, condensation.batch_real)?, dataset.len());
+    let matching = &params.matching;
+    let (rate, images) = (sampling_rate(&dataset, matching.batch_real)?, dataset.len());
     let network = network(&params.network, &dataset)?;
     let start = start::start(ctx, inputs, &dataset, params.ipc, params.start_is_public)?;
-    let loops = Loops::of(start.ipc, condensation.outer_loop, condensation.inner_loop)?;
+    let loops = Loops::of(start.ipc, matching.outer_loop, matching.inner_loop)?;
     let loops = Loops { batch: params.batch_loop, ..loops };
     let Params { target_epsilon: epsilon, delta, noise_multiplier: noise, max_norm, .. } = params;
-    let planned = loops.steps(condensation.iterations)?;
-    let budget = Budget::new(Wish { rate, planned, epsilon, delta, noise })?;
+    let planned = loops.steps(matching.iterations)?;
+    let budget = Budget::new(PrivacyTarget { rate, planned, epsilon, delta, noise })?;
     let draws = draws(ctx, inputs, &params)?;
     if budget.steps < planned {
         ctx.warn(format!("the budget ends the run after {} of {planned} steps", budget.steps));
@@ -83,56 +82,72 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         ));
     }
 
-    let (lr, momentum) = (condensation.lr_img, condensation.momentum_img);
-    let mut descent = Descent::new(ctx, &start, Rates { steps: budget.steps, steps_per_iteration: 1, lr, momentum })?;
-    descent = descent.counted_in("step");
     let strategy = params.augment.strategy();
-    let pupil = Pupil { ctx, network: &network, loops, lesson: condensation.lesson(strategy) };
     let [_, height, width] = dataset.image_shape();
     // One draw for all images of a step, real and synthetic: it may depend on anything but them.
     let draw = |step| ClassAugmentation::draw(strategy, 1, [height, width], ctx.seed, step);
-    let way = Way::usual(&network, ctx.device);
-    let chunk = condensation.chunk.map_or(graph_chunk(ctx.device), Chunk);
-    while let Some(step) = descent.next() {
-        let parameters = pupil.meet(&mut descent, step, Ok)?;
-        let sample = draws.sample(step, images, rate);
-        let shown = Shown { dataset: &dataset, augmentation: draw(step) };
-        let clipped = clipped_sum(&network, &parameters, &shown, &sample, max_norm, way, || descent.tick())?;
+    let mode = GradientMode::usual(&network, ctx.device);
+    let chunk = matching.chunk.map_or(graph_chunk(ctx.device), Chunk);
+
+    let checkpoint = ctx.resume();
+    let length = Length { unit: "step", ..Length::iterations(budget.steps) };
+    let mut run = Recorder::new(ctx, &start, length, "lr_img", checkpoint.as_ref())?;
+    let mut synthetic = Learnable::new(start.images.copy(), matching.lr_img, matching.momentum_img)
+        .resumed("images", checkpoint.as_ref())?;
+    let inner_loop = matching.inner_loop(loops.inner, strategy);
+    let mut inner = InnerNetwork::new(ctx, &network, inner_loop, checkpoint.as_ref())?;
+    let save = |checkpoint: &mut Checkpoint, synthetic: &Learnable, inner: &InnerNetwork| {
+        synthetic.store("images", checkpoint);
+        inner.store(checkpoint);
+    };
+    for at in loops.positions(run.done(), budget.steps) {
+        let set = start.with_images(synthetic.value.shallow_clone());
+        let tick = || run.tick(|checkpoint| save(checkpoint, &synthetic, &inner));
+        inner = inner.ready_for(at, &set, tick, Ok)?;
+        let parameters = inner.parameters()?;
+
+        // What is seen of the real images: the sum of their clipped gradients, with noise.
+        let sample = draws.sample(at.step, images, rate);
+        let augmented = Augmented { dataset: &dataset, augmentation: draw(at.step) };
+        let tick = || run.tick(|checkpoint| save(checkpoint, &synthetic, &inner));
+        let clipped = clipped_sum(&network, parameters, &augmented, &sample, max_norm, mode, tick)?;
         let divisor = match params.divide_by {
             DivideBy::Sample if !sample.is_empty() => sample.len() as f64,
-            _ => condensation.batch_real as f64,
+            _ => matching.batch_real as f64,
         };
-        let noise_P = draws.noise(step, network.parameter_count());
+        let noise_P = draws.noise(at.step, network.parameter_count());
         let private = clipping::noised(&network, &clipped.sum, &noise_P, budget.noise * max_norm, divisor)?;
+
         // One term covers all classes: the private gradient is that of a mixed sample.
         let matched = match_gradient_in_chunks(
             &network,
-            &parameters,
-            descent.images(),
-            &descent.set().labels,
-            |pixels| shown.augmentation.apply(0, pixels),
-            |gradient| condensation.distance.between(&private, gradient),
+            parameters,
+            &synthetic.value,
+            &start.labels,
+            |pixels| augmented.augmentation.apply(0, pixels),
+            |gradient| matching.distance.between(&private, gradient),
             chunk,
         )?;
-        descent.descend(&matched.distance, &matched.gradient)?;
+        synthetic.step(&matched.gradient)?;
+        run.record(&matched.distance, &[], &synthetic.value, |checkpoint| save(checkpoint, &synthetic, &inner))?;
     }
-    Ok(outputs(descent, &budget, &params, inputs, rate, planned))
+    Ok(outputs(run, &start.with_images(synthetic.value), &budget, &params, inputs, rate, planned))
 }
 
 /// The real images under the augmentation of a step.
-struct Shown<'a> {
+struct Augmented<'a> {
     dataset: &'a Dataset,
     augmentation: ClassAugmentation,
 }
 
-impl Examples for Shown<'_> {
+impl Examples for Augmented<'_> {
     fn count(&self) -> i64 {
         self.dataset.len()
     }
 
-    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
-        let (images, labels) = self.dataset.at(positions)?;
-        Ok((self.augmentation.apply(0, &images), labels))
+    fn at(&self, positions: &Tensor) -> Result<Batch, TchError> {
+        let batch = self.dataset.at(positions)?;
+        Ok(Batch { images: self.augmentation.apply(0, &batch.images), ..batch })
     }
 
     fn device(&self) -> Device {
@@ -170,9 +185,17 @@ fn draws(ctx: &Context, inputs: &Inputs, params: &Params) -> Result<Draws> {
     Draws::new(ctx.seed, secret.as_ref().map(|bytes| bytes.as_slice()), &run)
 }
 
-fn outputs(descent: Descent, budget: &Budget, params: &Params, inputs: &Inputs, rate: f64, planned: u64) -> Outputs {
+fn outputs(
+    run: Recorder,
+    set: &SyntheticSet,
+    budget: &Budget,
+    params: &Params,
+    inputs: &Inputs,
+    rate: f64,
+    planned: u64,
+) -> Outputs {
     let spent = budget.spent(budget.steps);
-    let cost: Vec<_> = descent.curve().iter().map(|&(step, _)| (step, budget.spent(step).epsilon)).collect();
+    let cost: Vec<_> = run.losses().iter().map(|&(step, _)| (step, budget.spent(step).epsilon)).collect();
     let privacy = json!({
         "epsilon": spent.epsilon,
         "delta": params.delta,
@@ -191,9 +214,8 @@ fn outputs(descent: Descent, budget: &Budget, params: &Params, inputs: &Inputs, 
         "draws_from": if inputs.has("secret") { "seed and secret" } else { "seed" },
         "start": if inputs.has("start") { "given, said to be public" } else { "noise" },
     });
-    let curve = json!({ "curves": { "loss": descent.curve(), "epsilon": cost } });
-    descent
-        .outputs()
+    let curve = json!({ "curves": { "loss": run.losses(), "epsilon": cost } });
+    run.outputs(set)
         .json("curve", ArtifactType::Metrics, curve)
         .json("privacy", ArtifactType::Metrics, privacy)
         .metric("epsilon", spent.epsilon)

@@ -1,9 +1,9 @@
 //! The synthetic set that a run starts from: noise, which costs no privacy, or a set that someone vouches for.
 
 use crate::artifact::{Dataset, SyntheticSet};
-use crate::common::stream::stream;
 use crate::context::{Context, Inputs};
 use anyhow::{Context as _, Result, ensure};
+use ddpipe_nn::stream::stream;
 use tch::{Device, Kind, Tensor};
 
 /// Noise with `ipc` images of every class; the input `start` only where it is said to be public.

@@ -1,17 +1,16 @@
 //! What a synthetic set is worth: the test accuracy of networks that saw nothing else. Several are trained from
-//! scratch, one after another. The loop itself is in `common::train`.
+//! scratch, one after another. The loop itself is in `training`.
 
-use crate::common::metrics::{AgreementReport, Confusion, mean_std};
-use crate::common::network::NetworkParams;
-use crate::common::stream::stream;
-use crate::common::train::{self, Lesson, Student, TrainingParams, TrainingSet};
 use crate::context::{Context, Inputs, Outputs};
-use anyhow::{Context as _, Result};
+use crate::params::NetworkParams;
+use crate::training::{self, Objective, State, Student, StudentRun, TrainingParams, TrainingSet};
+use anyhow::Result;
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
+use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde::Deserialize;
-use serde_json::{Map, json};
-use std::time::Instant;
+use serde_json::json;
 
 /// Which network, how it is trained, and how often.
 #[derive(Debug, Deserialize)]
@@ -22,44 +21,42 @@ pub struct Params {
     #[serde(flatten)]
     training: TrainingParams,
     learned_lr: bool,
-    loss: train::Criterion,
+    loss: training::Criterion,
     students: u64,
 }
 
 /// Trains and tests the students.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let started = Instant::now();
     let Params { network, training, learned_lr, loss, students } = params;
     let set = TrainingSet::of(inputs, "synthetic")?;
-    let training = training.with_learned_lr(learned_lr, &set)?.with_loss(loss, &set)?;
+    let training = training.with_learned_lr(learned_lr, &set)?;
+    let objective = Objective::of(loss, &set)?;
     let test = inputs.dataset("test")?;
-    train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
+    training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = network.network(set.image_shape(), set.classes())?;
 
     let mut finished: Vec<Student> = Vec::new();
-    let (mut running, mut before) = (None, 0.0);
+    let mut running = None;
     if let Some(checkpoint) = ctx.resume() {
-        let state = &checkpoint.state;
-        finished = serde_json::from_value(state["finished"].clone()).context("the checkpoint's students")?;
-        before = state["seconds"].as_f64().unwrap_or(0.0);
-        running = Some(Lesson::resume(&network, &checkpoint)?);
+        finished = checkpoint.noted("finished")?;
+        running = Some(State::resume(&network, &checkpoint)?);
     }
-    let seconds = || before + started.elapsed().as_secs_f64();
     let steps = training.settings(ctx.seed).steps(set.examples().count());
     while (finished.len() as u64) < students {
         let number = finished.len() as u64;
-        let lesson = Lesson {
+        let student = StudentRun {
             ctx,
             network: &network,
             params: &training,
+            objective,
             examples: set.examples(),
             test: &test,
             seed: stream(ctx.seed, "student", number).generator().random(),
             before: number * steps,
             total: students * steps,
-            remember: &|| Map::from_iter([("finished".into(), json!(finished)), ("seconds".into(), json!(seconds()))]),
+            save: &|checkpoint| checkpoint.note("finished", &finished),
         };
-        let student = lesson.take(running.take())?;
+        let student = student.run(running.take())?;
         ctx.metric("accuracy", number, student.accuracy());
         ctx.log(format!("student {} of {students}: accuracy {:.4}", number + 1, student.accuracy()));
         finished.push(student);
@@ -86,7 +83,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "flops": network.flops(),
         "images": set.examples().count(),
         "labels": set.label_kind(),
-        "protocol": training.protocol(),
+        "protocol": training.protocol(objective),
         "accuracy": accuracy,
         "accuracy_std": spread(accuracy_std),
         "accuracies": accuracies,
@@ -109,7 +106,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     for (name, groups) in agreement.iter().flat_map(|report| &report.documents) {
         document[*name] = groups.clone();
     }
-    let seconds = seconds();
+    let seconds = ctx.seconds();
     let tested: f64 = finished.iter().map(|student| student.test.seconds).sum();
     let outputs = Outputs::default()
         .json("metrics", ArtifactType::Metrics, document)

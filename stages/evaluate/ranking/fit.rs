@@ -1,7 +1,7 @@
 //! Whether the inputs may be compared: the same network, test set and number of images, the protocols that the
 //! definitions ask for, and as many runs. Every refusal names both inputs and what differs. It computes nothing.
 
-use super::role::{Facts, Role};
+use crate::evaluate::ranking::role::{Facts, Role};
 use anyhow::{Result, bail, ensure};
 use serde_json::Value as Json;
 

@@ -5,10 +5,10 @@ mod fit;
 mod role;
 mod scores;
 
-use crate::common::metrics::mean_std;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Result, bail};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::metrics::mean_std;
 use fit::Roles;
 use role::Role;
 pub use scores::{Unit, augmentation_robust, hard_label_recovery, improvement_over_random, label_robust};

@@ -2,9 +2,9 @@
 //! that every device starts from the same bits; distillation itself is elsewhere.
 
 use crate::artifact::{Dataset, SyntheticSet};
-use crate::common::stream::stream;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Result, ensure};
+use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use tch::{Device, Tensor};
 

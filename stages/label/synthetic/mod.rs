@@ -2,10 +2,10 @@
 //! the image stands. The images stay as they are; training on either is the business of other kinds.
 
 use crate::artifact::{Model, SyntheticSet};
-use crate::common::network::{Chunk, Network, NetworkSpec};
-use crate::common::train::fits;
 use crate::context::{Context, Inputs, Outputs};
+use crate::training::fits;
 use anyhow::{Context as _, Result, ensure};
+use ddpipe_nn::network::{Chunk, Network, NetworkSpec};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 

@@ -1,5 +1,5 @@
 //! Class-incremental learning from a memory: classes come in steps, and after each step fresh networks are trained on
-//! the memory of the classes seen so far, and on nothing else. How a network is trained is in `common::train`; the order
+//! the memory of the classes seen so far, and on nothing else. How a network is trained is in `training`; the order
 //! of the classes in `order.rs`, what was seen in `seen.rs`, the numbers in `results.rs` and `summary.rs`.
 
 pub mod order;
@@ -7,19 +7,18 @@ pub mod results;
 mod seen;
 mod summary;
 
-use crate::common::network::NetworkParams;
-use crate::common::stream::stream;
-use crate::common::train::{self, Lesson, TrainingParams, TrainingSet};
 use crate::context::{Context, Inputs, Outputs};
+use crate::params::NetworkParams;
+use crate::training::{self, Objective, State, StudentRun, TrainingParams, TrainingSet};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::stream::stream;
 use order::ClassOrder;
 use rand::Rng;
 use results::Step;
 use seen::ByClass;
 use serde::Deserialize;
-use serde_json::{Map, json};
-use std::time::Instant;
+use serde_json::json;
 use summary::Summary;
 
 /// How the classes come, which network learns them, and how it is trained.
@@ -55,10 +54,9 @@ impl Params {
 
 /// Learns step by step, order after order.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let started = Instant::now();
     let memory = TrainingSet::of(inputs, "memory")?;
     let test = TrainingSet::Real(inputs.dataset("test")?);
-    train::fits((memory.image_shape(), memory.classes()), (test.image_shape(), test.classes()), "test")?;
+    training::fits((memory.image_shape(), memory.classes()), (test.image_shape(), test.classes()), "test")?;
     let (remembered, tested_on) = (ByClass::of(&memory, "memory")?, ByClass::of(&test, "test")?);
     let orders = params.class_orders(memory.classes())?;
     let tasks = orders.iter().map(|order| order.tasks(params.steps)).collect::<Result<Vec<_>>>()?;
@@ -67,14 +65,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let network = network.network(memory.image_shape(), memory.classes())?;
 
     let mut tested: Vec<Step> = Vec::new();
-    let (mut running, mut earlier) = (None, 0.0);
+    let mut running = None;
     if let Some(checkpoint) = ctx.resume() {
-        let state = &checkpoint.state;
-        tested = serde_json::from_value(state["tested"].clone()).context("the checkpoint's networks")?;
-        earlier = state["seconds"].as_f64().unwrap_or(0.0);
-        running = Some(Lesson::resume(&network, &checkpoint)?);
+        tested = checkpoint.noted("tested")?;
+        running = Some(State::resume(&network, &checkpoint)?);
     }
-    let seconds = || earlier + started.elapsed().as_secs_f64();
     let stops: Vec<(&ClassOrder, &[&[i64]])> = orders
         .iter()
         .zip(&tasks)
@@ -94,20 +89,19 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         };
         for student in 0..students {
             if number >= tested.len() {
-                let lesson = Lesson {
+                let student = StudentRun {
                     ctx,
                     network: &network,
                     params: &training,
+                    objective: Objective::CrossEntropy,
                     examples: &examples,
                     test: &test,
                     seed: stream(ctx.seed, &purpose, student).generator().random(),
                     before,
                     total,
-                    remember: &|| {
-                        Map::from_iter([("tested".into(), json!(tested)), ("seconds".into(), json!(seconds()))])
-                    },
+                    save: &|checkpoint| checkpoint.note("tested", &tested),
                 };
-                let student = lesson.take(running.take())?;
+                let student = student.run(running.take())?;
                 ctx.metric("accuracy", number as u64, student.accuracy());
                 ctx.log(format!("{purpose}: {} classes, accuracy {:.4}", classes.len(), student.accuracy()));
                 tested.push(Step::of(&student, tasks));
@@ -147,5 +141,5 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(outputs
         .metric("parameters", network.parameter_count() as f64)
         .metric("flops", network.flops() as f64)
-        .metric("seconds", seconds()))
+        .metric("seconds", ctx.seconds()))
 }

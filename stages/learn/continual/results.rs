@@ -1,7 +1,7 @@
 //! What came of the steps: accuracy, and how much of it was lost again. Pure numbers; knows no network.
 
-use crate::common::metrics::{Confusion, mean_std};
-use crate::common::train::Student;
+use crate::training::Student;
+use ddpipe_nn::metrics::{Confusion, mean_std};
 use serde::{Deserialize, Serialize};
 
 /// What one network knew after one step.

@@ -1,7 +1,7 @@
 //! The images of the classes that were seen so far: a part of a set, picked by class. An image with a soft label keeps
 //! no word on classes that are still to come. Knows no order and no step.
 
-use crate::common::train::{Examples, TrainingSet};
+use crate::training::{Batch, Examples, TrainingSet};
 use anyhow::{Context as _, Result, ensure};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -55,14 +55,14 @@ impl Examples for Seen<'_> {
         self.positions.size()[0]
     }
 
-    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
-        let (images, labels) = self.set.at(&self.positions.f_index_select(0, positions)?)?;
-        if labels.dim() != 2 {
-            return Ok((images, labels));
+    fn at(&self, positions: &Tensor) -> Result<Batch, TchError> {
+        let batch = self.set.at(&self.positions.f_index_select(0, positions)?)?;
+        if batch.labels.dim() != 2 {
+            return Ok(batch);
         }
-        let kept = labels.f_mul(&self.share)?;
+        let kept = batch.labels.f_mul(&self.share)?;
         let whole = kept.f_sum_dim_intlist([1i64].as_slice(), true, Kind::Float)?;
-        Ok((images, kept.f_div(&whole)?))
+        Ok(Batch { labels: kept.f_div(&whole)?, ..batch })
     }
 
     fn device(&self) -> Device {
@@ -151,7 +151,7 @@ mod tests {
         let by_class = ByClass::of(set, "memory").unwrap();
         let seen = by_class.seen(classes).unwrap();
         assert_eq!(seen.count(), by_class.count(classes));
-        let (images, labels) = seen.at(&Tensor::arange(seen.count(), (Kind::Int64, Device::Cpu))).unwrap();
+        let Batch { images, labels, .. } = seen.at(&Tensor::arange(seen.count(), (Kind::Int64, Device::Cpu))).unwrap();
         (Vec::try_from(images.flatten(0, -1)).unwrap(), labels)
     }
 

@@ -1,8 +1,8 @@
 //! All networks of all class orders put together: means, deviations, and the document. A run is one class order with
 //! one network after each step; what is said of runs is said over all orders and students.
 
-use super::order::ClassOrder;
-use super::results::{Spread, Step, average_accuracy, forgetting};
+use crate::learn::continual::order::ClassOrder;
+use crate::learn::continual::results::{Spread, Step, average_accuracy, forgetting};
 use serde_json::{Value, json};
 
 /// Every network that was tested: order by order, in it step by step, in it student by student.

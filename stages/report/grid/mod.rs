@@ -1,8 +1,8 @@
-//! Draws the images of a synthetic set or a data set, one class per row. The drawing itself is `common::picture`.
+//! Draws the images of a synthetic set or a data set, one class per row. The drawing itself is `data::picture`.
 
 use crate::artifact::{Dataset, SyntheticSet};
-use crate::common::picture::Grid;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::picture::Grid;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::Deserialize;

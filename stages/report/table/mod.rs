@@ -1,8 +1,9 @@
-//! Makes a table of one metric of many results. Sorting, folding and writing is in `common::table`, which it shares with
+//! Makes a table of one metric of many results. Sorting, folding and writing is in `report::sheet`, which it shares with
 //! `compare.table`; it tests and trains nothing.
 
-use crate::common::table::{self, Cell, Entry, Layout, Sheet, csv, document, latex, markdown, same_n};
+use super::sheet;
 use crate::context::{Context, Inputs, Outputs};
+use crate::report::sheet::{Cell, Entry, Layout, Sheet, csv, document, latex, markdown, same_n};
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
@@ -45,7 +46,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
     let origins = document::origins(&document::all(inputs, "results")?);
     let sample = document::is_sample(&origins);
-    let over = table::folded(results);
+    let over = sheet::folded(results);
     let cells = || grid.iter().flatten().flatten();
     let means = cells().map(|cell| cell.mean).filter(|mean| !mean.is_nan());
     let best = means.reduce(if params.best == Best::Lowest { f64::min } else { f64::max });
@@ -53,7 +54,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let show_n = same_n(cells()).is_none();
     let entry = |cell: &Cell| Entry { cell: cell.clone(), factor, digits: params.digits, show_n, mark: None, p: None };
     let sheet = Sheet {
-        caption: table::caption(
+        caption: sheet::caption(
             params.caption.as_deref(),
             &params.value,
             params.rows.iter().chain(&params.columns),
@@ -94,7 +95,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
 /// The results of one cell; a single one may say its own deviation, which one of a single student has not.
 fn fold(group: &[(usize, &InputArtifact)], params: &Params) -> Result<Option<Cell>> {
-    let values = group.iter().map(|(_, result)| table::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
+    let values = group.iter().map(|(_, result)| sheet::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
     let Some(mut cell) = Cell::of(&values) else { return Ok(None) };
     if let (Some(name), [(_, single)]) = (&params.value_std, group) {
         cell.std = single.metrics.get(name).copied();

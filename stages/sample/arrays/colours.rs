@@ -1,7 +1,7 @@
 //! Paints a grey digit: ink of one colour on paper of another, so that the three channels differ and no class has a
 //! colour of its own.
 
-use crate::common::stream::Stream;
+use ddpipe_nn::stream::Stream;
 
 /// How far apart ink and paper are at least, over all channels.
 const CONTRAST: f32 = 0.9;

@@ -6,11 +6,11 @@ mod colours;
 mod npz_file;
 mod tar_file;
 
-use crate::common::stream::stream;
+use super::digits;
 use crate::context::{Context, Inputs, Outputs};
-use crate::sample::digits;
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 
 /// How many images.

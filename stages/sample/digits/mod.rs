@@ -7,10 +7,10 @@ mod idx_file;
 mod pen;
 mod writer;
 
-use crate::common::stream::stream;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::stream::stream;
 use rayon::prelude::*;
 use serde::Deserialize;
 

@@ -1,6 +1,6 @@
 //! A round pen on a square page of pixels: lines with soft edges. Knows neither digits nor chance.
 
-use super::glyphs::Point;
+use crate::sample::digits::glyphs::Point;
 
 /// Straight pieces between two points of a curve.
 const PIECES: usize = 6;

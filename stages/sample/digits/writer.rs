@@ -1,9 +1,10 @@
 //! Writes one digit as a hand would: a way of writing, wobbling points, a bent and slanted line, a place and a size, a
 //! thin or a thick pen, and dirt on the paper. Every draw comes from the image's own stream.
 
-use super::glyphs::{DIGITS, Point, Stroke};
-use super::pen::{self, Pen};
-use crate::common::stream::Stream;
+use super::pen;
+use crate::sample::digits::glyphs::{DIGITS, Point, Stroke};
+use crate::sample::digits::pen::Pen;
+use ddpipe_nn::stream::Stream;
 use rand_distr::{Distribution, StandardNormal};
 use std::f32::consts::{PI, TAU};
 

@@ -2,7 +2,7 @@
 //! cells and a ring of nuclei. What tells the classes apart is here: how saw-toothed the inner edge is and how much
 //! the outer edge bulges.
 
-use crate::common::stream::Stream;
+use ddpipe_nn::stream::Stream;
 use std::f32::consts::TAU;
 
 /// One gland, lengths in pixels.

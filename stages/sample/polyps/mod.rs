@@ -6,10 +6,10 @@ mod files;
 mod glands;
 mod tissue;
 
-use crate::common::stream::{Stream, stream};
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Result, anyhow};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::stream::{Stream, stream};
 use rayon::prelude::*;
 use serde::Deserialize;
 

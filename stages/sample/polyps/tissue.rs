@@ -2,8 +2,8 @@
 //! that are round and even in one class, saw-toothed and uneven in the other. How clear a case is follows from the
 //! votes. Every draw comes from the image's own stream.
 
-use super::glands::Gland;
-use crate::common::stream::Stream;
+use crate::sample::polyps::glands::Gland;
+use ddpipe_nn::stream::Stream;
 
 type Colour = [f32; 3];
 

@@ -5,7 +5,7 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
-use crate::common::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use tch::{Kind, Reduction, TchError, Tensor};
 
 /// What is measured; a higher number is harder.

@@ -1,30 +1,29 @@
 //! `score.difficulty`: how hard every image of a data set is, by what networks that were trained on it say. Trains, asks,
 //! writes; what is measured is in `measure.rs`, the loop over a network's images in `scoring.rs`, and where an interrupted
-//! run continues in `standing.rs`.
+//! run continues in `state.rs`.
 
 pub mod measure;
 mod picture;
 mod scoring;
-mod standing;
+mod state;
 
 use crate::artifact::Scores;
-use crate::common::metrics::mean_std;
-use crate::common::network::NetworkParams;
-use crate::common::stream::stream;
-use crate::common::train::{State, TrainingParams};
 use crate::context::{Context, Inputs, Outputs};
+use crate::params::NetworkParams;
+use crate::training::{Objective, State, TrainingParams};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::metrics::mean_std;
+use ddpipe_nn::stream::stream;
 use measure::Measure;
 use rand::Rng;
-use scoring::Surroundings;
+use scoring::ScoringRun;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use standing::{Finished, Standing};
-use std::time::Instant;
+use state::{Finished, ScoringState};
 use tch::{Device, Kind, Tensor};
 
-/// Images that a network is asked about between two looks at the clock.
+/// Images that a network is scoring_steps about between two looks at the clock.
 const BATCH: i64 = 256;
 
 /// What is measured, by how many networks, and how they are trained.
@@ -72,45 +71,35 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     );
     let network = network.network(real.image_shape(), real.classes)?;
     let steps = training.settings(0).steps(real.len());
-    let asked = if measure.is_some() { (real.len() as u64).div_ceil(BATCH as u64) } else { 0 };
-    let total = (steps + asked).checked_mul(networks).context("networks times epochs is too large")?;
-    let around = Surroundings {
-        ctx,
-        network: &network,
-        real: &real,
-        measure,
-        steps,
-        each: steps + asked,
-        total,
-        started: Instant::now(),
-    };
+    let scoring_steps = if measure.is_some() { (real.len() as u64).div_ceil(BATCH as u64) } else { 0 };
+    let total = (steps + scoring_steps).checked_mul(networks).context("networks times epochs is too large")?;
+    let run = ScoringRun { ctx, network: &network, real: &real, measure, steps, each: steps + scoring_steps, total };
 
     let forgetting = measure.is_none();
-    let (mut standing, mut running) = match ctx.resume() {
+    let (mut progress, mut running) = match ctx.resume() {
         Some(checkpoint) => {
-            let (standing, state) = Standing::restore(&checkpoint, &network, forgetting)?;
-            (standing, Some(state))
+            let (progress, state) = ScoringState::restore(&checkpoint, &network, forgetting)?;
+            (progress, Some(state))
         }
-        None => (Standing::new(real.len(), ctx.device, forgetting), None),
+        None => (ScoringState::new(real.len(), ctx.device, forgetting), None),
     };
-    while (standing.finished.len() as u64) < networks {
-        let number = standing.finished.len() as u64;
+    while (progress.finished.len() as u64) < networks {
+        let number = progress.finished.len() as u64;
         let seed: u64 = stream(ctx.seed, "network", number).generator().random();
         let state = match running.take() {
             Some(state) => state,
             None => State::new(network.init(stream(seed, "init", 0).generator(), ctx.device)?),
         };
-        let state = around.train(&training, seed, state, &mut standing)?;
-        let scores = around.scores(&state, training.epochs, &mut standing)?;
+        let state = run.train(&training, seed, state, &mut progress)?;
+        let scores = run.scores(&state, training.epochs, &mut progress)?;
         let last = state.history.last().context("no epoch was run")?;
         let (train_accuracy, loss) = (last.train_accuracy, last.loss);
         ctx.log(format!("network {} of {networks}: training accuracy {train_accuracy:.4}", number + 1));
-        standing.finish(&scores, Finished { train_accuracy, loss })?;
+        progress.finish(&scores, Finished { train_accuracy, loss })?;
     }
 
-    let scores = standing.sum.f_div_scalar(networks as f64)?;
+    let scores = progress.sum.f_div_scalar(networks as f64)?;
     ensure!(bool::try_from(scores.f_isfinite()?.f_all()?)?, "the scores are not all finite; a lower lr may help");
-    let seconds = around.seconds(&standing);
     let scores = Scores {
         scores: scores.f_to_kind(Kind::Float)?,
         labels: real.labels.shallow_clone(),
@@ -119,7 +108,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         origin: real.origin.clone(),
     };
     let (mean, std) = mean_std(&values(&scores.scores)?);
-    let accuracies: Vec<f64> = standing.finished.iter().map(|network| network.train_accuracy).collect();
+    let accuracies: Vec<f64> = progress.finished.iter().map(|network| network.train_accuracy).collect();
     let order = scores.easy_to_hard()?;
     let document = json!({
         "origin": real.origin,
@@ -127,13 +116,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "networks": networks,
         "network": network.spec(),
         "parameters": network.parameter_count(),
-        "training": training.protocol(),
+        "training": training.protocol(Objective::CrossEntropy),
         "images": real.len(),
         "mean": mean,
         "std": std,
         "per_class": per_class(&scores, &order, shown)?,
         "train_accuracies": accuracies,
-        "losses": standing.finished.iter().map(|network| network.loss).collect::<Vec<_>>(),
+        "losses": progress.finished.iter().map(|network| network.loss).collect::<Vec<_>>(),
     });
     Ok(Outputs::default()
         .tensors("scores", scores.to_file())
@@ -142,7 +131,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("score_mean", mean)
         .metric("score_std", std)
         .metric("train_accuracy", mean_std(&accuracies).0)
-        .metric("seconds", seconds))
+        .metric("seconds", ctx.seconds()))
 }
 
 /// Mean and range of every class, and the positions of its easiest and hardest images.

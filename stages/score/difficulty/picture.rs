@@ -1,7 +1,7 @@
-//! The easiest and the hardest images of every class, one class per row. The drawing itself is `common::picture`.
+//! The easiest and the hardest images of every class, one class per row. The drawing itself is `data::picture`.
 
 use crate::artifact::Dataset;
-use crate::common::picture::Grid;
+use crate::data::picture::Grid;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 

@@ -1,7 +1,7 @@
 //! One network of a search space: its place, its name for people, and the part of a search that it belongs to.
 
-use crate::common::network::{Activation, Architecture, Norm, Pooling};
 use anyhow::{Result, ensure};
+use ddpipe_nn::network::{Activation, Architecture, Norm, Pooling};
 use serde::Serialize;
 
 /// One network of a space.
@@ -51,8 +51,8 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::space::{Form, Lists, Space};
     use super::*;
+    use crate::search::candidates::space::{Form, Lists, Space};
 
     #[test]
     fn parts_are_disjoint_and_leave_nothing_out() {

@@ -6,18 +6,17 @@ pub mod candidate;
 pub mod space;
 mod trial;
 
-use crate::common::metrics::mean_std;
-use crate::common::network::{Activation, Network, NetworkSpec, Norm, Pooling};
-use crate::common::train::{self, Settings, TrainingParams, TrainingSet};
-use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::context::{Context, Inputs, Outputs};
+use crate::training::{self, Settings, State, TrainingParams, TrainingSet};
 use anyhow::{Context as _, Result};
 use candidate::Candidate;
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::metrics::mean_std;
+use ddpipe_nn::network::{Activation, Network, NetworkSpec, Norm, Pooling};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use space::{Lists, Space};
-use std::time::Instant;
-use trial::{Course, Progress};
+use trial::{Done, Trial};
 
 /// Which networks, and how they are trained.
 #[derive(Debug, Deserialize)]
@@ -80,36 +79,34 @@ impl Params {
 
 /// Trains and tests the candidates.
 pub fn run(ctx: &Context, inputs: &Inputs, mut params: Params) -> Result<Outputs> {
-    let started = Instant::now();
     let space = Space::new(params.space, params.lists())?;
     let candidates = space.candidates(params.candidates, params.space_seed)?;
     let candidates = candidate::part_of(candidates, params.part, params.parts)?;
     let set = TrainingSet::of(inputs, "train")?;
     let test = inputs.dataset("test")?;
-    train::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
+    training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let networks = lay(&candidates, &set)?;
 
-    let mut progress = Progress::default();
-    let (mut running, mut before) = (None, 0.0);
-    if let Some(Checkpoint { tensors, state, .. }) = ctx.resume() {
-        progress = serde_json::from_value(state["progress"].clone()).context("the checkpoint's candidates")?;
-        let network = networks.get(progress.finished.len()).context("the checkpoint has too many candidates")?;
-        running = Some(train::State::restore(network, &tensors, &state["training"])?);
-        before = state["seconds"].as_f64().unwrap_or(0.0);
+    let mut done = Done::default();
+    let mut running = None;
+    if let Some(checkpoint) = ctx.resume() {
+        done = checkpoint.noted("candidates")?;
+        let network = networks.get(done.finished.len()).context("the checkpoint has too many candidates")?;
+        running = Some(State::resume(network, &checkpoint)?);
     }
-    let seconds = || before + started.elapsed().as_secs_f64();
     let total = networks.len() as u64;
-    let course = Course { ctx, set: &set, test: &test, params: &params, total, seconds: &seconds };
-    for (candidate, network) in candidates.iter().zip(&networks).skip(progress.finished.len()) {
-        let tested = course.take(candidate, network, &mut progress, running.take())?;
-        let number = progress.finished.len() as u64;
+    let trial = Trial { ctx, set: &set, test: &test, params: &params, total };
+    for (candidate, network) in candidates.iter().zip(&networks).skip(done.finished.len()) {
+        let (tested, test_seconds) = trial.run(candidate, network, &done, running.take())?;
+        done.test_seconds += test_seconds;
+        let number = done.finished.len() as u64;
         ctx.metric("accuracy", number, tested.accuracy);
         let how = if tested.diverged { ", the loss was no longer finite" } else { "" };
         ctx.log(format!("{}: accuracy {:.4}{how} ({} of {total})", tested.name, tested.accuracy, number + 1));
-        progress.finished.push(tested);
+        done.finished.push(tested);
     }
 
-    let Progress { finished, test_seconds } = progress;
+    let Done { finished, test_seconds } = done;
     let accuracies: Vec<f64> = finished.iter().map(|tested| tested.accuracy).collect();
     let (mean, std) = mean_std(&accuracies);
     let best = accuracies.iter().copied().fold(0.0, f64::max);
@@ -137,7 +134,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, mut params: Params) -> Result<Outputs
         .metric("mean_accuracy", mean)
         .metric("accuracy_std", std)
         .metric("test_seconds", test_seconds)
-        .metric("seconds", seconds()))
+        .metric("seconds", ctx.seconds()))
 }
 
 /// All networks, so that one that cannot be is said before any is trained.

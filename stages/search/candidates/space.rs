@@ -1,10 +1,10 @@
 //! The search space: which networks there are, in what order, and which of them a search looks at. Pure lists and
 //! numbers; it knows no images and trains nothing.
 
-use super::candidate::{Candidate, word};
-use crate::common::network::{Activation, Architecture, Norm, Pooling};
-use crate::common::stream::stream;
+use crate::search::candidates::candidate::{Candidate, word};
 use anyhow::{Result, bail, ensure};
+use ddpipe_nn::network::{Activation, Architecture, Norm, Pooling};
+use ddpipe_nn::stream::stream;
 use serde::{Deserialize, Serialize};
 
 /// A larger space is a mistake: no search trains that many networks.
@@ -181,8 +181,8 @@ fn free_blocks(widths: &[i64], depths: &[i64]) -> Result<Vec<Vec<i64>>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::candidate::name;
     use super::*;
+    use crate::search::candidates::candidate::name;
 
     fn fault(form: Form, lists: Lists) -> String {
         Space::new(form, lists).unwrap_err().to_string()

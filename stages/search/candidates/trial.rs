@@ -2,47 +2,44 @@
 //! their own, drawn from the stage's seed and its place in the space, so that it comes out the same whichever others
 //! are trained beside it.
 
-use super::candidate::{Candidate, name};
 use super::{Params, Tested};
 use crate::artifact::Dataset;
-use crate::common::network::Network;
-use crate::common::stream::stream;
-use crate::common::train::{self, Criterion, LossReader, Objective, Observer, State, TrainingSet};
-use crate::context::{Checkpoint, Context};
+use crate::context::Context;
+use crate::search::candidates::candidate::{Candidate, name};
+use crate::training::{self, Criterion, Divergence, Objective, Phase, Progress, State, Training, TrainingSet};
 use anyhow::Result;
-use indexmap::IndexMap;
+use ddpipe_nn::network::Network;
+use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tch::Tensor;
 
 /// What is the same for all candidates.
-pub(super) struct Course<'a> {
+pub(super) struct Trial<'a> {
     pub ctx: &'a Context,
     pub set: &'a TrainingSet,
     pub test: &'a Dataset,
     pub params: &'a Params,
     pub total: u64,
-    pub seconds: &'a dyn Fn() -> f64,
 }
 
 /// The candidates that are done.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(super) struct Done {
     pub finished: Vec<Tested>,
     /// Wall time of their tests.
     pub test_seconds: f64,
 }
 
-impl Course<'_> {
-    /// Trains and tests a candidate, from `state` if it was begun before. The caller adds it to the finished ones.
-    pub fn take(
+impl Trial<'_> {
+    /// Trains and tests a candidate, from `state` if it was begun before: what came out, and the seconds of its test. The
+    /// caller adds both to what is done.
+    pub fn run(
         &self,
         candidate: &Candidate,
         network: &Network,
-        progress: &mut Progress,
+        done: &Done,
         state: Option<State>,
-    ) -> Result<Tested> {
+    ) -> Result<(Tested, f64)> {
         let seed = stream(self.ctx.seed, "candidate", candidate.index).generator().random();
         let state = match state {
             Some(state) => state,
@@ -51,21 +48,30 @@ impl Course<'_> {
         let augment = self.params.training.augmentation(network, seed);
         let settings = self.params.settings(seed);
         let examples = self.set.examples();
-        let (steps, batches) = (settings.steps(examples.count()), settings.steps_per_epoch(examples.count()));
-        let done = (state.epoch * batches + state.batch).min(steps);
-        let loss = LossReader::default();
-        let mut watch = Watch { course: self, network, progress, loss, done, total: steps };
-        let direction = Objective::of(Criterion::Auto, self.set)?.direction();
-        let augment = augment.as_deref();
-        let state = train::train_along(&direction, network, state, examples, &settings, augment, &mut watch)?;
-        let test = train::evaluate(network, &state.parameters, self.test, || {
-            let (step, total) = watch.place();
-            self.ctx.step(step, total, "steps", None, || watch.checkpoint(&state))
-        })?;
-        progress.test_seconds += test.seconds;
+        let (images, steps) = (examples.count(), settings.steps(examples.count()));
+        let objective = Objective::of(Criterion::Auto, self.set)?;
+        let training = Training {
+            phases: &[Phase { network: network.clone(), settings: settings.clone() }],
+            direction: &|network, parameters, batch, chunk| objective.gradient(None, network, parameters, batch, chunk),
+            examples,
+            augment: augment.as_deref(),
+        };
+        // A search goes on when a training diverges: the candidate counts with the accuracy it has.
+        let mut progress = Progress::new(self.ctx, network, self.total * steps, |state: &State| {
+            settings.done(state, images).min(steps)
+        })
+        .after(done.finished.len() as u64 * steps)
+        .when_diverged(Divergence::Ends)
+        .saving(|checkpoint, _| {
+            checkpoint.note("candidates", done);
+            Ok(())
+        });
+        let state = training.run(state, &mut progress)?;
+        let report = progress.report();
+        let test = training::evaluate(network, &state.parameters, self.test, || report.tell(&state, None))?;
         let diverged = state.diverged()?;
         let loss = state.history.last().map(|epoch| epoch.loss).filter(|_| !diverged);
-        Ok(Tested {
+        let tested = Tested {
             index: candidate.index,
             name: name(&candidate.architecture),
             network: network.spec().clone(),
@@ -74,44 +80,7 @@ impl Course<'_> {
             accuracy: test.confusion.accuracy(),
             loss,
             diverged,
-        })
-    }
-}
-
-struct Watch<'a> {
-    course: &'a Course<'a>,
-    network: &'a Network,
-    progress: &'a Progress,
-    loss: LossReader,
-    done: u64,
-    total: u64,
-}
-
-impl Watch<'_> {
-    /// Steps done and to do, over all candidates.
-    fn place(&self) -> (u64, u64) {
-        (self.progress.finished.len() as u64 * self.total + self.done, self.course.total * self.total)
-    }
-
-    fn checkpoint(&self, state: &State) -> Checkpoint {
-        let mut tensors = IndexMap::new();
-        let training = state.store(self.network, &mut tensors);
-        let seconds = (self.course.seconds)();
-        let about = json!({ "progress": self.progress, "training": training, "seconds": seconds });
-        Checkpoint { step: self.place().0, tensors, state: about }
-    }
-}
-
-impl Observer for Watch<'_> {
-    fn step(&mut self, state: &State, done: u64, total: u64, loss: &Tensor) -> Result<()> {
-        (self.done, self.total) = (done, total);
-        let loss = self.loss.read(loss);
-        let (step, total) = self.place();
-        self.course.ctx.step(step, total, "steps", loss, || self.checkpoint(state))
-    }
-
-    /// A search goes on: the candidate counts with the accuracy it has.
-    fn diverged(&mut self, _epoch: u64) -> Result<()> {
-        Ok(())
+        };
+        Ok((tested, test.seconds))
     }
 }

@@ -1,6 +1,6 @@
 //! How well two rankings of the same candidates agree, over all of them and over the top ones. Pure numbers.
 
-use crate::common::metrics::{kendall_tau_b, spearman};
+use ddpipe_nn::metrics::{kendall_tau_b, spearman};
 use serde::Serialize;
 
 /// Two candidates agree or do not; a correlation says something from three on.

@@ -1,7 +1,7 @@
 //! The comparison as a table: for people in Markdown, for programs as JSON.
 
-use super::agreement::Agreement;
 use super::{Params, TopBy, Verdict};
+use crate::search::nas_proxy::agreement::Agreement;
 use serde_json::{Value, json};
 
 /// A table that is ready to be written.

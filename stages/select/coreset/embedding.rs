@@ -1,10 +1,10 @@
 //! What images are compared by: the pixels themselves, or what a network makes of them.
 
 use crate::artifact::{Dataset, Model};
-use crate::common::network::{Chunk, Mode, Network, NetworkSpec, Parameters};
-use crate::common::train::fits;
 use crate::context::{Context, Inputs};
+use crate::training::fits;
 use anyhow::{Context as _, Result};
+use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Parameters};
 use tch::Tensor;
 
 /// Images that go through at a time; the network takes them in its own chunks.

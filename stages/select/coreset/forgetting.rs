@@ -1,18 +1,17 @@
 //! The choice by forgetting events (Toneva et al., ICLR 2019): how often a network unlearns an image while it is trained.
-//! What is counted is in `common::forgetting`; here a network is trained for it, and one that was interrupted continues.
+//! What is counted is in `training::forgetting`; here a network is trained for it, and one that was interrupted continues.
 
 use super::Params;
 use crate::artifact::Dataset;
-use crate::common::forgetting::Events;
-use crate::common::network::Network;
-use crate::common::stream::stream;
-use crate::common::train::{self, LossReader, Observer, Schedule, Settings, Sgd, State};
-use crate::context::{Checkpoint, Context};
+use crate::context::Context;
+use crate::training::forgetting::Events;
+use crate::training::{Phase, Progress, Settings, State, Training, cross_entropy_gradient};
 use anyhow::Result;
-use indexmap::IndexMap;
-use serde_json::json;
+use ddpipe_nn::network::Network;
+use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::stream::stream;
+use std::cell::RefCell;
 use std::cmp::Reverse;
-use tch::Tensor;
 
 const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 0.0005 };
 
@@ -33,42 +32,29 @@ pub(super) fn count_events(
     params: &Params,
 ) -> Result<Vec<Option<u64>>> {
     let (state, events) = match ctx.resume() {
-        Some(checkpoint) => {
-            let training = &checkpoint.state["training"];
-            (State::restore(network, &checkpoint.tensors, training)?, Events::restore(&checkpoint)?)
-        }
+        Some(checkpoint) => (State::resume(network, &checkpoint)?, Events::restore(&checkpoint)?),
         None => {
             let parameters = network.init(stream(ctx.seed, "network", 0).generator(), ctx.device)?;
             (State::new(parameters), Events::new(real.len(), real.images.device()))
         }
     };
+    let events = RefCell::new(events);
     let Params { epochs, batch_size, lr, .. } = *params;
     let (schedule, seed) = (Schedule::Constant, ctx.seed);
     let settings = Settings { epochs, batch_size, rate: lr, schedule, sgd: SGD, seed, max_steps: None };
-    let mut watch = Watch { ctx, network, events, loss: LossReader::default() };
-    train::train(network, state, real, &settings, None, &mut watch)?;
-    watch.events.per_image()
-}
-
-struct Watch<'a> {
-    ctx: &'a Context,
-    network: &'a Network,
-    events: Events,
-    loss: LossReader,
-}
-
-impl Observer for Watch<'_> {
-    fn answered(&mut self, positions: &Tensor, right: &Tensor) -> Result<()> {
-        self.events.count(positions, right)
-    }
-
-    fn step(&mut self, state: &State, done: u64, total: u64, loss: &Tensor) -> Result<()> {
-        let loss = self.loss.read(loss);
-        self.ctx.step(done, total, "steps", loss, || {
-            let mut tensors = IndexMap::new();
-            let training = state.store(self.network, &mut tensors);
-            self.events.store(&mut tensors);
-            Checkpoint { step: done, tensors, state: json!({ "training": training }) }
-        })
-    }
+    let training = Training {
+        phases: &[Phase { network: network.clone(), settings: settings.clone() }],
+        direction: &cross_entropy_gradient,
+        examples: real,
+        augment: None,
+    };
+    let mut progress = Progress::new(ctx, network, training.steps(), |state: &State| settings.done(state, real.len()))
+        .on_batch(|positions, right| events.borrow_mut().count(positions, right))
+        .saving(|checkpoint, _| {
+            events.borrow().store(&mut checkpoint.tensors);
+            Ok(())
+        });
+    training.run(state, &mut progress)?;
+    drop(progress);
+    events.into_inner().per_image()
 }

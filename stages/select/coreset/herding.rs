@@ -2,7 +2,7 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; mod.rs has the legend")]
 
-use super::distance::{mean, row, squared_distances};
+use crate::select::coreset::distance::{mean, row, squared_distances};
 use anyhow::Result;
 use tch::Tensor;
 

@@ -2,7 +2,7 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; mod.rs has the legend")]
 
-use super::distance::{row, squared_distances};
+use crate::select::coreset::distance::{row, squared_distances};
 use anyhow::{Result, ensure};
 use tch::Tensor;
 

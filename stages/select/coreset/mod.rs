@@ -8,11 +8,11 @@ pub mod herding;
 pub mod k_center;
 
 use crate::artifact::{Dataset, SyntheticSet};
-use crate::common::network::{Network, NetworkSpec, Overrides};
-use crate::common::stream::stream;
 use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Result, ensure};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::network::{Network, NetworkSpec, Overrides};
+use ddpipe_nn::stream::stream;
 use embedding::Embedding;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

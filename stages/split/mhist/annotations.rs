@@ -1,9 +1,9 @@
 //! The table of annotations: one row per image with its label, the votes behind it and its partition. Opens no image
 //! and does not know which of them exist.
 
-pub use crate::artifact::ANNOTATORS;
-use crate::common::problems::Problems;
+use crate::data::problems::Problems;
 use anyhow::{Context as _, Result, bail};
+pub use ddpipe_nn::metrics::ANNOTATORS;
 use std::collections::HashMap;
 
 /// The columns, in this order and with these names.

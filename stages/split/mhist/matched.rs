@@ -1,9 +1,9 @@
 //! Finds every row its file. The table names files without folders; where in the archive or folder they lie is free.
 
-use super::annotations::Row;
-use super::sets::Rules;
-use crate::common::images::Images;
-use crate::common::problems::Problems;
+use crate::data::images::Images;
+use crate::data::problems::Problems;
+use crate::split::mhist::annotations::Row;
+use crate::split::mhist::sets::Rules;
 use std::collections::{HashMap, HashSet};
 
 /// For every row the position of its file. A row without a file, a file without a row and two files of one name are

@@ -7,15 +7,14 @@ mod matched;
 mod picture;
 mod sets;
 
-pub use crate::common::images::Images;
-pub use crate::common::problems::Problems;
+pub use crate::data::images::Images;
+pub use crate::data::problems::Problems;
 pub use sets::{Rules, Set, Split, split};
 
 use crate::artifact::{Dataset, memory};
-use crate::common::images;
-use crate::common::moments;
-use crate::common::normalising::{self, Method, Normalise, Rules as Normalising};
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::normalising::{self, Method, Normalise, Rules as Normalising};
+use crate::data::{images, moments};
 use annotations::{CLASSES, PARTITIONS};
 use anyhow::Result;
 use serde::Deserialize;

@@ -1,13 +1,13 @@
 //! Brings rows and images together: every row finds its file, every file its row, and the images of each partition
 //! are decoded on all cores straight into the memory of one tensor. Knows nothing of archives or stages.
 
-use super::annotations::{self, ANNOTATORS, CLASSES, PARTITIONS, Row};
-use super::matched::matched;
-use super::picture;
+use super::{annotations, picture};
 use crate::artifact::memory;
-use crate::common::images::Images;
-use crate::common::problems::Problems;
-use crate::common::resize;
+use crate::data::images::Images;
+use crate::data::problems::Problems;
+use crate::data::resize;
+use crate::split::mhist::annotations::{ANNOTATORS, CLASSES, PARTITIONS, Row};
+use crate::split::mhist::matched::matched;
 use anyhow::Result;
 use rayon::prelude::*;
 use tch::Tensor;

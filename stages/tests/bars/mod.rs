@@ -2,8 +2,8 @@
 //! and what their outputs are compared by.
 
 use crate::host::{json, tensors};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::Outputs;
 use tch::{Device, Kind, Tensor};
 

@@ -2,10 +2,10 @@
 //! through the functions that the loop uses.
 
 use crate::walker;
-use ddpipe_stages::common::matching::ClassImages;
-use ddpipe_stages::common::network::Chunk;
-use ddpipe_stages::distill::datadam::attention::{Normalisation, attention};
-use ddpipe_stages::distill::datadam::loss::{Settings, class_means, match_means};
+use ddpipe_nn::network::Chunk;
+use ddpipe_stages::distill::feature_matching::datadam::attention::{Normalisation, attention};
+use ddpipe_stages::distill::feature_matching::datadam::loss::{Settings, class_means, match_means};
+use ddpipe_stages::distill::synthesis::ClassImages;
 use tch::{Device, Kind, Tensor};
 
 /// A call is written `param1_exp4_l2`; param 0 takes the plain sum of absolute values, whatever the exponent.

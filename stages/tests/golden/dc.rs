@@ -2,10 +2,10 @@
 //! through the functions that the loop uses.
 
 use crate::walker;
-use ddpipe_stages::common::matching::{
+use ddpipe_nn::network::Chunk;
+use ddpipe_stages::distill::gradient_matching::{
     Distance, constant_gradient, layer_distances, match_gradient_in_chunks, with_statistics_of,
 };
-use ddpipe_stages::common::network::Chunk;
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 

@@ -1,9 +1,9 @@
 //! Golden cases of family `dm`: loss and gradient of distribution matching, through the functions that the loop uses.
 
 use crate::walker;
-use ddpipe_stages::common::matching::ClassImages;
-use ddpipe_stages::common::network::Chunk;
-use ddpipe_stages::distill::dm::loss;
+use ddpipe_nn::network::Chunk;
+use ddpipe_stages::distill::feature_matching::dm::loss;
+use ddpipe_stages::distill::synthesis::ClassImages;
 use tch::Kind;
 
 #[test]

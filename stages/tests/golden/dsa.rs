@@ -1,10 +1,9 @@
 //! Golden cases of family `dsa`: every operation alone and combined, with recorded draws, values and gradients; and the
 //! older augmentation of DC.
 
-use crate::walker;
-use crate::walker::Case;
-use ddpipe_stages::common::augment::dc::{self, DcAugmentation};
-use ddpipe_stages::common::augment::{Draws, Family, Operation, Settings, Strategy, apply};
+use crate::walker::{self, Case};
+use ddpipe_nn::augment::dc::{self, DcAugmentation};
+use ddpipe_nn::augment::{Draws, Family, Operation, Settings, Strategy, apply};
 use tch::{Kind, Tensor};
 
 #[test]

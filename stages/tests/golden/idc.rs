@@ -1,16 +1,15 @@
 //! Golden cases of family `idc`: decoding and its adjoint, mixed starts, the combined augmentation, matching through all
 //! of them, and the tables, through the functions that the loop uses.
 
-use crate::walker;
-use crate::walker::Case;
+use crate::walker::{self, Case};
+use ddpipe_nn::augment::{Operation, Patch, Settings, Sharing, Strategy, apply};
+use ddpipe_nn::network::{Chunk, Network, ParameterKind, Parameters};
+use ddpipe_nn::optim::Schedule;
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Decoder, Formation, Normalisation};
-use ddpipe_stages::common::augment::{Operation, Patch, Settings, Sharing, Strategy, apply};
-use ddpipe_stages::common::network::{Chunk, Network, ParameterKind, Parameters};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::Schedule;
+use ddpipe_stages::distill::idc::loops::{image_rate, ipc_epoch};
 use ddpipe_stages::distill::idc::loss::{Matching, Metric, Objective};
 use ddpipe_stages::distill::idc::start::mixed;
-use ddpipe_stages::distill::idc::turns::{image_rate, ipc_epoch};
 use ddpipe_stages::distill::idc::view::View;
 use serde_json::Value;
 use std::collections::BTreeMap;

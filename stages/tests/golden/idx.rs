@@ -2,10 +2,10 @@
 //! do not belong together, and bytes that are no IDX file at all.
 
 use crate::host::{Stage, message, tensors};
-use crate::walker;
-use crate::walker::{Case, Report};
+use crate::walker::{self, Case, Report};
 use ddpipe_stages::artifact::Dataset;
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

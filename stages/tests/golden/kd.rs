@@ -3,7 +3,7 @@
 
 use crate::walker;
 use ddpipe_stages::distill::knowledge::loss::{
-    self, Average, HintForm, Settings, answers, attention_transfer, cross_entropy, divergence,
+    self, Average, HintForm, Settings, attention_transfer, cross_entropy, divergence, soft_targets,
 };
 use ddpipe_stages::distill::knowledge::regressor::Regressor;
 use tch::Tensor;
@@ -20,7 +20,7 @@ fn differentiated(sum: &Tensor, images: i64, leaves: &[&Tensor]) -> (Tensor, Vec
 }
 
 #[test]
-fn teachers_answers() {
+fn teachers_soft_targets() {
     walker::run_where(
         "kd",
         |case| case.has("settings"),
@@ -37,12 +37,12 @@ fn teachers_answers() {
                     differentiated(&divergence(&student, &teacher, &settings).unwrap(), images, &[&student]);
                 report.compare(case, &format!("kl_{index}"), &kl);
                 report.compare(case, &format!("grad_kl_{index}"), &gradients[0]);
-                let total = answers(&student, Some(&teacher), &labels, None, &settings).unwrap();
+                let total = soft_targets(&student, Some(&teacher), &labels, None, &settings).unwrap();
                 let (total, gradients) = differentiated(&total, images, &[&student]);
                 report.compare(case, &format!("total_{index}"), &total);
                 report.compare(case, &format!("grad_total_{index}"), &gradients[0]);
                 let settings = Settings { average: Average::Elements, ..settings };
-                let total = answers(&student.detach(), Some(&teacher), &labels, None, &settings).unwrap() / images;
+                let total = soft_targets(&student.detach(), Some(&teacher), &labels, None, &settings).unwrap() / images;
                 report.compare(case, &format!("total_elementmean_{index}"), &total);
             }
         },

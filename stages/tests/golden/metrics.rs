@@ -1,8 +1,7 @@
 //! Golden cases of family `metrics`: numbers about predictions, and correlations of lists.
 
-use crate::walker;
-use crate::walker::{Case, Report};
-use ddpipe_stages::common::metrics::{Confusion, Probabilities, kendall_tau_b, pearson, roc_auc, spearman};
+use crate::walker::{self, Case, Report};
+use ddpipe_nn::metrics::{Confusion, Probabilities, kendall_tau_b, pearson, roc_auc, spearman};
 use tch::{Device, Kind, Tensor};
 
 fn numbers(case: &Case, name: &str) -> Vec<f64> {

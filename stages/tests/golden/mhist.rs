@@ -2,8 +2,7 @@
 //! here, as from a ZIP file in the stage itself.
 
 use crate::host::{Stage, tensors};
-use crate::walker;
-use crate::walker::{Case, Report};
+use crate::walker::{self, Case, Report};
 use ddpipe_stages::artifact::{Dataset, Normalisation};
 use ddpipe_stages::split::mhist::{Images, Problems, Rules, Split, split};
 use serde_json::Value;

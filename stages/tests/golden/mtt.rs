@@ -1,13 +1,15 @@
 //! Golden cases of family `mtt`: trajectory matching with hard and soft labels and with augmentation, in both forms of its
 //! exact gradient; DATM's first images, first labels and start epochs; the steps of flat experts.
 
-use crate::walker;
-use crate::walker::Case;
 use crate::walker::trajectory::{experts, learnt, network, settings, steps};
-use ddpipe_stages::common::network::{Chunk, Network, Parameters};
-use ddpipe_stages::common::train::Sgd;
-use ddpipe_stages::common::trajectory::{GradientForm, InnerStep, LabelSums, Matched, StartRange, Unrolling, choice};
+use crate::walker::{self, Case};
+use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::optim::Sgd;
+use ddpipe_stages::distill::trajectory_matching::{
+    GradientForm, InnerStep, LabelSums, Matched, StartRange, Unrolling, correct_images,
+};
 use ddpipe_stages::train::experts::flat::Flat;
+use ddpipe_stages::training::Batch;
 use tch::{Device, Kind, Tensor};
 
 #[test]
@@ -131,7 +133,7 @@ fn choice() {
             let (ipc, batch) = (case.integer("ipc") as usize, case.integer("batch"));
             let selected: Vec<i64> = (0..classes)
                 .flat_map(|class| {
-                    choice::right(
+                    correct_images::correct_images(
                         &network,
                         class,
                         (ipc, count, batch),
@@ -153,7 +155,7 @@ fn choice() {
             report.compare(case, "predicted", &Tensor::stack(&predicted, 0));
 
             // More than the experts can find: it comes out short, without one twice.
-            let found = choice::right(
+            let found = correct_images::correct_images(
                 &network,
                 0,
                 (count as usize + 1, count, batch),
@@ -215,8 +217,8 @@ fn flat_experts() {
                 let mut parameters = Parameters { trainable, buffers: Vec::new() };
                 let (mut velocity, mut after, mut losses) = (Vec::new(), Vec::new(), Vec::new());
                 for step in 0..images.size()[0] {
-                    let now =
-                        flat.gradient(&network, &parameters, &images.get(step), &labels.get(step), chunk).unwrap();
+                    let batch = Batch::new(images.get(step), labels.get(step));
+                    let now = flat.gradient(&network, &parameters, &batch, chunk).unwrap();
                     parameters.trainable =
                         sgd.step(case.number("lr"), &parameters.trainable, &now.gradients, &mut velocity).unwrap();
                     after.push(parameters.flat());

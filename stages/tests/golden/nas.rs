@@ -1,7 +1,7 @@
 //! Golden cases of family `nas`: search spaces, their order, and the parameters of each network.
 
 use crate::walker;
-use ddpipe_stages::common::network::{Architecture, Network, NetworkSpec};
+use ddpipe_nn::network::{Architecture, Network, NetworkSpec};
 use ddpipe_stages::search::candidates::space::{Form, Lists, Space};
 use serde_json::{Value, json};
 
@@ -42,9 +42,9 @@ fn spaces() {
             let expected = json!([
                 row[0],
                 row[1],
-                setting::<ddpipe_stages::common::network::Norm>(&row[2]),
-                setting::<ddpipe_stages::common::network::Activation>(&row[3]),
-                setting::<ddpipe_stages::common::network::Pooling>(&row[4]),
+                setting::<ddpipe_nn::network::Norm>(&row[2]),
+                setting::<ddpipe_nn::network::Activation>(&row[3]),
+                setting::<ddpipe_nn::network::Pooling>(&row[4]),
                 row[5],
             ]);
             report.equal(case, &format!("network {}", candidate.index), got, expected);

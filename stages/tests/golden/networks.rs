@@ -1,8 +1,7 @@
 //! Golden cases of family `networks`: forward passes, parameter lists, counts.
 
-use crate::walker;
-use crate::walker::{Case, Report, network};
-use ddpipe_stages::common::network::{Chunk, Mode, Network, NetworkSpec, Norm, Output, Overrides, ParameterSpec};
+use crate::walker::{self, Case, Report, network};
+use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Norm, Output, Overrides, ParameterSpec};
 use tch::Tensor;
 
 /// The stored inputs are what the fill rule gives, so that cases may leave them out.
@@ -107,7 +106,7 @@ fn check_statistics(case: &Case, report: &mut Report, net: &Network, output: &Ou
 fn batch_statistics_are_values() {
     let overrides = Overrides { norm: Some(Norm::Batch), width: Some(8), ..Overrides::default() };
     let net = Network::new(&NetworkSpec::named("convnet2", &overrides, 1, [28, 28], 3).unwrap()).unwrap();
-    let mut stream = ddpipe_stages::common::stream::stream(0, "test", 0);
+    let mut stream = ddpipe_nn::stream::stream(0, "test", 0);
     let parameters = net.init(stream.generator(), tch::Device::Cpu).unwrap().tracked();
     let x = stream.normal_tensor(&[4, 1, 28, 28]);
     let first = net.forward(&parameters, &x, Mode::Train).unwrap();

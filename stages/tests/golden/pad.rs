@@ -1,11 +1,12 @@
 //! Golden cases of family `pad`: trajectory matching over selected parameters, in both forms of its exact gradient and in
 //! both precisions; the data schedule of experts; difficulty scores. And the gradient against finite differences.
 
-use crate::walker;
 use crate::walker::trajectory::{experts, learnt, network, settings, steps};
-use crate::walker::{Case, Report};
+use crate::walker::{self, Case, Report};
 use ddpipe_stages::artifact::Scores;
-use ddpipe_stages::common::trajectory::{GradientForm, Labels, Learnt, Matched, Selection, Selector, Unrolling};
+use ddpipe_stages::distill::trajectory_matching::{
+    GradientForm, Labels, Learnt, Matched, Selection, Selector, Unrolling,
+};
 use ddpipe_stages::score::difficulty::measure::Measure;
 use ddpipe_stages::train::experts::curriculum::{DataSchedule, Part};
 use tch::{Device, Kind, Tensor};

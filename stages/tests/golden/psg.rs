@@ -1,14 +1,13 @@
 //! Golden cases of family `psg`: clipped and noised gradients with what they are matched by, and the accountant, through
 //! the functions that the loop uses.
 
-use crate::walker;
-use crate::walker::Case;
+use crate::walker::{self, Case};
+use ddpipe_nn::network::Chunk;
 use ddpipe_stages::artifact::{Dataset, Normalisation};
-use ddpipe_stages::common::matching::{Distance, match_gradient_in_chunks};
-use ddpipe_stages::common::network::Chunk;
+use ddpipe_stages::distill::gradient_matching::{Distance, match_gradient_in_chunks};
 use ddpipe_stages::distill::psg::accountant::{Accountant, noise_for, orders, renyi};
-use ddpipe_stages::distill::psg::budget::{Budget, Wish};
-use ddpipe_stages::distill::psg::clipping::{Way, clipped_sum, noised};
+use ddpipe_stages::distill::psg::budget::{Budget, PrivacyTarget};
+use ddpipe_stages::distill::psg::clipping::{GradientMode, clipped_sum, noised};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -31,7 +30,7 @@ fn gradients() {
             let deviation = case.number("sigma") * max_norm;
             // One after the other, some at a time, which do not divide the sample, and all at once.
             let mut private = Vec::new();
-            for way in [Way::OneByOne, Way::Together(3), Way::Together(1000)] {
+            for way in [GradientMode::OneByOne, GradientMode::Together(3), GradientMode::Together(1000)] {
                 let clipped = sum(max_norm, way);
                 report.compare(case, "per_sample_norm", &Tensor::from_slice(&clipped.norms));
                 report.compare(case, "clip_factor", &Tensor::from_slice(&clipped.factors));
@@ -98,11 +97,11 @@ fn every_step_counts(case: &Case, report: &mut walker::Report) {
     let published = Accountant::new(rate, example("sigma_for_eps_10"));
     report.number(case, "10,010 steps", published.spent(executed, delta).epsilon, example("epsilon_of_executed_steps"));
 
-    let wish = Wish { rate, planned: executed, epsilon, delta, noise: None };
+    let wish = PrivacyTarget { rate, planned: executed, epsilon, delta, noise: None };
     let found = Budget::new(wish).unwrap();
     report.equal(case, "steps with the noise found", found.steps, executed);
     report.check(case, "all of them cost no more than 10", found.spent(executed).epsilon <= epsilon);
-    let given = Budget::new(Wish { noise: Some(example("sigma_for_eps_10") * (1.0 + 1e-9)), ..wish }).unwrap();
+    let given = Budget::new(PrivacyTarget { noise: Some(example("sigma_for_eps_10") * (1.0 + 1e-9)), ..wish }).unwrap();
     report.equal(case, "steps with the published noise", given.steps, accounted);
 }
 

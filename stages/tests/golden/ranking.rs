@@ -2,8 +2,7 @@
 //! driven through `evaluate.ranking`, so that pairing, folding and weighing are held too.
 
 use crate::host::{Stage, json};
-use crate::walker;
-use crate::walker::{Case, Report};
+use crate::walker::{self, Case, Report};
 use serde_json::{Value, json};
 
 /// What `evaluate.classifier` says, in short, of students with these accuracies.

@@ -1,8 +1,8 @@
 //! Golden cases of family `selection`: which rows herding and greedy k-center take, and in which order.
 
-use crate::walker;
-use crate::walker::{Case, Report};
-use ddpipe_stages::select::coreset::{herding::herding, k_center::k_center};
+use crate::walker::{self, Case, Report};
+use ddpipe_stages::select::coreset::herding::herding;
+use ddpipe_stages::select::coreset::k_center::k_center;
 use tch::Tensor;
 
 /// The tolerance that a sentence gives: "exact order; radius rel 1e-5".

@@ -1,9 +1,9 @@
 //! Golden cases of family `sgd_eval`: steps of the evaluation's optimiser, learning-rate tables.
 
-use crate::walker;
-use crate::walker::{Case, Report, network};
-use ddpipe_stages::common::network::{Chunk, Mode, Network, Parameters};
-use ddpipe_stages::common::train::{Schedule, Sgd, cosine, gradient};
+use crate::walker::{self, Case, Report, network};
+use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::optim::{Schedule, Sgd, cosine};
+use ddpipe_stages::training::{Batch, cross_entropy_gradient};
 use tch::Tensor;
 
 #[test]
@@ -27,7 +27,7 @@ fn steps(case: &Case, report: &mut Report, net: &Network, chunk: Chunk) {
     let (mut velocity, mut losses) = (Vec::new(), Vec::new());
     let (x, y) = (case.tensor("x"), case.tensor("y"));
     for step in 0..case.integer("steps") {
-        let now = gradient(net, &parameters, &x.get(step), &y.get(step), chunk).unwrap();
+        let now = cross_entropy_gradient(net, &parameters, &Batch::new(x.get(step), y.get(step)), chunk).unwrap();
         let trainable = sgd.step(case.number("lr"), &parameters.trainable, &now.gradients, &mut velocity).unwrap();
         parameters = Parameters { trainable, buffers: now.buffers };
         losses.push(now.loss);

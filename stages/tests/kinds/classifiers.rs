@@ -2,11 +2,11 @@
 //! they learn, that they repeat, and that a run which was interrupted ends with the same bytes.
 
 use crate::host::{Stage, json, message, tensors};
+use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Overrides};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::network::{Chunk, Mode, Network, NetworkSpec, Overrides};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::{Criterion, Objective, TrainingSet};
 use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::training::{Criterion, Objective, TrainingSet};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -274,18 +274,19 @@ fn the_squared_error_and_its_gradient_are_those_of_the_formula() {
         (synthetic(4, true), Criterion::Mse),
     ] {
         let set = set(&file);
-        let (images, labels) = set.examples().at(&Tensor::arange(12, (Kind::Int64, tch::Device::Cpu))).unwrap();
+        let batch = set.examples().at(&Tensor::arange(12, (Kind::Int64, tch::Device::Cpu))).unwrap();
+        let labels = &batch.labels;
         let targets = match (labels.dim(), set.label_kind()) {
             (2, "targets") => labels.shallow_clone(),
-            (2, _) => &labels - 1.0 / 3.0,
+            (2, _) => labels - 1.0 / 3.0,
             _ => labels.one_hot(3) - 1.0 / 3.0,
         };
         let leaves = parameters.tracked();
-        let logits = network.forward(&leaves, &images, Mode::Train).unwrap().logits;
+        let logits = network.forward(&leaves, &batch.images, Mode::Train).unwrap().logits;
         let loss = (logits - targets).square().sum(Kind::Float) / 24.0;
         let expected = Tensor::run_backward(&[&loss], &leaves.trainable, false, false);
-        let direction = Objective::of(criterion, &set).unwrap().direction();
-        let got = direction(&network, &parameters, &images, &labels, Chunk(5)).unwrap();
+        let objective = Objective::of(criterion, &set).unwrap();
+        let got = objective.gradient(None, &network, &parameters, &batch, Chunk(5)).unwrap();
         let loss = f64::try_from(&loss).unwrap();
         assert!((f64::try_from(&got.loss).unwrap() - loss).abs() < 1e-5 * loss);
         for (got, expected) in got.gradients.iter().zip(&expected) {

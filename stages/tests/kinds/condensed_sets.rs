@@ -3,10 +3,9 @@
 
 use crate::bars::{CLASSES, IPC, content, images, real, start};
 use crate::host::{Event, Stage, json, message, tensors};
+use ddpipe_nn::augment::{Augment, Combined, Strategy};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Decoder, Formation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::augment::Strategy;
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::{Augment, Combined};
 use ddpipe_stages::context::{Interrupted, Outputs};
 use std::time::Duration;
 use tch::{Kind, Tensor};

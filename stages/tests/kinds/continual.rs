@@ -2,8 +2,8 @@
 //! that a run which was interrupted ends with the same bytes, and what is refused before training.
 
 use crate::host::{Stage, json, message};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::{Interrupted, Outputs};
 use serde_json::{Value, json as document};
 use std::time::Duration;

@@ -3,9 +3,9 @@
 
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::forgetting::Events;
 use ddpipe_stages::context::{Interrupted, Outputs};
 use ddpipe_stages::select::coreset::forgetting::most_forgotten;
+use ddpipe_stages::training::forgetting::Events;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 

@@ -147,7 +147,7 @@ fn sizes_agree_or_are_made_to() {
     let train = set(&outputs, "train");
     assert_eq!(train.images.size(), [3, 3, 6, 6]);
     let before = set(&zipped(&sound(), "").run().unwrap(), "train").images.narrow(0, 1, 1);
-    let resized = ddpipe_stages::common::resize::resize(&before, [6, 6]).unwrap();
+    let resized = ddpipe_stages::data::resize::resize(&before, [6, 6]).unwrap();
     assert_eq!(train.images.narrow(0, 1, 1), resized);
 }
 

@@ -3,14 +3,13 @@
 //! with the same bytes.
 
 use crate::host::{Stage, bytes, json, message, tensors};
+use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, Normalisation, Scores, SyntheticSet, TensorFile, Trajectories};
-use ddpipe_stages::common::network::NetworkSpec;
-use ddpipe_stages::common::network::{Network, Parameters};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::Examples;
 use ddpipe_stages::context::{Interrupted, Outputs};
 use ddpipe_stages::score::difficulty::measure::Measure;
 use ddpipe_stages::train::experts::curriculum::{Curriculum, DataSchedule, Part};
+use ddpipe_stages::training::{Batch, Examples};
 use std::sync::Arc;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
@@ -147,7 +146,7 @@ fn uncertainty_is_that_of_the_probabilities() {
     let parameters: Parameters = network.init(stream(1, "init", 0).generator(), Device::Cpu).unwrap();
     let images = stream(2, "images", 0).normal_tensor(&[5, 1, 4, 4]) * 3.0;
     let labels = Tensor::from_slice(&[0i64, 1, 2, 0, 1]);
-    let logits = network.forward_chunked(&parameters, &images, ddpipe_stages::common::network::Chunk(8)).unwrap();
+    let logits = network.forward_chunked(&parameters, &images, ddpipe_nn::network::Chunk(8)).unwrap();
     for (image, logits) in Vec::<Vec<f64>>::try_from(logits.to_kind(Kind::Double)).unwrap().into_iter().enumerate() {
         let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
         let mut p: Vec<f64> = logits.iter().map(|logit| logit.exp() / sum).collect();
@@ -188,10 +187,10 @@ fn a_schedule_takes_easy_images_first_and_leaves_the_easiest_out_later() {
     };
     let curriculum = Curriculum::new(&set, 7, 8, Some((schedule, scores))).unwrap();
     let seen = |epoch: u64| {
-        let lesson = curriculum.lesson(&set, epoch).unwrap();
-        let all = Tensor::arange(lesson.count(), (Kind::Int64, Device::Cpu));
-        let (images, labels) = lesson.at(&all).unwrap();
-        let positions: Vec<i64> = (0..lesson.count())
+        let subset = curriculum.subset(&set, epoch).unwrap();
+        let all = Tensor::arange(subset.count(), (Kind::Int64, Device::Cpu));
+        let Batch { images, labels, .. } = subset.at(&all).unwrap();
+        let positions: Vec<i64> = (0..subset.count())
             .map(|at| (0..set.len()).find(|&image| set.floats().get(image) == images.get(at)).unwrap())
             .collect();
         assert_eq!(labels, set.labels.index_select(0, &Tensor::from_slice(&positions)));

@@ -2,14 +2,13 @@
 //! differences; and the stage `distill.frepo`, driven as the worker drives it: that images and labels move where the loss
 //! falls, that it repeats, and that a run which was interrupted ends with the same bytes.
 
-use crate::bars;
-use crate::bars::{CLASSES, IPC, content, images, real, start};
+use crate::bars::{self, CLASSES, IPC, content, images, real, start};
 use crate::host::{Event, Stage, json, message, tensors};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::loss::centred;
+use ddpipe_nn::network::{Mode, Network, NetworkSpec, Norm, Overrides, Parameters};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{SyntheticSet, TensorFile};
-use ddpipe_stages::common::network::{Mode, Network, NetworkSpec, Norm, Overrides, Parameters};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::centred;
 use ddpipe_stages::context::{Artifact, Interrupted, Outputs};
 use ddpipe_stages::distill::frepo::loss::{Real, Regressed, margin, predict, regress};
 use std::time::Duration;

@@ -4,11 +4,13 @@
 
 use crate::bars::{CLASSES, IPC, content, images, real, start};
 use crate::host::{Event, Stage, json, message, tensors};
+use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Norm, Overrides, Parameters};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{SyntheticSet, TensorFile};
-use ddpipe_stages::common::matching::{Distance, constant_gradient, match_gradient, match_gradient_in_chunks};
-use ddpipe_stages::common::network::{Chunk, Network, NetworkSpec, Norm, Overrides, Parameters};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::Interrupted;
+use ddpipe_stages::distill::gradient_matching::{
+    Distance, constant_gradient, match_gradient, match_gradient_in_chunks,
+};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 

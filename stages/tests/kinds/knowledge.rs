@@ -3,9 +3,9 @@
 //! same bytes.
 
 use crate::host::{Stage, json, message, tensors};
+use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::network::{Chunk, Network, NetworkSpec, Parameters};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::{Interrupted, Outputs};
 use std::path::Path;
 use std::time::Duration;

@@ -3,11 +3,10 @@
 //! and shapes are those that timm listed for the golden cases.
 
 use crate::host::{Event, Recorder, Stage, json, message, tensors};
-use crate::walker;
-use crate::walker::Case;
+use crate::walker::{self, Case};
 use ddpipe_interface::{Declaration, Param};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model, Normalisation, TensorFile};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::{Artifact, Outputs};
 use ddpipe_stages::registry;
 use indexmap::IndexMap;

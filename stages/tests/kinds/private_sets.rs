@@ -2,8 +2,8 @@
 //! and that a run which was interrupted ends with the same bytes.
 
 use crate::host::{Event, Stage, json, message, tensors};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile, Whitening};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::{Interrupted, Outputs};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};

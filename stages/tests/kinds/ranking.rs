@@ -3,8 +3,8 @@
 
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_interface::Value;
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::stream::stream;
 use serde_json::{Value as Json, json};
 use tch::{Device, Kind, Tensor};
 

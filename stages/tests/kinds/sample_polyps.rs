@@ -1,7 +1,6 @@
 //! The sample tissue: repeatable, in MHIST's layout, marked as what it is, and readable by `split.mhist`.
 
-use crate::host;
-use crate::host::{Stage, bytes, message, tensors, text};
+use crate::host::{self, Stage, bytes, message, tensors, text};
 use ddpipe_stages::artifact::Dataset;
 use ddpipe_stages::context::Outputs;
 

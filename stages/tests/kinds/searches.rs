@@ -5,8 +5,8 @@
 use crate::host::{Event, Stage, json, message, text};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::LogLevel;
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, TensorFile};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::{Interrupted, Outputs};
 use ddpipe_stages::search::candidates::space::{Form, Lists, Space};
 use serde_json::json as value;

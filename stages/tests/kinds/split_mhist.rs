@@ -278,7 +278,7 @@ fn images_are_resized_as_they_are_decoded() {
         (set(reading(TABLE, zip(&images())), "train"), reading(TABLE, zip(&images())).param("resize", 5));
     let small = set(small, "train");
     assert_eq!(small.images.size(), [2, 3, 5, 5]);
-    assert_eq!(small.images, ddpipe_stages::common::resize::resize(&whole.images, [5, 5]).unwrap());
+    assert_eq!(small.images, ddpipe_stages::data::resize::resize(&whole.images, [5, 5]).unwrap());
     let mean = small.images.select(1, 0).to_kind(tch::Kind::Double).mean(None).double_value(&[]) / 255.0;
     assert!((small.normalisation.mean[0] - mean).abs() < 1e-12);
 }

@@ -4,8 +4,8 @@
 
 use crate::host::{Event, Stage, bytes, json, message, tensors};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, Normalisation, SyntheticSet, TensorFile, Trajectories};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::context::{Artifact, Interrupted, Outputs};
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,11 +3,12 @@
 
 use crate::bars;
 use crate::host::{Stage, json, message, tensors};
+use ddpipe_nn::network::{Mode, Network, NetworkSpec, Norm, Overrides};
+use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model};
-use ddpipe_stages::common::network::{Mode, Network, NetworkSpec, Norm, Overrides};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::{Schedule, Settings, Sgd, Tuning, frozen, gradient};
 use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::training::{Batch, Settings, Tuning, cross_entropy_gradient, frozen};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -79,10 +80,11 @@ fn the_gradient_of_what_is_trained_is_that_of_the_whole_and_there_is_no_other() 
     let parameters = net.init(stream(0, "init", 0).generator(), Device::Cpu).unwrap();
     let x = stream(0, "x", 0).normal_tensor(&[5, 3, 16, 16]);
     let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 0]);
-    let chunk = ddpipe_stages::common::network::Chunk(2);
-    let whole = gradient(&net, &parameters, &x, &labels, chunk).unwrap();
+    let chunk = ddpipe_nn::network::Chunk(2);
+    let batch = Batch::new(x, labels);
+    let whole = cross_entropy_gradient(&net, &parameters, &batch, chunk).unwrap();
     let held = frozen(&net, &patterns(&["features.4", "classifier.bias"])).unwrap();
-    let part = gradient(&net.freeze(&held), &parameters, &x, &labels, chunk).unwrap();
+    let part = cross_entropy_gradient(&net.freeze(&held), &parameters, &batch, chunk).unwrap();
     assert_eq!(held.iter().filter(|held| **held).count(), 3);
     for ((whole, part), held) in whole.gradients.iter().zip(&part.gradients).zip(&held) {
         assert_eq!(part.defined(), !held);

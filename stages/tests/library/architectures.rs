@@ -3,9 +3,9 @@
 
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_interface::Declaration;
+use ddpipe_nn::network::{Network, NetworkSpec, Overrides};
+use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::common::network::{Network, NetworkSpec, Overrides};
-use ddpipe_stages::common::stream::stream;
 use ddpipe_stages::registry;
 use tch::{Device, Kind, Tensor};
 

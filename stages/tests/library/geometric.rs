@@ -3,8 +3,8 @@
 
 use crate::bars;
 use crate::host::{Stage, json};
-use ddpipe_stages::common::stream::stream;
-use ddpipe_stages::common::train::{Flip, Geometric, Transform};
+use ddpipe_nn::augment::{Flip, Geometric, Transform};
+use ddpipe_nn::stream::stream;
 use tch::{Device, Kind, Tensor};
 
 fn images(shape: [i64; 4]) -> Tensor {

@@ -1,10 +1,8 @@
 //! The gradients of many images at once against those of one image after the other, for every network that treats
 //! images apart.
 
-use ddpipe_stages::common::network::{
-    Activation, Architecture, Mode, Network, NetworkSpec, Norm, Overrides, Parameters, Pooling,
-};
-use ddpipe_stages::common::stream::stream;
+use ddpipe_nn::network::{Activation, Architecture, Mode, Network, NetworkSpec, Norm, Overrides, Parameters, Pooling};
+use ddpipe_nn::stream::stream;
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 const CLASSES: i64 = 4;

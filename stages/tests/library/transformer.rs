@@ -1,7 +1,7 @@
 //! The vision transformer: its size by formula, its shapes, what its positions are for, its gradient.
 
-use ddpipe_stages::common::network::{Chunk, Mode, Network, NetworkSpec, Overrides, Parameters};
-use ddpipe_stages::common::stream::stream;
+use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Overrides, Parameters};
+use ddpipe_nn::stream::stream;
 use tch::{Device, Kind, Tensor};
 
 fn vit(width: i64, depth: i64, channels: i64, image: [i64; 2], classes: i64) -> Network {

@@ -1,8 +1,8 @@
 //! The augmentation that a case records: operations with their draws, class by class.
 
 use super::Case;
-use ddpipe_stages::common::augment::{Operation, Settings};
-use ddpipe_stages::common::matching::ClassAugmentation;
+use ddpipe_nn::augment::{Operation, Settings};
+use ddpipe_stages::distill::synthesis::ClassAugmentation;
 
 /// The recorded augmentation of every class; none where the case has none.
 pub fn of_classes(case: &Case) -> ClassAugmentation {

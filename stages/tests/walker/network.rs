@@ -1,7 +1,7 @@
 //! The network of a case: from its description, with weights that are stored or made by the fill rule.
 
 use super::{Case, filled};
-use ddpipe_stages::common::network::{Architecture, Network, NetworkSpec, Norm, Overrides, Parameters};
+use ddpipe_nn::network::{Architecture, Network, NetworkSpec, Norm, Overrides, Parameters};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tch::Tensor;

@@ -2,9 +2,9 @@
 //! batches and augmentation.
 
 use super::Case;
-use ddpipe_stages::common::augment::{Draws, Operation, Settings};
-use ddpipe_stages::common::network::{Network, Parameters};
-use ddpipe_stages::common::trajectory::{InnerStep, Labels, Learnt, batches};
+use ddpipe_nn::augment::{Draws, Operation, Settings};
+use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_stages::distill::trajectory_matching::{InnerStep, Labels, Learnt, batches};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 

@@ -3,8 +3,9 @@
 //! rank 0 is the easiest image of a class.
 
 use crate::artifact::{Dataset, Scores};
-use crate::common::train::{Augment, Examples};
+use crate::training::{Batch, Examples};
 use anyhow::{Result, ensure};
+use ddpipe_nn::augment::Augment;
 use serde::Serialize;
 use std::ops::Range;
 use tch::{Device, TchError, Tensor};
@@ -131,7 +132,7 @@ impl Curriculum {
     }
 
     /// The images of an epoch, class by class, in the order of the data set within each.
-    pub fn lesson<'a>(&self, real: &'a Dataset, epoch: u64) -> Result<Lesson<'a>> {
+    pub fn subset<'a>(&self, real: &'a Dataset, epoch: u64) -> Result<Subset<'a>> {
         let positions = match &self.scheduled {
             Some((schedule, classes)) if schedule.part(epoch) != Part::All => {
                 let part = schedule.part(epoch);
@@ -142,23 +143,23 @@ impl Curriculum {
             }
             _ => None,
         };
-        Ok(Lesson { real, positions })
+        Ok(Subset { real, positions })
     }
 }
 
 /// Some of the images of a data set, or all.
-pub struct Lesson<'a> {
+pub struct Subset<'a> {
     real: &'a Dataset,
     /// \[n\] int64; none for all.
     positions: Option<Tensor>,
 }
 
-impl Examples for Lesson<'_> {
+impl Examples for Subset<'_> {
     fn count(&self) -> i64 {
         self.positions.as_ref().map_or(self.real.len(), |positions| positions.size()[0])
     }
 
-    fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+    fn at(&self, positions: &Tensor) -> Result<Batch, TchError> {
         match &self.positions {
             None => self.real.at(positions),
             Some(taken) => self.real.at(&taken.f_index_select(0, positions)?),

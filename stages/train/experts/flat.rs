@@ -2,8 +2,8 @@
 //! Sharpness-Aware Training, 2022) in its adaptive form, as FTD uses it (Du et al., Minimizing the Accumulated Trajectory
 //! Error to Improve Dataset Distillation, 2023). Pure: parameters, images and labels in, a direction out.
 
-use crate::common::network::{Chunk, Network, Parameters};
-use crate::common::train::{Gradient, gradient};
+use crate::training::{Batch, Gradient, cross_entropy_gradient};
+use ddpipe_nn::network::{Chunk, Network, Parameters};
 use tch::{Kind, TchError, Tensor};
 
 const EPS: f64 = 1e-12;
@@ -27,11 +27,10 @@ impl Flat {
         &self,
         network: &Network,
         parameters: &Parameters,
-        images: &Tensor,
-        labels: &Tensor,
+        batch: &Batch,
         chunk: Chunk,
     ) -> Result<Gradient, TchError> {
-        let here = gradient(network, parameters, images, labels, chunk)?;
+        let here = cross_entropy_gradient(network, parameters, batch, chunk)?;
         let weights = &parameters.trainable;
         let steep: Vec<Tensor> = match self.adaptive {
             true => each(&here.gradients, weights, |gradient, weight| gradient.f_mul(weight))?,
@@ -43,7 +42,7 @@ impl Flat {
             Ok(weight.f_add(&along.f_mul(&scale)?)?.detach())
         })?;
         let perturbed = Parameters { trainable: perturbed, buffers: parameters.detached().buffers };
-        let there = gradient(network, &perturbed, images, labels, chunk)?;
+        let there = cross_entropy_gradient(network, &perturbed, batch, chunk)?;
 
         let (length_here, length_there) = (norm(&here.gradients)?, norm(&there.gradients)?);
         let products = each(&here.gradients, &there.gradients, |a, b| a.f_mul(b)?.f_sum(Kind::Float))?;

@@ -1,28 +1,24 @@
 //! `train.experts`: trains networks on real images and writes down their parameters after every epoch, for methods that
-//! match trajectories. The loop itself is in `common::train`; the direction of flat trajectories in `flat.rs`, which images
-//! an epoch has in `curriculum.rs`, and an epoch of training in `training.rs`.
+//! match trajectories. The loop itself is in `training`; the direction of flat trajectories in `flat.rs`, which images
+//! an epoch has in `curriculum.rs`, and an epoch of training in `epoch.rs`.
 
 pub mod curriculum;
+mod epoch;
 pub mod flat;
-mod training;
-mod watch;
 
 use crate::artifact::{Scores, TrajectoryShape, TrajectoryWriter};
-use crate::common::augment::DsaParams;
-use crate::common::metrics::mean_std;
-use crate::common::network::NetworkParams;
-use crate::common::stream::stream;
-use crate::common::train::{self, EpochResult, LossReader, State};
-use crate::common::trajectory::{Experts, TrajectoryAugment};
-use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::context::{Context, Inputs, Outputs};
+use crate::params::{DsaParams, NetworkParams};
+use crate::training::{self, EpochResult, Experts, Progress, State};
 use anyhow::{Context as _, Result};
 use curriculum::Curriculum;
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::augment::TrajectoryAugment;
+use ddpipe_nn::metrics::mean_std;
+use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::time::Instant;
-use watch::Watch;
 
 /// Which network, how it is trained, and how many of them.
 #[derive(Debug, Deserialize)]
@@ -65,11 +61,10 @@ struct Finished {
 
 /// Trains the experts.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let started = Instant::now();
     let real = inputs.dataset("train")?;
     let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
     if let Some(test) = &test {
-        train::fits((real.image_shape(), real.classes), (test.image_shape(), test.classes), "test")?;
+        training::fits((real.image_shape(), real.classes), (test.image_shape(), test.classes), "test")?;
     }
     let network = params.network(&real)?;
     let steps = params.epochs.checked_mul(real.len().max(0) as u64).and_then(|steps| steps.checked_mul(params.experts));
@@ -96,13 +91,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
     let about = Experts::about(&network, &real.origin, &protocol);
     let writer = TrajectoryWriter::new(file, &about, shape)?;
-    let (mut finished, mut running, mut before): (Vec<Finished>, Option<State>, f64) = (Vec::new(), None, 0.0);
-    if let Some(Checkpoint { tensors, state, .. }) = resumed {
-        finished = serde_json::from_value(state["finished"].clone()).context("the checkpoint's experts")?;
-        before = state["seconds"].as_f64().unwrap_or(0.0);
-        running = Some(State::restore(&network, &tensors, &state["training"])?);
+    let (mut finished, mut running): (Vec<Finished>, Option<State>) = (Vec::new(), None);
+    if let Some(checkpoint) = resumed {
+        finished = checkpoint.noted("finished")?;
+        running = Some(State::resume(&network, &checkpoint)?);
     }
-    let seconds = || before + started.elapsed().as_secs_f64();
 
     while (finished.len() as u64) < params.experts {
         let number = finished.len() as u64;
@@ -117,23 +110,28 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         };
         let augment = params.augment.strategy();
         let augment = augment.map(|strategy| TrajectoryAugment { strategy: strategy.clone(), seed });
-        let mut watch = Watch {
-            ctx,
-            network: &network,
-            writer: &writer,
-            finished: &finished,
-            seconds: &seconds,
-            curriculum: &curriculum,
-            before: number * curriculum.total(),
-            total: params.experts * curriculum.total(),
-            loss: LossReader::default(),
-        };
+        let total = params.experts * curriculum.total();
+        let done = |state: &State| curriculum.before(state.epoch) + state.batch;
+        let mut progress = Progress::new(ctx, &network, total, done)
+            .after(number * curriculum.total())
+            .saving(|checkpoint, _| {
+                // A checkpoint must not know of parameters that the file could lose.
+                writer.settle()?;
+                checkpoint.note("finished", &finished);
+                Ok(())
+            })
+            .on_epoch(|report, state, result| {
+                writer.put(number, result.epoch + 1, &state.parameters.flat())?;
+                report.metric("train_accuracy", result.epoch, result.train_accuracy);
+                Ok(None)
+            });
         while state.epoch < params.epochs {
-            state = params.train_epoch(&network, state, seed, &real, augment.as_ref(), &mut watch)?;
+            state = params.train_epoch(&network, state, seed, &real, &curriculum, augment.as_ref(), &mut progress)?;
         }
         let accuracy = match &test {
             Some(test) => {
-                let scores = train::evaluate(&network, &state.parameters, test, || watch.tell(&state, None))?;
+                let scores =
+                    training::evaluate(&network, &state.parameters, test, || progress.report().tell(&state, None))?;
                 Some(scores.confusion.accuracy())
             }
             None => None,
@@ -146,6 +144,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             params.experts,
             last.train_accuracy
         ));
+        drop(progress);
         finished.push(Finished { epochs: state.history, accuracy });
     }
     writer.settle()?;
@@ -169,7 +168,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("train_accuracy", mean_std(&train).0)
         .metric("experts", params.experts as f64)
         .metric("parameters", network.parameter_count() as f64)
-        .metric("seconds", seconds());
+        .metric("seconds", ctx.seconds());
     Ok(match accuracy {
         Some((mean, _)) => outputs.metric("accuracy", mean),
         None => outputs,

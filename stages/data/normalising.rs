@@ -1,0 +1,142 @@
+//! What the decoders' parameters `normalise`, `mean`, `std`, `whitening` and `whitening_eps` mean together: the
+//! normalisation that the training images give. It knows no file format.
+
+use super::moments;
+use crate::artifact::{Normalisation, Whitening};
+use crate::context::Context;
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+
+/// Where mean and std come from when they are not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    /// From the images.
+    Computed,
+    /// They have to be given.
+    Given,
+    /// Pixels stay as they are.
+    None,
+}
+
+/// Which whitening follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// None.
+    None,
+    /// Zero-phase: see [`Whitening::zca`].
+    Zca,
+}
+
+/// The parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Parameter `normalise`.
+    pub normalise: Normalise,
+    /// Parameter `mean`, wins together with `std`.
+    pub mean: Option<&'a [f64]>,
+    /// Parameter `std`.
+    pub std: Option<&'a [f64]>,
+    /// Parameter `whitening`.
+    pub whitening: Method,
+    /// Parameter `whitening_eps`.
+    pub eps: f64,
+    /// What a raw pixel is divided by before all else.
+    pub scale: f64,
+}
+
+impl Rules<'_> {
+    /// The normalisation of training images \[N,C,H,W\] of bytes.
+    pub fn of(&self, ctx: &Context, images: &Tensor) -> Result<Normalisation> {
+        let found = self.standard(images.size()[1] as usize, None, || moments::of_images(images))?;
+        self.whitened(ctx, found, images)
+    }
+
+    /// Mean and std: the given ones first, then those of the data set they are `taken` from (with its whitening), then
+    /// what `normalise` says. `moments` are mean and variance of each channel's raw pixels.
+    pub fn standard(
+        &self,
+        channels: usize,
+        taken: Option<Normalisation>,
+        moments: impl FnOnce() -> Result<Vec<(f64, f64)>>,
+    ) -> Result<Normalisation> {
+        let found = match (self.mean, self.std) {
+            (Some(mean), Some(std)) => Normalisation::new(mean.to_vec(), std.to_vec()),
+            (None, None) if self.normalise == Normalise::Given => {
+                bail!("`normalise = \"given\"` needs parameters `mean` and `std`")
+            }
+            (None, None) => match (taken, self.normalise) {
+                (Some(taken), _) => taken,
+                (None, Normalise::None) => Normalisation::identity(channels),
+                (None, _) => self.scaled(moments()?)?,
+            },
+            _ => bail!("parameters `mean` and `std` go together: give both, or neither"),
+        };
+        ensure!(
+            found.mean.len() == channels && found.std.len() == channels,
+            "the images have {channels} channel(s), but there are {} means and {} stds; give one per channel",
+            found.mean.len(),
+            found.std.len()
+        );
+        Ok(found)
+    }
+
+    /// Refuses a whitening that would be computed of these images although another data set says how to normalise.
+    pub fn agrees_with(&self, taken: Option<&Normalisation>) -> Result<()> {
+        ensure!(
+            self.whitening == Method::None
+                || taken.is_none_or(|taken| taken.whitening.is_some() && self.mean.is_none()),
+            "`whitening = \"zca\"` would be computed of these images, not of those at input `normalisation`; whiten that data \
+             set, and its whitening is taken over with its mean and std"
+        );
+        Ok(())
+    }
+
+    fn scaled(&self, moments: Vec<(f64, f64)>) -> Result<Normalisation> {
+        let mut found = Normalisation::new(Vec::new(), Vec::new());
+        for (channel, (mean, variance)) in moments.into_iter().enumerate() {
+            ensure!(
+                variance > 0.0,
+                "all pixels of channel {channel} are the same, so there is no std to divide by; give `mean` and `std`, \
+                 or `normalise = \"none\"`"
+            );
+            found.mean.push(mean / self.scale);
+            found.std.push(variance.sqrt() / self.scale);
+        }
+        Ok(found)
+    }
+
+    /// The same, followed by the whitening that these images give once they are normalised so.
+    pub fn whitened(&self, ctx: &Context, found: Normalisation, images: &Tensor) -> Result<Normalisation> {
+        if self.whitening == Method::None {
+            return Ok(found);
+        }
+        ensure!(images.kind() == Kind::Uint8, "a whitening is computed of images made of bytes only");
+        let count = images.size()[0];
+        let (mean, covariance) = moments::covariance(images, &mut |done| {
+            ctx.progress(done as u64, count as u64, "images", None);
+            ctx.check()
+        })
+        .context("whitening")?;
+        let area = images.size()[2] * images.size()[3];
+        let per_pixel = |values: &[f64]| Tensor::f_from_slice(values)?.f_repeat_interleave_self_int(area, 0, None);
+        let (offset, std) = (per_pixel(&found.mean)?, per_pixel(&found.std)?);
+        let mean = (mean.f_div_scalar(self.scale)?.f_sub(&offset)?).f_div(&std)?;
+        let factor = std.f_mul_scalar(self.scale)?.f_reciprocal()?;
+        let covariance = covariance.f_mul(&factor.f_outer(&factor)?)?;
+        let whitening = Whitening::zca(&mean, &covariance, self.eps).context("whitening")?;
+        Ok(Normalisation { whitening: Some(whitening), ..found })
+    }
+}
+
+/// Mean and std as scalar results: `mean`, `std`, and of further channels `mean_1`, `std_1`, …
+pub fn scalars(found: &Normalisation) -> Vec<(String, f64)> {
+    let mut scalars = Vec::new();
+    for (channel, (&mean, &std)) in found.mean.iter().zip(&found.std).enumerate() {
+        let name = |what: &str| if channel == 0 { what.to_string() } else { format!("{what}_{channel}") };
+        scalars.extend([(name("mean"), mean), (name("std"), std)]);
+    }
+    scalars
+}

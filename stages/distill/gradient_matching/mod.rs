@@ -1,0 +1,164 @@
+//! The loop of gradient matching (Zhao, Mopuri, Bilen, Dataset Condensation with Gradient Matching, 2021, algorithm 1),
+//! with or without Siamese augmentation: the synthetic images are moved until they give a network the gradient that the
+//! real images give it. One network after the other; the images take a step for each turn of the outer loop, and between
+//! two turns the network is trained on them, which is the inner loop.
+
+#![expect(
+    non_snake_case,
+    reason = "tensors carry their shape in their names; synthesis/class_images.rs has the legend"
+)]
+
+pub mod dc;
+mod distance;
+pub mod dsa;
+mod gradient;
+mod inner_network;
+mod loops;
+
+pub use distance::{Distance, layer_distances};
+pub use gradient::{MatchedGradient, constant_gradient, match_gradient, match_gradient_in_chunks, with_statistics_of};
+pub use inner_network::{InnerLoop, InnerNetwork};
+pub use loops::{Loops, Position, Starts};
+
+use crate::artifact::Dataset;
+use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder, graph_chunk};
+use crate::params::NetworkParams;
+use anyhow::{Context as _, Result};
+use ddpipe_nn::augment::Strategy;
+use ddpipe_nn::network::{Chunk, Network, Parameters};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// Real images of each class that set the statistics of batch norms, as in the authors' code.
+const STATISTICS: i64 = 16;
+
+/// Synthetic images of a class whose second-order graph is held at a time, unless the stage says otherwise.
+const SYNTHETIC: i64 = 512;
+
+/// The parameters of gradient matching. Part of a kind's `Params`, by `#[serde(flatten)]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
+pub struct GradientMatching {
+    pub iterations: u64,
+    pub outer_loop: Option<u64>,
+    pub inner_loop: Option<u64>,
+    pub lr_img: f64,
+    pub momentum_img: f64,
+    pub lr_net: f64,
+    pub batch_real: i64,
+    pub batch_train: i64,
+    pub distance: Distance,
+    /// Changes rounding only, so it is not part of what a run is known by.
+    #[serde(skip_serializing)]
+    pub chunk: Option<i64>,
+}
+
+impl GradientMatching {
+    /// How a network is trained on the synthetic images between two of their steps.
+    pub fn inner_loop<'a>(&self, epochs: u64, strategy: Option<&'a Strategy>) -> InnerLoop<'a> {
+        InnerLoop { epochs, batch: self.batch_train, lr: self.lr_net, strategy }
+    }
+
+    /// Runs a stage with the inputs `real` and `start` and the outputs of [`Recorder::outputs`]. A `strategy` acts in
+    /// matching, the same on real and synthetic images, and on each image by itself in the networks' training.
+    pub fn run(
+        &self,
+        ctx: &Context,
+        inputs: &Inputs,
+        network: &NetworkParams,
+        strategy: Option<&Strategy>,
+    ) -> Result<Outputs> {
+        let (dataset, start) = (inputs.dataset("real")?, inputs.start()?);
+        start.refuse_targets().context("input \"start\"")?;
+        let real = RealImages::new(&dataset, &start)?;
+        let network = network.network(dataset.image_shape(), dataset.classes)?;
+        let loops = Loops::of(start.ipc, self.outer_loop, self.inner_loop)?;
+        let steps = loops.steps(self.iterations)?;
+        let length = Length::new(steps, loops.steps_per_network()?);
+        let matching = Matching { ctx, settings: self, strategy, dataset: &dataset, real, network: &network };
+
+        let checkpoint = ctx.resume();
+        let mut run = Recorder::new(ctx, &start, length, "lr_img", checkpoint.as_ref())?;
+        let mut images = Learnable::new(start.images.copy(), self.lr_img, self.momentum_img)
+            .resumed("images", checkpoint.as_ref())?;
+        let mut inner = InnerNetwork::new(ctx, &network, self.inner_loop(loops.inner, strategy), checkpoint.as_ref())?;
+        let save = |checkpoint: &mut Checkpoint, images: &Learnable, inner: &InnerNetwork| {
+            images.store("images", checkpoint);
+            inner.store(checkpoint);
+        };
+        for at in loops.positions(run.done(), steps) {
+            let set = start.with_images(images.value.shallow_clone());
+            let tick = || run.tick(|checkpoint| save(checkpoint, &images, &inner));
+            // Fresh, or trained on the synthetic images since the step before.
+            inner = inner.ready_for(at, &set, tick, |parameters| matching.with_statistics(parameters, at.step))?;
+
+            let synthetic = ClassImages::even(set.images, dataset.classes);
+            let tick = || run.tick(|checkpoint| save(checkpoint, &images, &inner));
+            let (loss, gradient_MCHW) =
+                matching.loss_and_gradient(inner.parameters()?, &synthetic, &start.labels, at.step, tick)?;
+            images.step(&gradient_MCHW)?;
+            run.record(&loss, &[], &images.value, |checkpoint| save(checkpoint, &images, &inner))?;
+        }
+        Ok(run.outputs(&start.with_images(images.value)))
+    }
+}
+
+/// What stays the same over a run.
+struct Matching<'a> {
+    ctx: &'a Context,
+    settings: &'a GradientMatching,
+    strategy: Option<&'a Strategy>,
+    dataset: &'a Dataset,
+    real: RealImages<'a>,
+    network: &'a Network,
+}
+
+impl Matching<'_> {
+    /// The parameters with batch-norm statistics of real images: few synthetic images would say little about them.
+    fn with_statistics(&self, parameters: Parameters, step: u64) -> Result<Parameters> {
+        if !self.network.has_batch_statistics() {
+            return Ok(parameters);
+        }
+        let images = self.real.draw_for("statistics", STATISTICS, self.ctx.seed, step).images;
+        Ok(with_statistics_of(self.network, parameters, &images)?)
+    }
+
+    /// The sum over classes of the distance between the gradients of real and synthetic images, and its gradient with
+    /// respect to the synthetic images \[M,C,H,W\]. `tick` is called after every class and may end it.
+    fn loss_and_gradient(
+        &self,
+        parameters: &Parameters,
+        synthetic: &ClassImages,
+        labels: &Tensor,
+        step: u64,
+        tick: impl Fn() -> Result<()>,
+    ) -> Result<(Tensor, Tensor)> {
+        let Matching { ctx, network, .. } = *self;
+        let GradientMatching { batch_real, distance, chunk, .. } = *self.settings;
+        let chunk = |usual| chunk.map_or(usual, Chunk);
+        let (classes, [_, height, width]) = (self.dataset.classes, self.dataset.image_shape());
+        let augmentation = ClassAugmentation::draw(self.strategy, classes, [height, width], ctx.seed, step);
+        let real = self.real.draw(batch_real, ctx.seed, step);
+        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+        for class in 0..classes as usize {
+            let real = augmentation.apply(class, &real.class(class));
+            let real_labels = Tensor::f_full([real.size()[0]], class as i64, (Kind::Int64, ctx.device))?;
+            let target = constant_gradient(network, parameters, &real, &real_labels, chunk(graph_chunk(ctx.device)))?;
+            let matched = match_gradient_in_chunks(
+                network,
+                parameters,
+                &synthetic.class(class),
+                &synthetic.rows(class, labels)?,
+                |pixels| augmentation.apply(class, pixels),
+                |gradient| distance.between(&target, gradient),
+                chunk(Chunk(SYNTHETIC)),
+            )?;
+            losses.push(matched.distance);
+            gradients.push(matched.gradient);
+            tick()?;
+        }
+        let losses_K = Tensor::f_stack(&losses, 0)?;
+        Ok((losses_K.f_sum(Kind::Float)?, Tensor::f_cat(&gradients, 0)?))
+    }
+}

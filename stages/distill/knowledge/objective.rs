@@ -1,0 +1,82 @@
+//! What the student's training makes smaller: the loss with soft targets and, with attention transfer, that of its
+//! layers'. The steps are the common training loop's.
+
+use super::loss;
+use crate::distill::knowledge::layers::Pair;
+use crate::distill::knowledge::loss::Settings;
+use crate::distill::knowledge::teacher::Teacher;
+use crate::training::{Batch, Gradient, Pass, batch_gradient, right};
+use ddpipe_nn::network::{Chunk, Mode, Network, Output, Parameters};
+use tch::{TchError, Tensor};
+
+/// What a student learns by.
+pub struct DistillationLoss<'a> {
+    /// Whom it learns from.
+    pub teacher: &'a Teacher,
+    /// Settings of the loss with soft targets.
+    pub settings: Settings,
+    /// How much the images of each class count in the labels' part of it, \[K\].
+    pub weights: Option<&'a Tensor>,
+    /// The layers whose attention is compared; none without attention transfer.
+    pub pairs: &'a [Pair],
+    /// The weight of the attention's loss.
+    pub beta: f64,
+}
+
+impl DistillationLoss<'_> {
+    /// The gradient of the loss averaged over a batch: images \[B,C,H,W\], labels of [`Taught`]. At alpha = 0 and without
+    /// attention it is that of [`crate::training::gradient`].
+    pub fn gradient(
+        &self,
+        network: &Network,
+        parameters: &Parameters,
+        batch: &Batch,
+        chunk: Chunk,
+    ) -> Result<Gradient, TchError> {
+        let pass = |leaves: &Parameters, part: &Batch| {
+            let (output, layers) = self.layers(network, leaves, &part.images, Mode::Train)?;
+            let loss = self.loss(&output.logits, &layers, part)?;
+            Ok(Pass { loss, right: right(&output.logits.detach(), &part.labels)?, buffers: output.buffers })
+        };
+        batch_gradient(pass, network, parameters, batch, chunk)
+    }
+
+    /// The loss of a part of a batch, summed over its images; `batch.extra` has the teacher's logits where they are known.
+    fn loss(&self, logits: &Tensor, layers: &[Tensor], batch: &Batch) -> Result<Tensor, TchError> {
+        let DistillationLoss { teacher, ref settings, weights, pairs, beta } = *self;
+        let Batch { images, labels, extra } = batch;
+        if pairs.is_empty() {
+            let teacher_logits = match extra {
+                Some(logits) => Some(logits.shallow_clone()),
+                None if settings.alpha > 0.0 => Some(teacher.logits(images)?),
+                None => None,
+            };
+            return loss::soft_targets(logits, teacher_logits.as_ref(), labels, weights, settings);
+        }
+        let (shown, theirs) = tch::no_grad(|| self.layers(&teacher.network, &teacher.parameters, images, Mode::Eval))?;
+        let mut sum = loss::soft_targets(logits, Some(&shown.logits), labels, weights, settings)?;
+        for pair in pairs {
+            let transfer = loss::attention_transfer(&layers[pair.student], &theirs[pair.teacher])?;
+            sum = sum.f_add(&transfer.f_mul_scalar(beta)?)?;
+        }
+        Ok(sum)
+    }
+
+    /// A network's logits, and the outputs of its hidden layers where they are compared.
+    fn layers(
+        &self,
+        network: &Network,
+        parameters: &Parameters,
+        images: &Tensor,
+        mode: Mode,
+    ) -> Result<(Output, Vec<Tensor>), TchError> {
+        if self.pairs.is_empty() {
+            return Ok((network.forward(parameters, images, mode)?, Vec::new()));
+        }
+        let hidden = network.hidden(parameters, images, mode, usize::MAX)?;
+        let embedding = hidden.layers.last().map(Tensor::shallow_clone);
+        let embedding = embedding.ok_or_else(|| TchError::Torch("a network without layers".into()))?;
+        let logits = network.classify(parameters, &embedding)?;
+        Ok((Output { logits, embedding, buffers: hidden.buffers }, hidden.layers))
+    }
+}

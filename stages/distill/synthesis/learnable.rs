@@ -1,0 +1,58 @@
+//! A tensor that a method optimises: the images of a synthetic set, the logits of its labels, the learning rate of its
+//! students.
+
+use crate::context::Checkpoint;
+use anyhow::Result;
+use ddpipe_nn::optim::Sgd;
+use tch::Tensor;
+
+/// A tensor and its optimiser, SGD with momentum: v ← momentum · v + gradient, value ← value - lr · v, where the first
+/// step takes the gradient whole.
+#[derive(Debug)]
+pub struct Learnable {
+    /// The tensor as it is, without a graph.
+    pub value: Tensor,
+    /// Empty before the first step.
+    velocity: Vec<Tensor>,
+    lr: f64,
+    sgd: Sgd,
+}
+
+impl Learnable {
+    /// A tensor before its first step.
+    pub fn new(value: Tensor, lr: f64, momentum: f64) -> Self {
+        Learnable { value, velocity: Vec::new(), lr, sgd: Sgd { momentum, weight_decay: 0.0 } }
+    }
+
+    /// One step against a gradient of the tensor's shape.
+    pub fn step(&mut self, gradient: &Tensor) -> Result<()> {
+        let values = std::slice::from_ref(&self.value);
+        let stepped = self.sgd.step(self.lr, values, std::slice::from_ref(gradient), &mut self.velocity)?;
+        if let Some(value) = stepped.into_iter().next() {
+            self.value = value;
+        }
+        Ok(())
+    }
+
+    /// Adds the tensor and its velocity to a checkpoint.
+    pub fn store(&self, name: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.put(name, &self.value);
+        if let Some(velocity) = self.velocity.first() {
+            checkpoint.put(format!("{name}.velocity"), velocity);
+        }
+    }
+
+    /// The tensor as [`store`](Self::store) put it away; `self` says how it is optimised.
+    pub fn restored(self, name: &str, checkpoint: &Checkpoint) -> Result<Self> {
+        let velocity = checkpoint.tensors.get(&format!("{name}.velocity")).map(Tensor::shallow_clone);
+        Ok(Learnable { value: checkpoint.get(name)?.shallow_clone(), velocity: velocity.into_iter().collect(), ..self })
+    }
+
+    /// [`restored`](Self::restored) where there is a checkpoint.
+    pub fn resumed(self, name: &str, checkpoint: Option<&Checkpoint>) -> Result<Self> {
+        match checkpoint {
+            Some(checkpoint) => self.restored(name, checkpoint),
+            None => Ok(self),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The first images: real ones that experts classify rightly, so that their labels are learnt from experts that agree.
+
+use anyhow::Result;
+use ddpipe_nn::network::{Chunk, Network, Parameters};
+use tch::{Device, Tensor};
+
+/// Images that go through an expert before the next ones are looked at.
+pub const BATCH: i64 = 256;
+
+/// `ipc` of `count` candidates of a class, by position, ascending. They are walked through in order, `batch` at a time,
+/// and those taken that the expert classifies as `class`; if all candidates were seen and more are wanted, the next
+/// expert walks through them. May come out short when there is no expert left. `images` gives the candidates
+/// \[n,C,H,W\] at these positions, `expert` the parameters of the expert of this number, if there is one.
+pub fn correct_images(
+    network: &Network,
+    class: i64,
+    (ipc, count, batch): (usize, i64, i64),
+    images: &dyn Fn(&Tensor) -> Result<Tensor>,
+    expert: &dyn Fn(u64) -> Option<Result<Parameters>>,
+    device: Device,
+) -> Result<Vec<i64>> {
+    let mut taken: Vec<i64> = Vec::new();
+    for number in 0.. {
+        let Some(parameters) = expert(number).transpose()? else { break };
+        for start in (0..count).step_by(batch.max(1) as usize) {
+            let end = (start + batch).min(count);
+            let positions: Vec<i64> = (start..end).collect();
+            let candidates = images(&Tensor::from_slice(&positions))?;
+            let logits = network.forward_chunked(&parameters, &candidates, Chunk::inference(device))?;
+            let answers = Vec::<i64>::try_from(logits.f_argmax(1, false)?)?;
+            for (position, answer) in positions.into_iter().zip(answers) {
+                if answer == class && taken.len() < ipc && !taken.contains(&position) {
+                    taken.push(position);
+                }
+            }
+            if taken.len() == ipc {
+                taken.sort_unstable();
+                return Ok(taken);
+            }
+        }
+    }
+    taken.sort_unstable();
+    Ok(taken)
+}

@@ -1,0 +1,129 @@
+//! Where images and learnt labels begin: real images that experts classify rightly, or those of the set to start from,
+//! and the logits that experts give them. What is computed is in `correct_images.rs` and `initial_labels.rs`; here it is read and drawn.
+
+use super::{LabelSums, Labels, Learnt, correct_images};
+use crate::artifact::{Dataset, SyntheticSet};
+use crate::context::{Context, Inputs};
+use crate::training::Experts;
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_nn::network::Chunk;
+use ddpipe_nn::stream::stream;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+
+/// Where the first images come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialImages {
+    /// Real ones that an expert classifies rightly.
+    Right,
+    /// The set to start from.
+    Start,
+}
+
+/// Where a synthetic set with learnt labels begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Initial {
+    /// Where its images come from.
+    pub images: InitialImages,
+    /// The experts' epoch that labels and images are taken from; their last one when left out.
+    pub label_epoch: Option<u64>,
+    /// The students' learning rate.
+    pub lr: f64,
+}
+
+impl Initial {
+    /// Images, label logits and learning rate. Real images are those of the input `real`; draws come from
+    /// `stream(seed, "choice", class)`.
+    pub fn learnt(&self, ctx: &Context, inputs: &Inputs, start: &SyntheticSet, experts: &Experts) -> Result<Learnt> {
+        let epoch = self.label_epoch.unwrap_or(experts.epochs);
+        ensure!(
+            epoch <= experts.epochs,
+            "label_epoch {epoch}, but the experts were trained for {} epochs",
+            experts.epochs
+        );
+        ensure!(
+            start.ipc > 0 && start.images.size()[0] == start.classes * start.ipc,
+            "{} images are not {} of each of {} classes, so their places do not say their class",
+            start.images.size()[0],
+            start.ipc,
+            start.classes
+        );
+        let images = match self.images {
+            InitialImages::Start => start.images.copy(),
+            InitialImages::Right => {
+                ensure!(
+                    inputs.has("real"),
+                    "images that experts are right about come from real ones; connect input \"real\", or set images = \
+                     \"start\""
+                );
+                chosen(ctx, &inputs.dataset("real")?, start, experts, epoch)?
+            }
+        };
+        let classes_K = Tensor::f_arange(start.classes, (Kind::Int64, ctx.device))?;
+        let labels_M = classes_K.f_repeat_interleave_self_int(start.ipc, 0, None)?;
+        let mut sums = LabelSums::new(&labels_M, start.classes)?;
+        for expert in 0..experts.count() {
+            ctx.check()?;
+            let parameters = experts.parameters(expert, epoch, ctx.device)?;
+            sums.add(&experts.network().forward_chunked(&parameters, &images, Chunk::inference(ctx.device))?)?;
+        }
+        let none = i64::try_from(sums.right().f_eq(0)?.f_sum(Kind::Int64)?)?;
+        if none > 0 {
+            ctx.log(format!("no expert is right about {none} of {} images", labels_M.numel()));
+        }
+        Ok(Learnt {
+            images_MCHW: images,
+            labels: Labels::Logits(sums.logits()?),
+            lr: Tensor::from(self.lr as f32).to_device(ctx.device),
+        })
+    }
+}
+
+/// \[M,C,H,W\]: of every class, images that an expert is right about, looked for in random order.
+fn chosen(ctx: &Context, real: &Dataset, start: &SyntheticSet, experts: &Experts, epoch: u64) -> Result<Tensor> {
+    ensure!(
+        real.image_shape()[..] == start.images.size()[1..] && real.classes == start.classes,
+        "the real images are {:?} in {} classes and the synthetic ones {:?} in {}; start from a set made of the same \
+         data",
+        real.image_shape(),
+        real.classes,
+        &start.images.size()[1..],
+        start.classes
+    );
+    let mut images = Vec::new();
+    for (class, positions) in real.positions_by_class()?.iter().enumerate() {
+        ctx.check()?;
+        let ipc = start.ipc as usize;
+        ensure!(
+            positions.len() >= ipc,
+            "class {class} has {} real images, fewer than the {ipc} of the set to start from",
+            positions.len()
+        );
+        let order = stream(ctx.seed, "choice", class as u64).choose(positions, positions.len());
+        let at = |places: &[i64]| -> Result<Tensor> {
+            let places = places.iter().map(|&place| order.get(place as usize).copied()).collect::<Option<Vec<_>>>();
+            Ok(real.floats_at(&Tensor::from_slice(&places.context("a candidate that there is not")?)))
+        };
+        let mut taken = correct_images::correct_images(
+            experts.network(),
+            class as i64,
+            (ipc, order.len() as i64, correct_images::BATCH),
+            &|places| at(&Vec::<i64>::try_from(places)?),
+            &|expert| (expert < experts.count()).then(|| experts.parameters(expert, epoch, ctx.device)),
+            ctx.device,
+        )?;
+        if taken.len() < ipc {
+            ctx.warn(format!(
+                "the experts are right about {} images of class {class} only; the other {} are any",
+                taken.len(),
+                ipc - taken.len()
+            ));
+            let others = (0..order.len() as i64).filter(|place| !taken.contains(place));
+            let others: Vec<i64> = others.take(ipc - taken.len()).collect();
+            taken.extend(others);
+        }
+        images.push(at(&taken)?);
+    }
+    Ok(Tensor::f_cat(&images, 0)?)
+}

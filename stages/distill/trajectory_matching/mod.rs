@@ -1,0 +1,144 @@
+//! The loop of trajectory matching (MTT, DATM, PAD): in every iteration a student starts with the parameters that an
+//! expert had after some epoch, takes some steps on the synthetic images, and the images are moved so that it would have
+//! come closer to the parameters that the expert had some epochs later. Which start epochs are allowed, and where images
+//! and labels begin, is the method's.
+
+#![expect(non_snake_case, reason = "tensors carry their shape in their names; unrolling.rs has the legend")]
+
+mod aligned;
+pub mod correct_images;
+pub mod datm;
+mod gradient;
+mod initial;
+mod initial_labels;
+mod inner;
+mod learnt_set;
+pub mod mtt;
+pub mod pad;
+mod range;
+mod selection;
+mod unrolling;
+
+pub use aligned::Aligned;
+pub use gradient::GradientForm;
+pub use initial::{Initial, InitialImages};
+pub use initial_labels::LabelSums;
+pub use inner::{Inner, InnerStep, batches};
+pub use learnt_set::{LearntSet, OptimiserSettings, SgdSettings};
+pub use range::StartRange;
+pub use selection::{Selection, Selector};
+pub use unrolling::{Gradients, Labels, Learnt, Matched, Unrolling};
+
+use crate::artifact::SyntheticSet;
+use crate::context::{Checkpoint, Context, Outputs};
+use crate::distill::synthesis::{Length, Recorder};
+use crate::params::DsaParams;
+use crate::training::Experts;
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+use std::ops::Range;
+
+/// The parameters of trajectory matching. Part of a kind's `Params`, by `#[serde(flatten)]`.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
+pub struct TrajectoryMatching {
+    pub iterations: u64,
+    pub syn_steps: u64,
+    pub expert_epochs: u64,
+    pub max_start_epoch: u64,
+    pub batch_syn: Option<i64>,
+    pub lr_img: f64,
+    pub momentum_img: f64,
+    pub lr_teacher: f64,
+    pub lr_lr: f64,
+    pub momentum_lr: f64,
+    pub gradient: GradientForm,
+}
+
+/// What a method matches.
+pub struct Matching<'a> {
+    /// The set to start from.
+    pub start: &'a SyntheticSet,
+    /// The experts whose trajectories its students are to follow.
+    pub experts: &'a Experts,
+    /// How images, labels and learning rate are optimised.
+    pub optimiser: OptimiserSettings,
+    /// The parameters that the loss is over.
+    pub selection: Selection,
+}
+
+impl TrajectoryMatching {
+    /// The optimisers of these parameters, with that of learnt labels and the loss above which nothing moves.
+    pub fn optimiser(&self, logits: SgdSettings, threshold: Option<f64>) -> OptimiserSettings {
+        OptimiserSettings {
+            images: SgdSettings { lr: self.lr_img, momentum: self.momentum_img },
+            lr: SgdSettings { lr: self.lr_lr, momentum: self.momentum_lr },
+            logits,
+            threshold,
+        }
+    }
+
+    /// Runs a stage on a set that fits the experts. `initial` gives images, labels and learning rate to begin with, and is
+    /// not asked where a run continues; `range` gives the start epochs that an iteration draws from.
+    pub fn run(
+        &self,
+        ctx: &Context,
+        Matching { start, experts, optimiser, selection }: Matching,
+        augment: &DsaParams,
+        initial: impl FnOnce() -> Result<Learnt>,
+        range: impl Fn(u64) -> Range<u64>,
+    ) -> Result<Outputs> {
+        let inner = Inner::new(self.syn_steps, self.batch_syn, augment.strategy());
+        let checkpoint = ctx.resume();
+        let length = Length::iterations(self.iterations);
+        let mut run = Recorder::new(ctx, start, length, "lr_img, lr_lr or lr_teacher", checkpoint.as_ref())?;
+        let (mut learnt, mut skipped): (_, u64) = match &checkpoint {
+            Some(checkpoint) => (LearntSet::restore(checkpoint, start, optimiser)?, checkpoint.noted("skipped")?),
+            None => (LearntSet::new(initial()?, optimiser), 0),
+        };
+        while let Some(iteration) = run.next() {
+            let segment = experts.segment(ctx.seed, iteration, range(iteration), self.expert_epochs, ctx.device)?;
+            let steps = inner.draw(ctx.seed, iteration, &start.images.size(), ctx.device);
+            let unrolling = Unrolling {
+                network: experts.network(),
+                start_P: &segment.start_P,
+                target_P: &segment.target_P,
+                steps: &steps,
+                settings: &inner.settings,
+            };
+            let matched = unrolling.matched_where(&selection, &learnt.learnt(), self.gradient)?;
+            let loss = f64::try_from(&matched.loss)?;
+            if optimiser.threshold.is_some_and(|threshold| loss.is_nan() || loss > threshold) {
+                skipped += 1;
+            } else {
+                ensure!(
+                    loss.is_finite(),
+                    "the loss is {loss} in iteration {}; a smaller lr_img, lr_lr or lr_teacher may help",
+                    iteration + 1
+                );
+                learnt.step(&matched.gradients)?;
+            }
+            let save = |checkpoint: &mut Checkpoint| {
+                learnt.store(checkpoint);
+                checkpoint.note("skipped", skipped);
+            };
+            let lr = [("lr", learnt.lr())];
+            match loss.is_finite() {
+                true => run.record(&matched.loss, &lr, learnt.images(), save)?,
+                false => run.record_skipped(&lr, learnt.images(), save)?,
+            }
+        }
+        if skipped > 0 {
+            ctx.warn(format!(
+                "{skipped} of {} iterations changed nothing, because their loss was above the threshold",
+                self.iterations
+            ));
+        }
+        let set = learnt.set(start)?;
+        Ok(run
+            .outputs(&set)
+            .tensors("synthetic", learnt.to_file(&set))
+            .metric("lr", f64::try_from(learnt.lr())?)
+            .metric("skipped", skipped as f64))
+    }
+}

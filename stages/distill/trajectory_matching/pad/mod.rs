@@ -1,0 +1,30 @@
+//! `distill.pad`: trajectory matching aligned with difficulty, with labels that are learnt and a loss over the parameters
+//! that carry what the set is for. The loop is that of the family, in
+//! `trajectory_matching/mod.rs`.
+
+use super::{Aligned, Selection, Selector, TrajectoryMatching};
+use crate::context::{Context, Inputs, Outputs};
+use crate::params::DsaParams;
+use anyhow::Result;
+use serde::Deserialize;
+
+/// The parameters, as `stage.toml` declares them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "stage.toml documents them")]
+pub struct Params {
+    #[serde(flatten)]
+    pub matching: TrajectoryMatching,
+    #[serde(flatten)]
+    pub aligned: Aligned,
+    #[serde(flatten)]
+    pub augment: DsaParams,
+    pub select: Selector,
+    pub ratio: f64,
+}
+
+/// Runs the stage.
+pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
+    let selection = Selection { by: params.select, ratio: params.ratio };
+    params.aligned.run(ctx, inputs, &params.matching, &params.augment, selection)
+}

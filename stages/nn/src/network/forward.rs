@@ -1,0 +1,195 @@
+//! The forward pass, whole and in chunks that fit the processor's caches.
+//!
+//! Shapes: B batch, C channels, H rows, W columns, D embedding, K classes.
+
+use super::{Network, Parameters, vit};
+use crate::network::layer::{Kernel, Layer};
+use crate::network::normalise::{Place, normalise};
+use crate::network::spec::{Activation, Pooling};
+use tch::{Device, Kind, TchError, Tensor};
+
+/// Whether batch norms use the batch or the running statistics. No other layer makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Statistics of the batch; the running ones are updated.
+    Train,
+    /// Running statistics.
+    Eval,
+}
+
+/// What a network computes from a batch.
+#[derive(Debug)]
+pub struct Output {
+    /// \[B,K\], before any softmax.
+    pub logits: Tensor,
+    /// \[B,D\], the input of the last linear layer.
+    pub embedding: Tensor,
+    /// The running statistics afterwards, for the next call's [`Parameters::buffers`].
+    pub buffers: Vec<Tensor>,
+}
+
+/// What a network computes before its last linear layer.
+#[derive(Debug)]
+pub struct Features {
+    /// \[B,D\], the input of the last linear layer.
+    pub embedding: Tensor,
+    /// \[B,C,H,W\] each: the outputs of the activations, before pooling, first layer first; those of the linear part
+    /// and those inside a residual block, before its sum, are left out. Of a network that is laid in stages, whose
+    /// blocks do not end with activations, what leaves each stage, and the activations outside them. Empty unless asked
+    /// for.
+    pub activations: Vec<Tensor>,
+    /// The running statistics afterwards.
+    pub buffers: Vec<Tensor>,
+}
+
+/// How many images go through the network at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk(pub i64);
+
+impl Chunk {
+    /// A good size for passes that keep no graph. On a CPU, a ConvNet of width 128 took 1.3 ms of processor time per
+    /// 28x28 image in chunks of 4 or 8, 1.4 in chunks of 16 and 2.4 in chunks of 128.
+    pub fn inference(device: Device) -> Self {
+        match device {
+            Device::Cpu => Chunk(8),
+            _ => Chunk(2048),
+        }
+    }
+
+    /// A good size for passes that keep a graph and go back through it. The same ConvNet took 3.8 ms of processor time
+    /// per image in chunks of 16, 4.3 in chunks of 32 and 5.7 in chunks of 128.
+    pub fn training(device: Device) -> Self {
+        match device {
+            Device::Cpu => Chunk(16),
+            _ => Chunk(i64::MAX),
+        }
+    }
+}
+
+impl Network {
+    /// Logits and embedding of a batch \[B,C,H,W\].
+    pub fn forward(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Output, TchError> {
+        let Features { embedding, buffers, .. } = self.run(parameters, x_BCHW, mode, false)?;
+        let logits = self.classify(parameters, &embedding)?;
+        Ok(Output { logits, embedding, buffers })
+    }
+
+    /// Embedding and activations of a batch; the last linear layer is not computed.
+    pub fn features(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Features, TchError> {
+        self.run(parameters, x_BCHW, mode, true)
+    }
+
+    /// The embedding \[B,D\] alone.
+    pub fn embed(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+        Ok(self.run(parameters, x_BCHW, mode, false)?.embedding)
+    }
+
+    /// The last linear layer: logits \[B,K\] of an embedding \[B,D\].
+    pub fn classify(&self, parameters: &Parameters, embedding_BD: &Tensor) -> Result<Tensor, TchError> {
+        self.layer(&self.classifier, parameters, embedding_BD, Mode::Eval, &mut [])
+    }
+
+    /// Logits \[B,K\] in evaluation mode, without a graph, a chunk at a time. The same numbers as in one batch up to
+    /// rounding, and less memory.
+    pub fn forward_chunked(&self, parameters: &Parameters, x_BCHW: &Tensor, chunk: Chunk) -> Result<Tensor, TchError> {
+        in_chunks(x_BCHW, chunk, |part| Ok(self.forward(parameters, part, Mode::Eval)?.logits))
+    }
+
+    /// The embedding \[B,D\] without a graph, a chunk at a time. A network whose batch norms use the batch's
+    /// statistics needs the batch whole, and gets it whole.
+    pub fn embed_chunked(
+        &self,
+        parameters: &Parameters,
+        x_BCHW: &Tensor,
+        mode: Mode,
+        chunk: Chunk,
+    ) -> Result<Tensor, TchError> {
+        let whole = mode == Mode::Train && self.has_batch_statistics();
+        let chunk = if whole { Chunk(i64::MAX) } else { chunk };
+        in_chunks(x_BCHW, chunk, |part| self.embed(parameters, part, mode))
+    }
+
+    fn run(&self, parameters: &Parameters, x: &Tensor, mode: Mode, keep: bool) -> Result<Features, TchError> {
+        let mut buffers: Vec<Tensor> = parameters.buffers.iter().map(Tensor::shallow_clone).collect();
+        let mut activations = Vec::new();
+        let mut x = x.shallow_clone();
+        for layer in &self.features {
+            x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
+            if keep && layer.is_seen() && x.dim() == 4 {
+                activations.push(x.shallow_clone());
+            }
+        }
+        Ok(Features { embedding: x, activations, buffers })
+    }
+
+    pub(super) fn layer(
+        &self,
+        layer: &Layer,
+        parameters: &Parameters,
+        x: &Tensor,
+        mode: Mode,
+        buffers: &mut [Tensor],
+    ) -> Result<Tensor, TchError> {
+        let weights = &parameters.trainable;
+        match *layer {
+            Layer::Convolution { at, kernel: Kernel { stride, padding, bias, groups, .. } } => {
+                let bias = bias.then(|| &weights[at + 1]);
+                x.f_conv2d(&weights[at], bias, [stride, stride], [padding, padding], [1, 1], groups)
+            }
+            Layer::Norm { norm, at, buffer, shape } => {
+                normalise(x, &Place { norm, at, buffer, shape }, parameters, self.norm_mode(at, mode), buffers)
+            }
+            Layer::Activation(Activation::Relu) => x.f_relu(),
+            Layer::Activation(Activation::Relu6) => x.f_relu6(),
+            Layer::Activation(Activation::LeakyRelu) => x.f_leaky_relu(),
+            Layer::Activation(Activation::Sigmoid) => x.f_sigmoid(),
+            Layer::Activation(Activation::Swish) => x.f_silu(),
+            Layer::Pool { pooling: Pooling::Average, size } => {
+                x.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None)
+            }
+            Layer::Pool { pooling: Pooling::Max, size } => {
+                x.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false)
+            }
+            Layer::Pool { pooling: Pooling::None, .. } => Ok(x.shallow_clone()),
+            Layer::OverlappingMax => x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false),
+            Layer::SlidingMax => x.f_max_pool2d([2, 2], [1, 1], [0, 0], [1, 1], false),
+            Layer::GlobalAverage => x.f_mean_dim([2i64, 3].as_slice(), true, None::<Kind>),
+            Layer::Tokens(layer) => vit::forward(layer, weights, x),
+            Layer::Residual { ref body, ref shortcut } => {
+                let body = self.way(body, parameters, x, mode, buffers)?;
+                body.f_add(&self.way(shortcut, parameters, x, mode, buffers)?)
+            }
+            Layer::Gate(ref factors) => x.f_mul(&self.way(factors, parameters, x, mode, buffers)?),
+            Layer::Stage(ref layers) => self.way(layers, parameters, x, mode, buffers),
+            // A view is not enough: crops of one-channel images are not contiguous.
+            Layer::Flatten => x.f_reshape([x.size()[0], -1]),
+            // A weight that is stored as a convolution 1x1 has two axes more.
+            Layer::Linear { at } => x.f_linear(&weights[at].f_flatten(1, -1)?, Some(&weights[at + 1])),
+        }
+    }
+
+    fn way(
+        &self,
+        layers: &[Layer],
+        parameters: &Parameters,
+        x: &Tensor,
+        mode: Mode,
+        buffers: &mut [Tensor],
+    ) -> Result<Tensor, TchError> {
+        layers.iter().try_fold(x.shallow_clone(), |x, layer| self.layer(layer, parameters, &x, mode, buffers))
+    }
+}
+
+fn in_chunks(
+    x: &Tensor,
+    Chunk(size): Chunk,
+    pass: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+) -> Result<Tensor, TchError> {
+    tch::no_grad(|| {
+        if x.size()[0] <= size {
+            return pass(x);
+        }
+        let parts: Result<Vec<_>, _> = x.f_split(size.max(1), 0)?.iter().map(pass).collect();
+        Tensor::f_cat(&parts?, 0)
+    })
+}

@@ -1,0 +1,23 @@
+//! LeNet-5 as in the published evaluations: ReLU and max pooling; one-channel images are padded by 2, to 32x32.
+
+use super::NetworkError;
+use crate::network::plan::Plan;
+use crate::network::spec::{Activation, Pooling};
+
+/// Lays the layers and returns the classifier's name.
+pub(super) fn lay(plan: &mut Plan) -> Result<&'static str, NetworkError> {
+    let first_padding = if plan.channels() == 1 { 2 } else { 0 };
+    for (name, pool, channels, padding) in
+        [("features.0", "features.2", 6, first_padding), ("features.3", "features.5", 16, 0)]
+    {
+        plan.convolution(name, channels, 5, padding)?;
+        plan.activation(Activation::Relu);
+        plan.pool(pool, Pooling::Max)?;
+    }
+    plan.flatten();
+    for (name, units) in [("fc_1", 120), ("fc_2", 84)] {
+        plan.linear(name, units);
+        plan.activation(Activation::Relu);
+    }
+    Ok("fc_3")
+}

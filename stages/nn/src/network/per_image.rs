@@ -1,0 +1,187 @@
+//! The gradient of every image of a batch by itself, found for all of them in one pass forward and one back: what comes
+//! back to the output of a layer says, with its input, what each image asks of the layer's parameters. Knows the layers
+//! that treat images apart and see each parameter once; transformers and grouped convolutions are not among them.
+//!
+//! Shapes: B batch, C channels in, O channels out, L places of a map, I inputs, N numbers of a parameter.
+
+use super::{Mode, Network, Parameters};
+use crate::network::layer::{Kernel, Layer};
+use crate::network::normalise::per_image;
+use crate::network::spec::Norm;
+use tch::{Device, TchError, Tensor};
+
+/// Numbers that a convolution's input is unfolded to at a time, unless one image has more: on a CPU what stays in its
+/// caches, on a GPU a quarter of a gigabyte.
+const UNFOLDED_CPU: i64 = 1 << 18;
+const UNFOLDED_GPU: i64 = 1 << 26;
+
+/// The gradients of the images of a batch, one for each.
+#[derive(Debug)]
+pub struct ImageGradients {
+    /// In the order of [`Parameters::trainable`].
+    parts: Vec<Part>,
+}
+
+/// Of one parameter.
+#[derive(Debug)]
+enum Part {
+    /// \[B,N\].
+    Rows(Tensor),
+    /// \[B,O\] and \[B,I\], whose product is each image's gradient.
+    Outer(Tensor, Tensor),
+}
+
+/// A layer with parameters, met on the way forward.
+struct Met<'a> {
+    layer: &'a Layer,
+    input: Tensor,
+    output: Tensor,
+}
+
+impl Network {
+    /// Whether [`gradients_per_image`](Self::gradients_per_image) knows all layers of this network.
+    pub fn has_gradients_per_image(&self) -> bool {
+        self.features.iter().chain([&self.classifier]).all(is_known)
+    }
+
+    /// The gradient that each image of a batch \[B,C,H,W\] would have alone. `loss` makes of the logits \[B,K\] a sum of
+    /// one term for each image, a scalar.
+    pub fn gradients_per_image(
+        &self,
+        parameters: &Parameters,
+        images_BCHW: &Tensor,
+        loss: impl FnOnce(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<ImageGradients, TchError> {
+        let parameters = parameters.detached();
+        let mut met = Vec::new();
+        // Only what a graph hangs on is kept by libtorch; nothing is asked of the images themselves.
+        let images = images_BCHW.f_detach()?.f_set_requires_grad(true)?;
+        let layers = self.features.iter().chain([&self.classifier]);
+        let logits = self.walk(layers, &parameters, &images, &mut met)?;
+        let outputs: Vec<&Tensor> = met.iter().map(|met| &met.output).collect();
+        let slopes = Tensor::f_run_backward(&[loss(&logits)?], &outputs, false, false)?;
+        let mut parts: Vec<Option<Part>> = parameters.trainable.iter().map(|_| None).collect();
+        tch::no_grad(|| {
+            for (Met { layer, input, .. }, slope) in met.iter().zip(&slopes) {
+                for (at, part) in asked(layer, &input.f_detach()?, slope)? {
+                    parts[at] = Some(part);
+                }
+            }
+            let parts: Option<Vec<Part>> = parts.into_iter().collect();
+            let unknown = || TchError::Torch("a layer whose gradients per image are not known".into());
+            Ok(ImageGradients { parts: parts.ok_or_else(unknown)? })
+        })
+    }
+
+    fn walk<'a>(
+        &'a self,
+        layers: impl IntoIterator<Item = &'a Layer>,
+        parameters: &Parameters,
+        x: &Tensor,
+        met: &mut Vec<Met<'a>>,
+    ) -> Result<Tensor, TchError> {
+        let mut x = x.shallow_clone();
+        for layer in layers {
+            x = match layer {
+                Layer::Residual { body, shortcut } => {
+                    let body = self.walk(body, parameters, &x, met)?;
+                    body.f_add(&self.walk(shortcut, parameters, &x, met)?)?
+                }
+                Layer::Gate(factors) => x.f_mul(&self.walk(factors, parameters, &x, met)?)?,
+                Layer::Stage(layers) => self.walk(layers, parameters, &x, met)?,
+                Layer::Convolution { .. } | Layer::Norm { .. } | Layer::Linear { .. } => {
+                    let output = self.layer(layer, parameters, &x, Mode::Eval, &mut [])?;
+                    met.push(Met { layer, input: x, output: output.shallow_clone() });
+                    output
+                }
+                other => self.layer(other, parameters, &x, Mode::Eval, &mut [])?,
+            };
+        }
+        Ok(x)
+    }
+}
+
+fn is_known(layer: &Layer) -> bool {
+    match layer {
+        Layer::Tokens(_) | Layer::Norm { norm: Norm::Batch, .. } => false,
+        Layer::Convolution { kernel, .. } => kernel.groups == 1,
+        Layer::Residual { body, shortcut } => body.iter().chain(shortcut).all(is_known),
+        Layer::Gate(layers) | Layer::Stage(layers) => layers.iter().all(is_known),
+        _ => true,
+    }
+}
+
+/// What the images ask of a layer's parameters, by their places: from the layer's input and the slope of the loss in its
+/// output.
+fn asked(layer: &Layer, input: &Tensor, slope: &Tensor) -> Result<Vec<(usize, Part)>, TchError> {
+    Ok(match *layer {
+        Layer::Convolution { at, kernel } => {
+            let weight = (at, Part::Rows(of_kernel(input, &slope.f_flatten(2, -1)?, kernel)?));
+            let bias = kernel.bias.then(|| slope.f_sum_dim_intlist([2i64, 3].as_slice(), false, slope.kind()));
+            let bias = bias.transpose()?.map(|rows_BO| (at + 1, Part::Rows(rows_BO)));
+            std::iter::once(weight).chain(bias).collect()
+        }
+        Layer::Norm { norm, at, shape, .. } => {
+            let scaled = slope.f_mul(&per_image(input, norm, shape, None, None)?)?;
+            let rows = |values: &Tensor| match norm {
+                Norm::Layer => values.f_flatten(1, -1),
+                _ => values.f_sum_dim_intlist([2i64, 3].as_slice(), false, values.kind()),
+            };
+            vec![(at, Part::Rows(rows(&scaled)?)), (at + 1, Part::Rows(rows(slope)?))]
+        }
+        Layer::Linear { at } => {
+            let weight = Part::Outer(slope.shallow_clone(), input.shallow_clone());
+            vec![(at, weight), (at + 1, Part::Rows(slope.shallow_clone()))]
+        }
+        _ => Vec::new(),
+    })
+}
+
+/// \[B,O*I\]: the slopes \[B,O,L\] of a convolution's outputs times what each of them saw of the input \[B,C,H,W\], which
+/// is unfolded for some images at a time.
+fn of_kernel(input_BCHW: &Tensor, slope_BOL: &Tensor, kernel: Kernel) -> Result<Tensor, TchError> {
+    let Kernel { size, stride, padding, .. } = kernel;
+    let each = input_BCHW.size()[1] * size * size * slope_BOL.size()[2];
+    let unfolded = if input_BCHW.device() == Device::Cpu { UNFOLDED_CPU } else { UNFOLDED_GPU };
+    let some = (unfolded / each.max(1)).max(1);
+    let mut rows = Vec::new();
+    for (input, slope) in input_BCHW.f_split(some, 0)?.iter().zip(slope_BOL.f_split(some, 0)?) {
+        let seen_BIL = input.f_im2col([size, size], [1, 1], [padding, padding], [stride, stride])?;
+        rows.push(slope.f_bmm(&seen_BIL.f_transpose(1, 2)?)?.f_flatten(1, -1)?);
+    }
+    Tensor::f_cat(&rows, 0)
+}
+
+impl ImageGradients {
+    /// \[B\]: the norm of each image's gradient over all parameters together.
+    pub fn norms(&self) -> Result<Tensor, TchError> {
+        let norm = |rows: &Tensor| rows.f_norm_scalaropt_dim(2, [1i64].as_slice(), false);
+        let norms = self.parts.iter().map(|part| match part {
+            Part::Rows(rows) => norm(rows),
+            Part::Outer(out, input) => norm(out)?.f_mul(&norm(input)?),
+        });
+        Tensor::f_stack(&norms.collect::<Result<Vec<_>, _>>()?, 0)?.f_norm_scalaropt_dim(2, [0i64].as_slice(), false)
+    }
+
+    /// The gradients at these positions (int64).
+    pub fn select(&self, positions: &Tensor) -> Result<Self, TchError> {
+        let select = |values: &Tensor| values.f_index_select(0, positions);
+        let parts = self.parts.iter().map(|part| {
+            Ok(match part {
+                Part::Rows(rows) => Part::Rows(select(rows)?),
+                Part::Outer(out, input) => Part::Outer(select(out)?, select(input)?),
+            })
+        });
+        Ok(ImageGradients { parts: parts.collect::<Result<_, TchError>>()? })
+    }
+
+    /// The sum of the gradients, each times its factor \[B\]; in the order of the parameters, each in one row.
+    pub fn weighted_sum(&self, factors_B: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        let factors_1B = factors_B.f_unsqueeze(0)?;
+        let sum = |part: &Part| match part {
+            Part::Rows(rows) => factors_1B.f_matmul(rows)?.f_flatten(0, -1),
+            Part::Outer(out, input) => out.f_transpose(0, 1)?.f_mul(&factors_1B)?.f_matmul(input)?.f_flatten(0, -1),
+        };
+        self.parts.iter().map(sum).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! From the stage's parameters to what an expert is trained with, and one epoch of that training.
+
+use super::curriculum::{Curriculum, DataSchedule, Placed};
+use super::{Method, Params, flat};
+use crate::artifact::Dataset;
+use crate::training::{Batch, Examples, Phase, Progress, Settings, State, Training, cross_entropy_gradient};
+use anyhow::{Result, ensure};
+use ddpipe_nn::augment::{Augment, TrajectoryAugment};
+use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::optim::{Schedule, Sgd};
+use serde_json::{Value, json};
+
+impl Params {
+    pub(super) fn network(&self, real: &Dataset) -> Result<Network> {
+        let network = self.network.network(real.image_shape(), real.classes)?;
+        ensure!(
+            !network.has_batch_statistics(),
+            "a trajectory holds parameters and no running statistics, so experts cannot have batch norm; take \
+             norm = \"instance\""
+        );
+        Ok(network)
+    }
+
+    pub(super) fn data_schedule(&self) -> DataSchedule {
+        DataSchedule {
+            init_share: self.init_share,
+            all_epoch: self.all_epoch,
+            drop_epochs: self.drop_epochs.clone(),
+            drop_shares: self.drop_shares.clone(),
+        }
+    }
+
+    /// The training in words and numbers. What is scheduled, and by which scores, only where something is: the files of
+    /// other experts have the bytes that they had before there were schedules.
+    pub(super) fn protocol(&self, scheduled: Option<(&DataSchedule, &str)>) -> Value {
+        let flat = json!({ "rho": self.rho, "alpha": self.alpha, "adaptive": self.adaptive });
+        let mut protocol = json!({
+            "method": self.method,
+            "flat": (self.method == Method::Flat).then_some(flat),
+            "batch_size": self.batch_size,
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "decay": self.decay,
+            "augment": self.augment.augment,
+            "strategy": self.augment.strategy(),
+        });
+        if let Some((schedule, method)) = scheduled {
+            protocol["data_schedule"] = json!(schedule);
+            protocol["difficulty"] = json!(method);
+        }
+        protocol
+    }
+
+    /// Trains the epoch that the expert is in, from where it stands to its end.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that an epoch depends on")]
+    pub(super) fn train_epoch(
+        &self,
+        network: &Network,
+        state: State,
+        seed: u64,
+        real: &Dataset,
+        curriculum: &Curriculum,
+        augment: Option<&TrajectoryAugment>,
+        progress: &mut Progress,
+    ) -> Result<State> {
+        let epoch = state.epoch;
+        let subset = curriculum.subset(real, epoch)?;
+        let settings = self.settings(seed);
+        let steps = settings.steps_per_epoch(subset.count());
+        let settings = Settings { max_steps: Some((epoch + 1) * steps), ..settings };
+        let placed = augment.map(|augment| Placed { augment, counted: epoch * steps, is: curriculum.before(epoch) });
+        let flat = flat::Flat { rho: self.rho, alpha: self.alpha, adaptive: self.adaptive };
+        let along = |network: &Network, parameters: &Parameters, batch: &Batch, chunk: Chunk| match self.method {
+            Method::Plain => cross_entropy_gradient(network, parameters, batch, chunk),
+            Method::Flat => flat.gradient(network, parameters, batch, chunk),
+        };
+        let training = Training {
+            phases: &[Phase { network: network.clone(), settings }],
+            direction: &along,
+            examples: &subset,
+            augment: placed.as_ref().map(|augment| augment as &dyn Augment),
+        };
+        training.run(state, progress)
+    }
+
+    fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            rate: self.lr,
+            schedule: if self.decay { Schedule::Step } else { Schedule::Constant },
+            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
+            seed,
+            max_steps: None,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A batch of training examples.
+
+use tch::{TchError, Tensor};
+
+/// Images with labels, and what else belongs to each image.
+#[derive(Debug)]
+pub struct Batch {
+    /// Normalised images \[B,C,H,W\], float32.
+    pub images: Tensor,
+    /// \[B\] int64, or \[B,K\] probabilities or regression targets.
+    pub labels: Tensor,
+    /// Anything else with a row per image, \[B,…\]: a teacher's logits, for example.
+    pub extra: Option<Tensor>,
+}
+
+impl Batch {
+    /// Images with labels and nothing else.
+    pub fn new(images: Tensor, labels: Tensor) -> Self {
+        Batch { images, labels, extra: None }
+    }
+
+    /// Number of images B.
+    pub fn len(&self) -> i64 {
+        self.images.size()[0]
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch in parts of at most `size` images, in order; the last may be smaller. Tensors are shared.
+    pub fn split(&self, size: i64) -> Result<Vec<Batch>, TchError> {
+        let images = self.images.f_split(size, 0)?.into_iter();
+        let mut extra = self.extra.as_ref().map(|extra| extra.f_split(size, 0)).transpose()?.map(Vec::into_iter);
+        let parts = images.zip(self.labels.f_split(size, 0)?);
+        Ok(parts
+            .map(|(images, labels)| Batch { images, labels, extra: extra.as_mut().and_then(Iterator::next) })
+            .collect())
+    }
+}

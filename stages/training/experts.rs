@@ -1,0 +1,142 @@
+//! The experts that a stage is given: any number of files with any number of experts of the same network. Only what an
+//! iteration needs is read, so that they may be more than memory holds.
+
+use crate::artifact::{SyntheticSet, Trajectories};
+use crate::context::Inputs;
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
+use ddpipe_nn::stream::stream;
+use serde_json::json;
+use tch::{Device, Tensor};
+
+/// All experts, in the order of the input.
+pub struct Experts {
+    files: Vec<Trajectories>,
+    network: Network,
+    /// Epochs that every expert has.
+    pub epochs: u64,
+}
+
+/// A segment of an expert's trajectory.
+#[derive(Debug)]
+pub struct Segment {
+    /// The epoch at its start.
+    pub epoch: u64,
+    /// \[P\], the parameters there.
+    pub start_P: Tensor,
+    /// \[P\], the parameters at its end.
+    pub target_P: Tensor,
+}
+
+impl Experts {
+    /// Opens the files of an input.
+    pub fn open(inputs: &Inputs, name: &str) -> Result<Self> {
+        let mut files: Vec<Trajectories> = Vec::new();
+        for input in inputs.many(name) {
+            let file =
+                Trajectories::open(inputs.content_of(input)?).with_context(|| format!("input {}", input.name))?;
+            if let Some(first) = files.first() {
+                ensure!(
+                    file.about["network"] == first.about["network"] && file.about["origin"] == first.about["origin"],
+                    "input {name:?}: {} has experts of another network or on other images than {}; give experts of one \
+                     kind",
+                    input.name,
+                    inputs.many(name)[0].name
+                );
+            }
+            files.push(file);
+        }
+        let first = files.first().with_context(|| format!("input {name:?} is not connected"))?;
+        let spec: NetworkSpec =
+            serde_json::from_value(first.about["network"].clone()).context("the experts' network")?;
+        let network = Network::new(&spec)?;
+        ensure!(
+            first.shape.parameters as i64 == network.parameter_count(),
+            "the experts have {} parameters, but their network has {}",
+            first.shape.parameters,
+            network.parameter_count()
+        );
+        let epochs = files.iter().map(|file| file.shape.epochs).min().unwrap_or(0);
+        Ok(Experts { files, network, epochs })
+    }
+
+    /// What a file of experts says about itself: their network, the images they saw and how they were trained.
+    pub fn about(network: &Network, origin: &str, protocol: &serde_json::Value) -> serde_json::Value {
+        json!({ "network": network.spec(), "origin": origin, "training": protocol })
+    }
+
+    /// The network of all of them.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.files.iter().map(|file| file.shape.experts).sum()
+    }
+
+    /// \[P\]: the parameters of an expert after so many epochs.
+    pub fn at(&self, mut expert: u64, epoch: u64, device: Device) -> Result<Tensor> {
+        for file in &self.files {
+            if expert < file.shape.experts {
+                return Ok(file.at(expert, epoch)?.f_to_device(device)?);
+            }
+            expert -= file.shape.experts;
+        }
+        anyhow::bail!("there are only {} experts", self.count())
+    }
+
+    /// The same as parameters of the network.
+    pub fn parameters(&self, expert: u64, epoch: u64, device: Device) -> Result<Parameters> {
+        let flat = self.at(expert, epoch, device)?;
+        Ok(Parameters { trainable: self.network.unflatten(&flat)?, buffers: Vec::new() })
+    }
+
+    /// What an iteration matches: every expert has its turn, in a new order each time round, over `length` epochs from a
+    /// start that is uniform in the range `epochs`, whose end is excluded.
+    pub fn segment(
+        &self,
+        seed: u64,
+        iteration: u64,
+        epochs: std::ops::Range<u64>,
+        length: u64,
+        device: Device,
+    ) -> Result<Segment> {
+        let count = self.count();
+        let order = stream(seed, "experts", iteration / count).permutation(count as i64);
+        let expert = order[(iteration % count) as usize] as u64;
+        let epoch = stream(seed, "start", iteration).integer(epochs.start as i64, epochs.end as i64) as u64;
+        Ok(Segment {
+            epoch,
+            start_P: self.at(expert, epoch, device)?,
+            target_P: self.at(expert, epoch + length, device)?,
+        })
+    }
+
+    /// Whether students on this set can be experts' students.
+    pub fn fit(&self, start: &SyntheticSet) -> Result<()> {
+        let (spec, size) = (self.network.spec(), start.images.size());
+        let shape = [spec.channels, spec.image[0], spec.image[1]];
+        ensure!(
+            size[1..] == shape && start.classes == spec.classes,
+            "the experts saw images of {shape:?} (channels, height, width) in {} classes, the synthetic ones are {:?} \
+             in {}; train experts on the data that the set was made of",
+            spec.classes,
+            &size[1..],
+            start.classes
+        );
+        Ok(())
+    }
+
+    /// Whether the experts were trained for long enough to start anywhere in 0 to `last`-1 and go on for `length`.
+    pub fn reach(&self, last: u64, length: u64) -> Result<()> {
+        ensure!(
+            last > 0 && last - 1 + length <= self.epochs,
+            "max_start_epoch {last} (excluded) and expert_epochs {length} need experts of {} epochs, these have {}; \
+             train them longer, or lower one of the two",
+            last.saturating_sub(1) + length,
+            self.epochs
+        );
+        Ok(())
+    }
+}

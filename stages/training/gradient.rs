@@ -1,0 +1,100 @@
+//! Loss and gradient of one batch, in micro-batches where that is faster and changes nothing but rounding.
+
+use super::Batch;
+use ddpipe_nn::network::{Chunk, Mode, Network, Output, Parameters};
+use tch::{Reduction, TchError, Tensor};
+
+/// What one batch says about the parameters.
+#[derive(Debug)]
+pub struct Gradient {
+    /// Mean loss over the batch, a scalar without a graph.
+    pub loss: Tensor,
+    /// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
+    pub right: Tensor,
+    /// In the order of [`Parameters::trainable`]; undefined for parameters that are frozen, as libtorch has it for what
+    /// has no gradient.
+    pub gradients: Vec<Tensor>,
+    /// The running statistics after this batch.
+    pub buffers: Vec<Tensor>,
+}
+
+/// What the forward pass of a part of a batch gave.
+#[derive(Debug)]
+pub struct Pass {
+    /// Loss summed over the images of the part, with its graph.
+    pub loss: Tensor,
+    /// Which images were classified rightly, \[B\] bool.
+    pub right: Tensor,
+    /// The running statistics afterwards.
+    pub buffers: Vec<Tensor>,
+}
+
+impl Pass {
+    /// Passes a part of a batch through the network in training mode; `loss` makes of its output and the batch the loss
+    /// summed over the images.
+    pub fn through(
+        network: &Network,
+        parameters: &Parameters,
+        batch: &Batch,
+        loss: impl FnOnce(&Output, &Batch) -> Result<Tensor, TchError>,
+    ) -> Result<Pass, TchError> {
+        let output = network.forward(parameters, &batch.images, Mode::Train)?;
+        let loss = loss(&output, batch)?;
+        Ok(Pass { loss, right: right(&output.logits.detach(), &batch.labels)?, buffers: output.buffers })
+    }
+}
+
+/// The gradient of a loss averaged over a batch. `pass` gets the parameters as leaves of a graph, and a part of the batch
+/// at a time; a network with batch statistics gets the batch whole. Parameters may stand behind the network's own; they
+/// are trained with them. Gradients of parameters that the loss does not depend on are undefined.
+pub fn batch_gradient(
+    pass: impl Fn(&Parameters, &Batch) -> Result<Pass, TchError>,
+    network: &Network,
+    parameters: &Parameters,
+    batch: &Batch,
+    chunk: Chunk,
+) -> Result<Gradient, TchError> {
+    let count = batch.len();
+    let size = if network.has_batch_statistics() { count } else { chunk.0.clamp(1, count.max(1)) };
+    let leaves = network.tracked(parameters);
+    let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();
+    let mut total: Option<Gradient> = None;
+    for part in batch.split(size)? {
+        let Pass { loss, right, buffers } = pass(&leaves, &part)?;
+        let loss = loss.f_div_scalar(count)?;
+        let mut gradients = Tensor::f_run_backward(&[&loss], &trained, false, false)?.into_iter();
+        let gradient = |leaf: &Tensor| leaf.requires_grad().then(|| gradients.next()).flatten();
+        let gradients: Vec<Tensor> = leaves.trainable.iter().map(gradient).map(Option::unwrap_or_default).collect();
+        total = Some(match total {
+            None => Gradient { loss: loss.detach(), right, gradients, buffers },
+            Some(mut sum) => {
+                for (sum, gradient) in sum.gradients.iter_mut().zip(&gradients).filter(|(sum, _)| sum.defined()) {
+                    *sum = sum.f_add(gradient)?;
+                }
+                sum.loss = sum.loss.f_add(&loss.detach())?;
+                sum.right = Tensor::f_cat(&[&sum.right, &right], 0)?;
+                sum
+            }
+        });
+    }
+    total.ok_or_else(|| TchError::Torch("a batch without images has no gradient".into()))
+}
+
+/// [`batch_gradient`] of the cross entropy with classes \[B\] int64 or probabilities \[B,K\].
+pub fn cross_entropy_gradient(
+    network: &Network,
+    parameters: &Parameters,
+    batch: &Batch,
+    chunk: Chunk,
+) -> Result<Gradient, TchError> {
+    let loss = |output: &Output, part: &Batch| {
+        output.logits.f_cross_entropy_loss(&part.labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)
+    };
+    batch_gradient(|leaves, part| Pass::through(network, leaves, part, loss), network, parameters, batch, chunk)
+}
+
+/// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
+pub fn right(logits_BK: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
+    let wanted = if labels.dim() == 2 { labels.f_argmax(1, false)? } else { labels.shallow_clone() };
+    logits_BK.f_argmax(1, false)?.f_eq_tensor(&wanted)
+}

@@ -1,0 +1,42 @@
+//! Training of one network on labelled images: the loop, its objectives and settings, the evaluation on held-out images,
+//! and both for a student. The loop can stop after any batch and continue to the same result. It knows no stage: what to
+//! do after a step is its observer's business.
+
+#![expect(non_snake_case, reason = "tensors carry their shape in their names: B batch, K classes")]
+
+mod batch;
+mod evaluation;
+mod examples;
+mod experts;
+pub mod forgetting;
+mod freezing;
+mod gradient;
+mod objective;
+mod observer;
+mod params;
+mod pretrained;
+mod progress;
+mod report;
+mod state;
+mod student;
+mod train;
+mod tuning;
+mod weighting;
+
+pub use batch::Batch;
+pub use evaluation::evaluate;
+pub use examples::{Examples, TrainingSet};
+pub use experts::{Experts, Segment};
+pub use freezing::frozen;
+pub use gradient::{Gradient, Pass, batch_gradient, cross_entropy_gradient, right};
+pub use objective::{Criterion, Objective};
+pub use observer::{Cancellable, Observer};
+pub use params::{LossReader, TrainingParams, fits};
+pub use pretrained::{Fitted, Pretrained, start};
+pub use progress::{Divergence, Progress, Report};
+pub use report::Trained;
+pub use state::{EpochResult, State};
+pub use student::{Student, StudentRun};
+pub use train::{Direction, Phase, Settings, Training};
+pub use tuning::Tuning;
+pub use weighting::ClassWeights;

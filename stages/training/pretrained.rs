@@ -1,0 +1,176 @@
+//! Weights that a training starts from instead of fresh ones: a safetensors file from outside, or a model that a stage
+//! made. Names have to be the network's own; for resnetv2_50, mobilenetv2_100 and efficientnet_b0 these are timm's.
+
+use crate::artifact::{self, Model};
+use crate::context::{Context, Inputs};
+use anyhow::{Context as _, Result, anyhow, bail};
+use ddpipe_interface::ArtifactType;
+use ddpipe_nn::network::{Network, ParameterSpec, Parameters};
+use ddpipe_nn::stream::stream;
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+
+/// Counters that PyTorch's batch norms write, and nothing reads.
+const COUNTER: &str = "num_batches_tracked";
+
+/// What a file in PyTorch's own format, a ZIP archive, starts with.
+const ZIP: &[u8] = b"PK";
+
+/// Tensors of a kind that an error names; it counts the rest.
+const SHOWN: usize = 10;
+
+/// Tensors by name, and what to call them in messages.
+#[derive(Debug)]
+pub struct Pretrained {
+    /// Where they come from.
+    pub name: String,
+    /// As they were stored.
+    pub tensors: IndexMap<String, Tensor>,
+}
+
+/// Weights made to fit a network.
+#[derive(Debug)]
+pub struct Fitted {
+    /// Values for all parameters and running statistics, float32.
+    pub parameters: Parameters,
+    /// Whether the last linear layer is a fresh one.
+    pub fresh_head: bool,
+    /// What was done beyond copying, for the log.
+    pub notes: Vec<String>,
+}
+
+impl Pretrained {
+    /// An optional input of type `files` (safetensors) or `model`.
+    pub fn of(inputs: &Inputs, input: &str, device: Device) -> Result<Option<Self>> {
+        if !inputs.has(input) {
+            return Ok(None);
+        }
+        let connected = inputs.one(input)?;
+        let tensors = match connected.artifact {
+            ArtifactType::Model => Model::from_file(&*inputs.tensors(input)?)?.tensors,
+            _ => {
+                let bytes = inputs.bytes(input)?;
+                let read = if bytes.starts_with(ZIP) {
+                    Err(anyhow!(
+                        "this is a file of PyTorch, not safetensors; convert it with safetensors.torch.save_file"
+                    ))
+                } else {
+                    artifact::named_tensors(&bytes, device)
+                };
+                read.with_context(|| format!("input {input:?}, {}", connected.name))?
+            }
+        };
+        Ok(Some(Pretrained { name: connected.name.clone(), tensors }))
+    }
+
+    /// The weights for a network, with `fresh` for what cannot be taken: a last linear layer with another number of
+    /// classes, or with none in the file. Single and double precision and both halves become float32; a first
+    /// convolution for three channels is summed over them for images of one. Whatever else is missing, left over or of
+    /// another shape is one error that lists it.
+    pub fn fit(&self, network: &Network, fresh: &Parameters) -> Result<Fitted> {
+        let (mut missing, mut unfit) = (Vec::new(), Vec::new());
+        let mut notes = Vec::new();
+        let fresh_head = self.fresh_head(network, &mut notes);
+        let first = network.trainable().next().map(|spec| spec.name.as_str());
+        let fresh_values: IndexMap<String, Tensor> = network.state_dict(fresh).into_iter().collect();
+        let mut values = BTreeMap::new();
+        for spec in network.parameters() {
+            let own = fresh_values.get(&spec.name).context("a network without a value for each of its parameters")?;
+            let value = match self.tensors.get(&spec.name) {
+                _ if fresh_head && is_head(network, spec) => Some(own.shallow_clone()),
+                Some(tensor) => {
+                    let mut tensor = tensor.shallow_clone();
+                    if first == Some(&spec.name) && colours_for_grey(&tensor.size(), &spec.shape) {
+                        notes.push(format!("{} is summed over its three channels, for images of one", spec.name));
+                        tensor =
+                            tensor.f_to_kind(Kind::Double)?.f_sum_dim_intlist([1i64].as_slice(), true, Kind::Double)?;
+                    }
+                    unfit.extend(fault(spec, &tensor));
+                    Some(tensor.f_to_kind(Kind::Float)?.f_to_device(own.device())?)
+                }
+                None => {
+                    missing.push(spec.name.clone());
+                    None
+                }
+            };
+            values.extend(value.map(|value| (spec.name.clone(), value)));
+        }
+        let known = |name: &str| network.parameters().iter().any(|spec| spec.name == name) || name.ends_with(COUNTER);
+        let surplus: Vec<String> = self.tensors.keys().filter(|name| !known(name)).cloned().collect();
+        let lists = [("missing", missing), ("not of this network", surplus), ("not as it needs them", unfit)];
+        let faults: Vec<String> = lists.iter().filter_map(|(what, list)| listed(what, list)).collect();
+        if !faults.is_empty() {
+            bail!("the weights {} do not fit the network; tensors\n{}", self.name, faults.join("\n"));
+        }
+        let parameters = network.load(&values).with_context(|| self.name.clone())?;
+        Ok(Fitted { parameters, fresh_head, notes })
+    }
+
+    /// Whether the last linear layer cannot be taken for its number of classes alone.
+    fn fresh_head(&self, network: &Network, notes: &mut Vec<String>) -> bool {
+        let classes = network.spec().classes;
+        let head: Vec<&ParameterSpec> = network.parameters().iter().filter(|spec| is_head(network, spec)).collect();
+        let found: Vec<_> = head.iter().map(|spec| self.tensors.get(&spec.name).map(Tensor::size)).collect();
+        if found.iter().all(Option::is_none) {
+            notes
+                .push(format!("there is no last linear layer in the file; the one for {classes} classes starts fresh"));
+            return true;
+        }
+        let theirs = found.first().cloned().flatten().and_then(|shape| shape.first().copied()).unwrap_or(classes);
+        let of_theirs = |shape: &[i64]| [&[theirs], shape.get(1..).unwrap_or_default()].concat();
+        let fits = head.iter().zip(&found).all(|(spec, found)| found.as_ref() == Some(&of_theirs(&spec.shape)));
+        let fresh = theirs != classes && fits;
+        if fresh {
+            notes.push(format!(
+                "the last linear layer is for {theirs} classes; the one for {classes} classes starts fresh"
+            ));
+        }
+        fresh
+    }
+}
+
+/// Where a training stage starts: fresh weights, drawn by the stage's seed, or those of its input `weights`, where it has
+/// one.
+pub fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parameters> {
+    let fresh = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
+    let Some(pretrained) = Pretrained::of(inputs, "weights", ctx.device)? else { return Ok(fresh) };
+    let fitted = pretrained.fit(network, &fresh)?;
+    ctx.log(format!("starts from the weights {}", pretrained.name));
+    fitted.notes.into_iter().for_each(|note| ctx.log(note));
+    Ok(fitted.parameters)
+}
+
+/// Whether it is of the last linear layer, whose weight and bias stand last.
+fn is_head(network: &Network, spec: &ParameterSpec) -> bool {
+    let all = network.parameters();
+    all[all.len().saturating_sub(2)..].iter().any(|head| head.name == spec.name)
+}
+
+/// Whether a filter for three channels stands where one for a single channel is wanted.
+fn colours_for_grey(found: &[i64], wanted: &[i64]) -> bool {
+    matches!((found, wanted), (&[a, 3, b, c], &[d, 1, e, f]) if (a, b, c) == (d, e, f))
+}
+
+/// A line on these tensors, of which it names the first few.
+fn listed(what: &str, tensors: &[String]) -> Option<String> {
+    let more = match tensors.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let shown = tensors.get(..SHOWN).unwrap_or(tensors).join(", ");
+    (!tensors.is_empty()).then(|| format!("{what} ({}): {shown}{more}", tensors.len()))
+}
+
+/// What is wrong with a tensor.
+fn fault(spec: &ParameterSpec, tensor: &Tensor) -> Option<String> {
+    let (name, kind) = (&spec.name, tensor.kind());
+    if tensor.size() != spec.shape {
+        return Some(format!("{name} of shape {:?} instead of {:?}", tensor.size(), spec.shape));
+    }
+    if !matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
+        return Some(format!("{name} of type {kind:?}, which is none of weights"));
+    }
+    let finite = tensor.to_kind(Kind::Float).isfinite().all();
+    (!bool::try_from(finite).unwrap_or(false)).then(|| format!("{name} with values that are not finite"))
+}

@@ -1,0 +1,137 @@
+//! How a training stage follows its training: progress, checkpoints after which it continues, curves, and what the stage
+//! adds to them.
+
+use super::{EpochResult, LossReader, Observer, State};
+use crate::context::{Checkpoint, Context};
+use anyhow::{Result, bail};
+use ddpipe_nn::network::Network;
+use tch::Tensor;
+
+/// The key of the training's state in a checkpoint, unless a stage has several.
+const TRAINING: &str = "training";
+
+/// Tells progress and saves checkpoints of one training of a stage.
+pub struct Report<'a> {
+    ctx: &'a Context,
+    network: &'a Network,
+    key: &'static str,
+    before: u64,
+    total: u64,
+    position: Box<dyn Fn(&State) -> u64 + 'a>,
+    save: Box<dyn Fn(&mut Checkpoint, &State) -> Result<()> + 'a>,
+}
+
+impl Report<'_> {
+    /// Tells how far the stage is, saves where that is due, and fails where the stage was asked to stop.
+    pub fn tell(&self, state: &State, loss: Option<f64>) -> Result<()> {
+        let step = self.before + (self.position)(state);
+        self.ctx.step(step, self.total, "steps", loss, |checkpoint| {
+            let training = state.store(self.network, &mut checkpoint.tensors);
+            checkpoint.note(self.key, training);
+            (self.save)(checkpoint, state)
+        })
+    }
+
+    /// A point of a curve that is shown while the stage runs.
+    pub fn metric(&self, name: &str, step: u64, value: f64) {
+        self.ctx.metric(name, step, value);
+    }
+}
+
+type OnBatch<'a> = Box<dyn FnMut(&Tensor, &Tensor) -> Result<()> + 'a>;
+type OnEpoch<'a> = Box<dyn FnMut(&Report, &State, &EpochResult) -> Result<Option<f64>> + 'a>;
+
+/// Follows a training for a stage. Made by [`Progress::new`]; the methods after it say what differs from stage to stage.
+pub struct Progress<'a> {
+    report: Report<'a>,
+    loss: LossReader,
+    on_batch: Option<OnBatch<'a>>,
+    on_epoch: Option<OnEpoch<'a>>,
+    divergence: Divergence,
+}
+
+/// What follows when a training diverges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Divergence {
+    /// The stage fails with this advice.
+    Fails(&'static str),
+    /// The training ends, and the stage goes on.
+    Ends,
+}
+
+impl<'a> Progress<'a> {
+    /// Follows a training of a stage of `total` steps, of which this training has done `position(state)`.
+    pub fn new(ctx: &'a Context, network: &'a Network, total: u64, position: impl Fn(&State) -> u64 + 'a) -> Self {
+        let (position, save) = (Box::new(position), Box::new(|_: &mut Checkpoint, _: &State| Ok(())));
+        Progress {
+            report: Report { ctx, network, key: TRAINING, before: 0, total, position, save },
+            loss: LossReader::default(),
+            on_batch: None,
+            on_epoch: None,
+            divergence: Divergence::Fails("a lower learning rate may help"),
+        }
+    }
+
+    /// So many steps of the stage were done before this training.
+    pub fn after(mut self, steps: u64) -> Self {
+        self.report.before = steps;
+        self
+    }
+
+    /// The training's state has this key in checkpoints, in the place of `training`.
+    pub fn stored_as(mut self, key: &'static str) -> Self {
+        self.report.key = key;
+        self
+    }
+
+    /// What the stage puts into a checkpoint beside the training.
+    pub fn saving(mut self, save: impl Fn(&mut Checkpoint, &State) -> Result<()> + 'a) -> Self {
+        self.report.save = Box::new(save);
+        self
+    }
+
+    /// What the stage does with every batch; see [`Observer::batch`].
+    pub fn on_batch(mut self, hook: impl FnMut(&Tensor, &Tensor) -> Result<()> + 'a) -> Self {
+        self.on_batch = Some(Box::new(hook));
+        self
+    }
+
+    /// What the stage does after every epoch; see [`Observer::epoch`].
+    pub fn on_epoch(mut self, hook: impl FnMut(&Report, &State, &EpochResult) -> Result<Option<f64>> + 'a) -> Self {
+        self.on_epoch = Some(Box::new(hook));
+        self
+    }
+
+    /// What follows when the training diverges.
+    pub fn when_diverged(mut self, divergence: Divergence) -> Self {
+        self.divergence = divergence;
+        self
+    }
+
+    /// Tells progress and saves, for work after the training.
+    pub fn report(&self) -> &Report<'a> {
+        &self.report
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn batch(&mut self, positions: &Tensor, right: &Tensor) -> Result<()> {
+        self.on_batch.as_mut().map_or(Ok(()), |hook| hook(positions, right))
+    }
+
+    fn step(&mut self, state: &State, loss: &Tensor) -> Result<()> {
+        let loss = self.loss.read(loss);
+        self.report.tell(state, loss)
+    }
+
+    fn epoch(&mut self, state: &State, result: &EpochResult) -> Result<Option<f64>> {
+        self.on_epoch.as_mut().map_or(Ok(None), |hook| hook(&self.report, state, result))
+    }
+
+    fn diverged(&mut self, epoch: u64) -> Result<()> {
+        match self.divergence {
+            Divergence::Fails(advice) => bail!("the loss is no longer finite in epoch {epoch}; {advice}"),
+            Divergence::Ends => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The training loop: shuffled batches, one optimiser step each, epoch after epoch.
+
+use super::{Batch, EpochResult, Examples, Gradient, Observer, State};
+use anyhow::{Result, ensure};
+use ddpipe_nn::augment::Augment;
+use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::stream::stream;
+use tch::{TchError, Tensor};
+
+/// The direction that a step goes against: of a network with these parameters on a batch, taken through the network a
+/// micro-batch at a time. [`cross_entropy_gradient`](super::cross_entropy_gradient) is the usual one.
+pub type Direction<'a> = &'a dyn Fn(&Network, &Parameters, &Batch, Chunk) -> Result<Gradient, TchError>;
+
+/// What stays the same over a training.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Epochs, as the schedule counts them ([`Schedule::epochs`] are run).
+    pub epochs: u64,
+    /// Images per step; the last batch of an epoch may be smaller.
+    pub batch_size: i64,
+    /// The learning rate to start with.
+    pub rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Seed of the shuffling streams.
+    pub seed: u64,
+    /// Ends the training after so many steps, in the middle of an epoch if need be. The rates stay those of the epochs.
+    pub max_steps: Option<u64>,
+}
+
+impl Settings {
+    /// Steps in one epoch over so many images.
+    pub fn steps_per_epoch(&self, images: i64) -> u64 {
+        (images.max(0) as u64).div_ceil(self.batch_size.max(1) as u64)
+    }
+
+    /// Steps that a training in this state has done, at most those of [`steps`](Self::steps).
+    pub fn done(&self, state: &State, images: i64) -> u64 {
+        state.epoch * self.steps_per_epoch(images) + state.batch
+    }
+
+    /// Steps of the whole training on so many images.
+    pub fn steps(&self, images: i64) -> u64 {
+        let steps = self.schedule.epochs(self.epochs) * self.steps_per_epoch(images);
+        self.max_steps.map_or(steps, |most| most.min(steps))
+    }
+}
+
+/// A part of a training with settings of its own, and with parameters of its own that are frozen
+/// ([`Network::freeze`]).
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// The network, its frozen parameters marked.
+    pub network: Network,
+    /// How it is trained.
+    pub settings: Settings,
+}
+
+/// A training: of what, on what, along which direction. [`run`](Self::run) carries it out.
+pub struct Training<'a> {
+    /// Its phases, one after the other. Epochs and steps are counted over all of them; the schedule of each starts anew,
+    /// with an empty velocity.
+    pub phases: &'a [Phase],
+    /// What a step goes against.
+    pub direction: Direction<'a>,
+    /// The images and labels.
+    pub examples: &'a dyn Examples,
+    /// What changes a batch before the network sees it.
+    pub augment: Option<&'a dyn Augment>,
+}
+
+impl Training<'_> {
+    /// Steps of all phases.
+    pub fn steps(&self) -> u64 {
+        self.phases.iter().map(|phase| phase.settings.steps(self.examples.count())).sum()
+    }
+
+    /// Trains from `state` to the end and returns the state there. Epoch e is shuffled by `stream(seed, "shuffle", e)`; a
+    /// training that is continued from any state gives the same parameters as one that never stopped.
+    pub fn run(&self, mut state: State, observer: &mut dyn Observer) -> Result<State> {
+        let count = self.examples.count();
+        ensure!(count > 0, "there are no images to train on");
+        let mut first = Start::default();
+        for Phase { network, settings } in self.phases {
+            ensure!(
+                settings.batch_size > 0,
+                "a batch of {} images is too small; expected at least 1",
+                settings.batch_size
+            );
+            if !(Run { training: self, network, settings, first }.go(&mut state, observer)?) {
+                return Ok(state);
+            }
+            let steps = settings.steps(count);
+            first.epoch += steps.div_ceil(settings.steps_per_epoch(count));
+            first.step += steps;
+        }
+        Ok(state)
+    }
+}
+
+/// Epochs and steps of the phases before.
+#[derive(Clone, Copy, Default)]
+struct Start {
+    epoch: u64,
+    step: u64,
+}
+
+/// One phase.
+struct Run<'a> {
+    training: &'a Training<'a>,
+    network: &'a Network,
+    settings: &'a Settings,
+    first: Start,
+}
+
+impl Run<'_> {
+    /// Goes on from `state` to the end of the phase, if it is not there yet. False where the training diverged.
+    fn go(&self, state: &mut State, observer: &mut dyn Observer) -> Result<bool> {
+        let Run { training, network, settings, first } = *self;
+        let Training { direction, examples, augment, .. } = *training;
+        let count = examples.count();
+        let (batches, steps) = (settings.steps_per_epoch(count), settings.steps(count));
+        let chunk = Chunk::training(examples.device());
+        while state.epoch.saturating_sub(first.epoch) * batches < steps {
+            let (epoch, own) = (state.epoch, state.epoch.saturating_sub(first.epoch));
+            let anew = own == 0 && first.epoch > 0;
+            if state.batch == 0 && (anew || settings.schedule.empties_velocity(settings.epochs, own)) {
+                state.velocity.clear();
+            }
+            let rate = settings.schedule.rate(settings.rate, settings.epochs, own);
+            let order = Tensor::from_slice(&stream(settings.seed, "shuffle", epoch).permutation(count));
+            let order = order.to_device(examples.device());
+            let last = batches.min(steps - own * batches);
+            while state.batch < last {
+                let start = state.batch as i64 * settings.batch_size;
+                let positions = order.narrow(0, start, settings.batch_size.min(count - start));
+                let mut batch = examples.at(&positions)?;
+                let step = first.step + own * batches + state.batch;
+                if let Some(augment) = augment {
+                    let classes = network.spec().classes;
+                    (batch.images, batch.labels) = augment.batch(&batch.images, &batch.labels, classes, step)?;
+                }
+                let now = direction(network, &state.parameters, &batch, chunk)?;
+                let before = &state.parameters.trainable;
+                let stepped = settings.sgd.step(rate, before, &now.gradients, &mut state.velocity)?;
+                state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
+                let summed = now.loss.to_kind(tch::Kind::Double) * batch.len();
+                state.sums = &state.sums + Tensor::stack(&[summed, now.right.sum(tch::Kind::Double)], 0);
+                state.batch += 1;
+                observer.batch(&positions, &now.right)?;
+                observer.step(state, &now.loss)?;
+            }
+            if state.diverged()? {
+                observer.diverged(epoch)?;
+                return Ok(false);
+            }
+            let seen = count.min(last as i64 * settings.batch_size) as f64;
+            let sums = Vec::<f64>::try_from(&state.sums)?;
+            let (loss, train_accuracy) = (sums[0] / seen, sums[1] / seen);
+            let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
+            result.accuracy = observer.epoch(state, &result)?;
+            state.history.push(result);
+            state.epoch += 1;
+            state.batch = 0;
+            state.sums = state.sums.zeros_like();
+        }
+        Ok(true)
+    }
+}

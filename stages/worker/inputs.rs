@@ -5,14 +5,13 @@ use crate::pending::Pending;
 use crate::residency::Residency;
 use crate::store::Store;
 use anyhow::{Context as _, Result, ensure};
-use ddpipe_cache::{Cache, Digest};
+use ddpipe_cache::{Cache, Digest, Stamp};
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
 use ddpipe_stages::artifact::{Content, Folder, SourceChanged, TensorFile};
 use ddpipe_stages::context::Artifacts;
 use std::cell::RefCell;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,21 +101,6 @@ impl Artifacts for Reader {
 enum Opened {
     File(PathBuf, Content, Stamp),
     Folder(Arc<Folder>),
-}
-
-/// What changes when a file is written to.
-#[derive(PartialEq)]
-struct Stamp {
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(file: &File) -> std::io::Result<Self> {
-        let it = file.metadata()?;
-        Ok(Stamp { bytes: it.len(), modified: (it.mtime(), it.mtime_nsec()), changed: (it.ctime(), it.ctime_nsec()) })
-    }
 }
 
 impl Reader {

@@ -3,7 +3,7 @@
 
 use crate::pending::Pending;
 use anyhow::Result;
-use ddpipe_cache::{BlobStore as _, Cache, Digest};
+use ddpipe_cache::{Cache, Digest};
 use ddpipe_interface::protocol::{Cause, FromWorker, JobId};
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;

@@ -1,5 +1,5 @@
 //! Embeds every stage declaration (`stages/<group>/<kind>/stage.toml`) in the engine, so that it validates manifests
-//! without torch. Writes a list of (path, text) pairs that `catalog.rs` includes.
+//! without torch. Writes a list of (path, text) pairs that `catalog.rs` includes. And lets the worker find libtorch.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,18 @@ fn main() -> io::Result<()> {
         }
     }
     list.push_str("]\n");
+    run_path();
     fs::write(out.join("declarations.rs"), list)
+}
+
+/// The worker, and the tests that link the stages, find libtorch by themselves wherever they are installed: the folder
+/// that the stages were built against becomes their run path. Without the feature `worker` there is no such folder.
+fn run_path() {
+    println!("cargo::rerun-if-env-changed=DEP_DDPIPE_NATIVE_LIBTORCH");
+    if let Ok(lib) = env::var("DEP_DDPIPE_NATIVE_LIBTORCH") {
+        println!("cargo::rustc-link-arg-bin=ddpipe-worker=-Wl,-rpath,{lib}");
+        println!("cargo::rustc-link-arg-tests=-Wl,-rpath,{lib}");
+    }
 }
 
 /// The sub folders, sorted. The folder itself is watched, so that a new kind is noticed.

@@ -1,6 +1,7 @@
 //! What the stages do, on libtorch. One folder per stage kind, `<group>/<kind>/`: `stage.toml` declares it, `mod.rs`
 //! reads, loops and writes, `loss.rs` holds the equations. `common/` is what several kinds share; `artifact/`
 //! the typed files between stages; `context` all that a stage sees of the world. Stages never see cache paths.
+//! `worker` is the program that runs them.
 
 pub mod artifact;
 pub mod common;
@@ -21,3 +22,6 @@ pub mod search;
 pub mod select;
 pub mod split;
 pub mod train;
+pub mod worker;
+
+pub use tch;

@@ -1,9 +1,9 @@
 //! The worker's side of the conversation: messages out, from any thread, one at a time; and the running stage's voice
 //! in it. An engine that is gone is not an error here: the thread that reads notices, and ends the worker.
 
-use crate::interrupts::Interrupts;
+use crate::context::Host;
+use crate::worker::interrupts::Interrupts;
 use ddpipe_interface::protocol::{FromWorker, JobId, LogLevel, write_message};
-use ddpipe_stages::context::Host;
 use std::io::BufWriter;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;

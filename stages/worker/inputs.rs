@@ -1,15 +1,15 @@
 //! Where a running stage's inputs come from: the device's memory, the outputs still on their way to the cache, or a
 //! file. Whatever is read from a file is held against its digest; the cache sets a damaged blob aside.
 
-use crate::pending::Pending;
-use crate::residency::Residency;
-use crate::store::Store;
+use crate::artifact::{Content, Folder, SourceChanged, TensorFile};
+use crate::context::Artifacts;
+use crate::worker::pending::Pending;
+use crate::worker::residency::Residency;
+use crate::worker::store::Store;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_cache::{Cache, Digest, Stamp};
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
-use ddpipe_stages::artifact::{Content, Folder, SourceChanged, TensorFile};
-use ddpipe_stages::context::Artifacts;
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;

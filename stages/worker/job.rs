@@ -1,17 +1,17 @@
 //! One job from its message to its outcome: builds the stage's surroundings, runs it, and seals what it made. Knows
 //! neither the socket nor the order of jobs.
 
-use crate::command;
-use crate::engine::{Engine, Listener};
-use crate::failure::{Failure, guard};
-use crate::inputs::Reader;
-use crate::interrupts::Interrupts;
-use crate::memory::Peak;
-use crate::outputs::{Sealed, seal, unspeakable};
+use crate::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Outputs};
+use crate::registry;
+use crate::worker::command;
+use crate::worker::engine::{Engine, Listener};
+use crate::worker::failure::{Failure, guard};
+use crate::worker::inputs::Reader;
+use crate::worker::interrupts::Interrupts;
+use crate::worker::memory::Peak;
+use crate::worker::outputs::{Sealed, seal, unspeakable};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::protocol::{Cause, Job, LogLevel};
-use ddpipe_stages::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Outputs};
-use ddpipe_stages::registry;
 use indexmap::IndexMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

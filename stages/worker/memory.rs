@@ -1,7 +1,7 @@
 //! The peak memory of one job: of this process or of a program that it started, as the kernel counts it, and of tensors
 //! on a GPU, as libtorch counts them. What other stages left in memory is not the job's own, and is taken off.
 
-use ddpipe_stages::device_memory;
+use crate::device_memory;
 use nix::sys::resource::{UsageWho, getrusage};
 use tch::Device;
 

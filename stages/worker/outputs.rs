@@ -1,13 +1,13 @@
 //! From what a stage returned to what the engine hears and the cache gets: exactly the declared outputs, of the declared
 //! types, with their digests, and without a second copy of what is large.
 
-use crate::pending::Pending;
+use crate::artifact::{Content, TensorFile};
+use crate::context::{Artifact, Outputs};
+use crate::worker::pending::Pending;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_cache::Digest;
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::OutputArtifact;
-use ddpipe_stages::artifact::{Content, TensorFile};
-use ddpipe_stages::context::{Artifact, Outputs};
 use indexmap::IndexMap;
 use tch::Device;
 

@@ -1,15 +1,15 @@
 //! The worker's life: connect, say hello, run one job after the other, write what is pending, end. Messages are read on
 //! a thread of their own, so that a `Cancel` is seen while a stage runs; stages run on the main thread only.
 
-use crate::args::Session;
-use crate::device;
-use crate::engine::Engine;
-use crate::failure::Failure;
-use crate::inputs::Reader;
-use crate::interrupts::{Interrupts, Signals};
-use crate::job::{self, Finished, Surroundings};
-use crate::residency::Residency;
-use crate::store::Store;
+use crate::worker::args::Session;
+use crate::worker::device;
+use crate::worker::engine::Engine;
+use crate::worker::failure::Failure;
+use crate::worker::inputs::Reader;
+use crate::worker::interrupts::{Interrupts, Signals};
+use crate::worker::job::{self, Finished, Surroundings};
+use crate::worker::residency::Residency;
+use crate::worker::store::Store;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::protocol::{FromWorker, Job, PROTOCOL_VERSION, ToWorker, read_message};
 use std::cell::RefCell;

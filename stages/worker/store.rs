@@ -1,7 +1,7 @@
 //! Writing behind: finished outputs go to the cache on a thread of their own, while the next stage runs. Until then
 //! their bytes can be read here. What waits is bounded, so that a slow disk slows the stages instead of filling memory.
 
-use crate::pending::Pending;
+use crate::worker::pending::Pending;
 use anyhow::Result;
 use ddpipe_cache::{Cache, Digest};
 use ddpipe_interface::protocol::{Cause, FromWorker, JobId};

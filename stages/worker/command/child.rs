@@ -1,7 +1,7 @@
 //! A program in a process group of its own: its lines become progress and log, and nothing of it outlives the stage.
 
+use crate::context::{Context, Interrupted};
 use anyhow::{Context as _, Result, bail};
-use ddpipe_stages::context::{Context, Interrupted};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal, killpg, signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};

@@ -1,14 +1,10 @@
 //! What a data set of images costs while it is read: little more than its pixels, in the worker as the engine runs it.
-#![allow(clippy::unwrap_used, dead_code)]
-
-mod worker_fixture;
-
+use crate::fixture::Worker;
 use ddpipe_interface::protocol::*;
 use ddpipe_interface::{ArtifactType, Declaration, Value};
 use ddpipe_stages::registry;
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
-use worker_fixture::Worker;
 
 const SIDE: u32 = 256;
 const IMAGES: usize = 500;

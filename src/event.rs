@@ -164,14 +164,14 @@ pub struct Failure {
 /// Whoever wants to see events. Observers cannot influence the run.
 pub trait Observer {
     /// Called for every event, in order, on the scheduler's thread.
-    fn see(&mut self, event: &Event);
+    fn on_event(&mut self, event: &Event);
 }
 
 /// Several observers as one.
 impl Observer for Vec<Box<dyn Observer>> {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         for observer in self {
-            observer.see(event);
+            observer.on_event(event);
         }
     }
 }

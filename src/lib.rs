@@ -1,6 +1,7 @@
 //! The engine of ddpipe: reads a manifest, works out what has to run, and has it run. Each module is named after its
 //! product, in the order in which work flows. Never links torch: it must start in milliseconds.
 
+pub mod address;
 pub mod catalog;
 pub mod cli;
 pub mod diagnostic;
@@ -28,4 +29,5 @@ pub mod size;
 pub mod slots;
 pub mod sources;
 
-pub use load::{Options, load};
+pub use load::load;
+pub use manifest::Overrides;

@@ -2,9 +2,10 @@
 //! are worked out. Read-only once built (by `resolve`); `graph` links it, `key` describes its nodes. It knows no
 //! record, no schedule and no text of the manifest beyond the places that later messages need.
 
+use crate::address::address;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::selector::{Selector, value_text};
+use crate::selector::Selector;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
 use std::path::PathBuf;
@@ -114,11 +115,12 @@ pub struct Node {
 impl Node {
     /// How people and commands name the node: `distill[method=dm,seed=0]`, or `train_set` without axes.
     pub fn address(&self) -> String {
-        if self.axes.is_empty() {
-            return self.stage.clone();
-        }
-        let axes: Vec<_> = self.axes.iter().map(|(axis, value)| format!("{axis}={}", value_text(value))).collect();
-        format!("{}[{}]", self.stage, axes.join(","))
+        address(&self.stage, &self.axes)
+    }
+
+    /// Whether a selector names this node, alone or among others.
+    pub fn matches(&self, selector: &Selector) -> bool {
+        selector.matches(&self.stage, &self.axes)
     }
 }
 
@@ -188,6 +190,6 @@ impl Pipeline {
 
     /// The nodes that a selector matches, in order.
     pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Node> {
-        self.nodes.iter().filter(|node| selector.matches(node))
+        self.nodes.iter().filter(|node| node.matches(selector))
     }
 }

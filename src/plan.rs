@@ -6,6 +6,7 @@ use crate::key::{Content, Description, Surroundings, describe};
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
 use crate::reason::{Reason, differences};
 use crate::selector::Selector;
+use crate::sources::Sources;
 use ddpipe_cache::{Digest, Key, Record};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::Absent;
@@ -22,9 +23,6 @@ pub trait Records {
     /// The newest record of a node of this pipeline.
     fn newest(&self, pipeline: &str, node: &str) -> Option<Record>;
 }
-
-/// The digests of source files by source and file; filled before planning.
-pub type SourceDigests = IndexMap<(String, String), Digest>;
 
 /// What is to be planned, apart from the pipeline.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +57,8 @@ pub enum Verdict {
         /// `source/file`.
         file: String,
     },
-    /// Not selected.
-    Left,
+    /// Neither selected nor needed, nor asked for so far, by a node that is.
+    NotSelected,
 }
 
 /// A described action, ready to be claimed.
@@ -127,7 +125,7 @@ pub struct Planner<'a> {
     pipeline: &'a Pipeline,
     graph: &'a Graph,
     records: &'a dyn Records,
-    sources: &'a SourceDigests,
+    sources: &'a Sources,
     surroundings: IndexMap<String, Surroundings>,
     needed: Vec<bool>,
     asked: BTreeMap<NodeId, BTreeSet<NodeId>>,
@@ -140,12 +138,12 @@ impl<'a> Planner<'a> {
         pipeline: &'a Pipeline,
         graph: &'a Graph,
         records: &'a dyn Records,
-        sources: &'a SourceDigests,
+        sources: &'a Sources,
         programs: IndexMap<String, Vec<(String, Digest)>>,
         choice: &Choice,
     ) -> Self {
         let chosen = |selectors: &[Selector]| -> BTreeSet<NodeId> {
-            let any = |node: &&crate::pipeline::Node| selectors.iter().any(|selector| selector.matches(node));
+            let any = |node: &&crate::pipeline::Node| selectors.iter().any(|selector| node.matches(selector));
             pipeline.nodes.iter().filter(any).map(|node| node.id).collect()
         };
         let needed = match choice.select.is_empty() {
@@ -195,7 +193,7 @@ impl<'a> Planner<'a> {
     /// what the node's records ask for.
     pub fn verdict(&mut self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
         if !self.needed(id) {
-            return Verdict::Left;
+            return Verdict::NotSelected;
         }
         loop {
             let action = match self.action(id, known) {
@@ -239,7 +237,7 @@ impl<'a> Planner<'a> {
     fn pass(&mut self) -> Plan {
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.pipeline.nodes.len());
         for id in self.graph.order() {
-            let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::Left);
+            let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::NotSelected);
             let on: Vec<NodeId> = self.reads(id).filter(unknown).collect();
             let verdict = match self.needed(id) && !on.is_empty() {
                 true => Verdict::Waiting { on },
@@ -256,7 +254,7 @@ impl<'a> Planner<'a> {
     fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Box<Verdict>> {
         let node = self.pipeline.node(id);
         let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
-            return Err(Box::new(Verdict::Left));
+            return Err(Box::new(Verdict::NotSelected));
         };
         let (mut inputs, mut absent) = (IndexMap::new(), IndexMap::new());
         for (name, edges) in &node.inputs {
@@ -297,8 +295,8 @@ impl<'a> Planner<'a> {
         let plain =
             |digest| Content { digest, labels: IndexMap::new(), metrics: IndexMap::new(), over: edge.over.clone() };
         match &edge.from {
-            Endpoint::Source { source, file } => match self.sources.get(&(source.clone(), file.clone())) {
-                Some(digest) => Ok(plain(*digest)),
+            Endpoint::Source { source, file } => match self.sources.get(source, file) {
+                Some(found) => Ok(plain(found.digest)),
                 None => Err(Box::new(Verdict::Missing { file: format!("{source}/{file}") })),
             },
             Endpoint::Node { node, output } => {

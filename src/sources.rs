@@ -4,21 +4,25 @@
 use crate::download::{Downloader, Offline};
 use crate::event::{Event, Observer};
 use crate::pipeline::{Endpoint, Pipeline, Source, SourceFile};
-use crate::plan::SourceDigests;
-use crate::schedule::Places;
 use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache, folder};
+use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// What is known about the source files that a run needs.
 #[derive(Debug, Default)]
 pub struct Sources {
-    /// Their digests, for the plan.
-    pub digests: SourceDigests,
-    /// Their places and checks, for jobs and records.
-    pub places: Places,
+    /// Those that are there, by the names of source and file: where, which bytes, and whether a declared digest held.
+    found: IndexMap<(String, String), SourceSeen>,
     /// Files that are not there.
     pub missing: Vec<Missing>,
+}
+
+impl Sources {
+    /// A source file that is there.
+    pub fn get(&self, source: &str, file: &str) -> Option<&SourceSeen> {
+        self.found.get(&(source.to_string(), file.to_string()))
+    }
 }
 
 /// A source file that is not there.
@@ -76,7 +80,6 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
             continue;
         }
         let seen = seen(file, &stats)?;
-        let place = (source.name.clone(), file.name.clone());
         match differs(file, &seen) {
             Some(fault) if source.verify => faults.push(Fault {
                 hint: format!("replace the file, or accept this copy with --set sources.{}.verify=false", source.name),
@@ -85,8 +88,7 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
             fault => {
                 let verified = pins(file) && fault.is_none();
                 let seen = SourceSeen { path: file.path.clone(), digest: seen.digest, md5: seen.md5.clone(), verified };
-                sources.digests.insert(place.clone(), seen.digest);
-                sources.places.sources.insert(place, seen);
+                sources.found.insert((source.name.clone(), file.name.clone()), seen);
             }
         }
     }
@@ -133,7 +135,7 @@ pub fn obtain(
                 _ => Ok(()),
             }
         };
-        let mut tell = |done, total| observer.see(&Event::Download { file: name.clone(), done, total });
+        let mut tell = |done, total| observer.on_event(&Event::Download { file: name.clone(), done, total });
         if let Err(message) =
             Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut tell)
         {
@@ -147,14 +149,14 @@ pub fn obtain(
         return Err(SourcesError::Faults(faults));
     }
     let sources = look(pipeline, cache, needed)?;
-    for ((source, file), seen) in &sources.places.sources {
+    for ((source, file), seen) in &sources.found {
         if pins(&pipeline.sources[source].files[file]) && !seen.verified {
             let text = format!(
                 "{source}/{file}: the copy at {} is not the pinned file (blake3 {}); accepted because verify = false",
                 seen.path.display(),
                 seen.digest.short()
             );
-            observer.see(&Event::Warning { text });
+            observer.on_event(&Event::Warning { text });
         }
     }
     Ok(sources)

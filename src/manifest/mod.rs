@@ -8,7 +8,8 @@ mod read;
 mod vars;
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
-use crate::load::Options;
+pub use overrides::Overrides;
+
 use document::{Entry, Item};
 use indexmap::IndexMap;
 use std::path::Path;
@@ -109,12 +110,17 @@ pub struct ExpectTable {
 impl Manifest {
     /// Reads a manifest. What can be read is returned even when faults were reported, so that later phases find
     /// theirs as well; nothing when a file is not TOML or could not be read.
-    pub fn read(path: &Path, options: &Options, report: &mut Report, warnings: &mut Vec<Diagnostic>) -> Option<Self> {
+    pub fn read(
+        path: &Path,
+        overrides: &Overrides,
+        report: &mut Report,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
         let (mut document, main) = include::read(path, report)?;
         if !report.is_empty() {
             return None;
         }
-        overrides::apply(&mut document, options, report, warnings);
+        overrides.apply(&mut document, report, warnings);
         vars::substitute(&mut document, &main, report, warnings);
         Some(read::manifest(document, main, report))
     }

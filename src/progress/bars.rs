@@ -44,7 +44,7 @@ impl Bars {
 }
 
 impl Observer for Bars {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Started { node, .. } => {
                 self.bar(node);

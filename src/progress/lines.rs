@@ -16,7 +16,7 @@ pub struct Lines {
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Observer for Lines {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Progress { node, step, total, loss, unit } = event {
             let told = self.told.entry(node.clone()).or_insert_with(Instant::now);
             if told.elapsed() >= PAUSE {
@@ -36,7 +36,7 @@ impl Observer for Lines {
 pub struct Quiet;
 
 impl Observer for Quiet {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         let wrong = match event {
             Event::Warning { .. } => true,
             Event::Log { level, .. } => *level == LogLevel::Warn,

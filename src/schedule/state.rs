@@ -4,7 +4,7 @@
 //! Pending -> Ready -> Running -> Storing -> Done
 //!    |         |         |          |
 //!    |         +-> Done  +-> Failed +-> Failed, or Pending again when its worker died before the bytes were safe
-//!    +-> Done, Skipped, Failed, Left
+//!    +-> Done, Skipped, Failed, NotSelected
 //! ```
 
 use crate::event::Status;
@@ -33,7 +33,7 @@ pub(super) enum State {
     /// No result.
     Lost(Status),
     /// Not part of this run.
-    Left,
+    NotSelected,
 }
 
 /// A node that a worker has.
@@ -53,7 +53,7 @@ const KEPT_LINES: usize = 20;
 
 impl Running {
     pub fn new(slot: usize, job: JobId, action: Action, claim: Claim) -> Self {
-        let (started, started_unix) = (super::now(), super::unix_now());
+        let (started, started_unix) = (Instant::now(), super::unix_now());
         Running { slot, job, action, claim, started, started_unix, log: VecDeque::new() }
     }
 
@@ -91,7 +91,7 @@ impl State {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self, State::Done { .. } | State::Lost(_) | State::Left)
+        matches!(self, State::Done { .. } | State::Lost(_) | State::NotSelected)
     }
 }
 
@@ -113,7 +113,7 @@ impl States {
         &self.states[node.index()]
     }
 
-    /// The one way to change a state. Returns the old one.
+    /// The one way to change a state; [`States::replace`] is the same for those who need the old one.
     pub fn set(&mut self, node: NodeId, state: State) {
         let _ = self.replace(node, state);
     }
@@ -144,12 +144,9 @@ impl States {
         self.states.iter().any(|state| !state.is_settled())
     }
 
+    /// Nodes that have to run and wait for a slot.
     pub fn ready(&self) -> Vec<NodeId> {
         self.find(|state| matches!(state, State::Ready { .. })).collect()
-    }
-
-    pub fn waiting_for_a_slot(&self) -> Vec<NodeId> {
-        self.ready()
     }
 
     /// Nodes that a worker has or whose bytes are being written.

@@ -7,7 +7,7 @@ use ddpipe::executor::Scripted;
 use ddpipe::graph::Graph;
 use ddpipe::pipeline::Pipeline;
 use ddpipe::plan::{Choice, Planner};
-use ddpipe::schedule::{Interrupts, Run, Scheduler, Settings};
+use ddpipe::schedule::{Interrupts, Run, Scheduler};
 use ddpipe::sources::Sources;
 use ddpipe::{Overrides, load};
 use ddpipe_cache::Cache;
@@ -40,7 +40,7 @@ fn engine(bench: &mut Criterion) {
         executor: &mut executor,
         observer: &mut observers,
         interrupts: Interrupts::default(),
-        settings: Settings::default(),
+        keep_going: false,
     };
     Scheduler::new(run, |_| 1.0).run().expect("a run");
     let mut planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);

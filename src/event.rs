@@ -39,10 +39,10 @@ pub enum Event {
         kind: String,
         /// The slot: `cpu`, `cuda:0`.
         slot: String,
-        /// Why it runs.
+        /// Why it runs; never empty.
         reasons: Vec<Reason>,
     },
-    /// Where a node stands.
+    /// How far a node has come.
     Progress {
         /// The node.
         node: String,
@@ -61,7 +61,7 @@ pub enum Event {
         node: String,
         /// The curve.
         name: String,
-        /// Where on it.
+        /// The step that the value belongs to.
         step: u64,
         /// The value.
         value: f64,
@@ -79,7 +79,7 @@ pub enum Event {
     Log {
         /// The node.
         node: String,
-        /// How loud.
+        /// The level of the line: `warn` lines are shown to the user.
         level: LogLevel,
         /// The line.
         text: String,
@@ -88,7 +88,7 @@ pub enum Event {
     Waiting {
         /// The node.
         node: String,
-        /// For whom, in words.
+        /// The process that it waits for, in words.
         holder: String,
     },
     /// Something worth saying that concerns no single node.

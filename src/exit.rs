@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// The exit codes of `ddpipe`, as the README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All is well.
+    /// The command did what it was asked for.
     Ok = 0,
     /// A stage failed.
     Stage = 1,

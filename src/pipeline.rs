@@ -67,7 +67,7 @@ pub struct Source {
 pub struct SourceFile {
     /// Its name below the source's folder; that of a folder ends with `/`.
     pub name: String,
-    /// Where it lies, absolute.
+    /// Its absolute path.
     pub path: PathBuf,
     /// MD5 of its bytes, as its publisher states it: 32 lower-case hexadecimal digits.
     pub md5: Option<String>,
@@ -127,7 +127,7 @@ impl Node {
 /// One artifact that enters a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// Where it comes from.
+    /// The output or file that is read.
     pub from: Endpoint,
     /// The axes that the node folds (mean ± std), from `gather … over`; empty otherwise.
     pub over: Vec<String>,
@@ -172,7 +172,7 @@ pub struct Expectation {
     pub within: f64,
     /// Whether the bounds hold for the mean over the matching nodes instead of for each.
     pub mean: bool,
-    /// Where it is written.
+    /// The place in the manifest where it is written.
     pub place: Place,
 }
 

@@ -2,7 +2,7 @@
 //! [`Planner`], tests assert on it. Reads records through a trait; starts nothing and writes nothing.
 
 use crate::graph::Graph;
-use crate::key::{Content, Description, Surroundings, describe};
+use crate::key::{Content, Description, Environment, describe};
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
 use crate::reason::{Reason, differences};
 use crate::selector::Selector;
@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What the planner asks of a cache.
+/// The questions that the planner asks a cache.
 pub trait Records {
     /// The record of this key, if there is one, whether or not its outputs are still there.
     fn find(&self, key: &Key) -> Option<Record>;
@@ -44,7 +44,7 @@ pub enum Verdict {
     Run {
         /// The action.
         action: Action,
-        /// Why; never empty.
+        /// Why it has to run; never empty.
         reasons: Vec<Reason>,
     },
     /// Its inputs are not known yet: these run first, and may well give what they gave before.
@@ -126,7 +126,7 @@ pub struct Planner<'a> {
     graph: &'a Graph,
     records: &'a dyn Records,
     sources: &'a Sources,
-    surroundings: IndexMap<String, Surroundings>,
+    environment: IndexMap<String, Environment>,
     needed: Vec<bool>,
     asked: BTreeMap<NodeId, BTreeSet<NodeId>>,
     forced: BTreeSet<NodeId>,
@@ -150,13 +150,13 @@ impl<'a> Planner<'a> {
             true => graph.needed_by(graph.ends()),
             false => graph.needed_by(chosen(&choice.select)),
         };
-        let surroundings = pipeline.catalog.names().map(|kind| {
+        let environment = pipeline.catalog.names().map(|kind| {
             let programs = programs.get(kind).cloned().unwrap_or_default();
-            (kind.to_string(), Surroundings { device: choice.device.clone(), programs })
+            (kind.to_string(), Environment { device: choice.device.clone(), programs })
         });
-        let surroundings = surroundings.collect();
+        let environment = environment.collect();
         let (asked, forced) = (BTreeMap::new(), chosen(&choice.force));
-        Planner { pipeline, graph, records, sources, surroundings, needed, asked, forced }
+        Planner { pipeline, graph, records, sources, environment, needed, asked, forced }
     }
 
     /// Whether a node is selected, or needed or asked for by one that is.
@@ -271,9 +271,9 @@ impl<'a> Planner<'a> {
                 absent.insert(name.clone(), missing);
             }
         }
-        let none = Surroundings::default();
-        let surroundings = self.surroundings.get(&node.kind).unwrap_or(&none);
-        let description = describe(node, kind, &inputs, &absent, surroundings);
+        let none = Environment::default();
+        let environment = self.environment.get(&node.kind).unwrap_or(&none);
+        let description = describe(node, kind, &inputs, &absent, environment);
         Ok(Action { key: description.key(), description, inputs, absent })
     }
 

@@ -9,7 +9,7 @@ use ddpipe_interface::ArtifactType;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What was written.
+/// The files that a run has left in its results folder.
 #[derive(Debug)]
 pub struct Written {
     /// The folder.

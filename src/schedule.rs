@@ -21,13 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How a run is carried out; nothing in here changes any result.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Finish what does not depend on a failed node.
-    pub keep_going: bool,
-}
-
 /// How often the user asked to stop: once means "save and stop", twice "at once".
 #[derive(Clone, Debug, Default)]
 pub struct Interrupts(Arc<AtomicUsize>);
@@ -38,7 +31,7 @@ impl Interrupts {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How often so far.
+    /// How often the user has asked so far.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
@@ -62,8 +55,8 @@ pub struct Run<'a> {
     pub observer: &'a mut dyn Observer,
     /// How often the user asked to stop.
     pub interrupts: Interrupts,
-    /// How the run is carried out.
-    pub settings: Settings,
+    /// Whether to finish what does not depend on a failed node.
+    pub keep_going: bool,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -76,7 +69,7 @@ pub struct Scheduler<'a> {
     executor: &'a mut dyn Executor,
     observer: &'a mut dyn Observer,
     interrupts: Interrupts,
-    settings: Settings,
+    keep_going: bool,
     states: States,
     priority: Vec<f64>,
     slots: Vec<Option<NodeId>>,
@@ -110,7 +103,7 @@ const LOOK: Duration = Duration::from_millis(50);
 impl<'a> Scheduler<'a> {
     /// Prepares a run. `seconds` guesses how long a node takes, from earlier records.
     pub fn new(run: Run<'a>, seconds: impl Fn(NodeId) -> f64) -> Self {
-        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, settings } = run;
+        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
             priority: graph.longest_path(seconds),
@@ -128,7 +121,7 @@ impl<'a> Scheduler<'a> {
             executor,
             observer,
             interrupts,
-            settings,
+            keep_going,
         }
     }
 

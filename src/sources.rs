@@ -30,7 +30,7 @@ impl Sources {
 pub struct Missing {
     /// `source/file`.
     pub name: String,
-    /// Where it should be.
+    /// The path at which it is expected.
     pub path: std::path::PathBuf,
     /// Whether the manifest says where to download it.
     pub downloadable: bool,
@@ -46,19 +46,19 @@ pub enum SourcesError {
     Cache(#[from] CacheError),
     /// Files that are missing, cannot be downloaded, or differ from what the manifest pins.
     #[error("{}", .0.iter().map(|fault| fault.to_string()).collect::<Vec<_>>().join("\n"))]
-    Faults(Vec<Fault>),
+    Faults(Vec<SourceFault>),
 }
 
 /// One file at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct SourceFault {
     /// What is wrong, place first.
     pub message: String,
     /// The way out.
     pub hint: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SourceFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  {}", self.message, self.hint)
     }
@@ -81,7 +81,7 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
         }
         let seen = seen(file, &stats)?;
         match differs(file, &seen) {
-            Some(fault) if source.verify => faults.push(Fault {
+            Some(fault) if source.verify => faults.push(SourceFault {
                 hint: format!("replace the file, or accept this copy with --set sources.{}.verify=false", source.name),
                 message: fault,
             }),
@@ -125,7 +125,7 @@ pub fn obtain(
                 (true, _) => (format!("{name}: there is no folder {path}"), format!("put the folder there{obtain}")),
                 _ => (format!("{name}: {path} is not there, and {why}"), format!("put the file there{obtain}")),
             };
-            faults.push(Fault { message, hint });
+            faults.push(SourceFault { message, hint });
             continue;
         }
         let check = |path: &std::path::Path| -> Result<(), String> {
@@ -135,11 +135,11 @@ pub fn obtain(
                 _ => Ok(()),
             }
         };
-        let mut tell = |done, total| observer.on_event(&Event::Download { file: name.clone(), done, total });
+        let mut on_progress = |done, total| observer.on_event(&Event::Download { file: name.clone(), done, total });
         if let Err(message) =
-            Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut tell)
+            Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut on_progress)
         {
-            faults.push(Fault {
+            faults.push(SourceFault {
                 message: format!("{name}: {message}"),
                 hint: format!("put the file at {}{obtain}", file.path.display()),
             });

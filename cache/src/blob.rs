@@ -24,7 +24,7 @@ impl BlobStore {
         BlobStore { layout, verified: Mutex::default() }
     }
 
-    /// Where a blob is or would be.
+    /// The path at which a blob is or would be.
     pub fn path(&self, digest: Digest) -> PathBuf {
         self.layout.blob(digest)
     }

@@ -27,7 +27,7 @@ pub struct Record {
     pub node: String,
     /// What the key was made of: names and canonical values, in the key's order.
     pub description: Vec<(String, String)>,
-    /// By name, in the declared order.
+    /// The outputs by name, in the declared order.
     pub outputs: IndexMap<String, Output>,
     /// What the action asked to be given besides, by input and place, instead of giving outputs.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -38,7 +38,7 @@ pub struct Record {
     /// Files from outside that this action read.
     #[serde(default)]
     pub sources: IndexMap<String, SourceSeen>,
-    /// Where and when; never part of the key.
+    /// The circumstances of the computation; never part of the key.
     pub provenance: Provenance,
 }
 
@@ -56,7 +56,7 @@ pub struct Output {
 /// A file from outside, as it was before the stage ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSeen {
-    /// Where it was.
+    /// The path that it was read from.
     pub path: PathBuf,
     /// Its content.
     pub digest: Digest,
@@ -71,7 +71,7 @@ pub struct SourceSeen {
 pub struct Provenance {
     /// Start, in seconds since 1970.
     pub started_unix: f64,
-    /// How long it took.
+    /// Seconds that the stage took.
     pub seconds: f64,
     /// The slot: `cpu`, `cuda:0`.
     pub device: String,

@@ -44,7 +44,7 @@ pub struct RunSeen {
     pub pipeline: String,
     /// The keys whose records it used or made.
     pub reached: Vec<Key>,
-    /// Whether its process is alive.
+    /// Whether the process of the run is still at work.
     pub running: bool,
 }
 

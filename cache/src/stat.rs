@@ -25,7 +25,7 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// What a file held.
+/// What a file held when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {
     /// BLAKE3, which names the content.

@@ -7,7 +7,7 @@ use std::ops::AddAssign;
 /// Files and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// How many files.
+    /// The number of files.
     pub files: u64,
     /// Their lengths.
     pub bytes: u64,
@@ -44,7 +44,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// All together.
+    /// The sum over all parts of the cache.
     pub fn total(&self) -> Count {
         let mut total = Count::default();
         for part in [self.blobs, self.records, self.scratch, self.runs, self.damaged] {

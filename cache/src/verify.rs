@@ -13,7 +13,7 @@ use std::thread;
 pub struct DamagedBlob {
     /// Its name.
     pub digest: Digest,
-    /// Where its bytes are now.
+    /// The path that its bytes were moved to.
     pub path: PathBuf,
 }
 
@@ -37,7 +37,7 @@ pub struct VerifyReport {
     pub whole: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// What was set aside.
+    /// The damaged blobs that were set aside.
     pub damaged: Vec<DamagedBlob>,
     /// How many records were read.
     pub records: u64,

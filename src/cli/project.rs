@@ -69,9 +69,9 @@ pub struct Project {
     pub pipeline: Pipeline,
     /// Its graph.
     pub graph: Graph,
-    /// Where results are kept.
+    /// The cache that results are kept in.
     pub cache: Cache,
-    /// What is selected and forced.
+    /// The selected and the forced nodes, and the device's class.
     pub choice: Choice,
 }
 

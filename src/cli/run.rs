@@ -12,7 +12,7 @@ use crate::pipeline::NodeId;
 use crate::plan::{Plan, Records, Verdict};
 use crate::progress;
 use crate::results;
-use crate::schedule::{Interrupts, Run, Scheduler, Settings, Summary};
+use crate::schedule::{Interrupts, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
 use ddpipe_cache::Record;
@@ -97,7 +97,7 @@ pub(super) fn run(args: Args) -> Done {
         executor: &mut executor,
         observer: &mut observers,
         interrupts: listen_for_interrupts()?,
-        settings: Settings { keep_going: args.keep_going },
+        keep_going: args.keep_going,
     };
     let summary = Scheduler::new(scheduled, seconds).run()?;
     run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>())?;

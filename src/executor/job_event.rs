@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// One thing that happened to a job.
 #[derive(Clone, Debug)]
 pub enum JobEvent {
-    /// Where the job stands.
+    /// How far the job has come.
     Progress {
         /// Steps done.
         step: u64,
@@ -23,7 +23,7 @@ pub enum JobEvent {
     Metric {
         /// The curve.
         name: String,
-        /// Where on the curve.
+        /// The step that the value belongs to.
         step: u64,
         /// The value.
         value: f64,
@@ -37,7 +37,7 @@ pub enum JobEvent {
     },
     /// A line for the log.
     Log {
-        /// How important it is.
+        /// The level of the line: `warn` lines are shown to the user.
         level: LogLevel,
         /// One line.
         text: String,

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How workers are started.
+/// The settings that workers are started with.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
     /// One entry per slot: `cpu`, `cuda:0`. The same device may have several slots.

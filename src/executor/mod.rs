@@ -28,7 +28,7 @@ pub enum Signal {
     Died {
         /// The slot.
         slot: usize,
-        /// How: `killed by signal 9`.
+        /// How it ended: `killed by signal 9`.
         how: String,
         /// Its last lines on stderr.
         log: Vec<String>,

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What happens when a node runs.
+/// What a script lets happen when a node runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// It succeeds with these scalar results.
@@ -55,7 +55,7 @@ impl Scripted {
         self
     }
 
-    /// What was run so far.
+    /// The list of what was run, which grows as the executor works.
     pub fn journal(&self) -> Journal {
         self.journal.clone()
     }

@@ -14,7 +14,7 @@ pub type Table = IndexMap<String, Entry>;
 /// A key with its value.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where the key stands.
+    /// The place of the key in the text.
     pub key: Place,
     /// The value.
     pub item: Item,
@@ -23,7 +23,7 @@ pub struct Entry {
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Where the value stands; for a table, its head.
+    /// The place of the value in the text; for a table, that of its head.
     pub place: Place,
     /// Where it came from when it was put in for a variable.
     pub origin: Option<Place>,
@@ -61,7 +61,7 @@ pub enum Part {
     Axis {
         /// The name of the axis.
         name: String,
-        /// Where the reference stands.
+        /// The place of the reference in the text.
         place: Place,
     },
 }

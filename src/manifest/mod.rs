@@ -46,13 +46,13 @@ pub struct PipelineTable {
 /// `[sources.NAME]`.
 #[derive(Debug)]
 pub struct SourceTable {
-    /// Where its name stands.
+    /// The place of its name in the text.
     pub key: Place,
     /// The folder, as written.
     pub path: String,
-    /// How to get the files, in words.
+    /// How a person gets the files, in words.
     pub obtain: Option<String>,
-    /// Whether the digests are compared.
+    /// Whether the declared digests are compared with those of the files.
     pub verify: bool,
     /// The files.
     pub files: IndexMap<String, FileTable>,
@@ -67,14 +67,14 @@ pub struct FileTable {
     pub sha256: Option<String>,
     /// 64 lower-case hexadecimal digits.
     pub blake3: Option<String>,
-    /// Where it can be downloaded.
+    /// URLs that it can be downloaded from, best first.
     pub url: Vec<String>,
 }
 
 /// `[stages.NAME]`. Its values may be templates that refer to axes.
 #[derive(Debug)]
 pub struct StageTable {
-    /// Where its name stands.
+    /// The place of its name in the text.
     pub key: Place,
     /// The kind: a text or a template; none when it is missing or at fault.
     pub kind: Option<Item>,
@@ -101,9 +101,9 @@ pub struct ExpectTable {
     pub at_most: Option<f64>,
     /// The value to be met.
     pub equals: Option<f64>,
-    /// How far from `equals` still passes.
+    /// The largest distance from `equals` that passes.
     pub within: Option<f64>,
-    /// Whether the mean over the nodes counts.
+    /// Whether the bounds hold for the mean over the matching nodes instead of for each.
     pub mean: bool,
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// One line per thing that happened, and a line of progress per node every ten seconds.
 #[derive(Debug, Default)]
 pub struct Lines {
-    told: IndexMap<String, Instant>,
+    last_shown: IndexMap<String, Instant>,
 }
 
 /// Between two lines of progress of one node.
@@ -18,9 +18,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 impl Observer for Lines {
     fn on_event(&mut self, event: &Event) {
         if let Event::Progress { node, step, total, loss, unit } = event {
-            let told = self.told.entry(node.clone()).or_insert_with(Instant::now);
-            if told.elapsed() >= PAUSE {
-                *told = Instant::now();
+            let last_shown = self.last_shown.entry(node.clone()).or_insert_with(Instant::now);
+            if last_shown.elapsed() >= PAUSE {
+                *last_shown = Instant::now();
                 say(format_args!("{node}: {step}/{total} {unit}{}", loss_text(*loss)));
             }
             return;

@@ -10,7 +10,7 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// For this run.
+    /// An observer that pins records for this run.
     pub fn new(run: Rc<RunDir>) -> Self {
         Pins { run }
     }

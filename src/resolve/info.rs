@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 pub struct StageInfo<'a> {
     /// Its name.
     pub name: &'a str,
-    /// As written.
+    /// The stage's table as written.
     pub table: &'a StageTable,
     /// Its own axes; none when they are at fault.
     pub own: Option<Axes>,

@@ -28,15 +28,15 @@ pub struct Combination {
 pub struct Link {
     /// The edge.
     pub edge: Edge,
-    /// What it carries.
+    /// The type of the artifact.
     pub artifact: ArtifactType,
-    /// Where it is written.
+    /// The place in the manifest where it is written.
     pub place: Place,
 }
 
 /// The combinations of a stage, and its axes in the order of addresses with their values.
 pub struct Joined {
-    /// In the order of the axes' values.
+    /// The combinations, in the order of the axes' values.
     pub combinations: Vec<Combination>,
     /// Inherited axes first, in the order of the inputs, then the stage's own.
     pub axes: IndexMap<String, Vec<Value>>,

@@ -32,7 +32,7 @@ pub type Stages = IndexMap<String, Option<Expanded>>;
 /// One artifact that a reference found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Where it comes from.
+    /// The node's output or source file that was found.
     pub from: Endpoint,
     /// Its type.
     pub artifact: ArtifactType,

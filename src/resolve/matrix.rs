@@ -17,7 +17,7 @@ pub type Axes = IndexMap<String, Axis>;
 /// One axis of a stage's own.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// Where its name stands.
+    /// The place of its name in the manifest.
     pub key: Place,
     /// Its values, no two alike, each with its place.
     pub values: Vec<(Value, Place)>,

@@ -23,7 +23,7 @@ pub enum Input {
 /// `{ gather = …, over = […], each = […] }`.
 #[derive(Clone, Debug)]
 pub struct Gather {
-    /// Where it stands.
+    /// Its place in the text.
     pub place: Place,
     /// The stages.
     pub members: Vec<Item>,
@@ -196,7 +196,7 @@ pub fn fill<'a>(item: &Item, axis: &impl Fn(&str) -> Option<&'a Value>) -> Resul
     }
 }
 
-/// As [`fill`], for texts.
+/// Fills the axes in as [`fill`] does, and gives the value as a text.
 pub fn fill_text<'a>(
     item: &Item,
     axis: &impl Fn(&str) -> Option<&'a Value>,

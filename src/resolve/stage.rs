@@ -18,7 +18,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a stage is expanded against.
+/// What is known when a stage is expanded: the kinds, the sources, and the stages before it.
 pub struct Context<'a> {
     /// The known kinds.
     pub catalog: &'a Catalog,

@@ -81,7 +81,7 @@ impl Scheduler<'_> {
         self.states.set(node, State::Lost(Status::Failed));
         self.recall_readers(node);
         self.finish(node, outcome);
-        if !self.settings.keep_going && !self.stopping {
+        if !self.keep_going && !self.stopping {
             self.stopping = true;
             for waiting in self.states.ready() {
                 self.skip_after_failure(waiting);

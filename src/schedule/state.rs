@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a node stands.
+/// The state of one node.
 #[derive(Debug)]
 pub(super) enum State {
     /// Not all that it reads is known.
@@ -99,14 +99,14 @@ impl State {
 #[derive(Debug)]
 pub(super) struct States {
     states: Vec<State>,
-    told_waiting: Vec<bool>,
+    shown_waiting: Vec<bool>,
     again: Vec<bool>,
 }
 
 impl States {
     pub fn new(nodes: usize) -> Self {
         let states = (0..nodes).map(|_| State::Pending).collect();
-        States { states, told_waiting: vec![false; nodes], again: vec![false; nodes] }
+        States { states, shown_waiting: vec![false; nodes], again: vec![false; nodes] }
     }
 
     pub fn get(&self, node: NodeId) -> &State {
@@ -181,7 +181,7 @@ impl States {
 
     /// True the first time only.
     pub fn first_wait(&mut self, node: NodeId) -> bool {
-        !std::mem::replace(&mut self.told_waiting[node.index()], true)
+        !std::mem::replace(&mut self.shown_waiting[node.index()], true)
     }
 
     /// True the first time only: a node is started over at most once in a run.

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where messages to the engine go.
+/// The worker's end of the conversation with the engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Mutex<BufWriter<UnixStream>>>);
 
@@ -30,11 +30,11 @@ impl Engine {
 
 /// A running stage's [`Host`].
 pub struct Listener {
-    /// Whom to tell.
+    /// The engine that messages go to.
     pub engine: Engine,
-    /// Which job speaks.
+    /// The job that the messages are about.
     pub id: JobId,
-    /// Who may want it to stop.
+    /// Knows whether the job has to stop.
     pub interrupts: Arc<Interrupts>,
 }
 

@@ -20,17 +20,17 @@ use tch::Device;
 /// Reads the inputs of all jobs of this worker. Clones share everything.
 #[derive(Clone)]
 pub struct Reader {
-    /// Where tensors are kept.
+    /// The device that tensors are kept on between stages.
     pub device: Device,
-    /// Where the running stage wants them.
+    /// The device that the running stage wants its tensors on.
     pub handed_on: Device,
-    /// What is there already.
+    /// The tensors that are on the device already.
     pub residency: Rc<RefCell<Residency<TensorFile>>>,
-    /// What is not in the cache yet.
+    /// The outputs that are still on their way to the cache.
     pub store: Rc<Store>,
-    /// The cache.
+    /// The cache that files of earlier stages are read from.
     pub cache: Cache,
-    /// What the running stage reads piece by piece.
+    /// The files and folders that the running stage reads piece by piece.
     read: Rc<RefCell<Vec<Opened>>>,
 }
 

@@ -7,7 +7,7 @@ use tch::Device;
 
 /// Measures from its creation on.
 pub struct Peak {
-    /// Where tensors are kept between jobs.
+    /// The device that tensors are kept on between jobs.
     kept_on: Device,
     /// Whether the kernel forgot the peak of earlier jobs.
     fresh: bool,

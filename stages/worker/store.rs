@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 /// Bytes of memory that may wait; one job's outputs always may.
 const BOUND: u64 = 1 << 30;
 
-/// Where blobs go.
+/// The store that blobs are written to.
 pub trait Blobs: Send + 'static {
     /// Publishes bytes of this digest, and flushes them. Refuses others, so that tensors that someone wrote to meanwhile
     /// never become a blob.

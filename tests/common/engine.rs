@@ -11,7 +11,7 @@ use ddpipe::executor::{DeviceInfo, Executor, Scripted, Signal, StartError, Step}
 use ddpipe::graph::Graph;
 use ddpipe::pipeline::{NodeId, Pipeline};
 use ddpipe::plan::{Choice, Plan, Planner, Verdict};
-use ddpipe::schedule::{Interrupts, Run, Scheduler, Settings, Summary};
+use ddpipe::schedule::{Interrupts, Run, Scheduler, Summary};
 use ddpipe::sources;
 use ddpipe_cache::{Cache, Record};
 use ddpipe_interface::Declaration;
@@ -335,7 +335,6 @@ impl<'a> Attempt<'a> {
         let mut executor = Gated { inner: scripted, gate: self.gate.take() };
         let mut seen = Seen { events: Vec::new(), watch: &mut self.watch };
         let seconds = |node: NodeId| (self.seconds)(&pipeline.node(node).address());
-        let settings = Settings { keep_going: self.keep_going };
         let run = Run {
             pipeline: &pipeline,
             graph: &graph,
@@ -345,7 +344,7 @@ impl<'a> Attempt<'a> {
             executor: &mut executor,
             observer: &mut seen,
             interrupts: self.interrupts.clone(),
-            settings,
+            keep_going: self.keep_going,
         };
         let summary = Scheduler::new(run, seconds).run().unwrap();
         let events = seen.events;

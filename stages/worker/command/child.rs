@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// How often the stage's interruption and the program's end are looked for.
 const TICK: Duration = Duration::from_millis(30);
-/// What a program has from SIGTERM to SIGKILL.
+/// The time that a program has from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 /// What its last lines have to arrive, once it has ended.
 const LAST_LINES: Duration = Duration::from_secs(2);

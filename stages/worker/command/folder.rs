@@ -33,7 +33,7 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    /// Where it is, absolute.
+    /// Its absolute path.
     pub fn path(&self) -> &Path {
         &self.0
     }

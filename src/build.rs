@@ -29,7 +29,6 @@ fn main() -> io::Result<()> {
 /// The worker, and the tests that link the stages, find libtorch by themselves wherever they are installed: the folder
 /// that the stages were built against becomes their run path. Without the feature `worker` there is no such folder.
 fn run_path() {
-    println!("cargo::rerun-if-env-changed=DEP_DDPIPE_NATIVE_LIBTORCH");
     if let Ok(lib) = env::var("DEP_DDPIPE_NATIVE_LIBTORCH") {
         println!("cargo::rustc-link-arg-bin=ddpipe-worker=-Wl,-rpath,{lib}");
         println!("cargo::rustc-link-arg-tests=-Wl,-rpath,{lib}");

@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What every subcommand returns.
+/// The result of every subcommand: the exit code, or what went wrong.
 type Done = Result<Exit, Fault>;
 
 /// Prints a text to standard output. A reader that has gone away (`| head`) is no error.

@@ -52,7 +52,7 @@ pub enum Event {
         total: u64,
         /// The loss, where there is one.
         loss: Option<f64>,
-        /// What a step is.
+        /// What a step is: `iterations`, `epochs`, …
         unit: String,
     },
     /// One point of a curve.
@@ -96,7 +96,7 @@ pub enum Event {
         /// The text.
         text: String,
     },
-    /// A node is settled.
+    /// A node has its outcome.
     Finished(Outcome),
     /// The run is over.
     Ended {
@@ -113,7 +113,7 @@ pub enum Event {
 pub enum Status {
     /// It ran, and its record is committed.
     Ran,
-    /// It was on record.
+    /// It was on record and did not run.
     Fresh,
     /// It failed.
     Failed,
@@ -167,7 +167,7 @@ pub trait Observer {
     fn on_event(&mut self, event: &Event);
 }
 
-/// Several observers as one.
+/// Several observers are one: each is told every event, in order.
 impl Observer for Vec<Box<dyn Observer>> {
     fn on_event(&mut self, event: &Event) {
         for observer in self {

@@ -16,7 +16,7 @@ pub struct Checked {
     pub wanted: String,
     /// Whether the value was measured and lies within the bounds.
     pub met: bool,
-    /// `file:line`.
+    /// Where it is written: `file:line`.
     pub place: String,
 }
 

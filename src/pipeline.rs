@@ -156,7 +156,7 @@ pub enum Endpoint {
 /// them must.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// As written: `evaluate[method=dm].accuracy`.
+    /// The node and the metric as written: `evaluate[method=dm].accuracy`.
     pub metric: String,
     /// The nodes that it speaks of; matches at least one.
     pub node: Selector,

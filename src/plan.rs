@@ -42,7 +42,7 @@ pub enum Verdict {
     Fresh(Arc<Record>),
     /// It has to run.
     Run {
-        /// The action.
+        /// The action that has to run.
         action: Action,
         /// Why it has to run; never empty.
         reasons: Vec<Reason>,
@@ -54,7 +54,7 @@ pub enum Verdict {
     },
     /// A source file that it reads is not there.
     Missing {
-        /// `source/file`.
+        /// The file's name, `source/file`.
         file: String,
     },
     /// Neither selected nor needed, nor asked for so far, by a node that is.
@@ -64,7 +64,7 @@ pub enum Verdict {
 /// A described action, ready to be claimed.
 #[derive(Clone, Debug)]
 pub struct Action {
-    /// Decides reuse.
+    /// The key, which decides reuse.
     pub key: Key,
     /// What the key is made of.
     pub description: Description,
@@ -94,7 +94,7 @@ impl Action {
 /// One verdict per node, in the pipeline's order.
 #[derive(Debug)]
 pub struct Plan {
-    /// Indexed by node.
+    /// One verdict per node, in the pipeline's order.
     pub verdicts: Vec<Verdict>,
 }
 

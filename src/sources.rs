@@ -28,7 +28,7 @@ impl Sources {
 /// A source file that is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// `source/file`.
+    /// Its name, `source/file`.
     pub name: String,
     /// The path at which it is expected.
     pub path: std::path::PathBuf,
@@ -49,12 +49,12 @@ pub enum SourcesError {
     Faults(Vec<SourceFault>),
 }
 
-/// One file at fault.
+/// A source file that cannot be used as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFault {
     /// What is wrong, place first.
     pub message: String,
-    /// The way out.
+    /// What the user can do about it.
     pub hint: String,
 }
 

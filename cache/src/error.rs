@@ -60,7 +60,7 @@ pub enum CacheError {
         .path.display()
     )]
     Damaged {
-        /// Which blob.
+        /// The digest that names the blob.
         digest: Digest,
         /// The path that its bytes were moved to.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum CacheError {
         .digest.short(), .path.display()
     )]
     Missing {
-        /// Which blob.
+        /// The digest that names the blob.
         digest: Digest,
         /// The path at which it is expected.
         path: PathBuf,

@@ -48,7 +48,7 @@ pub enum Garbage {
     Temporary,
     /// The lock file of a process that was killed.
     Claim,
-    /// What was set aside.
+    /// A damaged file that was set aside.
     Damaged,
     /// Files in the layout of an older version.
     OldVersion,

@@ -17,9 +17,9 @@ pub const FORMAT: u64 = 1;
 /// What one key gave. Fields that a newer program added are ignored when read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`FORMAT`].
+    /// The version of the record's format; [`FORMAT`] today.
     pub format: u64,
-    /// The action.
+    /// The key of the action.
     pub key: Key,
     /// The pipeline that ran it first.
     pub pipeline: String,
@@ -45,9 +45,9 @@ pub struct Record {
 /// One output of a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// The blob.
+    /// The digest of its bytes, which names the blob.
     pub digest: Digest,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The artifact's type as the stage declared it: `dataset`, `model`, ….
     pub artifact_type: String,
@@ -58,7 +58,7 @@ pub struct Output {
 pub struct SourceSeen {
     /// The path that it was read from.
     pub path: PathBuf,
-    /// Its content.
+    /// The digest of its content.
     pub digest: Digest,
     /// Its MD5, where the manifest gives one.
     pub md5: Option<String>,

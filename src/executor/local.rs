@@ -233,7 +233,10 @@ pub fn worker_program() -> Result<PathBuf, StartError> {
     let found = std::env::split_paths(&paths).map(|folder| folder.join("ddpipe-worker")).find(|path| path.is_file());
     found.ok_or_else(|| StartError {
         message: "the program ddpipe-worker is neither beside ddpipe nor on the path".into(),
-        hint: Some("build ddpipe with its feature `worker`, which is on by default, or name the program in DDPIPE_WORKER".into()),
+        hint: Some(
+            "build ddpipe with its feature `worker`, which is on by default, or name the program in DDPIPE_WORKER"
+                .into(),
+        ),
     })
 }
 

@@ -39,9 +39,9 @@ pub enum Signal {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StartError {
-    /// What happened.
+    /// What went wrong, the program first.
     pub message: String,
-    /// The way out.
+    /// What the user can do about it.
     pub hint: Option<String>,
 }
 

@@ -38,7 +38,7 @@ pub enum Raw {
     Boolean(bool),
     /// A whole number.
     Integer(i64),
-    /// A number.
+    /// A number with a fraction.
     Float(f64),
     /// A text without references.
     String(String),
@@ -55,9 +55,9 @@ pub enum Raw {
 /// A piece of a [`Raw::Template`].
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// Stands for itself.
+    /// Text that stands for itself.
     Text(String),
-    /// `${axis}`.
+    /// A reference to an axis of the matrix: `${axis}`.
     Axis {
         /// The name of the axis.
         name: String,

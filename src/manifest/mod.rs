@@ -20,22 +20,22 @@ use std::sync::Arc;
 pub struct Manifest {
     /// The text of the file that was named; includes have texts of their own.
     pub main: Arc<SourceText>,
-    /// `[pipeline]`.
+    /// The table `[pipeline]`.
     pub pipeline: PipelineTable,
-    /// `[sources.…]`.
+    /// The tables `[sources.NAME]`, by name.
     pub sources: IndexMap<String, SourceTable>,
-    /// `[stages.…]`.
+    /// The tables `[stages.NAME]`, by name.
     pub stages: IndexMap<String, StageTable>,
-    /// `[[expect]]`.
+    /// The tables `[[expect]]`, in order.
     pub expectations: Vec<ExpectTable>,
 }
 
-/// `[pipeline]`.
+/// The table `[pipeline]` as written.
 #[derive(Debug, Default)]
 pub struct PipelineTable {
-    /// The name.
+    /// The pipeline's name.
     pub name: String,
-    /// One line.
+    /// One line on what the pipeline is for.
     pub about: Option<String>,
     /// The seed of all stages without one of their own.
     pub seed: u64,
@@ -43,7 +43,7 @@ pub struct PipelineTable {
     pub kinds: Vec<(String, Place)>,
 }
 
-/// `[sources.NAME]`.
+/// A table `[sources.NAME]` as written.
 #[derive(Debug)]
 pub struct SourceTable {
     /// The place of its name in the text.
@@ -58,20 +58,20 @@ pub struct SourceTable {
     pub files: IndexMap<String, FileTable>,
 }
 
-/// `[sources.NAME.files."FILE"]`.
+/// A table `[sources.NAME.files."FILE"]` as written.
 #[derive(Debug)]
 pub struct FileTable {
-    /// 32 lower-case hexadecimal digits.
+    /// The MD5 of its bytes: 32 lower-case hexadecimal digits.
     pub md5: Option<String>,
-    /// 64 lower-case hexadecimal digits.
+    /// The SHA-256 of its bytes: 64 lower-case hexadecimal digits.
     pub sha256: Option<String>,
-    /// 64 lower-case hexadecimal digits.
+    /// The BLAKE3 of its bytes, or of a folder's list: 64 lower-case hexadecimal digits.
     pub blake3: Option<String>,
     /// URLs that it can be downloaded from, best first.
     pub url: Vec<String>,
 }
 
-/// `[stages.NAME]`. Its values may be templates that refer to axes.
+/// A table `[stages.NAME]` as written. Its values may be templates that refer to axes.
 #[derive(Debug)]
 pub struct StageTable {
     /// The place of its name in the text.
@@ -90,7 +90,7 @@ pub struct StageTable {
     pub seed: Option<Item>,
 }
 
-/// `[[expect]]`.
+/// A table `[[expect]]` as written.
 #[derive(Debug)]
 pub struct ExpectTable {
     /// The metric's node and name, as written.

@@ -20,7 +20,7 @@ impl Default for Bars {
 }
 
 impl Bars {
-    /// No bars yet.
+    /// Bars for a run that has not begun.
     pub fn new() -> Self {
         Bars { all: MultiProgress::new(), running: IndexMap::new(), styled: IndexMap::new() }
     }

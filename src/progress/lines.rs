@@ -31,7 +31,7 @@ impl Observer for Lines {
     }
 }
 
-/// Only what went wrong.
+/// Shows only what went wrong.
 #[derive(Debug)]
 pub struct Quiet;
 
@@ -102,7 +102,7 @@ pub(super) fn loss_text(loss: Option<f64>) -> String {
     loss.map_or(String::new(), |loss| format!(", loss {}", number(loss)))
 }
 
-/// Four digits that matter.
+/// A number with four significant digits.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     if value == value.trunc() && size < 1e6 {

@@ -28,9 +28,9 @@ pub(super) enum State {
     Running(Box<Running>),
     /// Its outputs are known and can be read by the worker that made them; their bytes are being written.
     Storing { running: Box<Running>, record: Arc<Record> },
-    /// On record.
+    /// Its outputs are on record.
     Done { record: Arc<Record>, made_on: Option<usize> },
-    /// No result.
+    /// It has no result: it failed, was skipped or was interrupted.
     Lost(Status),
     /// Not part of this run.
     NotSelected,
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// All nodes' states.
+/// The states of all nodes.
 #[derive(Debug)]
 pub(super) struct States {
     states: Vec<State>,

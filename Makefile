@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test setup setup-cuda build check
+.PHONY: demo test setup setup-cuda build install check
 
 # Runs the main job on generated sample digits and prints the accuracy table and where the pictures are.
 demo: build
@@ -22,6 +22,10 @@ setup-cuda:
 
 build: setup
 	$(CARGO) build --release --workspace
+
+# ddpipe and ddpipe-worker into cargo's bin folder. They use the libtorch that they were built against, where it lies.
+install: setup
+	$(CARGO) install --locked --path .
 
 # What CI checks besides the tests.
 check: setup

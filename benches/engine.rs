@@ -2,12 +2,14 @@
 //! `cargo bench --bench engine`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use ddpipe::catalog::Catalog;
 use ddpipe::executor::Scripted;
 use ddpipe::graph::Graph;
 use ddpipe::pipeline::Pipeline;
-use ddpipe::plan::{Choice, Planner, SourceDigests};
-use ddpipe::schedule::{Interrupts, Places, Scheduler, Settings};
-use ddpipe::{Options, load};
+use ddpipe::plan::{Choice, Planner};
+use ddpipe::schedule::{Interrupts, Run, Scheduler};
+use ddpipe::sources::Sources;
+use ddpipe::{Overrides, load};
 use ddpipe_cache::Cache;
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -15,7 +17,8 @@ use std::path::PathBuf;
 /// `pipelines/ci.toml`: 26 nodes, two matrices, two tables.
 fn pipeline() -> Pipeline {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("pipelines/ci.toml");
-    load(&manifest, &Options::default()).unwrap_or_else(|report| panic!("{}", report.render(false)))
+    let loaded = Catalog::built_in().and_then(|catalog| load(&manifest, &Overrides::default(), catalog));
+    loaded.unwrap_or_else(|report| panic!("{}", report.render(false)))
 }
 
 fn engine(bench: &mut Criterion) {
@@ -23,25 +26,23 @@ fn engine(bench: &mut Criterion) {
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cache = Cache::open(folder.path()).expect("a cache");
-    let (pipeline, sources, choice) = (pipeline(), SourceDigests::default(), Choice::default());
+    let (pipeline, sources, choice) = (pipeline(), Sources::default(), Choice::default());
     let graph = Graph::link(&pipeline);
     let mut planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);
     let mut executor = Scripted::new(cache.clone(), &["cpu"]);
     let mut observers = Vec::new();
-    let places = Places::default();
-    let scheduler = Scheduler::new(
-        &pipeline,
-        &graph,
-        &mut planner,
-        &cache,
-        &places,
-        &mut executor,
-        &mut observers,
-        Interrupts::default(),
-        Settings::default(),
-        |_| 1.0,
-    );
-    scheduler.run().expect("a run");
+    let run = Run {
+        pipeline: &pipeline,
+        graph: &graph,
+        planner: &mut planner,
+        cache: &cache,
+        sources: &sources,
+        executor: &mut executor,
+        observer: &mut observers,
+        interrupts: Interrupts::default(),
+        keep_going: false,
+    };
+    Scheduler::new(run, |_| 1.0).run().expect("a run");
     let mut planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);
     assert_eq!(planner.plan().counts().2, pipeline.nodes.len(), "everything is on record");
     bench.bench_function("plan ci.toml, all on record", |bench| bench.iter(|| black_box(planner.plan())));

@@ -1,5 +1,6 @@
 //! Embeds every stage declaration (a `stage.toml` at any depth below `stages/`) in the engine, so that it validates
-//! manifests without torch. Writes a list of (path, text) pairs that `catalog.rs` includes.
+//! manifests without torch. Writes a list of (path, text) pairs that `catalog.rs` includes. And lets the worker find
+//! libtorch.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,17 @@ fn main() -> io::Result<()> {
         let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
     }
     list.push_str("]\n");
+    run_path();
     fs::write(out.join("declarations.rs"), list)
+}
+
+/// The worker, and the tests that link the stages, find libtorch by themselves wherever they are installed: the folder
+/// that the stages were built against becomes their run path. Without the feature `worker` there is no such folder.
+fn run_path() {
+    if let Ok(lib) = env::var("DEP_DDPIPE_NATIVE_LIBTORCH") {
+        println!("cargo::rustc-link-arg-bin=ddpipe-worker=-Wl,-rpath,{lib}");
+        println!("cargo::rustc-link-arg-tests=-Wl,-rpath,{lib}");
+    }
 }
 
 /// Collects the declarations below a folder, sorted. The folders are watched, so that a new kind is noticed.

@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Runs dataset-distillation experiments as declared pipelines.
 ///
-/// Exit codes: 0 ok, 1 a stage failed, 2 the manifest or the command line, 3 the cache, 4 an expectation missed
+/// Exit codes: 0 ok, 1 a stage failed, 2 the manifest or the command line, 3 the cache or another file, 4 an expectation missed
 /// (--check), 130 interrupted. Set DDPIPE_LOG=debug for a log on stderr.
 #[derive(Debug, Parser)]
 #[command(name = "ddpipe", version, max_term_width = 110)]
@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What every subcommand returns.
+/// The result of every subcommand: the exit code, or what went wrong.
 type Done = Result<Exit, Fault>;
 
 /// Prints a text to standard output. A reader that has gone away (`| head`) is no error.

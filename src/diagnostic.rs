@@ -210,7 +210,7 @@ impl Report {
         }
     }
 
-    /// Whether nothing was found.
+    /// Whether no fault was reported.
     pub fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()
     }

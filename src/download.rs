@@ -46,7 +46,7 @@ impl Downloader {
         to: &Path,
         pinned: bool,
         check: &dyn Fn(&Path) -> Result<(), String>,
-        tell: &mut dyn FnMut(u64, Option<u64>),
+        on_progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<(), String> {
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).map_err(|error| format!("could not create {}: {error}", folder.display()))?;
@@ -62,7 +62,7 @@ impl Downloader {
                 // Who knows of what these bytes are the beginning.
                 empty(&part)?;
             }
-            match self.fetch_one(url, &part, check, tell) {
+            match self.fetch_one(url, &part, check, on_progress) {
                 Ok(()) => {
                     return fs::rename(&part, to)
                         .map_err(|error| format!("could not move {} into place: {error}", part.display()));
@@ -81,11 +81,11 @@ impl Downloader {
         url: &str,
         part: &Path,
         check: &dyn Fn(&Path) -> Result<(), String>,
-        tell: &mut dyn FnMut(u64, Option<u64>),
+        on_progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<(), String> {
         let mut last = String::new();
         for attempt in 0..ATTEMPTS {
-            match self.transfer(url, part, tell) {
+            match self.transfer(url, part, on_progress) {
                 Ok(()) => match check(part) {
                     Ok(()) => return Ok(()),
                     Err(fault) => {
@@ -104,7 +104,7 @@ impl Downloader {
         Err(last)
     }
 
-    fn transfer(&self, url: &str, part: &Path, tell: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), Trouble> {
+    fn transfer(&self, url: &str, part: &Path, on_progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), Trouble> {
         let here = |error: std::io::Error| Trouble::Final(format!("{}: {error}", part.display()));
         let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
         let mut request = self.agent.get(url);
@@ -135,7 +135,7 @@ impl Downloader {
             }
             file.write_all(&buffer[..read]).map_err(here)?;
             done += read as u64;
-            tell(done, total);
+            on_progress(done, total);
         }
         file.sync_all().map_err(here)?;
         match total {

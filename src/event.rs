@@ -39,10 +39,10 @@ pub enum Event {
         kind: String,
         /// The slot: `cpu`, `cuda:0`.
         slot: String,
-        /// Why it runs.
+        /// Why it runs; never empty.
         reasons: Vec<Reason>,
     },
-    /// Where a node stands.
+    /// How far a node has come.
     Progress {
         /// The node.
         node: String,
@@ -52,7 +52,7 @@ pub enum Event {
         total: u64,
         /// The loss, where there is one.
         loss: Option<f64>,
-        /// What a step is.
+        /// What a step is: `iterations`, `epochs`, …
         unit: String,
     },
     /// One point of a curve.
@@ -61,7 +61,7 @@ pub enum Event {
         node: String,
         /// The curve.
         name: String,
-        /// Where on it.
+        /// The step that the value belongs to.
         step: u64,
         /// The value.
         value: f64,
@@ -79,7 +79,7 @@ pub enum Event {
     Log {
         /// The node.
         node: String,
-        /// How loud.
+        /// The level of the line: `warn` lines are shown to the user.
         level: LogLevel,
         /// The line.
         text: String,
@@ -88,7 +88,7 @@ pub enum Event {
     Waiting {
         /// The node.
         node: String,
-        /// For whom, in words.
+        /// The process that it waits for, in words.
         holder: String,
     },
     /// Something worth saying that concerns no single node.
@@ -96,7 +96,7 @@ pub enum Event {
         /// The text.
         text: String,
     },
-    /// A node is settled.
+    /// A node has its outcome.
     Finished(Outcome),
     /// The run is over.
     Ended {
@@ -113,7 +113,7 @@ pub enum Event {
 pub enum Status {
     /// It ran, and its record is committed.
     Ran,
-    /// It was on record.
+    /// It was on record and did not run.
     Fresh,
     /// It failed.
     Failed,
@@ -164,14 +164,14 @@ pub struct Failure {
 /// Whoever wants to see events. Observers cannot influence the run.
 pub trait Observer {
     /// Called for every event, in order, on the scheduler's thread.
-    fn see(&mut self, event: &Event);
+    fn on_event(&mut self, event: &Event);
 }
 
-/// Several observers as one.
+/// Several observers are one: each is told every event, in order.
 impl Observer for Vec<Box<dyn Observer>> {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         for observer in self {
-            observer.see(event);
+            observer.on_event(event);
         }
     }
 }

@@ -4,18 +4,19 @@ use crate::diagnostic::Report;
 use crate::sources::SourcesError;
 use ddpipe_cache::CacheError;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit codes of `ddpipe`, as the README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All is well.
+    /// The command did what it was asked for.
     Ok = 0,
     /// A stage failed.
     Stage = 1,
     /// The manifest, a source file or the command line is at fault.
     Usage = 2,
-    /// The cache cannot be used.
+    /// The cache, or another file that the command reads or writes, cannot be used.
     Cache = 3,
     /// An expectation was missed (`--check`).
     Missed = 4,
@@ -43,6 +44,11 @@ impl Fault {
     pub fn usage(message: impl Into<String>) -> Self {
         Fault { exit: Exit::Usage, message: message.into() }
     }
+
+    /// A file that could not be read or written, whatever the user asked for: `could not write FILE: no space left`.
+    pub fn io(what: &str, path: &Path, error: &std::io::Error) -> Self {
+        Fault { exit: Exit::Cache, message: format!("could not {what} {}: {error}", path.display()) }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -66,7 +72,7 @@ impl From<SourcesError> for Fault {
 
 impl From<std::io::Error> for Fault {
     fn from(error: std::io::Error) -> Self {
-        Fault { exit: Exit::Usage, message: error.to_string() }
+        Fault { exit: Exit::Cache, message: error.to_string() }
     }
 }
 

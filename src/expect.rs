@@ -14,9 +14,9 @@ pub struct Checked {
     pub value: Option<f64>,
     /// What was asked, in words: `at least 0.96`.
     pub wanted: String,
-    /// Whether it was met.
+    /// Whether the value was measured and lies within the bounds.
     pub met: bool,
-    /// `file:line`.
+    /// Where it is written: `file:line`.
     pub place: String,
 }
 

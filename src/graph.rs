@@ -12,12 +12,12 @@ pub struct Graph {
     edges: DiGraph<NodeId, Link>,
 }
 
-/// How a node reads another.
+/// How a node reads another: always, or on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
-    /// It cannot run without.
+    /// It cannot run without the other.
     Always,
-    /// Through on-demand inputs only: when it asks.
+    /// It reads the other through on-demand inputs only, when it asks.
     OnDemand,
 }
 

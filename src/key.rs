@@ -37,7 +37,7 @@ pub struct Description(Vec<(String, String)>);
 
 /// What, apart from the manifest, an action depends on.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct Environment {
     /// The class of the device (`cpu`, `cuda`), used by kinds that ask for it.
     pub device: String,
     /// The digests of a command's program and scripts, by the argument that names them.
@@ -50,7 +50,7 @@ pub fn describe(
     kind: &Kind,
     inputs: &IndexMap<String, Vec<Content>>,
     absent: &IndexMap<String, Vec<Absent>>,
-    surroundings: &Surroundings,
+    environment: &Environment,
 ) -> Description {
     let declaration = &kind.declaration;
     let mut entries =
@@ -82,11 +82,11 @@ pub fn describe(
         entries.push(("seed".to_string(), node.seed.to_string()));
     }
     if declaration.device_in_key {
-        entries.push(("device".to_string(), surroundings.device.clone()));
+        entries.push(("device".to_string(), environment.device.clone()));
     }
     if let Some(command) = &declaration.command {
         entries.push(("command".to_string(), serde_json::json!(command).to_string()));
-        for (argument, digest) in &surroundings.programs {
+        for (argument, digest) in &environment.programs {
             entries.push((format!("program {argument}"), digest.hex()));
         }
     }

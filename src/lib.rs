@@ -1,6 +1,23 @@
-//! The engine of ddpipe: reads a manifest, works out what has to run, and has it run. Each module is named after its
-//! product, in the order in which work flows. Never links torch: it must start in milliseconds.
+//! The engine of ddpipe: reads a manifest, works out what has to run, and has it run. It never links torch: it must start
+//! in milliseconds, and a stage that crashes must not end it. The programs are `ddpipe`, which is [`cli`] and nothing
+//! else, and `ddpipe-worker`, which is in the crate of the stages.
+//!
+//! # What to read first
+//!
+//! Each module is named after what it makes, and work flows in this order. A reader who wants to know how ddpipe works
+//! reads the first file of each group; the rest of a group is detail.
+//!
+//! 1. [`pipeline`]: the nodes and edges that everything after it works on. [`load()`] makes one from a file by way of
+//!    [`manifest`] (the text, with the place of every value) and [`resolve`] (what it means), with [`catalog`] for the
+//!    kinds of stages. [`address`] and [`selector`] are how nodes are named, [`diagnostic`] how faults are shown.
+//! 2. [`key`]: what decides reuse, in one table. [`reason`] compares two such descriptions.
+//! 3. [`plan`]: what has to run, and why, as a function of the pipeline, its [`graph`] and the records of a cache.
+//!    [`sources`] and [`download`] find the files from outside before.
+//! 4. [`schedule`]: carries a plan out. [`executor`] is who runs a job; [`slots`] says on which devices.
+//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`expect`] and [`results`] come at the end.
+//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
+pub mod address;
 pub mod catalog;
 pub mod cli;
 pub mod diagnostic;
@@ -28,4 +45,5 @@ pub mod size;
 pub mod slots;
 pub mod sources;
 
-pub use load::{Options, load};
+pub use load::load;
+pub use manifest::Overrides;

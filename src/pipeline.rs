@@ -2,9 +2,10 @@
 //! are worked out. Read-only once built (by `resolve`); `graph` links it, `key` describes its nodes. It knows no
 //! record, no schedule and no text of the manifest beyond the places that later messages need.
 
+use crate::address::address;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::selector::{Selector, value_text};
+use crate::selector::Selector;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ pub struct Source {
 pub struct SourceFile {
     /// Its name below the source's folder; that of a folder ends with `/`.
     pub name: String,
-    /// Where it lies, absolute.
+    /// Its absolute path.
     pub path: PathBuf,
     /// MD5 of its bytes, as its publisher states it: 32 lower-case hexadecimal digits.
     pub md5: Option<String>,
@@ -114,18 +115,19 @@ pub struct Node {
 impl Node {
     /// How people and commands name the node: `distill[method=dm,seed=0]`, or `train_set` without axes.
     pub fn address(&self) -> String {
-        if self.axes.is_empty() {
-            return self.stage.clone();
-        }
-        let axes: Vec<_> = self.axes.iter().map(|(axis, value)| format!("{axis}={}", value_text(value))).collect();
-        format!("{}[{}]", self.stage, axes.join(","))
+        address(&self.stage, &self.axes)
+    }
+
+    /// Whether a selector names this node, alone or among others.
+    pub fn matches(&self, selector: &Selector) -> bool {
+        selector.matches(&self.stage, &self.axes)
     }
 }
 
 /// One artifact that enters a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// Where it comes from.
+    /// The output or file that is read.
     pub from: Endpoint,
     /// The axes that the node folds (mean ± std), from `gather … over`; empty otherwise.
     pub over: Vec<String>,
@@ -154,7 +156,7 @@ pub enum Endpoint {
 /// them must.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// As written: `evaluate[method=dm].accuracy`.
+    /// The node and the metric as written: `evaluate[method=dm].accuracy`.
     pub metric: String,
     /// The nodes that it speaks of; matches at least one.
     pub node: Selector,
@@ -170,7 +172,7 @@ pub struct Expectation {
     pub within: f64,
     /// Whether the bounds hold for the mean over the matching nodes instead of for each.
     pub mean: bool,
-    /// Where it is written.
+    /// The place in the manifest where it is written.
     pub place: Place,
 }
 
@@ -188,6 +190,6 @@ impl Pipeline {
 
     /// The nodes that a selector matches, in order.
     pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Node> {
-        self.nodes.iter().filter(|node| selector.matches(node))
+        self.nodes.iter().filter(|node| node.matches(selector))
     }
 }

@@ -2,10 +2,11 @@
 //! [`Planner`], tests assert on it. Reads records through a trait; starts nothing and writes nothing.
 
 use crate::graph::Graph;
-use crate::key::{Content, Description, Surroundings, describe};
+use crate::key::{Content, Description, Environment, describe};
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
 use crate::reason::{Reason, differences};
 use crate::selector::Selector;
+use crate::sources::Sources;
 use ddpipe_cache::{Digest, Key, Record};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::Absent;
@@ -13,7 +14,7 @@ use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What the planner asks of a cache.
+/// The questions that the planner asks a cache.
 pub trait Records {
     /// The record of this key, if there is one, whether or not its outputs are still there.
     fn find(&self, key: &Key) -> Option<Record>;
@@ -22,9 +23,6 @@ pub trait Records {
     /// The newest record of a node of this pipeline.
     fn newest(&self, pipeline: &str, node: &str) -> Option<Record>;
 }
-
-/// The digests of source files by source and file; filled before planning.
-pub type SourceDigests = IndexMap<(String, String), Digest>;
 
 /// What is to be planned, apart from the pipeline.
 #[derive(Clone, Debug, Default)]
@@ -44,9 +42,9 @@ pub enum Verdict {
     Fresh(Arc<Record>),
     /// It has to run.
     Run {
-        /// The action.
+        /// The action that has to run.
         action: Action,
-        /// Why; never empty.
+        /// Why it has to run; never empty.
         reasons: Vec<Reason>,
     },
     /// Its inputs are not known yet: these run first, and may well give what they gave before.
@@ -56,17 +54,17 @@ pub enum Verdict {
     },
     /// A source file that it reads is not there.
     Missing {
-        /// `source/file`.
+        /// The file's name, `source/file`.
         file: String,
     },
-    /// Not selected.
-    Left,
+    /// Neither selected nor needed, nor asked for so far, by a node that is.
+    NotSelected,
 }
 
 /// A described action, ready to be claimed.
 #[derive(Clone, Debug)]
 pub struct Action {
-    /// Decides reuse.
+    /// The key, which decides reuse.
     pub key: Key,
     /// What the key is made of.
     pub description: Description,
@@ -96,7 +94,7 @@ impl Action {
 /// One verdict per node, in the pipeline's order.
 #[derive(Debug)]
 pub struct Plan {
-    /// Indexed by node.
+    /// One verdict per node, in the pipeline's order.
     pub verdicts: Vec<Verdict>,
 }
 
@@ -127,8 +125,8 @@ pub struct Planner<'a> {
     pipeline: &'a Pipeline,
     graph: &'a Graph,
     records: &'a dyn Records,
-    sources: &'a SourceDigests,
-    surroundings: IndexMap<String, Surroundings>,
+    sources: &'a Sources,
+    environment: IndexMap<String, Environment>,
     needed: Vec<bool>,
     asked: BTreeMap<NodeId, BTreeSet<NodeId>>,
     forced: BTreeSet<NodeId>,
@@ -140,25 +138,25 @@ impl<'a> Planner<'a> {
         pipeline: &'a Pipeline,
         graph: &'a Graph,
         records: &'a dyn Records,
-        sources: &'a SourceDigests,
+        sources: &'a Sources,
         programs: IndexMap<String, Vec<(String, Digest)>>,
         choice: &Choice,
     ) -> Self {
         let chosen = |selectors: &[Selector]| -> BTreeSet<NodeId> {
-            let any = |node: &&crate::pipeline::Node| selectors.iter().any(|selector| selector.matches(node));
+            let any = |node: &&crate::pipeline::Node| selectors.iter().any(|selector| node.matches(selector));
             pipeline.nodes.iter().filter(any).map(|node| node.id).collect()
         };
         let needed = match choice.select.is_empty() {
             true => graph.needed_by(graph.ends()),
             false => graph.needed_by(chosen(&choice.select)),
         };
-        let surroundings = pipeline.catalog.names().map(|kind| {
+        let environment = pipeline.catalog.names().map(|kind| {
             let programs = programs.get(kind).cloned().unwrap_or_default();
-            (kind.to_string(), Surroundings { device: choice.device.clone(), programs })
+            (kind.to_string(), Environment { device: choice.device.clone(), programs })
         });
-        let surroundings = surroundings.collect();
+        let environment = environment.collect();
         let (asked, forced) = (BTreeMap::new(), chosen(&choice.force));
-        Planner { pipeline, graph, records, sources, surroundings, needed, asked, forced }
+        Planner { pipeline, graph, records, sources, environment, needed, asked, forced }
     }
 
     /// Whether a node is selected, or needed or asked for by one that is.
@@ -195,7 +193,7 @@ impl<'a> Planner<'a> {
     /// what the node's records ask for.
     pub fn verdict(&mut self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
         if !self.needed(id) {
-            return Verdict::Left;
+            return Verdict::NotSelected;
         }
         loop {
             let action = match self.action(id, known) {
@@ -239,7 +237,7 @@ impl<'a> Planner<'a> {
     fn pass(&mut self) -> Plan {
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.pipeline.nodes.len());
         for id in self.graph.order() {
-            let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::Left);
+            let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::NotSelected);
             let on: Vec<NodeId> = self.reads(id).filter(unknown).collect();
             let verdict = match self.needed(id) && !on.is_empty() {
                 true => Verdict::Waiting { on },
@@ -256,7 +254,7 @@ impl<'a> Planner<'a> {
     fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Box<Verdict>> {
         let node = self.pipeline.node(id);
         let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
-            return Err(Box::new(Verdict::Left));
+            return Err(Box::new(Verdict::NotSelected));
         };
         let (mut inputs, mut absent) = (IndexMap::new(), IndexMap::new());
         for (name, edges) in &node.inputs {
@@ -273,9 +271,9 @@ impl<'a> Planner<'a> {
                 absent.insert(name.clone(), missing);
             }
         }
-        let none = Surroundings::default();
-        let surroundings = self.surroundings.get(&node.kind).unwrap_or(&none);
-        let description = describe(node, kind, &inputs, &absent, surroundings);
+        let none = Environment::default();
+        let environment = self.environment.get(&node.kind).unwrap_or(&none);
+        let description = describe(node, kind, &inputs, &absent, environment);
         Ok(Action { key: description.key(), description, inputs, absent })
     }
 
@@ -297,8 +295,8 @@ impl<'a> Planner<'a> {
         let plain =
             |digest| Content { digest, labels: IndexMap::new(), metrics: IndexMap::new(), over: edge.over.clone() };
         match &edge.from {
-            Endpoint::Source { source, file } => match self.sources.get(&(source.clone(), file.clone())) {
-                Some(digest) => Ok(plain(*digest)),
+            Endpoint::Source { source, file } => match self.sources.get(source, file) {
+                Some(found) => Ok(plain(found.digest)),
                 None => Err(Box::new(Verdict::Missing { file: format!("{source}/{file}") })),
             },
             Endpoint::Node { node, output } => {

@@ -11,59 +11,59 @@ use std::fmt;
 pub enum Reason {
     /// There is no record of this node.
     NeverRan,
-    /// Another stage kind.
+    /// The node is of another stage kind than before.
     KindChanged {
-        /// Before.
+        /// The value in the node's newest record.
         old: String,
-        /// Now.
+        /// The value now.
         new: String,
     },
-    /// The kind's arithmetic changed.
+    /// The kind's version was raised: the same inputs and parameters would give other bytes.
     StageVersion {
-        /// Before.
+        /// The value in the node's newest record.
         old: String,
-        /// Now.
+        /// The value now.
         new: String,
     },
     /// A parameter has another value; `default` where it is not set.
     ParamChanged {
-        /// Its name.
+        /// The name of what changed.
         name: String,
-        /// Before.
+        /// The value in the node's newest record.
         old: String,
-        /// Now.
+        /// The value now.
         new: String,
     },
     /// An input has other bytes (or, gathered, other labels or numbers).
     InputChanged {
-        /// Its name.
+        /// The name of what changed.
         name: String,
     },
     /// The seed changed.
     SeedChanged {
-        /// Before.
+        /// The value in the node's newest record.
         old: String,
-        /// Now.
+        /// The value now.
         new: String,
     },
     /// The device's class changed, and the kind keeps devices apart.
     DeviceChanged {
-        /// Before.
+        /// The value in the node's newest record.
         old: String,
-        /// Now.
+        /// The value now.
         new: String,
     },
     /// The program of a project's own kind, or a file that it names, changed.
     ProgramChanged {
-        /// The argument.
+        /// The argument of the command that names the file.
         name: String,
     },
     /// The same action is on record, but bytes that it made are no longer in the cache.
     OutputLost {
-        /// The output.
+        /// The name of the output.
         name: String,
     },
-    /// `--force`.
+    /// The user asked for it with `--force`.
     Forced,
 }
 

@@ -9,7 +9,7 @@ use ddpipe_interface::ArtifactType;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What was written.
+/// The files that a run has left in its results folder.
 #[derive(Debug)]
 pub struct Written {
     /// The folder.
@@ -74,7 +74,7 @@ impl Written {
 /// `table.md`, or with axes `grid-method=dm.png`. Two outputs of the same form have the same name here.
 fn file_name(node: &Node, output: &str, artifact: ArtifactType, bytes: &[u8]) -> String {
     let axes: Vec<String> =
-        node.axes.iter().map(|(name, value)| format!("{name}={}", crate::selector::value_text(value))).collect();
+        node.axes.iter().map(|(name, value)| format!("{name}={}", crate::address::value_text(value))).collect();
     let mut stem = node.stage.clone();
     if !axes.is_empty() {
         stem = format!("{stem}-{}", axes.join(","));
@@ -104,7 +104,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         aside.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(|error| Fault::usage(format!("could not write {}: {error}", path.display())))
+    write().map_err(|error| Fault::io("write", path, &error))
 }
 
 /// Relative to the current folder where that is shorter.

@@ -2,30 +2,24 @@
 //! slots, and turns what comes back into records and outcomes. Threads and channels suffice, since stages run for
 //! seconds to hours. Knows no worker and no terminal: executors and observers stand behind traits.
 
-mod finish;
 mod jobs;
+mod losses;
+mod messages;
+mod outcomes;
 mod state;
-
-pub use jobs::Places;
 
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Executor, Signal};
 use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Planner, Verdict};
+use crate::sources::Sources;
 use ddpipe_cache::{Cache, CacheError, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
 use state::{Running, State, States};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-/// How a run is carried out; nothing in here changes any result.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Finish what does not depend on a failed node.
-    pub keep_going: bool,
-}
+use std::time::Duration;
 
 /// How often the user asked to stop: once means "save and stop", twice "at once".
 #[derive(Clone, Debug, Default)]
@@ -37,10 +31,32 @@ impl Interrupts {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How often so far.
+    /// How often the user has asked so far.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
+}
+
+/// All that a run works with.
+pub struct Run<'a> {
+    /// The pipeline.
+    pub pipeline: &'a Pipeline,
+    /// Its graph.
+    pub graph: &'a Graph,
+    /// Decides about nodes.
+    pub planner: &'a mut Planner<'a>,
+    /// Where records and outputs go.
+    pub cache: &'a Cache,
+    /// The files from outside, as they were digested before the run.
+    pub sources: &'a Sources,
+    /// Runs the jobs.
+    pub executor: &'a mut dyn Executor,
+    /// Is told every event.
+    pub observer: &'a mut dyn Observer,
+    /// How often the user asked to stop.
+    pub interrupts: Interrupts,
+    /// Whether to finish what does not depend on a failed node.
+    pub keep_going: bool,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -49,11 +65,11 @@ pub struct Scheduler<'a> {
     graph: &'a Graph,
     planner: &'a mut Planner<'a>,
     cache: &'a Cache,
-    places: &'a Places,
+    sources: &'a Sources,
     executor: &'a mut dyn Executor,
     observer: &'a mut dyn Observer,
     interrupts: Interrupts,
-    settings: Settings,
+    keep_going: bool,
     states: States,
     priority: Vec<f64>,
     slots: Vec<Option<NodeId>>,
@@ -86,19 +102,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl<'a> Scheduler<'a> {
     /// Prepares a run. `seconds` guesses how long a node takes, from earlier records.
-    #[allow(clippy::too_many_arguments, reason = "the parts of a run, each named; a builder would only rename them")]
-    pub fn new(
-        pipeline: &'a Pipeline,
-        graph: &'a Graph,
-        planner: &'a mut Planner<'a>,
-        cache: &'a Cache,
-        places: &'a Places,
-        executor: &'a mut dyn Executor,
-        observer: &'a mut dyn Observer,
-        interrupts: Interrupts,
-        settings: Settings,
-        seconds: impl Fn(NodeId) -> f64,
-    ) -> Self {
+    pub fn new(run: Run<'a>, seconds: impl Fn(NodeId) -> f64) -> Self {
+        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
             priority: graph.longest_path(seconds),
@@ -112,25 +117,25 @@ impl<'a> Scheduler<'a> {
             graph,
             planner,
             cache,
-            places,
+            sources,
             executor,
             observer,
             interrupts,
-            settings,
+            keep_going,
         }
     }
 
     /// Runs to the end. An error is one of the cache; failures of stages are outcomes.
     pub fn run(mut self) -> Result<Summary, CacheError> {
         loop {
-            self.heed_interrupts();
+            self.check_interrupts();
             while self.decide()? {}
             self.dispatch()?;
             if !self.states.any_unsettled() {
                 break;
             }
             if let Some(signal) = self.executor.next(LOOK) {
-                self.take(signal)?;
+                self.on_signal(signal)?;
             }
         }
         let kill = self.interrupts.count() > 1;
@@ -140,7 +145,7 @@ impl<'a> Scheduler<'a> {
         Ok(Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted })
     }
 
-    fn heed_interrupts(&mut self) {
+    fn check_interrupts(&mut self) {
         let asked = self.interrupts.count();
         if asked == 0 {
             return;
@@ -159,7 +164,7 @@ impl<'a> Scheduler<'a> {
                 self.interrupted(node);
             }
         }
-        for node in self.states.waiting_for_a_slot() {
+        for node in self.states.ready() {
             self.interrupted(node);
         }
     }
@@ -189,7 +194,7 @@ impl<'a> Scheduler<'a> {
                 continue;
             }
             match self.planner.verdict(id, &known) {
-                Verdict::Left => self.states.set(id, State::Left),
+                Verdict::NotSelected => self.states.set(id, State::NotSelected),
                 Verdict::Fresh(record) => self.fresh(id, record),
                 Verdict::Run { action, reasons } => self.states.set(id, State::Ready { action, reasons }),
                 Verdict::Missing { file } => self.missing(id, &file),
@@ -201,7 +206,7 @@ impl<'a> Scheduler<'a> {
 
     /// Nodes that were left out and have been asked for since become part of the run.
     fn readmit(&mut self) -> bool {
-        let left = |id: &NodeId| matches!(self.states.get(*id), State::Left) && self.planner.needed(*id);
+        let left = |id: &NodeId| matches!(self.states.get(*id), State::NotSelected) && self.planner.needed(*id);
         let back: Vec<NodeId> = self.graph.order().filter(left).collect();
         back.iter().for_each(|id| self.states.set(*id, State::Pending));
         !back.is_empty()
@@ -268,7 +273,7 @@ impl<'a> Scheduler<'a> {
             }
             Err(CacheError::Interrupted { holder }) => {
                 if self.states.first_wait(node) {
-                    self.see(Event::Waiting { node: address, holder: holder.to_string() });
+                    self.emit(Event::Waiting { node: address, holder: holder.to_string() });
                 }
                 return Ok(());
             }
@@ -285,7 +290,7 @@ impl<'a> Scheduler<'a> {
         };
         let kind = self.pipeline.node(node).kind.clone();
         let name = self.executor.slots()[slot].clone();
-        self.see(Event::Started { node: address, kind, slot: name, reasons });
+        self.emit(Event::Started { node: address, kind, slot: name, reasons });
         match self.executor.start(slot, order) {
             Ok(()) => {
                 self.slots[slot] = Some(node);
@@ -300,27 +305,22 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    fn take(&mut self, signal: Signal) -> Result<(), CacheError> {
+    fn on_signal(&mut self, signal: Signal) -> Result<(), CacheError> {
         match signal {
-            Signal::Message { slot, message } => self.heed(slot, message),
+            Signal::Job { slot, id, event } => self.on_job_event(slot, id, event),
             Signal::Died { slot, how, log } => {
-                self.worker_died(slot, &how, log);
+                self.on_worker_died(slot, &how, log);
                 Ok(())
             }
         }
     }
 
-    fn see(&mut self, event: Event) {
-        self.observer.see(&event);
+    fn emit(&mut self, event: Event) {
+        self.observer.on_event(&event);
     }
 }
 
 /// Seconds since 1970, for provenance.
 fn unix_now() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// A clock that starts now.
-fn now() -> Instant {
-    Instant::now()
 }

@@ -2,7 +2,7 @@
 //! expectations of the manifest and by the command line (`--select`, `--force`, `why`). Knows no stage: whether a
 //! name exists is for those who ask.
 
-use crate::pipeline::Node;
+use crate::address::{bare, is_name_letter, value_matches};
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
 use std::fmt;
@@ -29,10 +29,10 @@ pub struct SelectorError {
 }
 
 impl Selector {
-    /// Whether the node's stage fits and every fixed axis of the selector has that value there.
-    pub fn matches(&self, node: &Node) -> bool {
-        self.matches_stage(&node.stage)
-            && self.axes.iter().all(|(axis, text)| node.axes.get(axis).is_some_and(|value| value_matches(value, text)))
+    /// Whether a node's stage fits and every fixed axis of the selector has that value among the node's axes.
+    pub fn matches(&self, stage: &str, axes: &IndexMap<String, Value>) -> bool {
+        self.matches_stage(stage)
+            && self.axes.iter().all(|(axis, text)| axes.get(axis).is_some_and(|value| value_matches(value, text)))
     }
 
     /// Whether the stage's name fits.
@@ -131,34 +131,6 @@ fn quoted(text: &str) -> Option<(String, usize)> {
     Some((value, values.byte_offset()))
 }
 
-/// The text of an axis value in addresses and selectors: bare where that reads back unambiguously, else quoted.
-pub fn value_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => bare(text),
-        other => other.to_string(),
-    }
-}
-
-/// Whether an axis value is the one that a selector's text names. Numbers compare as numbers.
-pub fn value_matches(value: &Value, text: &str) -> bool {
-    match value {
-        Value::String(value) => value == text,
-        Value::Float(number) => text.parse() == Ok(*number),
-        Value::Integer(number) => text.parse() == Ok(*number),
-        other => other.to_string() == text,
-    }
-}
-
-/// Whether a letter may stand in the name of a stage, an axis or a variable.
-pub fn is_name_letter(letter: char) -> bool {
-    letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'
-}
-
-fn bare(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+.:/".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) { text.to_string() } else { format!("{text:?}") }
-}
-
 /// Whether the whole text fits the pattern, where `*` stands for any text.
 fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
@@ -174,44 +146,36 @@ fn glob(pattern: &str, text: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::pipeline::NodeId;
+    use crate::address::address;
 
-    fn node(stage: &str, axes: &[(&str, Value)]) -> Node {
-        Node {
-            id: NodeId(0),
-            stage: stage.into(),
-            axes: axes.iter().map(|(axis, value)| (axis.to_string(), value.clone())).collect(),
-            kind: "test.kind".into(),
-            params: IndexMap::new(),
-            seed: 0,
-            inputs: IndexMap::new(),
-        }
-    }
+    type Axes = IndexMap<String, Value>;
 
-    fn selects(selector: &str, node: &Node) -> bool {
-        selector.parse::<Selector>().unwrap().matches(node)
+    fn axes(axes: &[(&str, Value)]) -> Axes {
+        axes.iter().map(|(axis, value)| (axis.to_string(), value.clone())).collect()
     }
 
     #[test]
     fn a_partial_match_selects() {
-        let dm = node("distill", &[("method", Value::String("dm".into())), ("seed", Value::Integer(0))]);
-        assert_eq!(dm.address(), "distill[method=dm,seed=0]");
+        let dm = axes(&[("method", Value::String("dm".into())), ("seed", Value::Integer(0))]);
+        let selects = |selector: &str| selector.parse::<Selector>().unwrap().matches("distill", &dm);
+        assert_eq!(address("distill", &dm), "distill[method=dm,seed=0]");
         for selector in ["distill", "distill[seed=0]", "distill[ seed = 0, method = \"dm\" ]", "dis*", "*", "*ill"] {
-            assert!(selects(selector, &dm), "{selector}");
+            assert!(selects(selector), "{selector}");
         }
         for selector in ["distil", "distill[seed=1]", "distill[arch=mlp]", "dis*x", "*t"] {
-            assert!(!selects(selector, &dm), "{selector}");
+            assert!(!selects(selector), "{selector}");
         }
     }
 
     #[test]
     fn an_address_reads_back_even_with_odd_values() {
         for text in ["a,b", "x]", "two words", "é\"", "", "1e-3"] {
-            let odd = node("distill", &[("name", Value::String(text.into())), ("lr", Value::Float(0.001))]);
-            let selector: Selector = odd.address().parse().unwrap();
-            assert!(selector.matches(&odd), "{}", odd.address());
+            let odd = axes(&[("name", Value::String(text.into())), ("lr", Value::Float(0.001))]);
+            let address = address("distill", &odd);
+            let selector: Selector = address.parse().unwrap();
+            assert!(selector.matches("distill", &odd), "{address}");
             assert_eq!(selector.axes["name"], text);
-            assert_eq!(selector.to_string(), odd.address());
+            assert_eq!(selector.to_string(), address);
         }
     }
 

@@ -4,29 +4,33 @@
 use crate::download::{Downloader, Offline};
 use crate::event::{Event, Observer};
 use crate::pipeline::{Endpoint, Pipeline, Source, SourceFile};
-use crate::plan::SourceDigests;
-use crate::schedule::Places;
 use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache, folder};
+use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// What is known about the source files that a run needs.
 #[derive(Debug, Default)]
 pub struct Sources {
-    /// Their digests, for the plan.
-    pub digests: SourceDigests,
-    /// Their places and checks, for jobs and records.
-    pub places: Places,
+    /// Those that are there, by the names of source and file: where, which bytes, and whether a declared digest held.
+    found: IndexMap<(String, String), SourceSeen>,
     /// Files that are not there.
     pub missing: Vec<Missing>,
+}
+
+impl Sources {
+    /// A source file that is there.
+    pub fn get(&self, source: &str, file: &str) -> Option<&SourceSeen> {
+        self.found.get(&(source.to_string(), file.to_string()))
+    }
 }
 
 /// A source file that is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// `source/file`.
+    /// Its name, `source/file`.
     pub name: String,
-    /// Where it should be.
+    /// The path at which it is expected.
     pub path: std::path::PathBuf,
     /// Whether the manifest says where to download it.
     pub downloadable: bool,
@@ -42,19 +46,19 @@ pub enum SourcesError {
     Cache(#[from] CacheError),
     /// Files that are missing, cannot be downloaded, or differ from what the manifest pins.
     #[error("{}", .0.iter().map(|fault| fault.to_string()).collect::<Vec<_>>().join("\n"))]
-    Faults(Vec<Fault>),
+    Faults(Vec<SourceFault>),
 }
 
-/// One file at fault.
+/// A source file that cannot be used as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct SourceFault {
     /// What is wrong, place first.
     pub message: String,
-    /// The way out.
+    /// What the user can do about it.
     pub hint: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SourceFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  {}", self.message, self.hint)
     }
@@ -76,17 +80,15 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
             continue;
         }
         let seen = seen(file, &stats)?;
-        let place = (source.name.clone(), file.name.clone());
         match differs(file, &seen) {
-            Some(fault) if source.verify => faults.push(Fault {
+            Some(fault) if source.verify => faults.push(SourceFault {
                 hint: format!("replace the file, or accept this copy with --set sources.{}.verify=false", source.name),
                 message: fault,
             }),
             fault => {
                 let verified = pins(file) && fault.is_none();
                 let seen = SourceSeen { path: file.path.clone(), digest: seen.digest, md5: seen.md5.clone(), verified };
-                sources.digests.insert(place.clone(), seen.digest);
-                sources.places.sources.insert(place, seen);
+                sources.found.insert((source.name.clone(), file.name.clone()), seen);
             }
         }
     }
@@ -123,7 +125,7 @@ pub fn obtain(
                 (true, _) => (format!("{name}: there is no folder {path}"), format!("put the folder there{obtain}")),
                 _ => (format!("{name}: {path} is not there, and {why}"), format!("put the file there{obtain}")),
             };
-            faults.push(Fault { message, hint });
+            faults.push(SourceFault { message, hint });
             continue;
         }
         let check = |path: &std::path::Path| -> Result<(), String> {
@@ -133,11 +135,11 @@ pub fn obtain(
                 _ => Ok(()),
             }
         };
-        let mut tell = |done, total| observer.see(&Event::Download { file: name.clone(), done, total });
+        let mut on_progress = |done, total| observer.on_event(&Event::Download { file: name.clone(), done, total });
         if let Err(message) =
-            Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut tell)
+            Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut on_progress)
         {
-            faults.push(Fault {
+            faults.push(SourceFault {
                 message: format!("{name}: {message}"),
                 hint: format!("put the file at {}{obtain}", file.path.display()),
             });
@@ -147,14 +149,14 @@ pub fn obtain(
         return Err(SourcesError::Faults(faults));
     }
     let sources = look(pipeline, cache, needed)?;
-    for ((source, file), seen) in &sources.places.sources {
+    for ((source, file), seen) in &sources.found {
         if pins(&pipeline.sources[source].files[file]) && !seen.verified {
             let text = format!(
                 "{source}/{file}: the copy at {} is not the pinned file (blake3 {}); accepted because verify = false",
                 seen.path.display(),
                 seen.digest.short()
             );
-            observer.see(&Event::Warning { text });
+            observer.on_event(&Event::Warning { text });
         }
     }
     Ok(sources)

@@ -1,5 +1,6 @@
-//! Compiles the one C++ file of this package against libtorch's headers, and lets the built programs find libtorch by
-//! themselves: its folder becomes a run path of what is linked here.
+//! Compiles the one C++ file of this package against libtorch's headers, and lets the tests of this package find libtorch
+//! by themselves: its folder becomes a run path of what is linked here. A package that links this one reads that folder
+//! as `DEP_DDPIPE_NATIVE_LIBTORCH`, to do the same.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ fn main() {
     // Set by torch-sys (`links = "tch"`), wherever it found libtorch.
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+        println!("cargo:libtorch={lib}");
         println!("cargo:rustc-env=DDPIPE_LIBTORCH_LIB={lib}");
         native(Path::new(&lib));
     }

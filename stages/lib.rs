@@ -1,6 +1,20 @@
-//! What the stages do, on libtorch. One folder per stage kind, `<group>/<kind>/`: `stage.toml` declares it, `mod.rs`
-//! reads, loops and writes, `loss.rs` holds the equations. `common/` is what several kinds share; `artifact/`
-//! the typed files between stages; `context` all that a stage sees of the world. Stages never see cache paths.
+//! What the stages do, on libtorch.
+//!
+//! One folder per stage kind: `stage.toml` declares it, `mod.rs` reads, loops and writes, `loss.rs` holds the equations.
+//! Kinds lie in `<group>/<kind>/`; those of one family of methods in `distill/<family>/<kind>/`, whose `mod.rs` is the
+//! loop that they share.
+//!
+//! | read | for |
+//! |---|---|
+//! | [`distill::frepo`] first | a whole method in one folder, its loop in one file |
+//! | [`context`] | all that a stage sees of the world: inputs, device, seed, checkpoints, outputs |
+//! | [`artifact`] | the typed files between stages |
+//! | [`distill::synthesis`] | what all methods share: the synthetic images and the record of a run |
+//! | [`training`] | the training loop |
+//! | [`params`], [`data`], [`report::sheet`] | shared parameters; from files to data sets; tables |
+//! | [`worker`] | the program that runs stages; [`registry`] finds them by name |
+//!
+//! Networks, optimisers, losses and augmentation are a crate of their own, `ddpipe-nn`. Stages never see cache paths.
 
 pub mod artifact;
 pub mod compare;
@@ -23,3 +37,6 @@ pub mod select;
 pub mod split;
 pub mod train;
 pub mod training;
+pub mod worker;
+
+pub use tch;

@@ -4,7 +4,7 @@
 
 mod manifest_support;
 
-use manifest_support::{differs, manifests, options};
+use manifest_support::{catalog, differs, manifests, overrides};
 use std::fs;
 
 #[test]
@@ -14,7 +14,7 @@ fn each_bad_manifest_gets_its_message() {
     let mut wrong = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
-        match ddpipe::load(&path, &options(&text)) {
+        match ddpipe::load(&path, &overrides(&text), catalog()) {
             Ok(_) => wrong.push(format!("{} was accepted", path.display())),
             Err(report) => {
                 assert!(!report.is_empty(), "{}", path.display());
@@ -28,7 +28,7 @@ fn each_bad_manifest_gets_its_message() {
 #[test]
 fn colour_changes_no_word() {
     let path = manifests("bad").into_iter().next().unwrap();
-    let report = ddpipe::load(&path, &options(&fs::read_to_string(&path).unwrap())).unwrap_err();
+    let report = ddpipe::load(&path, &overrides(&fs::read_to_string(&path).unwrap()), catalog()).unwrap_err();
     let coloured = report.render(true);
     assert!(coloured.contains("\u{1b}["));
     let mut bare = String::new();

@@ -5,7 +5,7 @@
 mod manifest_support;
 
 use ddpipe::pipeline::{Edge, Endpoint, Pipeline};
-use manifest_support::{differs, manifests, options};
+use manifest_support::{catalog, differs, manifests, overrides};
 use std::fmt::Write as _;
 use std::fs;
 
@@ -16,7 +16,7 @@ fn each_good_manifest_expands_to_its_nodes() {
     let mut wrong = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
-        match ddpipe::load(&path, &options(&text)) {
+        match ddpipe::load(&path, &overrides(&text), catalog()) {
             Err(report) => wrong.push(format!("{} was rejected:\n{report}", path.display())),
             Ok(pipeline) => {
                 assert_topological(&pipeline);

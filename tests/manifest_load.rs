@@ -7,9 +7,9 @@ mod manifest_support;
 use ddpipe::diagnostic::Report;
 use ddpipe::pipeline::Pipeline;
 use ddpipe::selector::Selector;
-use ddpipe::{Options, load};
+use ddpipe::{Overrides, load};
 use ddpipe_interface::Value;
-use manifest_support::{catalog, manifests, options};
+use manifest_support::{catalog, manifests, overrides};
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 fn good(name: &str) -> Pipeline {
     let path = Path::new("tests/manifests/good").join(name);
-    load(&path, &options(&fs::read_to_string(&path).unwrap())).unwrap()
+    load(&path, &overrides(&fs::read_to_string(&path).unwrap()), catalog()).unwrap()
 }
 
 /// Copies a folder of plain files and folders.
@@ -30,7 +30,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Loads a text that lies where the relative names of the other manifests lead somewhere.
-fn load_text(text: &[u8], options: &Options) -> Result<Pipeline, Report> {
+fn load_text(text: &[u8], overrides: &Overrides) -> Result<Pipeline, Report> {
     static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         copy(Path::new("tests/manifests/parts"), &folder.path().join("parts"));
@@ -39,18 +39,18 @@ fn load_text(text: &[u8], options: &Options) -> Result<Pipeline, Report> {
     let folder = tempfile::tempdir_in(FOLDER.path()).unwrap();
     let file = folder.path().join("text.toml");
     fs::write(&file, text).unwrap();
-    load(&file, options)
+    load(&file, overrides, catalog())
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let report = load(Path::new("pipelines/nowhere.toml"), &Options::default()).unwrap_err();
+    let report = load(Path::new("pipelines/nowhere.toml"), &Overrides::default(), catalog()).unwrap_err();
     assert_eq!(report.render(false), "could not read pipelines/nowhere.toml: there is no such file\n");
 }
 
 #[test]
 fn bytes_that_are_not_text_are_refused() {
-    let report = load_text(b"[pipeline]\nname = \"\xff\"\n", &Options::default()).unwrap_err();
+    let report = load_text(b"[pipeline]\nname = \"\xff\"\n", &Overrides::default()).unwrap_err();
     assert!(report.render(false).ends_with("it is not UTF-8 text\n"), "{report}");
 }
 
@@ -75,7 +75,7 @@ fn a_project_holds_its_pipelines_folder() {
     copy(Path::new("tests/manifests/parts"), &folder.path().join("pipelines/parts"));
     copy(Path::new("tests/manifests/good"), &folder.path().join("pipelines/good"));
     let path = folder.path().join("pipelines/good/own_kinds.toml");
-    let pipeline = load(&path, &options(&fs::read_to_string(&path).unwrap())).unwrap();
+    let pipeline = load(&path, &overrides(&fs::read_to_string(&path).unwrap()), catalog()).unwrap();
     assert_eq!(pipeline.root, folder.path());
     assert_eq!(pipeline.sources["mnist"].path, folder.path().join("data/mnist"));
 }
@@ -123,8 +123,7 @@ fn selectors_find_nodes() {
 fn the_example_of_the_reference_page_loads() {
     let page = fs::read_to_string("docs/manifest.md").unwrap();
     let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let options = Options { catalog: Some(catalog()), ..Options::default() };
-    let pipeline = load_text(example.as_bytes(), &options).unwrap_or_else(|report| panic!("{report}"));
+    let pipeline = load_text(example.as_bytes(), &Overrides::default()).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(pipeline.nodes.len(), 12);
     assert!(pipeline.warnings.is_empty());
 }
@@ -155,8 +154,8 @@ fn a_set_value_is_toml_or_else_a_text() {
                 [sources.s]\npath = \".\"\nfiles.i = {}\n";
     let value = |raw: &str| {
         let sets = vec![("vars.v".to_string(), raw.to_string())];
-        let options = Options { sets, catalog: Some(catalog()), ..Options::default() };
-        load_text(text.as_bytes(), &options).map(|pipeline| {
+        let overrides = Overrides { sets, ..Overrides::default() };
+        load_text(text.as_bytes(), &overrides).map(|pipeline| {
             let node = pipeline.nodes.iter().find(|node| node.stage == "a").unwrap();
             node.params["value"].clone()
         })
@@ -198,8 +197,8 @@ proptest! {
 
     #[test]
     fn no_text_makes_it_panic(text in damaged()) {
-        let options = Options { catalog: Some(catalog()), profile: vec!["ci".into()], ..Options::default() };
-        match load_text(text.as_bytes(), &options) {
+        let overrides = Overrides { profile: vec!["ci".into()], ..Overrides::default() };
+        match load_text(text.as_bytes(), &overrides) {
             Ok(pipeline) => prop_assert!(!pipeline.nodes.is_empty()),
             Err(report) => {
                 prop_assert!(!report.is_empty());

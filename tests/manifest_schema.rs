@@ -94,8 +94,7 @@ fn the_schema_has_the_keys_that_load_knows() {
         keys.push("surely_unknown");
         for key in keys {
             std::fs::write(&file, format!("{head}{key} = 0\n")).unwrap();
-            let options = ddpipe::Options { catalog: Some(catalog()), ..ddpipe::Options::default() };
-            let report = ddpipe::load(&file, &options).unwrap_err();
+            let report = ddpipe::load(&file, &ddpipe::Overrides::default(), catalog()).unwrap_err();
             let unknown =
                 report.diagnostics.iter().any(|it| it.message.starts_with(&format!("key {key:?} is not known")));
             assert_eq!(unknown, key == "surely_unknown", "{head}{key}: {report}");

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use ddpipe::{Options, load};
+use ddpipe::catalog::Catalog;
+use ddpipe::pipeline::Pipeline;
+use ddpipe::{Overrides, load};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,12 @@ fn profiles(manifest: &Path) -> Vec<String> {
         .collect()
 }
 
+fn loaded(manifest: &Path, profile: Vec<String>) -> Pipeline {
+    let overrides = Overrides { profile, ..Overrides::default() };
+    let loaded = Catalog::built_in().and_then(|catalog| load(manifest, &overrides, catalog));
+    loaded.unwrap_or_else(|report| panic!("{:?}: {}", overrides.profile, report.render(false)))
+}
+
 #[test]
 fn every_pipeline_loads_in_every_profile_without_a_warning() {
     let paths = manifests(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines"));
@@ -38,9 +46,7 @@ fn every_pipeline_loads_in_every_profile_without_a_warning() {
     for path in paths {
         let chosen = std::iter::once(Vec::new()).chain(profiles(&path).into_iter().map(|profile| vec![profile]));
         for profile in chosen {
-            let options = Options { profile: profile.clone(), ..Options::default() };
-            let pipeline =
-                load(&path, &options).unwrap_or_else(|report| panic!("{profile:?}: {}", report.render(false)));
+            let pipeline = loaded(&path, profile);
             let warnings: Vec<String> = pipeline.warnings.iter().map(|warning| warning.render(false)).collect();
             assert!(warnings.is_empty(), "{}: {warnings:?}", path.display());
         }
@@ -50,7 +56,7 @@ fn every_pipeline_loads_in_every_profile_without_a_warning() {
 #[test]
 fn ci_runs_every_built_in_kind() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/ci.toml");
-    let pipeline = load(&path, &Options::default()).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let pipeline = loaded(&path, Vec::new());
     let used: BTreeSet<&str> = pipeline.nodes.iter().map(|node| node.kind.as_str()).collect();
     let unused: Vec<&str> = pipeline.catalog.names().filter(|kind| !used.contains(kind)).collect();
     assert!(unused.is_empty(), "ci.toml does not run {unused:?}");

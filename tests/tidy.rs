@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,32 +90,48 @@ fn no_path_of_one_machine_is_in_the_tree() {
     assert_none(lines_with(texts, &homes));
 }
 
+/// The packages that the package `ddpipe` is built from with these features, by name.
+fn packages(features: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--offline", "--locked", "--package", "ddpipe", "--edges", "normal,build", "--prefix", "none"]);
+    let listed = cargo.args(features).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let text = String::from_utf8(listed.stdout).unwrap();
+    text.lines().filter_map(|line| Some(line.split(' ').next()?.to_string())).collect()
+}
+
 #[test]
-fn the_engine_does_not_depend_on_torch() {
-    let text = fs::read_to_string("Cargo.lock").unwrap();
-    let lock: toml::Table = toml::from_str(&text).unwrap();
-    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for package in lock["package"].as_array().unwrap() {
-        let dependencies = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
-        // Where there are several versions of a package, one stands behind its name; their needs are taken together.
-        let names = dependencies.filter_map(|name| name.as_str()?.split(' ').next());
-        needs.entry(package["name"].as_str().unwrap()).or_default().extend(names);
-    }
-    let reach = |from: &'static str| {
-        let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
-        while let Some(name) = open.pop() {
-            if reached.insert(name.to_string()) {
-                open.extend(&needs[name]);
-            }
-        }
-        reached
-    };
-    let (engine, stages) = (reach("ddpipe"), reach("ddpipe-stages"));
-    assert!(engine.contains("ddpipe-cache"), "{engine:?}");
+fn the_engine_without_its_worker_does_not_depend_on_torch() {
+    let (alone, whole) = (packages(&["--no-default-features"]), packages(&[]));
+    assert!(alone.contains("ddpipe-cache"), "{alone:?}");
     for torch in ["tch", "torch-sys", "ddpipe-stages"] {
-        assert!(!engine.contains(torch), "the engine depends on {torch}");
-        assert!(stages.contains(torch), "{torch} has another name by now");
+        assert!(!alone.contains(torch), "the engine depends on {torch}");
+        assert!(whole.contains(torch), "{torch} has another name by now");
     }
+}
+
+#[test]
+fn only_the_worker_names_the_stages_and_torch() {
+    let worker = Path::new("./src/bin/ddpipe-worker.rs");
+    let (of_worker, of_engine): (Vec<_>, Vec<_>) =
+        sources().into_iter().filter(|(path, _)| path.starts_with("./src")).partition(|(path, _)| path == worker);
+    let marks = ["ddpipe_stages", "tch::", "torch_sys"];
+    assert_eq!(lines_with(of_worker.into_iter(), &marks).len(), 1);
+    assert_none(lines_with(of_engine.into_iter(), &marks));
+}
+
+#[test]
+fn the_command_is_built_without_libtorch_and_the_worker_with_it() {
+    let loads = |program: &Path| -> bool {
+        let listed = Command::new("ldd").arg(program).output().expect("ldd comes with the C library");
+        let text = String::from_utf8_lossy(&listed.stdout);
+        assert!(listed.status.success() && text.contains("libc.so"), "{}: {text}", program.display());
+        assert!(!text.contains("not found"), "{}: {text}", program.display());
+        text.contains("libtorch") || text.contains("libc10")
+    };
+    let command = Path::new(env!("CARGO_BIN_EXE_ddpipe"));
+    assert!(!loads(command), "{} loads libtorch", command.display());
+    assert!(loads(&command.with_file_name("ddpipe-worker")), "the worker loads no libtorch: {}", command.display());
 }
 
 #[test]

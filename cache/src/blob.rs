@@ -1,5 +1,5 @@
-//! Blobs: bytes named by their digest. A published blob is whole, read-only and never changes. [`BlobStore`] is what a
-//! remote will offer too; [`LocalBlobs`] is the store on this machine. Knows no records: `gc` decides what may go.
+//! Blobs: bytes named by their digest. A published blob is whole, read-only and never changes. Knows no records: `gc`
+//! decides what may go.
 
 use crate::aside::{Aside, READ_ONLY};
 use crate::layout::Layout;
@@ -11,35 +11,58 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// A place that keeps blobs. Blobs are named by content, so that putting one twice is harmless.
-pub trait BlobStore: Send + Sync {
-    /// The length in bytes of a blob that is there.
-    fn contains(&self, digest: Digest) -> Result<Option<u64>, CacheError>;
-
-    /// The blob's bytes, not verified.
-    fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send>>, CacheError>;
-
-    /// Stores what `content` yields, and says how many bytes. Refuses content of another digest. `content` is left
-    /// unread where the blob is there already.
-    fn put(&self, digest: Digest, content: &mut dyn Read) -> Result<u64, CacheError>;
-}
-
-/// The blobs under `blobs-v1/`.
+/// The blobs under `blobs-v1/`. They are named by content, so that putting one twice is harmless.
 #[derive(Debug)]
-pub struct LocalBlobs {
+pub struct BlobStore {
     layout: Layout,
     /// What this process has seen to be whole. Bytes that it wrote itself count.
     verified: Mutex<HashSet<Digest>>,
 }
 
-impl LocalBlobs {
+impl BlobStore {
     pub(crate) fn new(layout: Layout) -> Self {
-        LocalBlobs { layout, verified: Mutex::default() }
+        BlobStore { layout, verified: Mutex::default() }
     }
 
-    /// Where a blob is or would be.
+    /// The path at which a blob is or would be.
     pub fn path(&self, digest: Digest) -> PathBuf {
         self.layout.blob(digest)
+    }
+
+    /// The length in bytes of a blob that is there.
+    pub fn contains(&self, digest: Digest) -> Result<Option<u64>, CacheError> {
+        let path = self.path(digest);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("read", &path)(error)),
+        }
+    }
+
+    /// The blob's bytes, not verified; none where the blob is not there.
+    pub fn open(&self, digest: Digest) -> Result<Option<File>, CacheError> {
+        let path = self.path(digest);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("read", &path)(error)),
+        }
+    }
+
+    /// Stores what `content` yields, and says how many bytes. Refuses content of another digest. `content` is left
+    /// unread where the blob is there already.
+    pub fn put(&self, digest: Digest, content: &mut dyn Read) -> Result<u64, CacheError> {
+        if let Some(bytes) = self.contains(digest)?
+            && self.keep_existing(digest, bytes)?
+        {
+            return Ok(bytes);
+        }
+        let (aside, found, bytes) = self.receive(content, &self.path(digest))?;
+        if found != digest {
+            return Err(CacheError::OtherContent { expected: digest, found });
+        }
+        self.publish(aside, digest)?;
+        Ok(bytes)
     }
 
     /// Stores these bytes; their name and number.
@@ -159,40 +182,6 @@ impl LocalBlobs {
             aside.write(&buffer[..read])?;
             bytes += read as u64;
         }
-    }
-}
-
-impl BlobStore for LocalBlobs {
-    fn contains(&self, digest: Digest) -> Result<Option<u64>, CacheError> {
-        let path = self.path(digest);
-        match fs::metadata(&path) {
-            Ok(metadata) => Ok(Some(metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(CacheError::io("read", &path)(error)),
-        }
-    }
-
-    fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send>>, CacheError> {
-        let path = self.path(digest);
-        match File::open(&path) {
-            Ok(file) => Ok(Some(Box::new(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(CacheError::io("read", &path)(error)),
-        }
-    }
-
-    fn put(&self, digest: Digest, content: &mut dyn Read) -> Result<u64, CacheError> {
-        if let Some(bytes) = self.contains(digest)?
-            && self.keep_existing(digest, bytes)?
-        {
-            return Ok(bytes);
-        }
-        let (aside, found, bytes) = self.receive(content, &self.path(digest))?;
-        if found != digest {
-            return Err(CacheError::OtherContent { expected: digest, found });
-        }
-        self.publish(aside, digest)?;
-        Ok(bytes)
     }
 }
 

@@ -1,9 +1,8 @@
 //! The cache as its users see it: look up a key, get a record or the right to make one. The parts are in the files
 //! beside this one; what they share is here.
 
-use crate::blob::BlobStore;
 use crate::layout::Layout;
-use crate::{CacheError, Claim, Holder, Key, LocalBlobs, Record, StatCache, record, walk};
+use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, StatCache, record, walk};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ pub struct Cache(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     layout: Layout,
-    blobs: LocalBlobs,
+    blobs: BlobStore,
 }
 
 /// What a look-up gives.
@@ -33,7 +32,7 @@ impl Cache {
     pub fn open(root: &Path) -> Result<Self, CacheError> {
         let layout = Layout::new(root)?;
         layout.create()?;
-        let blobs = LocalBlobs::new(layout.clone());
+        let blobs = BlobStore::new(layout.clone());
         Ok(Cache(Arc::new(Inner { layout, blobs })))
     }
 
@@ -43,7 +42,7 @@ impl Cache {
     }
 
     /// The store of bytes.
-    pub fn blobs(&self) -> &LocalBlobs {
+    pub fn blobs(&self) -> &BlobStore {
         &self.0.blobs
     }
 

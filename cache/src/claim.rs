@@ -2,7 +2,6 @@
 //! `claims-v1/<key>.lock`, so that it ends with its process however that ends. The file is removed by whoever holds its
 //! lock; hence everybody who gets a lock checks that the name still means the file that was locked.
 
-use crate::blob::BlobStore;
 use crate::{Cache, CacheError, Holder, Key, Record, record};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -50,7 +50,7 @@ impl Key {
     }
 }
 
-/// Not 64 hexadecimal digits.
+/// A text that is not 64 hexadecimal digits, and so names no digest and no key.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a name of 64 hexadecimal digits")]
 pub struct NotAName(String);

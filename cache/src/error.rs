@@ -60,9 +60,9 @@ pub enum CacheError {
         .path.display()
     )]
     Damaged {
-        /// Which blob.
+        /// The digest that names the blob.
         digest: Digest,
-        /// Where its bytes are now.
+        /// The path that its bytes were moved to.
         path: PathBuf,
     },
     /// A blob that is not there.
@@ -71,9 +71,9 @@ pub enum CacheError {
         .digest.short(), .path.display()
     )]
     Missing {
-        /// Which blob.
+        /// The digest that names the blob.
         digest: Digest,
-        /// Where it would be.
+        /// The path at which it is expected.
         path: PathBuf,
     },
     /// Content offered under a name that is not its digest.
@@ -81,7 +81,7 @@ pub enum CacheError {
     OtherContent {
         /// The name it was offered under.
         expected: Digest,
-        /// What its bytes hash to.
+        /// The digest of the bytes that were found.
         found: Digest,
     },
     /// A commit whose outputs are not all in the cache.

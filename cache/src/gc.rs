@@ -17,7 +17,7 @@ use survey::{Stored, Survey};
 /// What is younger may belong to a record that is about to be written.
 const GRACE: Duration = Duration::from_secs(3600);
 
-/// What to remove.
+/// Which things a collection removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcOptions {
     /// Remove records, their blobs and checkpoints, those used longest ago first, until the cache has at most so many
@@ -48,7 +48,7 @@ pub enum Garbage {
     Temporary,
     /// The lock file of a process that was killed.
     Claim,
-    /// What was set aside.
+    /// A damaged file that was set aside.
     Damaged,
     /// Files in the layout of an older version.
     OldVersion,
@@ -59,18 +59,18 @@ pub enum Garbage {
 pub struct Removal {
     /// What it was.
     pub what: Garbage,
-    /// Where it was.
+    /// The path that it had.
     pub path: PathBuf,
-    /// What that frees.
+    /// Bytes that the removal frees.
     pub bytes: u64,
 }
 
 /// What `ddpipe cache gc` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcReport {
-    /// Whether nothing was removed in fact.
+    /// Whether this was a dry run, which removes nothing.
     pub dry_run: bool,
-    /// In the order of removal.
+    /// The removed things, in the order of removal.
     pub removed: Vec<Removal>,
     /// The bytes of the cache before.
     pub before: u64,

@@ -1,5 +1,15 @@
-//! The content-addressed cache: blobs, records, claims, verification and garbage collection.
-//! Knows no graph, no stage and no torch.
+//! The content-addressed cache: blobs, records, claims, verification and garbage collection. Knows no graph, no stage and
+//! no torch.
+//!
+//! # What to read first
+//!
+//! 1. [`Cache::lookup`] (`cache.rs`): a key leads to a [`Record`], or to a [`Claim`], the right to make one.
+//! 2. [`Claim::commit`] (`claim.rs`): how a record and its outputs become visible at once, and how the operating
+//!    system's locks keep two processes from the same work.
+//! 3. [`BlobStore`] (`blob.rs`): bytes under the name of their digest. `aside.rs` is how every file is written.
+//! 4. `layout.rs`: what lies where in the folder.
+//! 5. [`RunDir`] (`run.rs`), [`Cache::gc`] (`gc.rs`): runs pin what they reached, and what nobody pins may be removed.
+//! 6. [`StatCache`] (`stat.rs`), [`folder`]: digests of files and folders from outside.
 
 mod aside;
 mod blob;
@@ -14,12 +24,13 @@ mod latest;
 mod layout;
 mod record;
 mod run;
+mod stamp;
 mod stat;
 mod usage;
 mod verify;
 mod walk;
 
-pub use blob::{BlobStore, LocalBlobs};
+pub use blob::BlobStore;
 pub use cache::{Cache, Lookup};
 pub use claim::Claim;
 pub use digest::{Digest, Key, NotAName};
@@ -28,6 +39,7 @@ pub use gc::{Garbage, GcOptions, GcReport, Removal};
 pub use holder::{Holder, host};
 pub use record::{FORMAT, Output, Provenance, Record, SourceSeen};
 pub use run::{RunDir, RunSeen};
+pub use stamp::Stamp;
 pub use stat::{Algorithm, FileSeen, StatCache};
 pub use usage::{Count, Usage};
 pub use verify::{DamagedBlob, IncompleteRecord, VerifyReport};

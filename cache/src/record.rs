@@ -17,9 +17,9 @@ pub const FORMAT: u64 = 1;
 /// What one key gave. Fields that a newer program added are ignored when read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`FORMAT`].
+    /// The version of the record's format; [`FORMAT`] today.
     pub format: u64,
-    /// The action.
+    /// The key of the action.
     pub key: Key,
     /// The pipeline that ran it first.
     pub pipeline: String,
@@ -27,7 +27,7 @@ pub struct Record {
     pub node: String,
     /// What the key was made of: names and canonical values, in the key's order.
     pub description: Vec<(String, String)>,
-    /// By name, in the declared order.
+    /// The outputs by name, in the declared order.
     pub outputs: IndexMap<String, Output>,
     /// What the action asked to be given besides, by input and place, instead of giving outputs.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -38,16 +38,16 @@ pub struct Record {
     /// Files from outside that this action read.
     #[serde(default)]
     pub sources: IndexMap<String, SourceSeen>,
-    /// Where and when; never part of the key.
+    /// The circumstances of the computation; never part of the key.
     pub provenance: Provenance,
 }
 
 /// One output of a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// The blob.
+    /// The digest of its bytes, which names the blob.
     pub digest: Digest,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The artifact's type as the stage declared it: `dataset`, `model`, ….
     pub artifact_type: String,
@@ -56,9 +56,9 @@ pub struct Output {
 /// A file from outside, as it was before the stage ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSeen {
-    /// Where it was.
+    /// The path that it was read from.
     pub path: PathBuf,
-    /// Its content.
+    /// The digest of its content.
     pub digest: Digest,
     /// Its MD5, where the manifest gives one.
     pub md5: Option<String>,
@@ -71,7 +71,7 @@ pub struct SourceSeen {
 pub struct Provenance {
     /// Start, in seconds since 1970.
     pub started_unix: f64,
-    /// How long it took.
+    /// Seconds that the stage took.
     pub seconds: f64,
     /// The slot: `cpu`, `cuda:0`.
     pub device: String,

@@ -4,13 +4,14 @@
 use crate::aside::Aside;
 use crate::claim::{Attempt, Lock};
 use crate::{Cache, CacheError, Holder, Key, walk};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 const REACHED: &str = "reached.json";
 const RUNNING: &str = "running.lock";
@@ -43,7 +44,7 @@ pub struct RunSeen {
     pub pipeline: String,
     /// The keys whose records it used or made.
     pub reached: Vec<Key>,
-    /// Whether its process is alive.
+    /// Whether the process of the run is still at work.
     pub running: bool,
 }
 
@@ -144,33 +145,18 @@ fn read(path: &Path) -> Result<Option<Reached>, CacheError> {
     }
 }
 
+/// The name of a run that begins at this time.
 fn id_at(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let fraction = u64::from(since.subsec_nanos()) * 65_536 / 1_000_000_000;
-    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{fraction:04x}")
-}
-
-/// Days since 1970 as a Gregorian date. Years are counted from March, so that the leap day is a year's last.
-fn date(days: u64) -> (u64, u64, u64) {
-    const DAYS_OF_400_YEARS: u64 = 146_097;
-    const MARCH_0000_TO_1970: u64 = 719_468;
-    let days = days + MARCH_0000_TO_1970;
-    let (era, of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let january_or_february = month >= 10;
-    let month = if january_or_february { month - 9 } else { month + 3 };
-    (era * 400 + year + u64::from(january_or_february), month, day)
+    // A clock that was never set may be before 1970; `jiff` ends with the year 9999.
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX).max(Timestamp::UNIX_EPOCH);
+    let fraction = i64::from(time.subsec_nanosecond()) * 65_536 / 1_000_000_000;
+    format!("{}-{fraction:04x}", time.strftime("%Y%m%d-%H%M%S"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn identifiers_are_dates_and_sort_by_time() {

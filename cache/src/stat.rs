@@ -2,20 +2,17 @@
 //! need not read its data sets. An accelerator: `stat-v1.json` can be deleted. Knows not what the files are.
 
 use crate::aside::Aside;
-use crate::{Cache, CacheError, Digest};
+use crate::{Cache, CacheError, Digest, Stamp};
 use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-/// A file that changed less than this before it was read may change again within the same time stamp.
-const RACY_NS: i128 = 2_000_000_000;
 /// How often a file may change under our hands before we give up.
 const ATTEMPTS: usize = 3;
 
@@ -28,7 +25,7 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// What a file held.
+/// What a file held when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {
     /// BLAKE3, which names the content.
@@ -47,34 +44,6 @@ impl FileSeen {
             Algorithm::Md5 => self.md5.is_some(),
             Algorithm::Sha256 => self.sha256.is_some(),
         }
-    }
-}
-
-/// What says that a file is the one that was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    bytes: u64,
-    mtime_ns: i128,
-    ctime_ns: i128,
-    device: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Stamp {
-            bytes: metadata.len(),
-            mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
-            ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-
-    fn is_racy(&self, read_at: SystemTime) -> bool {
-        let read_ns = read_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
-        self.mtime_ns.max(self.ctime_ns) + RACY_NS > read_ns
     }
 }
 
@@ -128,7 +97,7 @@ impl StatCache {
                 algorithms.contains(&algorithm) || known.as_ref().is_some_and(|known| known.seen.has(&algorithm))
             };
             let seen = read(&mut file, path, wants(Algorithm::Md5), wants(Algorithm::Sha256))?;
-            if self::stamp(&file, path)? != stamp || seen.bytes != stamp.bytes {
+            if self::stamp(&file, path)? != stamp || seen.bytes != stamp.bytes() {
                 continue;
             }
             if let Some(name) = name
@@ -165,7 +134,7 @@ impl StatCache {
 }
 
 fn stamp(file: &File, path: &Path) -> Result<Stamp, CacheError> {
-    Ok(Stamp::of(&file.metadata().map_err(CacheError::io("read", path))?))
+    Stamp::of(file).map_err(CacheError::io("read", path))
 }
 
 fn read(file: &mut File, path: &Path, md5: bool, sha256: bool) -> Result<FileSeen, CacheError> {

@@ -4,12 +4,12 @@ use crate::{Cache, CacheError, Digest, walk};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::AddAssign;
 
-/// Files and their bytes.
+/// A number of files and their length in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// How many files.
+    /// The number of files.
     pub files: u64,
-    /// Their lengths.
+    /// The sum of their lengths in bytes.
     pub bytes: u64,
 }
 
@@ -33,18 +33,18 @@ pub struct Usage {
     pub blobs: Count,
     /// Records, with records not yet published.
     pub records: Count,
-    /// Checkpoints.
+    /// Checkpoints of actions that are not finished.
     pub scratch: Count,
-    /// Events, timings and reports.
+    /// Events, timings and reports of runs.
     pub runs: Count,
-    /// What was set aside.
+    /// Damaged files that were set aside.
     pub damaged: Count,
     /// Blobs by the artifact type that records give them. A blob counts once for each type that it has.
     pub by_type: BTreeMap<String, Count>,
 }
 
 impl Usage {
-    /// All together.
+    /// The sum over all parts of the cache.
     pub fn total(&self) -> Count {
         let mut total = Count::default();
         for part in [self.blobs, self.records, self.scratch, self.runs, self.damaged] {

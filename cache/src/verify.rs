@@ -11,16 +11,16 @@ use std::thread;
 /// A blob that was not what its name says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DamagedBlob {
-    /// Its name.
+    /// The digest that it was stored under.
     pub digest: Digest,
-    /// Where its bytes are now.
+    /// The path that its bytes were moved to.
     pub path: PathBuf,
 }
 
 /// A record whose outputs are not all there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncompleteRecord {
-    /// The action.
+    /// The key of the action.
     pub key: Key,
     /// The pipeline that ran it first.
     pub pipeline: String,
@@ -35,9 +35,9 @@ pub struct IncompleteRecord {
 pub struct VerifyReport {
     /// How many blobs were hashed and found whole.
     pub whole: u64,
-    /// Their bytes.
+    /// The sum of their lengths in bytes.
     pub bytes: u64,
-    /// What was set aside.
+    /// The damaged blobs that were set aside.
     pub damaged: Vec<DamagedBlob>,
     /// How many records were read.
     pub records: u64,
@@ -48,7 +48,7 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Whether nothing is wrong.
+    /// Whether neither a blob nor a record is damaged or incomplete.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty() && self.broken_records == 0 && self.incomplete.is_empty()
     }

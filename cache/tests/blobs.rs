@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Fixture, claim, commit, flip_bit, key, names};
-use ddpipe_cache::{BlobStore, Cache, CacheError, Digest, Lookup};
+use ddpipe_cache::{Cache, CacheError, Digest, Lookup};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,40 +1,30 @@
 //! `ddpipe plan`: what `run` would do, and why, without doing it.
 
-use super::project::ManifestArgs;
+use super::project::{PlanArgs, Planned};
 use super::{Done, print};
 use crate::pipeline::Pipeline;
-use crate::plan::{Planner, Verdict};
-use crate::{slots, sources};
+use crate::plan::Verdict;
 use serde_json::json;
 
 /// Say what would run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
-    /// Plan for this device: auto, cpu, cuda, cuda:0
-    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
-    device: String,
+    plan: PlanArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let mut project = args.manifest.open()?;
-    project.choice.device = slots::find(&args.device, None, None)?.class().to_string();
-    let needed = project.needed();
-    let sources = sources::look(&project.pipeline, &project.cache, &needed)?;
-    let programs = project.programs()?;
-    let mut planner =
-        Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
-    let plan = planner.plan();
+    let project = args.plan.open()?;
+    let Planned { plan, needed, sources } = project.planned()?;
     if args.json {
         let nodes: Vec<_> = plan
             .verdicts
             .iter()
             .zip(&project.pipeline.nodes)
-            .filter(|(verdict, _)| !matches!(verdict, Verdict::Left))
+            .filter(|(verdict, _)| !matches!(verdict, Verdict::NotSelected))
             .map(|(verdict, node)| json!({ "node": node.address(), "verdict": word(verdict), "why": why(&project.pipeline, verdict) }))
             .collect();
         return print(&format!("{}\n", serde_json::Value::Array(nodes)));
@@ -42,7 +32,7 @@ pub(super) fn run(args: Args) -> Done {
     let mut text = String::new();
     let width = project.pipeline.nodes.iter().map(|node| node.address().len()).max().unwrap_or(0).min(60);
     for (verdict, node) in plan.verdicts.iter().zip(&project.pipeline.nodes) {
-        if !matches!(verdict, Verdict::Left) {
+        if !matches!(verdict, Verdict::NotSelected) {
             let line = format!("{:8}{:width$}  {}", word(verdict), node.address(), why(&project.pipeline, verdict));
             text.push_str(line.trim_end());
             text.push('\n');
@@ -53,7 +43,8 @@ pub(super) fn run(args: Args) -> Done {
         text.push_str(&format!("source  {} is not at {}; {how}\n", missing.name, missing.path.display()));
     }
     let (run, waiting, fresh) = plan.counts();
-    let unasked = needed.iter().zip(&plan.verdicts).filter(|(may, verdict)| **may && matches!(verdict, Verdict::Left));
+    let unasked =
+        needed.iter().zip(&plan.verdicts).filter(|(may, verdict)| **may && matches!(verdict, Verdict::NotSelected));
     let unasked = match unasked.count() {
         0 => String::new(),
         count => format!(", {count} only if a search asks for them"),
@@ -67,7 +58,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Fresh(_) => "fresh",
         Verdict::Run { .. } => "run",
         Verdict::Waiting { .. } | Verdict::Missing { .. } => "waits",
-        Verdict::Left => "left",
+        Verdict::NotSelected => "left",
     }
 }
 
@@ -80,6 +71,6 @@ fn why(pipeline: &Pipeline, verdict: &Verdict) -> String {
             format!("for {}{more}", names.join(", "))
         }
         Verdict::Missing { file } => format!("for the source file {file}"),
-        Verdict::Fresh(_) | Verdict::Left => String::new(),
+        Verdict::Fresh(_) | Verdict::NotSelected => String::new(),
     }
 }

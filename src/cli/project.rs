@@ -1,11 +1,15 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
+use crate::catalog::Catalog;
 use crate::exit::Fault;
 use crate::graph::Graph;
-use crate::load::{Options, load};
+use crate::load::load;
+use crate::manifest::Overrides;
 use crate::pipeline::Pipeline;
-use crate::plan::Choice;
+use crate::plan::{Choice, Plan, Planner};
 use crate::selector::Selector;
+use crate::slots;
+use crate::sources::{self, Sources};
 use ddpipe_cache::{Cache, Digest};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
@@ -32,15 +36,42 @@ pub struct ManifestArgs {
     pub force: Vec<String>,
 }
 
+/// The arguments of the commands that look at a plan and run nothing.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Plan for this device: auto, cpu, cuda, cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
+    device: String,
+}
+
+/// What a run would do now.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Per node, whether it is selected or needed by one that is.
+    pub needed: Vec<bool>,
+    /// The files from outside.
+    pub sources: Sources,
+}
+
+impl PlanArgs {
+    /// Loads the manifest and opens its cache.
+    pub fn open(&self) -> Result<Project, Fault> {
+        self.manifest.open(slots::find(&self.device, None, None)?.class())
+    }
+}
+
 /// A loaded manifest with its graph and its cache.
 pub struct Project {
     /// The pipeline.
     pub pipeline: Pipeline,
     /// Its graph.
     pub graph: Graph,
-    /// Where results are kept.
+    /// The cache that results are kept in.
     pub cache: Cache,
-    /// What is selected and forced.
+    /// The selected and the forced nodes, and the device's class.
     pub choice: Choice,
 }
 
@@ -49,19 +80,19 @@ impl ManifestArgs {
     pub fn load(&self) -> Result<Pipeline, Fault> {
         let sets: Result<Vec<(String, String)>, Fault> = self.set.iter().map(|text| split_set(text)).collect();
         let env = std::env::vars().filter(|(name, _)| name.starts_with("DDPIPE_VAR_")).collect();
-        let options = Options { profile: self.profile.clone(), sets: sets?, env, catalog: None };
-        Ok(load(&self.manifest, &options)?)
+        let overrides = Overrides { profile: self.profile.clone(), sets: sets?, env };
+        Ok(load(&self.manifest, &overrides, Catalog::built_in()?)?)
     }
 
-    /// Loads the manifest and opens its cache.
-    pub fn open(&self) -> Result<Project, Fault> {
+    /// Loads the manifest and opens its cache, to work on this class of devices.
+    pub fn open(&self, device: &str) -> Result<Project, Fault> {
         let pipeline = self.load()?;
         let select = selectors(&pipeline, &self.select, "--select")?;
         let force = selectors(&pipeline, &self.force, "--force")?;
         let graph = Graph::link(&pipeline);
         let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
         let cache = Cache::open(&root)?;
-        Ok(Project { pipeline, graph, cache, choice: Choice { select, force, device: String::new() } })
+        Ok(Project { pipeline, graph, cache, choice: Choice { select, force, device: device.to_string() } })
     }
 }
 
@@ -69,13 +100,26 @@ impl Project {
     /// Per node, whether it is selected or needed by one that is.
     pub fn needed(&self) -> Vec<bool> {
         let chosen = |node: &&crate::pipeline::Node| {
-            self.choice.select.is_empty() || self.choice.select.iter().any(|selector| selector.matches(node))
+            self.choice.select.is_empty() || self.choice.select.iter().any(|selector| node.matches(selector))
         };
         self.graph.reached_by(self.pipeline.nodes.iter().filter(chosen).map(|node| node.id))
     }
 
+    /// Plans a run as things stand, changing nothing.
+    pub fn planned(&self) -> Result<Planned, Fault> {
+        let needed = self.needed();
+        let sources = sources::look(&self.pipeline, &self.cache, &needed)?;
+        let plan = self.planner(&sources)?.plan();
+        Ok(Planned { plan, needed, sources })
+    }
+
+    /// The planner of a run with these files from outside.
+    pub fn planner<'a>(&'a self, sources: &'a Sources) -> Result<Planner<'a>, Fault> {
+        Ok(Planner::new(&self.pipeline, &self.graph, &self.cache, sources, self.programs()?, &self.choice))
+    }
+
     /// The digests of the files that the commands of a project's own kinds name, by kind.
-    pub fn programs(&self) -> Result<IndexMap<String, Vec<(String, Digest)>>, Fault> {
+    fn programs(&self) -> Result<IndexMap<String, Vec<(String, Digest)>>, Fault> {
         let mut programs = IndexMap::new();
         let stats = self.cache.stat_cache();
         for (name, kind) in self.pipeline.catalog.iter() {

@@ -9,10 +9,10 @@ use crate::exit::{Exit, Fault};
 use crate::expect::{self, Checked};
 use crate::note::say;
 use crate::pipeline::NodeId;
-use crate::plan::{Plan, Planner, Records, Verdict};
+use crate::plan::{Plan, Records, Verdict};
 use crate::progress;
 use crate::results;
-use crate::schedule::{Interrupts, Scheduler, Settings, Summary};
+use crate::schedule::{Interrupts, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
 use ddpipe_cache::Record;
@@ -60,12 +60,11 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Done {
     let begun = Instant::now();
-    let mut project = args.manifest.open()?;
+    let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
+    let project = args.manifest.open(slots.class())?;
     for warning in &project.pipeline.warnings {
         say(warning.render(false).trim_end());
     }
-    let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
-    project.choice.device = slots.class().to_string();
     refuse_commands(&args, &project)?;
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
@@ -79,31 +78,28 @@ pub(super) fn run(args: Args) -> Done {
 
     let needed = project.needed();
     let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
-    let Project { pipeline, graph, cache, choice } = &project;
-    let mut planner = Planner::new(pipeline, graph, cache, &sources.digests, project.programs()?, choice);
+    let Project { pipeline, graph, cache, .. } = &project;
+    let mut planner = project.planner(&sources)?;
     let plan = planner.plan();
     let (_, _, fresh) = plan.counts();
     run.pin(&plan.fresh())?;
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
-    observers.see(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
+    observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
-    let interrupts = listen_for_interrupts()?;
     let mut executor = Local::new(local(&args, slots, &project))?;
     let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
-    let settings = Settings { keep_going: args.keep_going };
-    let scheduler = Scheduler::new(
+    let scheduled = Run {
         pipeline,
         graph,
-        &mut planner,
+        planner: &mut planner,
         cache,
-        &sources.places,
-        &mut executor,
-        &mut observers,
-        interrupts,
-        settings,
-        seconds,
-    );
-    let summary = scheduler.run()?;
+        sources: &sources,
+        executor: &mut executor,
+        observer: &mut observers,
+        interrupts: listen_for_interrupts()?,
+        keep_going: args.keep_going,
+    };
+    let summary = Scheduler::new(scheduled, seconds).run()?;
     run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>())?;
     note_names(&project, &summary.records)?;
 
@@ -111,7 +107,7 @@ pub(super) fn run(args: Args) -> Done {
     for outcome in &summary.outcomes {
         *counts.entry(outcome.status).or_default() += 1;
     }
-    observers.see(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
+    observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
     drop(observers);
 
     let checked = expect::check(pipeline, &summary.records);
@@ -161,7 +157,7 @@ fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
 
 /// From the newest record of the node; a second where there is none.
 fn expected_seconds(plan: &Plan, node: NodeId, project: &Project) -> f64 {
-    if matches!(plan.verdicts[node.index()], Verdict::Fresh(_) | Verdict::Left) {
+    if matches!(plan.verdicts[node.index()], Verdict::Fresh(_) | Verdict::NotSelected) {
         return 0.0;
     }
     let record = project.cache.newest(&project.pipeline.name, &project.pipeline.node(node).address());

@@ -1,19 +1,18 @@
 //! `ddpipe show NODE`: a node's outputs, their sizes and scalar results; or one output's bytes, to a file.
 
-use super::project::{ManifestArgs, selectors};
+use super::project::{PlanArgs, selectors};
 use super::{Done, print};
 use crate::exit::Fault;
-use crate::plan::{Planner, Verdict};
+use crate::plan::Verdict;
 use crate::size;
-use crate::{slots, sources};
 use ddpipe_cache::Record;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show a node's outputs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    plan: PlanArgs,
     /// The node, or a pattern
     node: String,
     /// Write this output's bytes to --out
@@ -25,16 +24,11 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let mut project = args.manifest.open()?;
-    project.choice.device = slots::find("auto", None, None)?.class().to_string();
+    let project = args.plan.open()?;
     let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "show")?;
-    let sources = sources::look(&project.pipeline, &project.cache, &project.needed())?;
-    let programs = project.programs()?;
-    let mut planner =
-        Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
-    let plan = planner.plan();
+    let plan = project.planned()?.plan;
     let mut text = String::new();
-    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| selector.matches(node))) {
+    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector))) {
         let Verdict::Fresh(record) = &plan.verdicts[node.id.index()] else {
             text.push_str(&format!("{}: not on record; `ddpipe run` makes it\n", node.address()));
             continue;
@@ -59,12 +53,12 @@ pub(super) fn run(args: Args) -> Done {
     print(&text)
 }
 
-fn write(cache: &ddpipe_cache::Cache, node: &str, record: &Record, output: &str, out: &PathBuf) -> Done {
+fn write(cache: &ddpipe_cache::Cache, node: &str, record: &Record, output: &str, out: &Path) -> Done {
     let Some(made) = record.outputs.get(output) else {
         let near = crate::diagnostic::did_you_mean(output, record.outputs.keys().map(String::as_str));
         return Err(Fault::usage(format!("{node} has no output {output:?}{near}")));
     };
     let bytes = cache.blobs().read_verified(made.digest)?;
-    std::fs::write(out, bytes).map_err(|error| Fault::usage(format!("could not write {}: {error}", out.display())))?;
+    std::fs::write(out, bytes).map_err(|error| Fault::io("write", out, &error))?;
     print(&format!("{}\n", out.display()))
 }

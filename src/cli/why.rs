@@ -1,34 +1,25 @@
 //! `ddpipe why NODE`: the verdict about a node, with everything that led to it.
 
-use super::project::{ManifestArgs, selectors};
+use super::project::{PlanArgs, selectors};
 use super::{Done, print};
-use crate::plan::{Planner, Verdict};
-use crate::{slots, sources};
+use crate::plan::Verdict;
 use ddpipe_cache::Record;
 
 /// Explain a node.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    manifest: ManifestArgs,
+    plan: PlanArgs,
     /// The node, or a pattern: distill[method=dm]
     node: String,
-    /// Explain for this device: auto, cpu, cuda, cuda:0
-    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
-    device: String,
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let mut project = args.manifest.open()?;
-    project.choice.device = slots::find(&args.device, None, None)?.class().to_string();
+    let project = args.plan.open()?;
     let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "why")?;
-    let sources = sources::look(&project.pipeline, &project.cache, &project.needed())?;
-    let programs = project.programs()?;
-    let mut planner =
-        Planner::new(&project.pipeline, &project.graph, &project.cache, &sources.digests, programs, &project.choice);
-    let plan = planner.plan();
+    let plan = project.planned()?.plan;
     let mut text = String::new();
-    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| selector.matches(node))) {
+    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector))) {
         text.push_str(&format!("{}\n", node.address()));
         match &plan.verdicts[node.id.index()] {
             Verdict::Fresh(record) => {
@@ -56,7 +47,7 @@ pub(super) fn run(args: Args) -> Done {
                 }
             }
             Verdict::Missing { file } => text.push_str(&format!("  waits for the source file {file}\n")),
-            Verdict::Left => text.push_str("  is not selected, and nothing selected asked for it\n"),
+            Verdict::NotSelected => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }
     }
     print(&text)

@@ -1,7 +1,7 @@
 //! Workers on this machine: one process per slot, started on its first job, kept for the run, started again after a
 //! crash. Talks the protocol of `ddpipe_interface`; a thread per worker reads its messages.
 
-use super::{Executor, Signal, StartError};
+use super::{DeviceInfo, Executor, JobEvent, Signal, StartError};
 use ddpipe_interface::protocol::{FromWorker, Job, JobId, PROTOCOL_VERSION, ToWorker, read_message, write_message};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How workers are started.
+/// The settings that workers are started with.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
     /// One entry per slot: `cpu`, `cuda:0`. The same device may have several slots.
@@ -38,7 +38,7 @@ const KEPT_LINES: usize = 20;
 pub struct Local {
     settings: LocalSettings,
     workers: Vec<Option<Worker>>,
-    described: Vec<(String, String)>,
+    devices: Vec<DeviceInfo>,
     sender: Sender<(usize, u64, Option<FromWorker>)>,
     receiver: Receiver<(usize, u64, Option<FromWorker>)>,
     started: u64,
@@ -60,8 +60,8 @@ impl Local {
         let slots = settings.slots.len();
         let sockets = tempfile::Builder::new().prefix("ddpipe-").tempdir()?;
         let workers = (0..slots).map(|_| None).collect();
-        let described = vec![(String::new(), String::new()); slots];
-        Ok(Local { settings, workers, described, sender, receiver, started: 0, sockets })
+        let devices = vec![DeviceInfo::default(); slots];
+        Ok(Local { settings, workers, devices, sender, receiver, started: 0, sockets })
     }
 
     fn spawn(&mut self, slot: usize) -> Result<Worker, StartError> {
@@ -101,7 +101,7 @@ impl Local {
             Err(how) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                hear_out(&readers);
+                drain(&readers);
                 let log: Vec<String> = lines(&stderr);
                 let said = if log.is_empty() { String::new() } else { format!("; it said: {}", log.join(" / ")) };
                 return Err(failed("it did not answer", &format!("{how}{said}")));
@@ -121,19 +121,19 @@ impl Local {
         Ok(Worker { child, stream, stderr, readers, generation })
     }
 
-    fn hello(&mut self, slot: usize, message: &FromWorker) {
-        if let FromWorker::Hello { protocol, device_name, libtorch, .. } = message {
-            self.described[slot] = (device_name.clone(), libtorch.clone());
-            if *protocol != PROTOCOL_VERSION
-                && let Some(worker) = &mut self.workers[slot]
-            {
-                tracing::error!("ddpipe-worker speaks protocol {protocol}, ddpipe {PROTOCOL_VERSION}; build both");
-                let _ = worker.child.kill();
-            }
+    /// Notes the device of a worker that has started, and ends a worker of another version.
+    fn on_hello(&mut self, slot: usize, protocol: u32, device: DeviceInfo) {
+        self.devices[slot] = device;
+        if protocol != PROTOCOL_VERSION
+            && let Some(worker) = &mut self.workers[slot]
+        {
+            tracing::error!("ddpipe-worker speaks protocol {protocol}, ddpipe {PROTOCOL_VERSION}; build both");
+            let _ = worker.child.kill();
         }
     }
 
-    fn bury(&mut self, slot: usize) -> Option<Signal> {
+    /// Waits for the end of a worker that has closed its socket, and says how it ended.
+    fn reap(&mut self, slot: usize) -> Option<Signal> {
         let mut worker = self.workers[slot].take()?;
         let mut status = wait(&mut worker.child, Duration::from_secs(5));
         if status.is_none() {
@@ -141,7 +141,7 @@ impl Local {
             let _ = worker.child.kill();
             status = worker.child.wait().ok();
         }
-        hear_out(&worker.readers);
+        drain(&worker.readers);
         Some(Signal::Died {
             slot,
             how: status.map_or("it did not end".into(), describe_exit),
@@ -155,8 +155,8 @@ impl Executor for Local {
         &self.settings.slots
     }
 
-    fn device(&self, slot: usize) -> (String, String) {
-        self.described[slot].clone()
+    fn device(&self, slot: usize) -> DeviceInfo {
+        self.devices[slot].clone()
     }
 
     fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError> {
@@ -186,9 +186,15 @@ impl Executor for Local {
                 continue;
             }
             match message {
-                Some(message @ FromWorker::Hello { .. }) => self.hello(slot, &message),
-                Some(message) => return Some(Signal::Message { slot, message }),
-                None => return self.bury(slot),
+                Some(FromWorker::Hello { protocol, device_name, libtorch, .. }) => {
+                    self.on_hello(slot, protocol, DeviceInfo { name: device_name, libtorch });
+                }
+                Some(message) => {
+                    if let Some((id, event)) = JobEvent::of_message(message) {
+                        return Some(Signal::Job { slot, id, event });
+                    }
+                }
+                None => return self.reap(slot),
             }
         }
     }
@@ -227,7 +233,10 @@ pub fn worker_program() -> Result<PathBuf, StartError> {
     let found = std::env::split_paths(&paths).map(|folder| folder.join("ddpipe-worker")).find(|path| path.is_file());
     found.ok_or_else(|| StartError {
         message: "the program ddpipe-worker is neither beside ddpipe nor on the path".into(),
-        hint: Some("build it with `cargo build --workspace`, or name it in DDPIPE_WORKER".into()),
+        hint: Some(
+            "build ddpipe with its feature `worker`, which is on by default, or name the program in DDPIPE_WORKER"
+                .into(),
+        ),
     })
 }
 
@@ -279,7 +288,7 @@ fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 }
 
 /// Lets a dead worker's last words arrive, unless a program that it started keeps the pipe open.
-fn hear_out(readers: &[JoinHandle<()>]) {
+fn drain(readers: &[JoinHandle<()>]) {
     let deadline = Instant::now() + Duration::from_secs(1);
     while readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(2));

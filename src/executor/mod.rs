@@ -1,30 +1,34 @@
 //! Who runs a job. The scheduler knows this trait alone: workers on this machine stand behind it, and a fake in tests.
 //! An executor knows nothing of the graph, of keys or of records.
 
+mod job_event;
 mod local;
 mod scripted;
 
+pub use job_event::{JobEvent, JobResult};
 pub use local::{Local, LocalSettings, worker_program};
 pub use scripted::{Scripted, Step};
 
-use ddpipe_interface::protocol::{FromWorker, Job, JobId};
+use ddpipe_interface::protocol::{Job, JobId};
 use std::time::Duration;
 
 /// What an executor reports.
 #[derive(Clone, Debug)]
 pub enum Signal {
-    /// A message from the worker of a slot.
-    Message {
+    /// The worker of a slot says something about one of its jobs.
+    Job {
         /// The slot.
         slot: usize,
-        /// What it says.
-        message: FromWorker,
+        /// The job.
+        id: JobId,
+        /// What happened to it.
+        event: JobEvent,
     },
     /// The worker of a slot is gone, with everything that it had not stored.
     Died {
         /// The slot.
         slot: usize,
-        /// How: `killed by signal 9`.
+        /// How it ended: `killed by signal 9`.
         how: String,
         /// Its last lines on stderr.
         log: Vec<String>,
@@ -35,18 +39,27 @@ pub enum Signal {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StartError {
-    /// What happened.
+    /// What went wrong, the program first.
     pub message: String,
-    /// The way out.
+    /// What the user can do about it.
     pub hint: Option<String>,
+}
+
+/// The device behind a slot, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The processor or the GPU, by its maker's name.
+    pub name: String,
+    /// The version of libtorch; empty where there is none.
+    pub libtorch: String,
 }
 
 /// Runs jobs, one at a time per slot.
 pub trait Executor {
     /// The slots' names: `cpu`, `cuda:0`, …
     fn slots(&self) -> &[String];
-    /// The device behind a slot in words and its libtorch, for provenance; empty before its first job.
-    fn device(&self, slot: usize) -> (String, String);
+    /// The device behind a slot, for provenance; empty before its first job.
+    fn device(&self, slot: usize) -> DeviceInfo;
     /// Hands a job to a free slot.
     fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError>;
     /// Asks a job to save its checkpoint and stop.

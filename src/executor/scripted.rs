@@ -1,15 +1,15 @@
 //! An executor for tests of the engine: no processes, no torch. Every job "makes" bytes that depend on its kind,
 //! parameters, seed and inputs alone, so that reuse behaves as with real stages; a script says what goes wrong.
 
-use super::{Executor, Signal, StartError};
+use super::{DeviceInfo, Executor, JobEvent, JobResult, Signal, StartError};
 use ddpipe_cache::Cache;
-use ddpipe_interface::protocol::{Cause, FromWorker, Job, JobId, OutputArtifact};
+use ddpipe_interface::protocol::{Cause, Job, JobId, OutputArtifact};
 use indexmap::IndexMap;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What happens when a node runs.
+/// What a script lets happen when a node runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// It succeeds with these scalar results.
@@ -55,7 +55,7 @@ impl Scripted {
         self
     }
 
-    /// What was run so far.
+    /// The list of what was run, which grows as the executor works.
     pub fn journal(&self) -> Journal {
         self.journal.clone()
     }
@@ -73,16 +73,27 @@ impl Scripted {
                 Err(error) => return self.fail(slot, job.id, Cause::Store, error.to_string()),
             }
         }
-        let (asks, metrics) = (IndexMap::new(), metrics.into_iter().collect());
-        self.say(slot, FromWorker::Done { id: job.id, outputs, asks, metrics, seconds: 1.0, peak_memory: None });
+        self.done(slot, job.id, outputs, IndexMap::new(), metrics.into_iter().collect());
+    }
+
+    fn done(
+        &mut self,
+        slot: usize,
+        id: JobId,
+        outputs: IndexMap<String, OutputArtifact>,
+        asks: IndexMap<String, Vec<usize>>,
+        metrics: IndexMap<String, f64>,
+    ) {
+        let result = JobResult { outputs, asks, metrics, seconds: 1.0, peak_memory: None };
+        self.report(slot, id, JobEvent::Done(result));
     }
 
     fn fail(&mut self, slot: usize, id: JobId, cause: Cause, message: String) {
-        self.say(slot, FromWorker::Failed { id, cause, message, hint: None });
+        self.report(slot, id, JobEvent::Failed { cause, message, hint: None });
     }
 
-    fn say(&mut self, slot: usize, message: FromWorker) {
-        self.signals.push_back(Signal::Message { slot, message });
+    fn report(&mut self, slot: usize, id: JobId, event: JobEvent) {
+        self.signals.push_back(Signal::Job { slot, id, event });
     }
 
     fn die(&mut self, slot: usize) {
@@ -95,8 +106,8 @@ impl Executor for Scripted {
         &self.slots
     }
 
-    fn device(&self, _slot: usize) -> (String, String) {
-        ("scripted".into(), String::new())
+    fn device(&self, _slot: usize) -> DeviceInfo {
+        DeviceInfo { name: "scripted".into(), libtorch: String::new() }
     }
 
     fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError> {
@@ -107,17 +118,15 @@ impl Executor for Scripted {
         match step.unwrap_or(Step::Succeed(Vec::new())) {
             Step::Succeed(metrics) => {
                 self.succeed(slot, &job, metrics, None);
-                self.say(slot, FromWorker::Stored { id: job.id });
+                self.report(slot, job.id, JobEvent::Stored);
             }
             Step::Give(bytes) => {
                 self.succeed(slot, &job, Vec::new(), Some(bytes));
-                self.say(slot, FromWorker::Stored { id: job.id });
+                self.report(slot, job.id, JobEvent::Stored);
             }
             Step::Ask(input, positions) => {
-                let (id, asks) = (job.id, IndexMap::from([(input, positions)]));
-                let (outputs, metrics) = (IndexMap::new(), IndexMap::new());
-                self.say(slot, FromWorker::Done { id, outputs, asks, metrics, seconds: 1.0, peak_memory: None });
-                self.say(slot, FromWorker::Stored { id });
+                self.done(slot, job.id, IndexMap::new(), IndexMap::from([(input, positions)]), IndexMap::new());
+                self.report(slot, job.id, JobEvent::Stored);
             }
             Step::Fail(cause) => self.fail(slot, job.id, cause, format!("{} was told to fail", job.node)),
             Step::DieBeforeStored => {

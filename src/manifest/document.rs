@@ -14,7 +14,7 @@ pub type Table = IndexMap<String, Entry>;
 /// A key with its value.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where the key stands.
+    /// The place of the key in the text.
     pub key: Place,
     /// The value.
     pub item: Item,
@@ -23,7 +23,7 @@ pub struct Entry {
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Where the value stands; for a table, its head.
+    /// The place of the value in the text; for a table, that of its head.
     pub place: Place,
     /// Where it came from when it was put in for a variable.
     pub origin: Option<Place>,
@@ -38,7 +38,7 @@ pub enum Raw {
     Boolean(bool),
     /// A whole number.
     Integer(i64),
-    /// A number.
+    /// A number with a fraction.
     Float(f64),
     /// A text without references.
     String(String),
@@ -55,13 +55,13 @@ pub enum Raw {
 /// A piece of a [`Raw::Template`].
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// Stands for itself.
+    /// Text that stands for itself.
     Text(String),
-    /// `${axis}`.
+    /// A reference to an axis of the matrix: `${axis}`.
     Axis {
         /// The name of the axis.
         name: String,
-        /// Where the reference stands.
+        /// The place of the reference in the text.
         place: Place,
     },
 }

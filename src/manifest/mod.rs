@@ -8,7 +8,8 @@ mod read;
 mod vars;
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
-use crate::load::Options;
+pub use overrides::Overrides;
+
 use document::{Entry, Item};
 use indexmap::IndexMap;
 use std::path::Path;
@@ -19,22 +20,22 @@ use std::sync::Arc;
 pub struct Manifest {
     /// The text of the file that was named; includes have texts of their own.
     pub main: Arc<SourceText>,
-    /// `[pipeline]`.
+    /// The table `[pipeline]`.
     pub pipeline: PipelineTable,
-    /// `[sources.…]`.
+    /// The tables `[sources.NAME]`, by name.
     pub sources: IndexMap<String, SourceTable>,
-    /// `[stages.…]`.
+    /// The tables `[stages.NAME]`, by name.
     pub stages: IndexMap<String, StageTable>,
-    /// `[[expect]]`.
+    /// The tables `[[expect]]`, in order.
     pub expectations: Vec<ExpectTable>,
 }
 
-/// `[pipeline]`.
+/// The table `[pipeline]` as written.
 #[derive(Debug, Default)]
 pub struct PipelineTable {
-    /// The name.
+    /// The pipeline's name.
     pub name: String,
-    /// One line.
+    /// One line on what the pipeline is for.
     pub about: Option<String>,
     /// The seed of all stages without one of their own.
     pub seed: u64,
@@ -42,38 +43,38 @@ pub struct PipelineTable {
     pub kinds: Vec<(String, Place)>,
 }
 
-/// `[sources.NAME]`.
+/// A table `[sources.NAME]` as written.
 #[derive(Debug)]
 pub struct SourceTable {
-    /// Where its name stands.
+    /// The place of its name in the text.
     pub key: Place,
     /// The folder, as written.
     pub path: String,
-    /// How to get the files, in words.
+    /// How a person gets the files, in words.
     pub obtain: Option<String>,
-    /// Whether the digests are compared.
+    /// Whether the declared digests are compared with those of the files.
     pub verify: bool,
     /// The files.
     pub files: IndexMap<String, FileTable>,
 }
 
-/// `[sources.NAME.files."FILE"]`.
+/// A table `[sources.NAME.files."FILE"]` as written.
 #[derive(Debug)]
 pub struct FileTable {
-    /// 32 lower-case hexadecimal digits.
+    /// The MD5 of its bytes: 32 lower-case hexadecimal digits.
     pub md5: Option<String>,
-    /// 64 lower-case hexadecimal digits.
+    /// The SHA-256 of its bytes: 64 lower-case hexadecimal digits.
     pub sha256: Option<String>,
-    /// 64 lower-case hexadecimal digits.
+    /// The BLAKE3 of its bytes, or of a folder's list: 64 lower-case hexadecimal digits.
     pub blake3: Option<String>,
-    /// Where it can be downloaded.
+    /// URLs that it can be downloaded from, best first.
     pub url: Vec<String>,
 }
 
-/// `[stages.NAME]`. Its values may be templates that refer to axes.
+/// A table `[stages.NAME]` as written. Its values may be templates that refer to axes.
 #[derive(Debug)]
 pub struct StageTable {
-    /// Where its name stands.
+    /// The place of its name in the text.
     pub key: Place,
     /// The kind: a text or a template; none when it is missing or at fault.
     pub kind: Option<Item>,
@@ -89,7 +90,7 @@ pub struct StageTable {
     pub seed: Option<Item>,
 }
 
-/// `[[expect]]`.
+/// A table `[[expect]]` as written.
 #[derive(Debug)]
 pub struct ExpectTable {
     /// The metric's node and name, as written.
@@ -100,21 +101,26 @@ pub struct ExpectTable {
     pub at_most: Option<f64>,
     /// The value to be met.
     pub equals: Option<f64>,
-    /// How far from `equals` still passes.
+    /// The largest distance from `equals` that passes.
     pub within: Option<f64>,
-    /// Whether the mean over the nodes counts.
+    /// Whether the bounds hold for the mean over the matching nodes instead of for each.
     pub mean: bool,
 }
 
 impl Manifest {
     /// Reads a manifest. What can be read is returned even when faults were reported, so that later phases find
     /// theirs as well; nothing when a file is not TOML or could not be read.
-    pub fn read(path: &Path, options: &Options, report: &mut Report, warnings: &mut Vec<Diagnostic>) -> Option<Self> {
+    pub fn read(
+        path: &Path,
+        overrides: &Overrides,
+        report: &mut Report,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
         let (mut document, main) = include::read(path, report)?;
         if !report.is_empty() {
             return None;
         }
-        overrides::apply(&mut document, options, report, warnings);
+        overrides.apply(&mut document, report, warnings);
         vars::substitute(&mut document, &main, report, warnings);
         Some(read::manifest(document, main, report))
     }

@@ -5,7 +5,6 @@
 use super::document::{self, Entry, Item, Raw, Table};
 use super::include::lay_over;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
-use crate::load::Options;
 use std::sync::Arc;
 
 /// The variables of the environment that set variables of the manifest.
@@ -14,16 +13,29 @@ const ENVIRONMENT_PREFIX: &str = "DDPIPE_VAR_";
 /// The top-level tables that may be overridden.
 const TABLES: [&str; 5] = ["pipeline", "vars", "sources", "stages", "expect"];
 
-/// Applies all overrides in their order. Checks the profiles that were not chosen, too.
-pub fn apply(document: &mut Table, options: &Options, report: &mut Report, warnings: &mut Vec<Diagnostic>) {
-    apply_profiles(document, &options.profile, report);
-    for (name, text) in &options.env {
-        if let Some(variable) = name.strip_prefix(ENVIRONMENT_PREFIX) {
-            apply_environment(document, name, &variable.to_lowercase(), text, warnings);
+/// What the command line and the environment change of a manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The profiles to lay over the manifest, in order.
+    pub profile: Vec<String>,
+    /// `--set PATH=VALUE`: a dotted path, and the text of a TOML value (or else a string).
+    pub sets: Vec<(String, String)>,
+    /// The environment; only `DDPIPE_VAR_*` are read.
+    pub env: Vec<(String, String)>,
+}
+
+impl Overrides {
+    /// Applies all overrides in their order. Checks the profiles that were not chosen, too.
+    pub(super) fn apply(&self, document: &mut Table, report: &mut Report, warnings: &mut Vec<Diagnostic>) {
+        apply_profiles(document, &self.profile, report);
+        for (name, text) in &self.env {
+            if let Some(variable) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+                apply_environment(document, name, &variable.to_lowercase(), text, warnings);
+            }
         }
-    }
-    for (path, text) in &options.sets {
-        apply_set(document, path, text, report);
+        for (path, text) in &self.sets {
+            apply_set(document, path, text, report);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::document::{Entry, Item, Raw, Table};
 use super::{ExpectTable, FileTable, Manifest, PipelineTable, SourceTable, StageTable};
+use crate::address::is_name_letter;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
-use crate::selector::is_name_letter;
 use std::path::{Component, Path};
 use std::sync::Arc;
 

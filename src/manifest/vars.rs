@@ -2,8 +2,8 @@
 //! `${` itself. References to axes of the matrix stay, as templates that each node fills. No expressions, no nesting.
 
 use super::document::{Entry, Item, Part, Raw, Table};
+use crate::address::{is_name_letter, value_text};
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
-use crate::selector::{is_name_letter, value_text};
 use ddpipe_interface::Value;
 use indexmap::{IndexMap, IndexSet};
 

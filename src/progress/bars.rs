@@ -20,7 +20,7 @@ impl Default for Bars {
 }
 
 impl Bars {
-    /// No bars yet.
+    /// Bars for a run that has not begun.
     pub fn new() -> Self {
         Bars { all: MultiProgress::new(), running: IndexMap::new(), styled: IndexMap::new() }
     }
@@ -44,7 +44,7 @@ impl Bars {
 }
 
 impl Observer for Bars {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Started { node, .. } => {
                 self.bar(node);

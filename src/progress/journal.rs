@@ -30,7 +30,7 @@ impl Journal {
 }
 
 impl Observer for Journal {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         if matches!(event, Event::Progress { .. } | Event::Download { .. }) {
             return;
         }

@@ -6,7 +6,7 @@ use crate::event::{Event, Observer};
 pub struct Json;
 
 impl Observer for Json {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         use std::io::Write as _;
         if let Ok(line) = serde_json::to_string(event) {
             // A reader that has gone away must not end the run.

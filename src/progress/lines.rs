@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 /// One line per thing that happened, and a line of progress per node every ten seconds.
 #[derive(Debug, Default)]
 pub struct Lines {
-    told: IndexMap<String, Instant>,
+    last_shown: IndexMap<String, Instant>,
 }
 
 /// Between two lines of progress of one node.
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Observer for Lines {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         if let Event::Progress { node, step, total, loss, unit } = event {
-            let told = self.told.entry(node.clone()).or_insert_with(Instant::now);
-            if told.elapsed() >= PAUSE {
-                *told = Instant::now();
+            let last_shown = self.last_shown.entry(node.clone()).or_insert_with(Instant::now);
+            if last_shown.elapsed() >= PAUSE {
+                *last_shown = Instant::now();
                 say(format_args!("{node}: {step}/{total} {unit}{}", loss_text(*loss)));
             }
             return;
@@ -31,12 +31,12 @@ impl Observer for Lines {
     }
 }
 
-/// Only what went wrong.
+/// Shows only what went wrong.
 #[derive(Debug)]
 pub struct Quiet;
 
 impl Observer for Quiet {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         let wrong = match event {
             Event::Warning { .. } => true,
             Event::Log { level, .. } => *level == LogLevel::Warn,
@@ -102,7 +102,7 @@ pub(super) fn loss_text(loss: Option<f64>) -> String {
     loss.map_or(String::new(), |loss| format!(", loss {}", number(loss)))
 }
 
-/// Four digits that matter.
+/// A number with four significant digits.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     if value == value.trunc() && size < 1e6 {

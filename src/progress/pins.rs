@@ -10,14 +10,14 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// For this run.
+    /// An observer that pins records for this run.
     pub fn new(run: Rc<RunDir>) -> Self {
         Pins { run }
     }
 }
 
 impl Observer for Pins {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         let Event::Finished(outcome) = event else { return };
         let key = outcome.key.as_ref().filter(|_| outcome.status == Status::Ran).and_then(|key| key.parse().ok());
         if let Some(key) = key

@@ -2,9 +2,9 @@
 //! leaves an item as if it had been written by itself; what a parameter may be is for `params`.
 
 use super::matrix::shortened;
+use crate::address::value_text;
 use crate::diagnostic::Place;
 use crate::manifest::document::{Item, Raw, Table};
-use crate::selector::value_text;
 use ddpipe_interface::Value;
 
 /// Stands for all values of the axis that are not listed.

@@ -1,6 +1,6 @@
 //! The inputs of a stage, checked against the declarations of its kinds: names, number and types.
 
-use super::StageInfo;
+use super::info::StageInfo;
 use super::join::Link;
 use super::params::lacking;
 use super::reference::Input;

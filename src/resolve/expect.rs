@@ -42,7 +42,7 @@ fn expectation(table: &ExpectTable, stages: &Stages, nodes: &[Node], report: &mu
         report.diagnostics.extend(faults.into_iter().flatten().map(|fault| Diagnostic::at(place, fault)));
         return None;
     }
-    if !nodes.iter().any(|node| selector.matches(node)) {
+    if !nodes.iter().any(|node| node.matches(&selector)) {
         report.push(Diagnostic::at(place, format!("no node matches {selector}")));
         return None;
     }

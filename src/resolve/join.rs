@@ -1,14 +1,14 @@
 //! Which combinations of axes a stage has, and what each of them reads. A stage inherits the axes of the nodes that it
 //! reads; combinations are joined on equal names. Knows no parameters.
 
+use super::info::StageInfo;
 use super::lookup::{Found, Lookup, Members};
-use super::matrix::{self, Axes, shortened};
+use super::matrix::{self, Axes, MAX_NODES, shortened, unknown_axis};
 use super::reference::{Gather, Input, fill_text};
-use super::{MAX_NODES, StageInfo};
+use crate::address::value_text;
 use crate::diagnostic::{Diagnostic, Place, Report};
 use crate::manifest::document::Item;
 use crate::pipeline::{Edge, Endpoint, Node};
-use crate::selector::value_text;
 use ddpipe_interface::{ArtifactType, Value};
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -28,15 +28,15 @@ pub struct Combination {
 pub struct Link {
     /// The edge.
     pub edge: Edge,
-    /// What it carries.
+    /// The type of the artifact.
     pub artifact: ArtifactType,
-    /// Where it is written.
+    /// The place in the manifest where it is written.
     pub place: Place,
 }
 
 /// The combinations of a stage, and its axes in the order of addresses with their values.
 pub struct Joined {
-    /// In the order of the axes' values.
+    /// The combinations, in the order of the axes' values.
     pub combinations: Vec<Combination>,
     /// Inherited axes first, in the order of the inputs, then the stage's own.
     pub axes: IndexMap<String, Vec<Value>>,
@@ -189,7 +189,7 @@ impl Join<'_, '_> {
             for (name, place) in gather.over.iter().chain(&gather.each) {
                 if !members.iter().any(|(_, found)| axes_of(found).is_some_and(|axes| axes.contains_key(name))) {
                     let known = members.iter().filter_map(|(_, found)| axes_of(found)).flat_map(IndexMap::keys);
-                    let fault = super::unknown_axis("none of the gathered stages", name, known.map(String::as_str));
+                    let fault = unknown_axis("none of the gathered stages", name, known.map(String::as_str));
                     self.report.push(Diagnostic::at(place, fault));
                     return None;
                 }
@@ -242,7 +242,7 @@ impl Join<'_, '_> {
             }
             Err(Some((name, place))) => {
                 let known = combination.axes.keys().map(String::as_str);
-                let fault = super::unknown_axis(&format!("stage {:?}", self.stage.name), &name, known);
+                let fault = unknown_axis(&format!("stage {:?}", self.stage.name), &name, known);
                 let help = "an input can refer to the stage's own axes and to those of the inputs before it";
                 self.report.push(Diagnostic::at(&place, fault).help(help));
                 None

@@ -1,14 +1,15 @@
 //! Finds what a reference names among the nodes that are already expanded and the sources, and says what is wrong with
 //! a name. Answers are remembered by the text of the reference.
 
-use super::matrix::unknown_value;
+use super::matrix::{unknown_axis, unknown_value};
 use super::reference::{Target, part_of};
+use crate::address::value_matches;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 use crate::manifest::SourceTable;
 use crate::manifest::document::Item;
 use crate::pipeline::{Endpoint, Node, NodeId, names_folder};
-use crate::selector::{Selector, value_matches};
+use crate::selector::Selector;
 use ddpipe_interface::{ArtifactType, Value};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ pub type Stages = IndexMap<String, Option<Expanded>>;
 /// One artifact that a reference found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Where it comes from.
+    /// The node's output or source file that was found.
     pub from: Endpoint,
     /// Its type.
     pub artifact: ArtifactType,
@@ -121,7 +122,7 @@ impl Lookup<'_> {
             report.diagnostics.extend(faults.into_iter().map(|fault| item.fault(fault)));
             return None;
         }
-        let nodes: Vec<&Node> = self.nodes[stage.nodes.clone()].iter().filter(|node| selector.matches(node)).collect();
+        let nodes: Vec<&Node> = self.nodes[stage.nodes.clone()].iter().filter(|node| node.matches(selector)).collect();
         if nodes.is_empty() {
             report.push(
                 item.fault(format!(
@@ -165,7 +166,7 @@ pub fn selector_faults(selector: &Selector, axes: &IndexMap<String, Vec<Value>>)
         match axes.get(name) {
             None => {
                 let known = axes.keys().map(String::as_str);
-                faults.push(super::unknown_axis(&format!("stage {:?}", selector.stage), name, known));
+                faults.push(unknown_axis(&format!("stage {:?}", selector.stage), name, known));
             }
             Some(values) if !values.iter().any(|value| value_matches(value, text)) => {
                 faults.push(unknown_value(name, text, values));

@@ -1,13 +1,15 @@
 //! The axes that a stage declares itself: lists and ranges of scalars, checked. How axes travel from stage to stage is
-//! for `expand`.
+//! decided in `join.rs`.
 
+use crate::address::{value_matches, value_text};
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::StageTable;
 use crate::manifest::document::{Item, Raw, Table};
-use crate::resolve::MAX_NODES;
-use crate::selector::{value_matches, value_text};
 use ddpipe_interface::Value;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
+
+/// A pipeline has at most so many nodes.
+pub const MAX_NODES: usize = 100_000;
 
 /// The axes of a stage's own, in the order written.
 pub type Axes = IndexMap<String, Axis>;
@@ -15,7 +17,7 @@ pub type Axes = IndexMap<String, Axis>;
 /// One axis of a stage's own.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// Where its name stands.
+    /// The place of its name in the manifest.
     pub key: Place,
     /// Its values, no two alike, each with its place.
     pub values: Vec<(Value, Place)>,
@@ -189,6 +191,19 @@ pub fn unknown_value(axis: &str, text: &str, values: &[Value]) -> String {
     let near = did_you_mean(text, texts.iter().map(String::as_str));
     let near = if near.is_empty() { format!("; it has {}", shortened(&texts)) } else { near };
     format!("axis {axis:?} has no value {text:?}{near}")
+}
+
+/// `stage "evaluate" has no axis "methd"; did you mean "method"?`
+pub fn unknown_axis<'a>(who: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: IndexSet<&str> = known.into_iter().collect();
+    let near = did_you_mean(name, known.iter().copied());
+    let verb = if who.starts_with("none") { "has" } else { "has no" };
+    let known: Vec<_> = known.into_iter().collect();
+    match (near.is_empty(), known.is_empty()) {
+        (false, _) => format!("{who} {verb} axis {name:?}{near}"),
+        (true, true) => format!("{who} {verb} axis {name:?}"),
+        (true, false) => format!("{who} {verb} axis {name:?}; the axes are {}", known.join(", ")),
+    }
 }
 
 /// The first texts of a list, for messages.

@@ -5,6 +5,7 @@
 mod by_axis;
 mod connect;
 mod expect;
+mod info;
 mod join;
 mod lookup;
 mod matrix;
@@ -14,39 +15,31 @@ mod reference;
 mod stage;
 
 use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, Report, did_you_mean};
-use crate::load::Options;
-use crate::manifest::{Manifest, SourceTable, StageTable};
+use crate::diagnostic::{Diagnostic, Report};
+use crate::manifest::{Manifest, SourceTable};
 use crate::pipeline::{Pipeline, Source, SourceFile};
 use indexmap::{IndexMap, IndexSet};
+use info::StageInfo;
 use lookup::Stages;
 use matrix::Axes;
 use order::Dependencies;
 use reference::Input;
 use std::path::{Path, PathBuf};
 
-/// A pipeline has at most so many nodes.
-pub const MAX_NODES: usize = 100_000;
-
-/// A stage as written, with its inputs and axes read.
-pub struct StageInfo<'a> {
-    /// Its name.
-    name: &'a str,
-    /// As written.
-    table: &'a StageTable,
-    /// Its own axes; none when they are at fault.
-    own: Option<Axes>,
-    /// Its inputs, in the order written; none for those at fault.
-    inputs: IndexMap<String, Option<Input>>,
-}
-
-/// Resolves a manifest that was read from `path`. The result is sound only if nothing was reported.
-pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut Report) -> Option<Pipeline> {
+/// Resolves a manifest that was read from `path` against these kinds and those of the project. `warnings` become the
+/// pipeline's. No pipeline where anything was reported, here or before.
+pub fn resolve(
+    manifest: Manifest,
+    path: &Path,
+    mut catalog: Catalog,
+    warnings: Vec<Diagnostic>,
+    report: &mut Report,
+) -> Option<Pipeline> {
     let file = absolute(path);
     let folder = file.parent().unwrap_or(Path::new("/"));
     let root = project(folder).to_path_buf();
-    let catalog = catalog(&manifest, options, path, folder, report)?;
-    let infos: Vec<_> = manifest.stages.iter().map(|(name, table)| stage_info(name, table, report)).collect();
+    add_own_kinds(&mut catalog, &manifest, path, folder, report);
+    let infos: Vec<_> = manifest.stages.iter().map(|(name, table)| StageInfo::read(name, table, report)).collect();
     let (order, cyclic) = order::stages(&dependencies(&infos), report);
     let mut stages: Stages = manifest.stages.keys().map(|name| (name.clone(), None)).collect();
     let mut nodes = Vec::new();
@@ -68,7 +61,7 @@ pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut 
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);
     let sources = sources(&manifest, &root, &used, report);
-    Some(Pipeline {
+    report.is_empty().then(|| Pipeline {
         name: manifest.pipeline.name,
         about: manifest.pipeline.about,
         file,
@@ -78,7 +71,7 @@ pub fn resolve(manifest: Manifest, path: &Path, options: &Options, report: &mut 
         catalog,
         nodes,
         expectations,
-        warnings: Vec::new(),
+        warnings,
     })
 }
 
@@ -94,26 +87,12 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn catalog(manifest: &Manifest, options: &Options, path: &Path, folder: &Path, report: &mut Report) -> Option<Catalog> {
-    let built_in = options.catalog.clone().map_or_else(Catalog::built_in, Ok);
-    let mut catalog = match built_in {
-        Ok(catalog) => catalog,
-        Err(faults) => {
-            report.diagnostics.extend(faults.diagnostics);
-            return None;
-        }
-    };
+/// Adds the kinds of the project's own to the built-in ones.
+fn add_own_kinds(catalog: &mut Catalog, manifest: &Manifest, path: &Path, folder: &Path, report: &mut Report) {
     for (named, place) in &manifest.pipeline.kinds {
         let shown = path.parent().unwrap_or(Path::new("")).join(named);
         catalog.add_folder(&folder.join(named), &shown, place, report);
     }
-    Some(catalog)
-}
-
-fn stage_info<'a>(name: &'a str, table: &'a StageTable, report: &mut Report) -> StageInfo<'a> {
-    let inputs = table.inputs.iter().map(|(name, entry)| (name.clone(), Input::read(&entry.item, report)));
-    let inputs = inputs.collect();
-    StageInfo { name, table, own: matrix::axes(table, report), inputs }
 }
 
 /// What each stage reads, as far as its references can be read; what is wrong with them is reported by `stage`.
@@ -173,17 +152,4 @@ fn sources(manifest: &Manifest, root: &Path, used: &IndexSet<String>, report: &m
         sources.insert(name.clone(), Source { name: name.clone(), path: path.clone(), obtain, verify, files });
     }
     sources
-}
-
-/// `stage "evaluate" has no axis "methd"; did you mean "method"?`
-fn unknown_axis<'a>(who: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: IndexSet<&str> = known.into_iter().collect();
-    let near = did_you_mean(name, known.iter().copied());
-    let verb = if who.starts_with("none") { "has" } else { "has no" };
-    let known: Vec<_> = known.into_iter().collect();
-    match (near.is_empty(), known.is_empty()) {
-        (false, _) => format!("{who} {verb} axis {name:?}{near}"),
-        (true, true) => format!("{who} {verb} axis {name:?}"),
-        (true, false) => format!("{who} {verb} axis {name:?}; the axes are {}", known.join(", ")),
-    }
 }

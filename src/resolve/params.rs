@@ -2,9 +2,9 @@
 //! comes from `params` (there, one for each value of an axis, if so written), from an axis of the stage's own matrix with
 //! its name, or from its default.
 
-use super::StageInfo;
 use super::by_axis::{Lacking, by_axis, choose};
-use super::matrix::Axes;
+use super::info::StageInfo;
+use super::matrix::{Axes, unknown_axis};
 use super::reference::fill;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::document::{Item, Raw};
@@ -84,7 +84,7 @@ impl<'a> Params<'a> {
                 Some(entry) if depends(&entry.item) => {
                     let missing = |axis: &str, place: &Place| {
                         let known = axes.keys().map(String::as_str);
-                        Diagnostic::at(place, super::unknown_axis(&format!("stage {:?}", stage.name), axis, known))
+                        Diagnostic::at(place, unknown_axis(&format!("stage {:?}", stage.name), axis, known))
                     };
                     let (value, item) = match choose(&entry.item, &|axis| axes.get(axis)) {
                         Ok(item) => (fill(item, &|axis| axes.get(axis)), item),

@@ -1,10 +1,11 @@
 //! What an input may say: `"stage"`, `"stage.output"`, `"stage[axis=value].output"`, `"source:name/file"`, a list of
-//! these, or a gather. Only the form; whether the names exist is for `expand`.
+//! these, or a gather. Only the form; whether the names exist is decided in `lookup.rs`.
 
 use super::matrix::Axes;
+use crate::address::value_text;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::document::{Entry, Item, Part, Raw, Table};
-use crate::selector::{Selector, SelectorError, value_text};
+use crate::selector::{Selector, SelectorError};
 use ddpipe_interface::Value;
 use std::ops::Range;
 
@@ -22,7 +23,7 @@ pub enum Input {
 /// `{ gather = …, over = […], each = […] }`.
 #[derive(Clone, Debug)]
 pub struct Gather {
-    /// Where it stands.
+    /// Its place in the text.
     pub place: Place,
     /// The stages.
     pub members: Vec<Item>,
@@ -195,7 +196,7 @@ pub fn fill<'a>(item: &Item, axis: &impl Fn(&str) -> Option<&'a Value>) -> Resul
     }
 }
 
-/// As [`fill`], for texts.
+/// Fills the axes in as [`fill`] does, and gives the value as a text.
 pub fn fill_text<'a>(
     item: &Item,
     axis: &impl Fn(&str) -> Option<&'a Value>,

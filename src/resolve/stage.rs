@@ -1,12 +1,13 @@
 //! One stage becomes its nodes. Everything that can be said about the stage is said here, even when what it reads is at
 //! fault and its nodes cannot be made.
 
+use super::info::StageInfo;
 use super::join::{self, Combination, Joined, Link};
 use super::lookup::{Expanded, Lookup, Stages};
-use super::matrix::Axes;
+use super::matrix::{Axes, unknown_axis};
 use super::params::Params;
 use super::reference::{self, axes_in, fill_text, part_of, stages_named};
-use super::{StageInfo, by_axis, connect};
+use super::{by_axis, connect};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 use crate::manifest::SourceTable;
@@ -17,7 +18,7 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a stage is expanded against.
+/// What is known when a stage is expanded: the kinds, the sources, and the stages before it.
 pub struct Context<'a> {
     /// The known kinds.
     pub catalog: &'a Catalog,
@@ -168,7 +169,7 @@ impl Context<'_> {
                     kinds.open = true;
                     if let Some((axis, place)) = missing.filter(|_| !lenient) {
                         let known = combination.axes.keys().map(String::as_str);
-                        let fault = super::unknown_axis(&format!("stage {:?}", info.name), &axis, known);
+                        let fault = unknown_axis(&format!("stage {:?}", info.name), &axis, known);
                         report.push_once(Diagnostic::at(&place, fault));
                     }
                     continue;
@@ -267,7 +268,7 @@ impl Context<'_> {
             }
             Err(Some((axis, place))) => {
                 let known = combination.axes.keys().map(String::as_str);
-                let fault = super::unknown_axis(&format!("stage {:?}", info.name), &axis, known);
+                let fault = unknown_axis(&format!("stage {:?}", info.name), &axis, known);
                 report.push_once(Diagnostic::at(&place, fault));
             }
             Err(None) if matches!(item.raw, Raw::Table(_)) => {
@@ -280,5 +281,5 @@ impl Context<'_> {
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(crate::selector::is_name_letter)
+    !name.is_empty() && name.chars().all(crate::address::is_name_letter)
 }

@@ -8,13 +8,6 @@ use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::{Command, InputArtifact, Job, JobId};
 use indexmap::IndexMap;
 
-/// Source files as they were digested before the run, by source and file.
-#[derive(Clone, Debug, Default)]
-pub struct Places {
-    /// Where, which bytes, and whether a declared digest held.
-    pub sources: IndexMap<(String, String), SourceSeen>,
-}
-
 impl Scheduler<'_> {
     pub(super) fn job(&self, id: JobId, node: NodeId, action: &Action) -> Result<Job, CacheError> {
         let node = self.pipeline.node(node);
@@ -61,7 +54,7 @@ impl Scheduler<'_> {
     fn place(&self, edge: &Edge, digest: Digest) -> (std::path::PathBuf, bool, String, ArtifactType) {
         match &edge.from {
             Endpoint::Source { source, file } => {
-                let seen = self.places.sources.get(&(source.clone(), file.clone()));
+                let seen = self.sources.get(source, file);
                 let path = seen.map(|seen| seen.path.clone()).unwrap_or_default();
                 let artifact = if names_folder(file) { ArtifactType::Folder } else { ArtifactType::Files };
                 (path, true, file.clone(), artifact)
@@ -80,9 +73,9 @@ impl Scheduler<'_> {
         let mut seen = IndexMap::new();
         for edge in self.pipeline.node(node).inputs.values().flatten() {
             if let Endpoint::Source { source, file } = &edge.from
-                && let Some(place) = self.places.sources.get(&(source.clone(), file.clone()))
+                && let Some(found) = self.sources.get(source, file)
             {
-                seen.insert(format!("{source}/{file}"), place.clone());
+                seen.insert(format!("{source}/{file}"), found.clone());
             }
         }
         seen

@@ -4,7 +4,7 @@
 //! Pending -> Ready -> Running -> Storing -> Done
 //!    |         |         |          |
 //!    |         +-> Done  +-> Failed +-> Failed, or Pending again when its worker died before the bytes were safe
-//!    +-> Done, Skipped, Failed, Left
+//!    +-> Done, Skipped, Failed, NotSelected
 //! ```
 
 use crate::event::Status;
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a node stands.
+/// The state of one node.
 #[derive(Debug)]
 pub(super) enum State {
     /// Not all that it reads is known.
@@ -28,12 +28,12 @@ pub(super) enum State {
     Running(Box<Running>),
     /// Its outputs are known and can be read by the worker that made them; their bytes are being written.
     Storing { running: Box<Running>, record: Arc<Record> },
-    /// On record.
+    /// Its outputs are on record.
     Done { record: Arc<Record>, made_on: Option<usize> },
-    /// No result.
+    /// It has no result: it failed, was skipped or was interrupted.
     Lost(Status),
     /// Not part of this run.
-    Left,
+    NotSelected,
 }
 
 /// A node that a worker has.
@@ -53,7 +53,7 @@ const KEPT_LINES: usize = 20;
 
 impl Running {
     pub fn new(slot: usize, job: JobId, action: Action, claim: Claim) -> Self {
-        let (started, started_unix) = (super::now(), super::unix_now());
+        let (started, started_unix) = (Instant::now(), super::unix_now());
         Running { slot, job, action, claim, started, started_unix, log: VecDeque::new() }
     }
 
@@ -91,29 +91,29 @@ impl State {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self, State::Done { .. } | State::Lost(_) | State::Left)
+        matches!(self, State::Done { .. } | State::Lost(_) | State::NotSelected)
     }
 }
 
-/// All nodes' states.
+/// The states of all nodes.
 #[derive(Debug)]
 pub(super) struct States {
     states: Vec<State>,
-    told_waiting: Vec<bool>,
+    shown_waiting: Vec<bool>,
     again: Vec<bool>,
 }
 
 impl States {
     pub fn new(nodes: usize) -> Self {
         let states = (0..nodes).map(|_| State::Pending).collect();
-        States { states, told_waiting: vec![false; nodes], again: vec![false; nodes] }
+        States { states, shown_waiting: vec![false; nodes], again: vec![false; nodes] }
     }
 
     pub fn get(&self, node: NodeId) -> &State {
         &self.states[node.index()]
     }
 
-    /// The one way to change a state. Returns the old one.
+    /// The one way to change a state; [`States::replace`] is the same for those who need the old one.
     pub fn set(&mut self, node: NodeId, state: State) {
         let _ = self.replace(node, state);
     }
@@ -144,12 +144,9 @@ impl States {
         self.states.iter().any(|state| !state.is_settled())
     }
 
+    /// Nodes that have to run and wait for a slot.
     pub fn ready(&self) -> Vec<NodeId> {
         self.find(|state| matches!(state, State::Ready { .. })).collect()
-    }
-
-    pub fn waiting_for_a_slot(&self) -> Vec<NodeId> {
-        self.ready()
     }
 
     /// Nodes that a worker has or whose bytes are being written.
@@ -184,7 +181,7 @@ impl States {
 
     /// True the first time only.
     pub fn first_wait(&mut self, node: NodeId) -> bool {
-        !std::mem::replace(&mut self.told_waiting[node.index()], true)
+        !std::mem::replace(&mut self.shown_waiting[node.index()], true)
     }
 
     /// True the first time only: a node is started over at most once in a run.

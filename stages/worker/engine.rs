@@ -1,15 +1,15 @@
 //! The worker's side of the conversation: messages out, from any thread, one at a time; and the running stage's voice
 //! in it. An engine that is gone is not an error here: the thread that reads notices, and ends the worker.
 
-use crate::interrupts::Interrupts;
+use crate::context::Host;
+use crate::worker::interrupts::Interrupts;
 use ddpipe_interface::protocol::{FromWorker, JobId, LogLevel, write_message};
-use ddpipe_stages::context::Host;
 use std::io::BufWriter;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where messages to the engine go.
+/// The worker's end of the conversation with the engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Mutex<BufWriter<UnixStream>>>);
 
@@ -30,11 +30,11 @@ impl Engine {
 
 /// A running stage's [`Host`].
 pub struct Listener {
-    /// Whom to tell.
+    /// The engine that messages go to.
     pub engine: Engine,
-    /// Which job speaks.
+    /// The job that the messages are about.
     pub id: JobId,
-    /// Who may want it to stop.
+    /// Knows whether the job has to stop.
     pub interrupts: Arc<Interrupts>,
 }
 

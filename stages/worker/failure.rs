@@ -1,11 +1,11 @@
 //! What went wrong in a stage, in the words of the protocol. A panic is caught here, with the place that it came from;
 //! nothing that a stage does, short of ending the process, ends the worker.
 
+use crate::artifact::SourceChanged;
+use crate::context::Interrupted;
 use anyhow::Result;
 use ddpipe_cache::CacheError;
 use ddpipe_interface::protocol::Cause;
-use ddpipe_stages::artifact::SourceChanged;
-use ddpipe_stages::context::Interrupted;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,11 +109,16 @@ fn place(location: Option<&std::panic::Location>, trace: &str) -> String {
         match at.filter(|at| !at.starts_with("worker/")) {
             Some(at) if line.split_once(at_line(at)).is_some() => return line,
             Some(at) => return format!("{at} ({name}), through {line}"),
-            None if name.contains("ddpipe_stages::") => return format!("{name}, through {line}"),
+            None if is_of_a_stage(name) => return format!("{name}, through {line}"),
             None => {}
         }
     }
     line
+}
+
+/// Whether a function is a stage's or of what stages use, and not of the worker around them.
+fn is_of_a_stage(function: &str) -> bool {
+    function.contains("ddpipe_stages::") && !function.contains("ddpipe_stages::worker::")
 }
 
 /// `file:line` of `file:line:column`.
@@ -132,9 +137,9 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::Normalisation;
     use anyhow::{Context as _, anyhow};
     use ddpipe_cache::Digest;
-    use ddpipe_stages::artifact::Normalisation;
     use tch::Tensor;
 
     fn failure(stage: impl FnOnce() -> Result<()>) -> Failure {
@@ -203,7 +208,8 @@ mod tests {
         let debug = "   9: panic\n             at /rustc/x.rs:1:1\n  10: add\n             at /r/tch/lib.rs:5:5\n  \
                      11: run\n             at ./distill/dm/mod.rs:40:9";
         assert_eq!(place(Some(here), debug), format!("distill/dm/mod.rs:40:9 (run){through}"));
-        let release = "   9: core::panicking::panic\n  10: tch::add\n  11: ddpipe_stages::distill::dm::run";
+        let release = "   1: ddpipe_stages::worker::failure::listen_for_panics\n   9: core::panicking::panic\n  \
+                       10: tch::add\n  11: ddpipe_stages::distill::dm::run";
         assert_eq!(place(Some(here), release), format!("ddpipe_stages::distill::dm::run{through}"));
     }
 

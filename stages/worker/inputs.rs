@@ -1,18 +1,17 @@
 //! Where a running stage's inputs come from: the device's memory, the outputs still on their way to the cache, or a
 //! file. Whatever is read from a file is held against its digest; the cache sets a damaged blob aside.
 
-use crate::pending::Pending;
-use crate::residency::Residency;
-use crate::store::Store;
+use crate::artifact::{Content, Folder, SourceChanged, TensorFile};
+use crate::context::Artifacts;
+use crate::worker::pending::Pending;
+use crate::worker::residency::Residency;
+use crate::worker::store::Store;
 use anyhow::{Context as _, Result, ensure};
-use ddpipe_cache::{Cache, Digest};
+use ddpipe_cache::{Cache, Digest, Stamp};
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
-use ddpipe_stages::artifact::{Content, Folder, SourceChanged, TensorFile};
-use ddpipe_stages::context::Artifacts;
 use std::cell::RefCell;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,17 +20,17 @@ use tch::Device;
 /// Reads the inputs of all jobs of this worker. Clones share everything.
 #[derive(Clone)]
 pub struct Reader {
-    /// Where tensors are kept.
+    /// The device that tensors are kept on between stages.
     pub device: Device,
-    /// Where the running stage wants them.
+    /// The device that the running stage wants its tensors on.
     pub handed_on: Device,
-    /// What is there already.
+    /// The tensors that are on the device already.
     pub residency: Rc<RefCell<Residency<TensorFile>>>,
-    /// What is not in the cache yet.
+    /// The outputs that are still on their way to the cache.
     pub store: Rc<Store>,
-    /// The cache.
+    /// The cache that files of earlier stages are read from.
     pub cache: Cache,
-    /// What the running stage reads piece by piece.
+    /// The files and folders that the running stage reads piece by piece.
     read: Rc<RefCell<Vec<Opened>>>,
 }
 
@@ -102,21 +101,6 @@ impl Artifacts for Reader {
 enum Opened {
     File(PathBuf, Content, Stamp),
     Folder(Arc<Folder>),
-}
-
-/// What changes when a file is written to.
-#[derive(PartialEq)]
-struct Stamp {
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(file: &File) -> std::io::Result<Self> {
-        let it = file.metadata()?;
-        Ok(Stamp { bytes: it.len(), modified: (it.mtime(), it.mtime_nsec()), changed: (it.ctime(), it.ctime_nsec()) })
-    }
 }
 
 impl Reader {

@@ -1,29 +1,29 @@
-//! One job from its message to its outcome: builds the stage's surroundings, runs it, and seals what it made. Knows
+//! One job from its message to its outcome: builds the stage's context, runs it, and seals what it made. Knows
 //! neither the socket nor the order of jobs.
 
-use crate::command;
-use crate::engine::{Engine, Listener};
-use crate::failure::{Failure, guard};
-use crate::inputs::Reader;
-use crate::interrupts::Interrupts;
-use crate::memory::Peak;
-use crate::outputs::{Sealed, seal, unspeakable};
+use crate::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Outputs};
+use crate::registry;
+use crate::worker::command;
+use crate::worker::engine::{Engine, Listener};
+use crate::worker::failure::{Failure, guard};
+use crate::worker::inputs::Reader;
+use crate::worker::interrupts::Interrupts;
+use crate::worker::memory::Peak;
+use crate::worker::outputs::{Sealed, drop_non_finite, seal};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::protocol::{Cause, Job, LogLevel};
-use ddpipe_stages::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Outputs};
-use ddpipe_stages::registry;
 use indexmap::IndexMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tch::Device;
 
 /// What all jobs of this worker share.
-pub struct Surroundings {
-    /// Whom to tell.
+pub struct Worker {
+    /// The engine that messages go to.
     pub engine: Engine,
-    /// Who may want a job to stop.
+    /// Knows whether the running job has to stop.
     pub interrupts: Arc<Interrupts>,
-    /// Where inputs come from.
+    /// Reads the jobs' inputs.
     pub reader: Reader,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
@@ -48,35 +48,35 @@ pub struct Finished {
 
 /// Runs one job to its end. When memory runs out while artifacts of other stages are kept, they make way and the stage
 /// is tried once more: whether it fits must not depend on what ran before it.
-pub fn run(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
+pub fn run(job: &Job, worker: &Worker) -> Result<Finished, Failure> {
     loop {
-        let tried = once(job, around);
+        let tried = once(job, worker);
         let full = matches!(&tried, Err(failure) if failure.cause == Cause::OutOfMemory);
-        match full.then(|| around.reader.residency.borrow_mut().clear()) {
+        match full.then(|| worker.reader.residency.borrow_mut().clear()) {
             Some(freed @ 1..) => {
                 let text =
                     format!("out of memory; {} MiB kept for later stages are freed, and it starts over", freed >> 20);
-                listener(job, around).log(LogLevel::Warn, text);
+                listener(job, worker).log(LogLevel::Warn, text);
             }
-            _ => return tried.map_err(|failure| told(job, failure)),
+            _ => return tried.map_err(|failure| with_way_on(job, failure)),
         }
     }
 }
 
-fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
-    if around.interrupts.wants_to_stop(job.id) {
+fn once(job: &Job, worker: &Worker) -> Result<Finished, Failure> {
+    if worker.interrupts.wants_to_stop(job.id) {
         return Err(Failure::of(&Interrupted.into()));
     }
-    let device = around.reader.device;
-    let host = listener(job, around);
+    let device = worker.reader.device;
+    let host = listener(job, worker);
     let ctx =
-        Context::new(computes_on(job, device), job.seed, job.scratch.clone(), around.checkpoint_every, Box::new(host));
+        Context::new(computes_on(job, device), job.seed, job.scratch.clone(), worker.checkpoint_every, Box::new(host));
     let peak = Peak::start(device);
     let start = Instant::now();
     let mut outputs = guard(|| {
-        let made = stage(job, around, &ctx);
+        let made = stage(job, worker, &ctx);
         // First, since a stage that read a file half old and half new complains about something else.
-        around.reader.unchanged()?;
+        worker.reader.unchanged()?;
         let outputs = made?;
         if let Device::Cuda(index) = device {
             tch::Cuda::synchronize(index as i64);
@@ -84,7 +84,7 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
         Ok(outputs)
     })?;
     let seconds = start.elapsed().as_secs_f64();
-    unspeakable(&mut outputs).into_iter().for_each(|text| ctx.warn(text));
+    drop_non_finite(&mut outputs).into_iter().for_each(|text| ctx.warn(text));
     let mut metrics = std::mem::take(&mut outputs.metrics);
     let asks = std::mem::take(&mut outputs.asks);
     let sealed = match asks.is_empty() {
@@ -94,7 +94,7 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
     let measured = match &job.command {
         Some(_) => peak.of_program(),
         // Asked at the end: what is still kept then was there all the while.
-        None => peak.of_job(ctx.device, kept_for_others(job, around)),
+        None => peak.of_job(ctx.device, kept_for_others(job, worker)),
     };
     for (name, bytes) in [("peak_memory_bytes", measured.host), ("peak_device_memory_bytes", measured.device)] {
         // A program may know its own better.
@@ -106,19 +106,19 @@ fn once(job: &Job, around: &Surroundings) -> Result<Finished, Failure> {
 }
 
 /// Bytes of tensors in memory that the job does not read.
-fn kept_for_others(job: &Job, around: &Surroundings) -> u64 {
+fn kept_for_others(job: &Job, worker: &Worker) -> u64 {
     let own: Vec<_> = job.inputs.values().flatten().map(|input| input.digest).collect();
-    around.reader.residency.borrow().bytes_beside(&own)
+    worker.reader.residency.borrow().bytes_beside(&own)
 }
 
-fn stage(job: &Job, around: &Surroundings, ctx: &Context) -> Result<Outputs> {
+fn stage(job: &Job, worker: &Worker, ctx: &Context) -> Result<Outputs> {
     if let Some(program) = &job.command {
-        return command::run(job, program, &around.reader, ctx, around.threads).with_context(|| job.kind.clone());
+        return command::run(job, program, &worker.reader, ctx, worker.threads).with_context(|| job.kind.clone());
     }
     let kind = registry::find(&job.kind).with_context(|| {
         format!("stage kind {:?} is not built into this ddpipe-worker; build it and ddpipe together", job.kind)
     })?;
-    let reader = around.reader.handing_on(ctx.device);
+    let reader = worker.reader.handing_on(ctx.device);
     let inputs = Inputs::new(job.inputs.clone(), Box::new(reader)).with_absent(job.absent.clone());
     kind.run(ctx, &inputs, &job.params)
 }
@@ -129,12 +129,12 @@ fn computes_on(job: &Job, slot: Device) -> Device {
     if on_host { Device::Cpu } else { slot }
 }
 
-fn listener(job: &Job, around: &Surroundings) -> Listener {
-    Listener { engine: around.engine.clone(), id: job.id, interrupts: around.interrupts.clone() }
+fn listener(job: &Job, worker: &Worker) -> Listener {
+    Listener { engine: worker.engine.clone(), id: job.id, interrupts: worker.interrupts.clone() }
 }
 
 /// An interruption says whether there is something to continue from.
-fn told(job: &Job, failure: Failure) -> Failure {
+fn with_way_on(job: &Job, failure: Failure) -> Failure {
     if failure.cause != Cause::Interrupted {
         return failure;
     }

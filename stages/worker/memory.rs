@@ -1,13 +1,13 @@
 //! The peak memory of one job: of this process or of a program that it started, as the kernel counts it, and of tensors
 //! on a GPU, as libtorch counts them. What other stages left in memory is not the job's own, and is taken off.
 
-use ddpipe_stages::device_memory;
+use crate::device_memory;
 use nix::sys::resource::{UsageWho, getrusage};
 use tch::Device;
 
 /// Measures from its creation on.
 pub struct Peak {
-    /// Where tensors are kept between jobs.
+    /// The device that tensors are kept on between jobs.
     kept_on: Device,
     /// Whether the kernel forgot the peak of earlier jobs.
     fresh: bool,

@@ -1,24 +1,24 @@
 //! From what a stage returned to what the engine hears and the cache gets: exactly the declared outputs, of the declared
 //! types, with their digests, and without a second copy of what is large.
 
-use crate::pending::Pending;
+use crate::artifact::{Content, TensorFile};
+use crate::context::{Artifact, Outputs};
+use crate::worker::pending::Pending;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_cache::Digest;
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::OutputArtifact;
-use ddpipe_stages::artifact::{Content, TensorFile};
-use ddpipe_stages::context::{Artifact, Outputs};
 use indexmap::IndexMap;
 use tch::Device;
 
 /// The outputs of a job, checked and hashed.
 #[derive(Debug, Default)]
 pub struct Sealed {
-    /// For the engine, in the order of the declaration.
+    /// The outputs as the engine is told of them, in the order of the declaration.
     pub described: IndexMap<String, OutputArtifact>,
-    /// For the cache.
+    /// The outputs as the cache gets them.
     pub pending: Vec<(Digest, Pending)>,
-    /// For the stages to come, on the device.
+    /// The tensors for the stages to come, on the device.
     pub tensors: Vec<(Digest, TensorFile)>,
 }
 
@@ -64,7 +64,7 @@ pub fn seal(
 }
 
 /// Takes out the scalars that JSON cannot hold (NaN, infinity), and names them.
-pub fn unspeakable(outputs: &mut Outputs) -> Vec<String> {
+pub fn drop_non_finite(outputs: &mut Outputs) -> Vec<String> {
     let lost = outputs.metrics.iter().filter(|(_, value)| !value.is_finite());
     let lost = lost.map(|(name, value)| format!("{name} is {value}, which is no result; it is left out")).collect();
     outputs.metrics.retain(|_, value| value.is_finite());
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn scalars_that_json_cannot_hold_are_left_out_by_name() {
         let mut outputs = Outputs::default().metric("accuracy", 0.5).metric("loss", f64::NAN);
-        assert_eq!(unspeakable(&mut outputs), ["loss is NaN, which is no result; it is left out"]);
+        assert_eq!(drop_non_finite(&mut outputs), ["loss is NaN, which is no result; it is left out"]);
         assert_eq!(outputs.metrics.keys().collect::<Vec<_>>(), ["accuracy"]);
     }
 }

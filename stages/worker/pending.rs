@@ -1,9 +1,9 @@
 //! One output between its stage and the cache: hashed, readable, not yet written. Tensors are written from the memory in
 //! which the next stage finds them; nothing is copied for the disk.
 
+use crate::artifact::{Content, Pieces};
 use anyhow::Result;
 use ddpipe_cache::Digest;
-use ddpipe_stages::artifact::{Content, Pieces};
 use std::io::Read;
 use std::sync::Arc;
 

@@ -88,7 +88,7 @@ impl<T> Residency<T> {
         others.map(|(_, entry)| entry.bytes).sum()
     }
 
-    /// What happened so far.
+    /// Hits, misses and evictions so far.
     pub fn stats(&self) -> Stats {
         self.stats
     }

@@ -1,15 +1,15 @@
 //! The worker's life: connect, say hello, run one job after the other, write what is pending, end. Messages are read on
 //! a thread of their own, so that a `Cancel` is seen while a stage runs; stages run on the main thread only.
 
-use crate::args::Session;
-use crate::device;
-use crate::engine::Engine;
-use crate::failure::Failure;
-use crate::inputs::Reader;
-use crate::interrupts::{Interrupts, Signals};
-use crate::job::{self, Finished, Surroundings};
-use crate::residency::Residency;
-use crate::store::Store;
+use crate::worker::args::Session;
+use crate::worker::device;
+use crate::worker::engine::Engine;
+use crate::worker::failure::Failure;
+use crate::worker::inputs::Reader;
+use crate::worker::interrupts::{Interrupts, Signals};
+use crate::worker::job::{self, Finished, Worker};
+use crate::worker::residency::Residency;
+use crate::worker::store::Store;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::protocol::{FromWorker, Job, PROTOCOL_VERSION, ToWorker, read_message};
 use std::cell::RefCell;
@@ -52,7 +52,7 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
     let told = engine.clone();
     let store = Rc::new(Store::start(cache.clone(), move |message| told.send(message)));
     let residency = Rc::new(RefCell::new(Residency::new(session.memory_budget)));
-    let around = Surroundings {
+    let worker = Worker {
         engine,
         interrupts,
         reader: Reader::new(session.device, residency, store.clone(), cache),
@@ -61,10 +61,10 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
     };
     let mut spoilt = Ok(());
     while let (Ok(()), Ok(Next::Run(job))) = (&spoilt, todo.recv()) {
-        spoilt = settle(&job, job::run(&job, &around), &around);
+        spoilt = settle(&job, job::run(&job, &worker), &worker);
     }
-    tracing::info!(residency = ?around.reader.residency.borrow().stats(), "ends");
-    drop(around);
+    tracing::info!(residency = ?worker.reader.residency.borrow().stats(), "ends");
+    drop(worker);
     if let Some(store) = Rc::into_inner(store) {
         store.finish();
     }
@@ -73,24 +73,24 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
 
 /// Tells how a job ended. An error when this process can run no further job: then the engine is told nothing, since it
 /// would at once send the next one here. It sees the process end, with the error as its last words, and starts another.
-fn settle(job: &Job, outcome: Result<Finished, Failure>, around: &Surroundings) -> Result<()> {
+fn settle(job: &Job, outcome: Result<Finished, Failure>, worker: &Worker) -> Result<()> {
     let id = job.id;
     match outcome {
         Ok(Finished { sealed, asks, metrics, seconds, peak_memory }) => {
             for (digest, file) in sealed.tensors {
-                around.reader.keep(digest, file);
+                worker.reader.keep(digest, file);
             }
             tracing::info!(node = job.node, seconds, "done");
             // Told first, since `push` may have to wait. The next job runs on this thread, so it finds what is pushed.
             let outputs = sealed.described;
-            around.engine.send(&FromWorker::Done { id, outputs, asks, metrics, seconds, peak_memory });
-            around.reader.store.push(id, sealed.pending);
+            worker.engine.send(&FromWorker::Done { id, outputs, asks, metrics, seconds, peak_memory });
+            worker.reader.store.push(id, sealed.pending);
         }
         Err(failure) => {
             tracing::warn!(node = job.node, cause = ?failure.cause, "{}", failure.message);
             ensure!(!failure.spoils_the_device(), "{}", failure.message);
             let Failure { cause, message, hint } = failure;
-            around.engine.send(&FromWorker::Failed { id, cause, message, hint });
+            worker.engine.send(&FromWorker::Failed { id, cause, message, hint });
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! Writing behind: finished outputs go to the cache on a thread of their own, while the next stage runs. Until then
 //! their bytes can be read here. What waits is bounded, so that a slow disk slows the stages instead of filling memory.
 
-use crate::pending::Pending;
+use crate::worker::pending::Pending;
 use anyhow::Result;
-use ddpipe_cache::{BlobStore as _, Cache, Digest};
+use ddpipe_cache::{Cache, Digest};
 use ddpipe_interface::protocol::{Cause, FromWorker, JobId};
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 /// Bytes of memory that may wait; one job's outputs always may.
 const BOUND: u64 = 1 << 30;
 
-/// Where blobs go.
+/// The store that blobs are written to.
 pub trait Blobs: Send + 'static {
     /// Publishes bytes of this digest, and flushes them. Refuses others, so that tensors that someone wrote to meanwhile
     /// never become a blob.

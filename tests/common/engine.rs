@@ -4,14 +4,14 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
-use ddpipe::Options;
+use ddpipe::Overrides;
 use ddpipe::catalog::Catalog;
 use ddpipe::event::{Event, Failure, Observer, Outcome, Status};
-use ddpipe::executor::{Executor, Scripted, Signal, StartError, Step};
+use ddpipe::executor::{DeviceInfo, Executor, Scripted, Signal, StartError, Step};
 use ddpipe::graph::Graph;
 use ddpipe::pipeline::{NodeId, Pipeline};
 use ddpipe::plan::{Choice, Plan, Planner, Verdict};
-use ddpipe::schedule::{Interrupts, Scheduler, Settings, Summary};
+use ddpipe::schedule::{Interrupts, Run, Scheduler, Summary};
 use ddpipe::sources;
 use ddpipe_cache::{Cache, Record};
 use ddpipe_interface::Declaration;
@@ -106,7 +106,7 @@ data = { type = "dataset", help = "the data" }"#,
 pub struct Lab {
     folder: tempfile::TempDir,
     kinds: Vec<String>,
-    options: Options,
+    overrides: Overrides,
 }
 
 impl Lab {
@@ -114,7 +114,7 @@ impl Lab {
     pub fn new(manifest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kinds = KINDS.iter().map(|kind| kind.to_string()).collect();
-        let mut lab = Lab { folder, kinds, options: Options::default() };
+        let mut lab = Lab { folder, kinds, overrides: Overrides::default() };
         lab.manifest(manifest);
         lab
     }
@@ -142,8 +142,8 @@ impl Lab {
 
     /// `--set` for all later runs; the last for a path wins.
     pub fn set(&mut self, path: &str, value: impl ToString) -> &mut Self {
-        self.options.sets.retain(|(old, _)| old != path);
-        self.options.sets.push((path.into(), value.to_string()));
+        self.overrides.sets.retain(|(old, _)| old != path);
+        self.overrides.sets.push((path.into(), value.to_string()));
         self
     }
 
@@ -160,9 +160,8 @@ impl Lab {
     /// The manifest, resolved.
     pub fn load(&self) -> Pipeline {
         let kinds = self.kinds.iter().map(|text| Declaration::parse(text).unwrap());
-        let catalog = Some(Catalog::from_declarations(kinds));
-        let options = Options { catalog, ..self.options.clone() };
-        ddpipe::load(&self.folder.path().join("lab.toml"), &options).unwrap_or_else(|report| panic!("{report}"))
+        let (file, catalog) = (self.folder.path().join("lab.toml"), Catalog::from_declarations(kinds));
+        ddpipe::load(&file, &self.overrides, catalog).unwrap_or_else(|report| panic!("{report}"))
     }
 
     /// Runs it; everything goes well.
@@ -318,7 +317,7 @@ impl<'a> Attempt<'a> {
     fn planned(&self, pipeline: &Pipeline) -> Plan {
         let (graph, cache, choice) = (Graph::link(pipeline), self.lab.cache(), self.choice());
         let found = sources::look(pipeline, &cache, &vec![true; pipeline.nodes.len()]).unwrap();
-        Planner::new(pipeline, &graph, &cache, &found.digests, Default::default(), &choice).plan()
+        Planner::new(pipeline, &graph, &cache, &found, Default::default(), &choice).plan()
     }
 
     /// Runs to the end.
@@ -327,7 +326,7 @@ impl<'a> Attempt<'a> {
         let plan = self.planned(&pipeline);
         let (graph, cache, choice) = (Graph::link(&pipeline), self.lab.cache(), self.choice());
         let found = sources::look(&pipeline, &cache, &vec![true; pipeline.nodes.len()]).unwrap();
-        let mut planner = Planner::new(&pipeline, &graph, &cache, &found.digests, Default::default(), &choice);
+        let mut planner = Planner::new(&pipeline, &graph, &cache, &found, Default::default(), &choice);
         let mut scripted = Scripted::new(cache.clone(), &self.slots);
         for (node, step) in std::mem::take(&mut self.script) {
             scripted = scripted.on(&node, step);
@@ -336,21 +335,18 @@ impl<'a> Attempt<'a> {
         let mut executor = Gated { inner: scripted, gate: self.gate.take() };
         let mut seen = Seen { events: Vec::new(), watch: &mut self.watch };
         let seconds = |node: NodeId| (self.seconds)(&pipeline.node(node).address());
-        let settings = Settings { keep_going: self.keep_going };
-        let interrupts = self.interrupts.clone();
-        let scheduler = Scheduler::new(
-            &pipeline,
-            &graph,
-            &mut planner,
-            &cache,
-            &found.places,
-            &mut executor,
-            &mut seen,
-            interrupts,
-            settings,
-            seconds,
-        );
-        let summary = scheduler.run().unwrap();
+        let run = Run {
+            pipeline: &pipeline,
+            graph: &graph,
+            planner: &mut planner,
+            cache: &cache,
+            sources: &found,
+            executor: &mut executor,
+            observer: &mut seen,
+            interrupts: self.interrupts.clone(),
+            keep_going: self.keep_going,
+        };
+        let summary = Scheduler::new(run, seconds).run().unwrap();
         let events = seen.events;
         let journal = journal.lock().unwrap().clone();
         let planned = pipeline.nodes.iter().map(|node| (node.address(), word(&plan, node.id))).collect();
@@ -369,7 +365,7 @@ fn word(plan: &Plan, node: NodeId) -> String {
         }
         Verdict::Waiting { .. } => "waits".into(),
         Verdict::Missing { file } => format!("missing {file}"),
-        Verdict::Left => "left".into(),
+        Verdict::NotSelected => "left".into(),
     }
 }
 
@@ -502,7 +498,7 @@ impl Executor for Gated {
         self.inner.slots()
     }
 
-    fn device(&self, slot: usize) -> (String, String) {
+    fn device(&self, slot: usize) -> DeviceInfo {
         self.inner.device(slot)
     }
 
@@ -533,7 +529,7 @@ struct Seen<'a> {
 }
 
 impl Observer for Seen<'_> {
-    fn see(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         (self.watch)(event);
         self.events.push(event.clone());
     }

@@ -200,7 +200,7 @@ impl Project {
 /// The worker has to be there; a test that needs it must not pass without.
 pub fn assert_worker() {
     let worker = Path::new(env!("CARGO_BIN_EXE_ddpipe")).with_file_name("ddpipe-worker");
-    assert!(worker.is_file(), "{} is not there; build the workspace first: cargo build --workspace", worker.display());
+    assert!(worker.is_file(), "{} is not there; these tests need the feature `worker`", worker.display());
 }
 
 /// A command at work.

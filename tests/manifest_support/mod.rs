@@ -1,9 +1,9 @@
-//! What the tests of the front end share: the kinds below `tests/kinds`, options written in a manifest's first lines,
+//! What the tests of the front end share: the kinds below `tests/kinds`, overrides written in a manifest's first lines,
 //! and expected texts that `DDPIPE_BLESS=1` rewrites.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
-use ddpipe::Options;
+use ddpipe::Overrides;
 use ddpipe::catalog::Catalog;
 use ddpipe_interface::Declaration;
 use std::fs;
@@ -21,20 +21,20 @@ pub fn catalog() -> Catalog {
     Catalog::from_declarations(declarations)
 }
 
-/// The options in lines such as `#! --set vars.ipc=50`.
-pub fn options(text: &str) -> Options {
-    let mut options = Options { catalog: Some(catalog()), ..Options::default() };
+/// The overrides in lines such as `#! --set vars.ipc=50`.
+pub fn overrides(text: &str) -> Overrides {
+    let mut overrides = Overrides::default();
     for line in text.lines().filter_map(|line| line.strip_prefix("#! ")) {
         let (flag, value) = line.split_once(' ').unwrap();
         let pair = || value.split_once('=').map(|(left, right)| (left.to_string(), right.to_string())).unwrap();
         match flag {
-            "--profile" => options.profile.push(value.to_string()),
-            "--set" => options.sets.push(pair()),
-            "--env" => options.env.push(pair()),
+            "--profile" => overrides.profile.push(value.to_string()),
+            "--set" => overrides.sets.push(pair()),
+            "--env" => overrides.env.push(pair()),
             other => panic!("{other} is not an option of these tests"),
         }
     }
-    options
+    overrides
 }
 
 /// The entries of a folder, sorted.

@@ -28,7 +28,7 @@ pub(super) struct Survey {
     pub blobs: BTreeMap<Digest, Blob>,
     pub records: Vec<Stored>,
     keys: HashSet<Key>,
-    /// By how many records each blob is named.
+    /// The number of records that name each blob.
     pub uses: HashMap<Digest, usize>,
     /// Checkpoints, and when the newest was written.
     pub scratch: Vec<(Key, PathBuf, SystemTime)>,

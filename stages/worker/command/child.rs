@@ -1,7 +1,7 @@
 //! A program in a process group of its own: its lines become progress and log, and nothing of it outlives the stage.
 
+use crate::context::{Context, Interrupted};
 use anyhow::{Context as _, Result, bail};
-use ddpipe_stages::context::{Context, Interrupted};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal, killpg, signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// How often the stage's interruption and the program's end are looked for.
 const TICK: Duration = Duration::from_millis(30);
-/// What a program has from SIGTERM to SIGKILL.
+/// The time that a program has from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 /// What its last lines have to arrive, once it has ended.
 const LAST_LINES: Duration = Duration::from_secs(2);

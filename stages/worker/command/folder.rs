@@ -1,12 +1,12 @@
 //! The folder that a project's own program works in: inputs laid out as files on the way in, outputs read and put into
 //! ddpipe's form on the way out. What Python saved with `safetensors.torch.save_file` gets ddpipe's header here.
 
-use crate::inputs::Reader;
+use crate::artifact::{Dataset, SyntheticSet, TensorFile};
+use crate::context::{Artifact, Artifacts as _, Outputs};
+use crate::worker::inputs::Reader;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::{InputArtifact, Job};
-use ddpipe_stages::artifact::{Dataset, SyntheticSet, TensorFile};
-use ddpipe_stages::context::{Artifact, Artifacts as _, Outputs};
 use indexmap::IndexMap;
 use safetensors::SafeTensors;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    /// Where it is, absolute.
+    /// Its absolute path.
     pub fn path(&self) -> &Path {
         &self.0
     }

@@ -9,10 +9,10 @@
 mod child;
 mod folder;
 
-use crate::inputs::Reader;
+use crate::context::{Context, Outputs};
+use crate::worker::inputs::Reader;
 use anyhow::{Context as _, Result, bail};
 use ddpipe_interface::protocol::{Command, Job};
-use ddpipe_stages::context::{Context, Outputs};
 use folder::Folder;
 use serde_json::json;
 use std::path::{Path, PathBuf};

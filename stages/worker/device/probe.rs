@@ -23,11 +23,11 @@ struct Cuda {
     usable: bool,
     /// The library that was loaded.
     library: Option<String>,
-    /// Why there is none.
+    /// Why the library is not usable.
     library_error: Option<String>,
-    /// What the driver offers.
+    /// The devices that the driver offers.
     devices: Vec<driver::Gpu>,
-    /// Why it offers nothing.
+    /// Why the driver offers no device.
     driver_error: Option<String>,
     cudnn: bool,
 }

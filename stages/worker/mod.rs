@@ -1,5 +1,6 @@
-//! The program that runs stages, one per device slot. The engine starts it and talks to it over a socket; `--probe`
-//! tells `ddpipe doctor` what libtorch and CUDA look like from here. What happens between the two is in `serve.rs`.
+//! The program `ddpipe-worker`, which runs stages, one process per device slot. The engine starts it and talks to it over
+//! a socket; `--probe` tells `ddpipe doctor` what libtorch and CUDA look like from here. What happens between the two
+//! is in `serve.rs`.
 
 mod args;
 mod command;
@@ -18,7 +19,9 @@ mod store;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+/// The whole program: reads the command line, runs to its end and gives the exit code. To be called first in `main`,
+/// before the process has a second thread and before anything touches libtorch.
+pub fn main() -> ExitCode {
     // Before anything else: threads inherit the signal mask, and libraries read the environment as they load.
     let signals = interrupts::block_signals();
     device::set_environment();

@@ -1,5 +1,4 @@
 //! What a data set of images costs while it is read: little more than its pixels, in the worker as the engine runs it.
-
 use crate::fixture::Worker;
 use ddpipe_interface::protocol::*;
 use ddpipe_interface::{ArtifactType, Declaration, Value};

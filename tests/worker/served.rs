@@ -1,16 +1,15 @@
 //! The worker driven from outside, over its socket, as the engine does it.
-
 use crate::fixture::{PROGRAM, Worker, wait_until_gone};
 use ddpipe_cache::Digest;
 use ddpipe_interface::protocol::*;
 use ddpipe_interface::{ArtifactType, Declaration, Value};
 use ddpipe_stages::artifact::{Dataset, Normalisation, TensorFile};
 use ddpipe_stages::registry;
+use ddpipe_stages::tch::{Device, Kind, Tensor};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use std::process::Command as Process;
-use tch::{Device, Kind, Tensor};
 
 fn model(value: f32) -> Vec<u8> {
     let file = TensorFile::new(ArtifactType::Model, json!({ "network": "mlp" }));

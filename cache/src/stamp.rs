@@ -1,0 +1,50 @@
+//! What the file system says about a file's content without reading it. Two equal stamps of a file mean that nobody wrote
+//! to it in between, as far as the clock of the file system can tell.
+
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A file that changed less than this before it was read may change again within the same time stamp.
+const RACY_NS: i128 = 2_000_000_000;
+
+/// A file's length, times and identity: what changes when somebody writes to the file or replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    bytes: u64,
+    mtime_ns: i128,
+    ctime_ns: i128,
+    device: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    /// The stamp of an open file, as of now.
+    ///
+    /// # Errors
+    /// The file system does not tell.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Ok(Stamp {
+            bytes: metadata.len(),
+            mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    /// The file's length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the file was written to so shortly before `read_at` that a later change may not show in its times.
+    pub(crate) fn is_racy(&self, read_at: SystemTime) -> bool {
+        let read_ns = read_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
+        self.mtime_ns.max(self.ctime_ns) + RACY_NS > read_ns
+    }
+}

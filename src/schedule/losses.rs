@@ -1,0 +1,89 @@
+//! What is lost and made again: damaged inputs, and outputs that died with their worker. A node is started over at most
+//! once in a run; the second time it fails.
+
+use super::{Scheduler, State};
+use crate::event::Event;
+use crate::pipeline::{Endpoint, NodeId};
+use ddpipe_cache::CacheError;
+use ddpipe_interface::protocol::Cause;
+
+impl Scheduler<'_> {
+    /// The worker of a slot is gone, with its running job and all bytes that it had not written.
+    pub(super) fn on_worker_died(&mut self, slot: usize, how: &str, log: Vec<String>) {
+        let lost = self.states.storing(slot);
+        if let Some(node) = self.slots[slot].take() {
+            if self.interrupts.count() > 0 {
+                self.interrupted(node);
+            } else {
+                let hint = "if the machine ran out of memory, lower --jobs or the batch; the same command continues";
+                let message = format!("the worker's process is gone: {how}");
+                self.fail(node, Some(Cause::WorkerDied), message, Some(hint.into()), log.clone());
+            }
+        }
+        for node in lost {
+            if !self.start_over(node) {
+                let message = format!("the worker's process ended before the outputs were written: {how}");
+                self.fail(node, Some(Cause::WorkerDied), message, None, log.clone());
+            }
+        }
+    }
+
+    /// Sets damaged blobs aside and has the nodes that made them run again, then this one. False when nothing was
+    /// found to be damaged, or when that was tried before.
+    pub(super) fn make_damaged_inputs_again(&mut self, node: NodeId) -> Result<bool, CacheError> {
+        let mut makers = Vec::new();
+        let mut mended = false;
+        for edge in self.pipeline.node(node).inputs.values().flatten() {
+            let Endpoint::Node { node: maker, output } = &edge.from else { continue };
+            let record = match self.states.get(*maker) {
+                State::Done { record, .. } => record.clone(),
+                // The worker holds these bytes in memory; what nobody asked for was not read.
+                State::Storing { .. } | State::NotSelected => continue,
+                // Another reader found the damage first.
+                _ => {
+                    mended = true;
+                    continue;
+                }
+            };
+            let Some(made) = record.outputs.get(output) else { continue };
+            match self.cache.blobs().verify_once(made.digest) {
+                Ok(_) => mended |= self.states.was_started_over(*maker),
+                Err(CacheError::Damaged { .. } | CacheError::Missing { .. }) => makers.push(*maker),
+                Err(error) => return Err(error),
+            }
+        }
+        makers.sort();
+        makers.dedup();
+        if (makers.is_empty() && !mended) || !self.start_over(node) {
+            return Ok(false);
+        }
+        for maker in makers {
+            let address = self.pipeline.node(maker).address();
+            self.emit(Event::Warning {
+                text: format!("an output of {address} was damaged in the cache; it runs again"),
+            });
+            if !self.start_over(maker) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Has a node decided about anew, once in a run.
+    fn start_over(&mut self, node: NodeId) -> bool {
+        let first = self.states.start_over(node);
+        if first {
+            self.recall_readers(node);
+        }
+        first
+    }
+
+    /// Nodes that are ready to read what this one gave have to be decided about anew: the bytes are gone.
+    pub(super) fn recall_readers(&mut self, node: NodeId) {
+        for reader in self.graph.readers(node) {
+            if matches!(self.states.get(reader), State::Ready { .. }) {
+                self.states.set(reader, State::Pending);
+            }
+        }
+    }
+}

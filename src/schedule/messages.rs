@@ -1,0 +1,136 @@
+//! What workers say about their jobs becomes events, records and outcomes.
+
+use super::{Scheduler, State};
+use crate::event::{Event, Outcome, Status};
+use crate::executor::{DeviceInfo, JobEvent, JobResult};
+use crate::pipeline::NodeId;
+use ddpipe_cache::{CacheError, Output, Provenance, Record};
+use ddpipe_interface::protocol::{Cause, JobId, OutputArtifact};
+use std::sync::Arc;
+
+impl Scheduler<'_> {
+    /// Acts on what the worker of a slot says about a job.
+    pub(super) fn on_job_event(&mut self, slot: usize, job: JobId, event: JobEvent) -> Result<(), CacheError> {
+        // A job that the user's second Ctrl-C has settled already.
+        let Some(node) = self.states.of_job(job) else { return Ok(()) };
+        let address = self.pipeline.node(node).address();
+        match event {
+            JobEvent::Progress { step, total, loss, unit } => {
+                self.emit(Event::Progress { node: address, step, total, loss, unit });
+            }
+            JobEvent::Metric { name, step, value } => self.emit(Event::Metric { node: address, name, step, value }),
+            JobEvent::Preview { step, path } => self.emit(Event::Preview { node: address, step, path }),
+            JobEvent::Log { level, text } => {
+                if let Some(running) = self.states.running_mut(node) {
+                    running.keep(text.clone());
+                }
+                self.emit(Event::Log { node: address, level, text });
+            }
+            JobEvent::Done(result) => {
+                self.slots[slot] = None;
+                self.on_done(node, result);
+            }
+            JobEvent::Stored => self.on_stored(node)?,
+            JobEvent::Failed { cause, message, hint } => {
+                if self.slots[slot] == Some(node) {
+                    self.slots[slot] = None;
+                }
+                self.on_failed(node, cause, message, hint)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The stage is over: its record is known, and its bytes are being written.
+    fn on_done(&mut self, node: NodeId, result: JobResult) {
+        let running = match self.states.replace(node, State::Pending) {
+            State::Running(running) => running,
+            other => return self.states.set(node, other),
+        };
+        let DeviceInfo { name: device_name, libtorch } = self.executor.device(running.slot);
+        let JobResult { outputs, asks, metrics, seconds, peak_memory } = result;
+        let output = |(name, made): (String, OutputArtifact)| {
+            let artifact_type = made.artifact.name().to_string();
+            (name, Output { digest: made.digest, bytes: made.bytes, artifact_type })
+        };
+        let record = Record {
+            format: ddpipe_cache::FORMAT,
+            key: running.action.key,
+            pipeline: self.pipeline.name.clone(),
+            node: self.pipeline.node(node).address(),
+            description: running.action.description.entries().to_vec(),
+            outputs: outputs.into_iter().map(output).collect(),
+            asks,
+            metrics,
+            sources: self.sources_of(node),
+            provenance: Provenance {
+                started_unix: running.started_unix,
+                seconds,
+                device: self.executor.slots()[running.slot].clone(),
+                device_name,
+                peak_memory,
+                host: ddpipe_cache::host(),
+                ddpipe: env!("CARGO_PKG_VERSION").to_string(),
+                libtorch,
+                note: running.log.iter().filter(|line| line.starts_with("continues after")).cloned().collect(),
+            },
+        };
+        let wrong = match record.asks.is_empty() {
+            true => self.planner.lacks(node, &record).map(|name| format!("the stage ended without its output {name}")),
+            false => (!running.action.offers(&record.asks)).then(|| "the stage asked for what it has".to_string()),
+        };
+        if let Some(message) = wrong {
+            self.states.set(node, State::Running(running));
+            return self.fail(node, Some(Cause::Error), message, None, Vec::new());
+        }
+        self.states.set(node, State::Storing { running, record: Arc::new(record) });
+    }
+
+    /// The bytes are safe: the record is committed.
+    fn on_stored(&mut self, node: NodeId) -> Result<(), CacheError> {
+        let (running, record) = match self.states.replace(node, State::Pending) {
+            State::Storing { running, record } => (running, record),
+            other => {
+                self.states.set(node, other);
+                return Ok(());
+            }
+        };
+        let made_on = Some(running.slot);
+        let record = Arc::new(running.claim.commit((*record).clone())?);
+        if !record.asks.is_empty() {
+            self.planner.ask(node, &record);
+            self.readmit();
+            return Ok(());
+        }
+        self.states.set(node, State::Done { record: record.clone(), made_on });
+        let outcome = Outcome {
+            status: Status::Ran,
+            key: Some(record.key.hex()),
+            seconds: record.provenance.seconds,
+            peak_memory: record.provenance.peak_memory,
+            metrics: record.metrics.clone(),
+            ..self.outcome(node)
+        };
+        self.finish(node, outcome);
+        Ok(())
+    }
+
+    fn on_failed(
+        &mut self,
+        node: NodeId,
+        cause: Cause,
+        message: String,
+        hint: Option<String>,
+    ) -> Result<(), CacheError> {
+        if cause == Cause::Interrupted {
+            self.interrupted(node);
+            return Ok(());
+        }
+        if cause == Cause::DamagedInput && self.make_damaged_inputs_again(node)? {
+            return Ok(());
+        }
+        let log = self.states.running_mut(node).map(|running| running.log.iter().cloned().collect());
+        self.fail(node, Some(cause), message, hint, log.unwrap_or_default());
+        Ok(())
+    }
+}

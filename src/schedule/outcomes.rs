@@ -1,0 +1,124 @@
+//! How nodes end without running to their end: on record already, failed, skipped or interrupted. Every node of a run gets
+//! exactly one outcome.
+
+use super::{Scheduler, State};
+use crate::event::{Event, Failure, Outcome, Status};
+use crate::pipeline::NodeId;
+use ddpipe_cache::Record;
+use ddpipe_interface::protocol::Cause;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+impl Scheduler<'_> {
+    pub(super) fn fresh(&mut self, node: NodeId, record: Arc<Record>) {
+        let outcome = Outcome {
+            status: Status::Fresh,
+            key: Some(record.key.hex()),
+            metrics: record.metrics.clone(),
+            ..self.outcome(node)
+        };
+        self.states.set(node, State::Done { record, made_on: None });
+        self.finish(node, outcome);
+    }
+
+    pub(super) fn missing(&mut self, node: NodeId, file: &str) {
+        let message = format!("the source file {file} is not there");
+        self.fail(node, None, message, None, Vec::new());
+    }
+
+    pub(super) fn skip(&mut self, node: NodeId, blame: NodeId) {
+        if !self.planner.needed(node) {
+            self.states.set(node, State::NotSelected);
+            return;
+        }
+        match self.culprit(blame) {
+            Some((culprit, verb)) => {
+                let message = format!("{} {verb}", self.pipeline.node(culprit).address());
+                self.mark_lost(node, Status::Skipped, None, message);
+            }
+            None if self.interrupts.count() > 0 => self.interrupted(node),
+            None => self.skip_after_failure(node),
+        }
+    }
+
+    /// The failed or interrupted node at or above a lost one: the one to name, not one that was skipped itself.
+    fn culprit(&self, lost: NodeId) -> Option<(NodeId, &'static str)> {
+        match self.states.get(lost) {
+            State::Lost(Status::Failed) => Some((lost, "failed")),
+            State::Lost(Status::Interrupted) => Some((lost, "was interrupted")),
+            State::Lost(_) => self.graph.reads(lost).find_map(|read| self.culprit(read)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn skip_after_failure(&mut self, node: NodeId) {
+        let message = "another node failed; --keep-going runs what does not depend on it".to_string();
+        self.mark_lost(node, Status::Skipped, None, message);
+    }
+
+    pub(super) fn interrupted(&mut self, node: NodeId) {
+        self.free_slot_of(node);
+        let status = match self.states.get(node) {
+            State::Running(_) => Status::Interrupted,
+            _ => Status::Skipped,
+        };
+        let cause = (status == Status::Interrupted).then_some(Cause::Interrupted);
+        self.mark_lost(node, status, cause, "the run was interrupted; the same command continues it".into());
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        node: NodeId,
+        cause: Option<Cause>,
+        message: String,
+        hint: Option<String>,
+        log: Vec<String>,
+    ) {
+        self.free_slot_of(node);
+        let failure = Failure { cause, message, hint, log };
+        let key = self.states.running_mut(node).map(|running| running.action.key.hex());
+        let outcome = Outcome { status: Status::Failed, key, failure: Some(failure), ..self.outcome(node) };
+        self.states.set(node, State::Lost(Status::Failed));
+        self.recall_readers(node);
+        self.finish(node, outcome);
+        if !self.keep_going && !self.stopping {
+            self.stopping = true;
+            for waiting in self.states.ready() {
+                self.skip_after_failure(waiting);
+            }
+        }
+    }
+
+    fn mark_lost(&mut self, node: NodeId, status: Status, cause: Option<Cause>, message: String) {
+        let failure = Failure { cause, message, hint: None, log: Vec::new() };
+        let outcome = Outcome { status, failure: Some(failure), ..self.outcome(node) };
+        self.states.set(node, State::Lost(status));
+        self.finish(node, outcome);
+    }
+
+    fn free_slot_of(&mut self, node: NodeId) {
+        for slot in &mut self.slots {
+            if *slot == Some(node) {
+                *slot = None;
+            }
+        }
+    }
+
+    pub(super) fn outcome(&mut self, node: NodeId) -> Outcome {
+        let seconds = self.states.running_mut(node).map_or(0.0, |running| running.started.elapsed().as_secs_f64());
+        Outcome {
+            node: self.pipeline.node(node).address(),
+            status: Status::Failed,
+            key: None,
+            seconds,
+            peak_memory: None,
+            metrics: IndexMap::new(),
+            failure: None,
+        }
+    }
+
+    pub(super) fn finish(&mut self, node: NodeId, outcome: Outcome) {
+        self.outcomes[node.index()] = Some(outcome.clone());
+        self.emit(Event::Finished(outcome));
+    }
+}

@@ -1,5 +1,5 @@
-//! Embeds every stage declaration (`stages/<group>/<kind>/stage.toml`) in the engine, so that it validates manifests
-//! without torch. Writes a list of (path, text) pairs that `catalog.rs` includes.
+//! Embeds every stage declaration (a `stage.toml` at any depth below `stages/`) in the engine, so that it validates
+//! manifests without torch. Writes a list of (path, text) pairs that `catalog.rs` includes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,28 +8,35 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    let stages = root.join("stages");
     println!("cargo::rerun-if-changed=src/build.rs");
+    let mut files = Vec::new();
+    declarations(&root.join("stages"), &mut files)?;
     let mut list = String::from("&[\n");
-    for group in folders(&stages)? {
-        for kind in folders(&group)? {
-            let file = kind.join("stage.toml");
-            if file.is_file() {
-                let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
-                println!("cargo::rerun-if-changed={}", file.display());
-                let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
-            }
-        }
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
+        let _ = writeln!(list, "    ({name:?}, include_str!({:?})),", file.display().to_string());
     }
     list.push_str("]\n");
     fs::write(out.join("declarations.rs"), list)
 }
 
-/// The sub folders, sorted. The folder itself is watched, so that a new kind is noticed.
-fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    println!("cargo::rerun-if-changed={}", folder.display());
+/// Collects the declarations below a folder, sorted, and says whether there are any. A new kind is noticed by the line for
+/// it in the `mod.rs` above it.
+fn declarations(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<bool> {
+    let file = folder.join("stage.toml");
+    if file.is_file() {
+        files.push(file);
+        return Ok(true);
+    }
     let entries: io::Result<Vec<_>> = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
-    let mut folders: Vec<_> = entries?.into_iter().filter(|path| path.is_dir()).collect();
-    folders.sort();
-    Ok(folders)
+    let mut entries = entries?;
+    entries.sort();
+    let mut any = false;
+    for path in entries.iter().filter(|path| path.is_dir()) {
+        any |= declarations(path, files)?;
+    }
+    for index in ["lib.rs", "mod.rs"].map(|name| folder.join(name)).iter().filter(|index| any && index.is_file()) {
+        println!("cargo::rerun-if-changed={}", index.display());
+    }
+    Ok(any)
 }

@@ -31,18 +31,23 @@ fn run_path() {
     }
 }
 
-/// Collects the declarations below a folder, sorted. The folders are watched, so that a new kind is noticed.
-fn declarations(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    println!("cargo::rerun-if-changed={}", folder.display());
+/// Collects the declarations below a folder, sorted, and says whether there are any. A new kind is noticed by the line for
+/// it in the `mod.rs` above it.
+fn declarations(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<bool> {
+    let file = folder.join("stage.toml");
+    if file.is_file() {
+        files.push(file);
+        return Ok(true);
+    }
     let entries: io::Result<Vec<_>> = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
     let mut entries = entries?;
     entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            declarations(&path, files)?;
-        } else if path.file_name().is_some_and(|name| name == "stage.toml") {
-            files.push(path);
-        }
+    let mut any = false;
+    for path in entries.iter().filter(|path| path.is_dir()) {
+        any |= declarations(path, files)?;
     }
-    Ok(())
+    for index in ["lib.rs", "mod.rs"].map(|name| folder.join(name)).iter().filter(|index| any && index.is_file()) {
+        println!("cargo::rerun-if-changed={}", index.display());
+    }
+    Ok(any)
 }

@@ -32,8 +32,12 @@ impl Catalog {
         let mut catalog = Catalog::default();
         let mut report = Report::default();
         for (file, text) in BUILT_IN {
-            let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-            let expected = folder.strip_prefix("stages").unwrap_or(folder).display().to_string().replace('/', ".");
+            let parts: Vec<&str> = file.split('/').collect();
+            // Folders between group and kind hold a family of kinds together.
+            let expected = match parts.as_slice() {
+                ["stages", group, .., kind, _] => format!("{group}.{kind}"),
+                _ => file.to_string(),
+            };
             let source = SourceText::file(*file, *text);
             if let Some(declaration) = read(&source, &mut report) {
                 if declaration.name != expected {
@@ -145,8 +149,9 @@ fn read(source: &Arc<SourceText>, report: &mut Report) -> Option<Declaration> {
             report.push(Diagnostic::at(&place, format!("not a declaration: {}", error.message())));
             None
         }
-        Err(error @ DeclarationError::Meaning(_)) => {
-            report.push(Diagnostic::at(&Place::new(source, 0..0), format!("not a declaration: {error}")));
+        Err(DeclarationError::Meaning { what, span }) => {
+            let place = Place::new(source, span.unwrap_or(0..0));
+            report.push(Diagnostic::at(&place, format!("not a declaration: {what}")));
             None
         }
     }

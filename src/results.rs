@@ -5,7 +5,7 @@ use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::pipeline::{Node, NodeId, Pipeline};
 use ddpipe_cache::{Cache, Record};
-use ddpipe_interface::ArtifactType;
+use ddpipe_interface::{ArtifactType, Output};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Written {
     pub folder: PathBuf,
     /// The files in it that this run's nodes made.
     pub files: Vec<PathBuf>,
-    /// Tables to be shown on the terminal: the node and its Markdown.
+    /// Tables to be shown on the terminal: the node and its Markdown (what is declared with extension `md`).
     pub tables: Vec<(String, String)>,
 }
 
@@ -37,14 +37,14 @@ pub fn write(
             let shown = matches!(output.artifact, ArtifactType::Image | ArtifactType::Table | ArtifactType::Files);
             let Some(made) = record.outputs.get(name).filter(|_| shown) else { continue };
             let bytes = cache.blobs().read_verified(made.digest)?;
-            let mut path = folder.join(file_name(node, name, output.artifact, &bytes));
+            let mut path = folder.join(file_name(node, name, output, &bytes));
             if written.files.contains(&path) {
                 // A second picture, say, of the same node.
                 let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
                 path = folder.join(format!("{}-{name}.{}", stem.display(), ending.display()));
             }
             put(&path, &bytes)?;
-            if name == "markdown" {
+            if output.extension.as_deref() == Some("md") {
                 written.tables.push((node.address(), String::from_utf8_lossy(&bytes).into_owned()));
             }
             written.files.push(path);
@@ -71,8 +71,9 @@ impl Written {
     }
 }
 
-/// `table.md`, or with axes `grid-method=dm.png`. Two outputs of the same form have the same name here.
-fn file_name(node: &Node, output: &str, artifact: ArtifactType, bytes: &[u8]) -> String {
+/// `table.md`, or with axes `grid-method=dm.png`: the ending is the declared extension, else that of the type. Two outputs
+/// of the same form have the same name here.
+fn file_name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> String {
     let axes: Vec<String> =
         node.axes.iter().map(|(name, value)| format!("{name}={}", crate::address::value_text(value))).collect();
     let mut stem = node.stage.clone();
@@ -81,15 +82,14 @@ fn file_name(node: &Node, output: &str, artifact: ArtifactType, bytes: &[u8]) ->
     }
     let stem: String =
         stem.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect();
-    match (output, artifact) {
-        ("markdown", _) => format!("{stem}.md"),
-        ("csv", _) => format!("{stem}.csv"),
-        ("latex", _) => format!("{stem}.tex"),
-        (_, ArtifactType::Table) => format!("{stem}.json"),
-        (_, ArtifactType::Image) if bytes.starts_with(b"\x89PNG") => format!("{stem}.png"),
-        (_, ArtifactType::Image) => format!("{stem}.svg"),
-        _ => format!("{stem}.{output}"),
-    }
+    let extension = match (&output.extension, output.artifact) {
+        (Some(extension), _) => extension.as_str(),
+        (None, ArtifactType::Table) => "json",
+        (None, ArtifactType::Image) if bytes.starts_with(b"\x89PNG") => "png",
+        (None, ArtifactType::Image) => "svg",
+        (None, _) => name,
+    };
+    format!("{stem}.{extension}")
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {

@@ -1,8 +1,8 @@
-//! The built-in stage kinds by name. A kind is one line here, next to the folder it lives in; everything else about it
-//! is in its `stage.toml`.
+//! The built-in stage kinds by name. `build.rs` finds them: every folder with a `stage.toml`, at any depth, is a kind, and
+//! the module of the same path holds its `Params` and `run`. Everything else about a kind is in its `stage.toml`.
 
 use crate::context::{Context, Inputs, Outputs};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use ddpipe_interface::{Declaration, Value};
 use indexmap::IndexMap;
 
@@ -16,12 +16,12 @@ pub struct Kind {
     check: fn(serde_json::Value) -> Result<()>,
 }
 
-/// Makes a [`Kind`] of a module with `Params` and `run`.
+/// Makes a [`Kind`] of its name, the path of its declaration, and a module with `Params` and `run`.
 macro_rules! kind {
-    ($name:literal, $folder:literal, $($module:ident)::+) => {
+    ($name:literal, $declaration:literal, $($module:ident)::+) => {
         Kind {
             name: $name,
-            declaration: include_str!(concat!($folder, "/stage.toml")),
+            declaration: include_str!($declaration),
             run: |ctx, inputs, params| crate::$($module)::+::run(ctx, inputs, serde_json::from_value(params)?),
             check: |params| {
                 serde_json::from_value::<crate::$($module)::+::Params>(params)?;
@@ -31,45 +31,8 @@ macro_rules! kind {
     };
 }
 
-/// Every built-in kind.
-pub const KINDS: &[Kind] = &[
-    kind!("compare.table", "compare/table", compare::table),
-    kind!("decode.cifar", "decode/cifar", decode::cifar),
-    kind!("decode.folder", "decode/folder", decode::folder),
-    kind!("decode.idx", "decode/idx", decode::idx),
-    kind!("decode.medmnist", "decode/medmnist", decode::medmnist),
-    kind!("decode.synthetic", "decode/synthetic", decode::synthetic),
-    kind!("distill.datadam", "distill/feature_matching/datadam", distill::feature_matching::datadam),
-    kind!("distill.datm", "distill/trajectory_matching/datm", distill::trajectory_matching::datm),
-    kind!("distill.dc", "distill/gradient_matching/dc", distill::gradient_matching::dc),
-    kind!("distill.dm", "distill/feature_matching/dm", distill::feature_matching::dm),
-    kind!("distill.dsa", "distill/gradient_matching/dsa", distill::gradient_matching::dsa),
-    kind!("distill.frepo", "distill/frepo", distill::frepo),
-    kind!("distill.idc", "distill/idc", distill::idc),
-    kind!("distill.knowledge", "distill/knowledge", distill::knowledge),
-    kind!("distill.mtt", "distill/trajectory_matching/mtt", distill::trajectory_matching::mtt),
-    kind!("distill.pad", "distill/trajectory_matching/pad", distill::trajectory_matching::pad),
-    kind!("distill.psg", "distill/psg", distill::psg),
-    kind!("evaluate.classifier", "evaluate/classifier", evaluate::classifier),
-    kind!("evaluate.ranking", "evaluate/ranking", evaluate::ranking),
-    kind!("init.synthetic", "init/synthetic", init::synthetic),
-    kind!("label.synthetic", "label/synthetic", label::synthetic),
-    kind!("learn.continual", "learn/continual", learn::continual),
-    kind!("report.grid", "report/grid", report::grid),
-    kind!("report.table", "report/table", report::table),
-    kind!("sample.arrays", "sample/arrays", sample::arrays),
-    kind!("sample.digits", "sample/digits", sample::digits),
-    kind!("sample.polyps", "sample/polyps", sample::polyps),
-    kind!("score.difficulty", "score/difficulty", score::difficulty),
-    kind!("search.candidates", "search/candidates", search::candidates),
-    kind!("search.ipc", "search/ipc", search::ipc),
-    kind!("search.nas_proxy", "search/nas_proxy", search::nas_proxy),
-    kind!("select.coreset", "select/coreset", select::coreset),
-    kind!("split.mhist", "split/mhist", split::mhist),
-    kind!("train.classifier", "train/classifier", train::classifier),
-    kind!("train.experts", "train/experts", train::experts),
-    kind!("train.teacher", "train/teacher", train::teacher),
-];
+/// Every built-in kind, sorted by name.
+pub const KINDS: &[Kind] = include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
@@ -77,9 +40,23 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
+    /// Its declaration, with all that it takes from shared blocks.
+    pub fn declared(&self) -> Result<Declaration> {
+        Declaration::parse(self.declaration).with_context(|| format!("{}: stage.toml", self.name))
+    }
+
     /// Whether the kind computes on the host only, as its declaration says.
     pub fn cpu_only(&self) -> bool {
-        Declaration::parse(self.declaration).is_ok_and(|declaration| declaration.resources.cpu_only)
+        self.declared().is_ok_and(|declaration| declaration.resources.cpu_only)
+    }
+
+    /// Whether every metric of a stage with these parameters is declared; says of one that is not how to declare it.
+    pub fn check_metrics<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+        params: &IndexMap<String, Value>,
+    ) -> Result<()> {
+        self.declared()?.check_metrics(names, params).map_err(|why| anyhow!("{} {why}", self.name))
     }
 
     /// Runs the stage with parameters that the engine has filled in and checked.

@@ -4,7 +4,7 @@ use super::{Done, print};
 use crate::catalog::Catalog;
 use crate::diagnostic::did_you_mean;
 use crate::exit::Fault;
-use ddpipe_interface::{Declaration, Param};
+use ddpipe_interface::{Better, Declaration, Metric, Names, Param, metric};
 
 /// List or describe stage kinds.
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,8 @@ fn describe(declaration: &Declaration) -> String {
     }
     text.push_str("\noutputs\n");
     for (name, output) in &declaration.outputs {
-        text.push_str(&format!("  {name} ({})\n      {}\n", output.artifact, output.help));
+        let extension = output.extension.as_ref().map_or(String::new(), |extension| format!(", .{extension}"));
+        text.push_str(&format!("  {name} ({}{extension})\n      {}\n", output.artifact, output.help));
     }
     if !declaration.params.is_empty() {
         text.push_str("\nparams\n");
@@ -63,11 +64,34 @@ fn describe(declaration: &Declaration) -> String {
     for (name, param) in &declaration.params {
         text.push_str(&format!("  {name} = {}\n      {}\n", default(param), param.help));
         let mut notes = vec![param.expectation()];
+        notes.extend(param.names.as_ref().map(|names| match names {
+            Names::MetricOf(input) => format!("a metric of something connected to {input}"),
+            Names::MetricOfEach(input) => format!("a metric of all that is connected to {input}"),
+            Names::LabelOf(input) => format!("a label of something connected to {input}"),
+        }));
         notes.extend(param.unit.clone());
         notes.extend(param.source.as_ref().map(|source| format!("default from {source}")));
         text.push_str(&format!("      {}\n", notes.join("; ")));
     }
+    text.push_str("\nmetrics\n");
+    declaration.metrics.iter().for_each(|(name, metric)| text.push_str(&line(name, metric)));
+    if !declaration.declares_metrics() {
+        text.push_str("  not declared: whatever its program gives\n");
+    }
+    text.push_str("\nmetrics of every stage\n");
+    metric::of_every_stage().iter().for_each(|(name, metric)| text.push_str(&line(name, metric)));
     text
+}
+
+/// `accuracy (share, higher is better)`, and below it what it is.
+fn line(name: &str, metric: &Metric) -> String {
+    let better = metric.better.map(|better| match better {
+        Better::Higher => "higher is better",
+        Better::Lower => "lower is better",
+    });
+    let notes: Vec<&str> = metric.unit.as_deref().into_iter().chain(better).collect();
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+    format!("  {name}{notes}\n      {}\n", metric.help)
 }
 
 fn default(param: &Param) -> String {

@@ -1,7 +1,9 @@
-//! The expectations: which nodes each of them speaks of. What the metrics are called is known only after a run.
+//! The expectations: which nodes each of them speaks of, and whether these have the metric.
 
 use super::lookup::{Stages, selector_faults};
+use super::names::no_metric;
 use super::reference::part_of;
+use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::ExpectTable;
 use crate::manifest::document::{Item, Raw};
@@ -9,11 +11,23 @@ use crate::pipeline::{Expectation, Node};
 use crate::selector::Selector;
 
 /// Checks all expectations against the expanded stages.
-pub fn resolve(tables: &[ExpectTable], stages: &Stages, nodes: &[Node], report: &mut Report) -> Vec<Expectation> {
-    tables.iter().filter_map(|table| expectation(table, stages, nodes, report)).collect()
+pub fn resolve(
+    tables: &[ExpectTable],
+    stages: &Stages,
+    nodes: &[Node],
+    catalog: &Catalog,
+    report: &mut Report,
+) -> Vec<Expectation> {
+    tables.iter().filter_map(|table| expectation(table, stages, nodes, catalog, report)).collect()
 }
 
-fn expectation(table: &ExpectTable, stages: &Stages, nodes: &[Node], report: &mut Report) -> Option<Expectation> {
+fn expectation(
+    table: &ExpectTable,
+    stages: &Stages,
+    nodes: &[Node],
+    catalog: &Catalog,
+    report: &mut Report,
+) -> Option<Expectation> {
     let (text, place) = &table.metric;
     let item = Item::new(place.clone(), Raw::String(text.clone()));
     let (selector, used) = match Selector::parse_prefix(text) {
@@ -42,8 +56,14 @@ fn expectation(table: &ExpectTable, stages: &Stages, nodes: &[Node], report: &mu
         report.diagnostics.extend(faults.into_iter().flatten().map(|fault| Diagnostic::at(place, fault)));
         return None;
     }
-    if !nodes.iter().any(|node| node.matches(&selector)) {
+    let matching: Vec<&Node> = nodes.iter().filter(|node| node.matches(&selector)).collect();
+    if matching.is_empty() {
         report.push(Diagnostic::at(place, format!("no node matches {selector}")));
+        return None;
+    }
+    if let Some((what, help)) = no_metric(&matching, name, catalog) {
+        let place = part_of(&item, text, text.len() - name.len()..text.len());
+        report.push(Diagnostic::at(&place, what).help(help));
         return None;
     }
     Some(Expectation {

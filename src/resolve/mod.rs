@@ -9,6 +9,7 @@ mod info;
 mod join;
 mod lookup;
 mod matrix;
+mod names;
 mod order;
 mod params;
 mod reference;
@@ -57,7 +58,8 @@ pub fn resolve(
         let expanded = context.expand(info, cyclic.contains(name), report);
         stages.insert(name.clone(), expanded);
     }
-    let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, report);
+    names::check(&infos, &nodes, &catalog, report);
+    let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, &catalog, report);
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);
     let sources = sources(&manifest, &root, &used, report);

@@ -11,6 +11,7 @@ use crate::worker::interrupts::Interrupts;
 use crate::worker::memory::Peak;
 use crate::worker::outputs::{Sealed, drop_non_finite, seal};
 use anyhow::{Context as _, Result};
+use ddpipe_interface::metric::{PEAK_DEVICE_MEMORY, PEAK_MEMORY};
 use ddpipe_interface::protocol::{Cause, Job, LogLevel};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -96,7 +97,7 @@ fn once(job: &Job, worker: &Worker) -> Result<Finished, Failure> {
         // Asked at the end: what is still kept then was there all the while.
         None => peak.of_job(ctx.device, kept_for_others(job, worker)),
     };
-    for (name, bytes) in [("peak_memory_bytes", measured.host), ("peak_device_memory_bytes", measured.device)] {
+    for (name, bytes) in [(PEAK_MEMORY, measured.host), (PEAK_DEVICE_MEMORY, measured.device)] {
         // A program may know its own better.
         bytes.map(|bytes| metrics.entry(name.into()).or_insert(bytes as f64));
     }
@@ -120,7 +121,9 @@ fn stage(job: &Job, worker: &Worker, ctx: &Context) -> Result<Outputs> {
     })?;
     let reader = worker.reader.handing_on(ctx.device);
     let inputs = Inputs::new(job.inputs.clone(), Box::new(reader)).with_absent(job.absent.clone());
-    kind.run(ctx, &inputs, &job.params)
+    let outputs = kind.run(ctx, &inputs, &job.params)?;
+    kind.check_metrics(outputs.metrics.keys().map(String::as_str), &job.params)?;
+    Ok(outputs)
 }
 
 /// Kinds that read files or draw tables work on the host, whatever the slot; what they make goes to the slot's device.

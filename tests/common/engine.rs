@@ -76,6 +76,9 @@ seeded = true
 data = { type = ["dataset"], help = "the data" }
 [outputs]
 metrics = { type = "metrics", help = "the numbers" }
+[metrics]
+accuracy = { help = "how good" }
+loss = { help = "how bad" }
 [params]
 x = { type = "integer", default = 0, help = "any number" }"#,
     r#"name = "use.table"

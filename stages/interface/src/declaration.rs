@@ -1,43 +1,77 @@
 //! The declaration of a stage kind, read from its `stage.toml`. It is the only place that names a kind's inputs,
-//! outputs and parameters: validation, defaults, help, the JSON Schema and the reference page are derived from it.
+//! outputs, parameters and metrics: validation, defaults, help, the JSON Schema and the reference page are derived from
+//! it. What several kinds share comes from [`Blocks`].
 
-use crate::ArtifactType;
+use crate::blocks::{Written, check_references};
+use crate::{ArtifactType, Blocks, Metric, Param, Parts, Value, metric};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use toml::{Spanned, Table};
 
-/// One stage kind, as its `stage.toml` declares it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One stage kind, with all that its `stage.toml` takes from shared blocks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Declaration {
     /// Full name, `group.kind`, the same as the folder `group/kind`.
     pub name: String,
     /// One line.
     pub help: String,
-    /// Raised when the same inputs and parameters would give other bytes; enters the key.
+    /// Enters the key. Raised when the same inputs and parameters would give other bytes or other metrics, and when a
+    /// default changes: keys leave out parameters at their defaults, so that a changed default alone would bring back
+    /// results of the old one.
     pub version: u32,
     /// Whether the stage draws random numbers: only then does the seed enter the key.
-    #[serde(default)]
     pub seeded: bool,
     /// Whether results computed on different devices are kept apart (enters the key).
-    #[serde(default)]
     pub device_in_key: bool,
     /// Where the method was published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
     /// The program of a kind that a project brings along; absent for the built-in kinds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
     /// What the stage needs while it runs.
-    #[serde(default)]
     pub resources: Resources,
     /// Named inputs.
-    #[serde(default)]
     pub inputs: IndexMap<String, Input>,
     /// Named outputs; the first one is what a reference without an output name means.
     pub outputs: IndexMap<String, Output>,
     /// Named parameters.
-    #[serde(default)]
     pub params: IndexMap<String, Param>,
+    /// The metrics that the stage may give, the one that readers care most about first.
+    pub metrics: IndexMap<String, Metric>,
+}
+
+/// The text of a `stage.toml`. The last five fields are those of [`Written`], which it resolves with the blocks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    help: String,
+    version: u32,
+    #[serde(default)]
+    seeded: bool,
+    #[serde(default)]
+    device_in_key: bool,
+    paper: Option<String>,
+    command: Option<Vec<String>>,
+    #[serde(default)]
+    resources: Resources,
+    #[serde(default)]
+    inputs: IndexMap<String, Input>,
+    outputs: IndexMap<String, Output>,
+    /// The metric that is moved to the front.
+    main_metric: Option<Spanned<String>>,
+    #[serde(default, rename = "use")]
+    uses: Vec<Spanned<String>>,
+    #[serde(default)]
+    after: IndexMap<Spanned<String>, String>,
+    #[serde(default, rename = "override")]
+    overrides: IndexMap<Spanned<String>, Table>,
+    #[serde(default)]
+    params: IndexMap<Spanned<String>, Param>,
+    #[serde(default)]
+    metrics: IndexMap<Spanned<String>, Metric>,
 }
 
 /// What a stage needs while it runs.
@@ -78,80 +112,9 @@ pub struct Output {
     pub artifact: ArtifactType,
     /// One line.
     pub help: String,
-}
-
-/// The type of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ParamType {
-    /// A whole number.
-    Integer,
-    /// A number.
-    Float,
-    /// `true` or `false`.
-    Boolean,
-    /// A text.
-    String,
-    /// One of `choices`.
-    Choice,
-    /// A list of whole numbers.
-    Integers,
-    /// A list of numbers.
-    Floats,
-    /// A list of texts.
-    Strings,
-}
-
-/// A parameter's value, in the types that TOML and JSON share. Untagged; a float is written with its point, so that
-/// the canonical form of `1` and `1.0` differ and a parameter of type float always holds `Float`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Value {
-    /// `true` or `false`.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Float(f64),
-    /// A text.
-    String(String),
-    /// A list.
-    List(Vec<Value>),
-}
-
-/// One parameter of a kind.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Param {
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: ParamType,
-    /// The value when a manifest gives none. Without a default and not optional, a manifest has to give one.
+    /// How the name of its file ends where people get it, as of `csv`. Only for `table`, `image` and `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<Value>,
-    /// Without a default, may be left out all the same; the stage then sees nothing.
-    #[serde(default)]
-    pub optional: bool,
-    /// The allowed texts of a `choice` (or of each entry of `strings`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub choices: Vec<String>,
-    /// Smallest allowed number, inclusive (of each entry, for lists).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// Largest allowed number, inclusive (of each entry, for lists).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
-    /// Numbers must lie strictly above `min`.
-    #[serde(default)]
-    pub above_min: bool,
-    /// Unit, for the reader.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
-    /// One line.
-    pub help: String,
-    /// Where the default comes from: a table or section of the paper, or the authors' code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    pub extension: Option<String>,
 }
 
 /// A declaration that cannot be used. The text starts in lower case and can follow "could not read …: ".
@@ -161,202 +124,153 @@ pub enum DeclarationError {
     #[error("{0}")]
     Form(#[from] toml::de::Error),
     /// Well-formed, but contradicts itself.
-    #[error("{0}")]
-    Meaning(String),
+    #[error("{what}")]
+    Meaning {
+        /// What is wrong.
+        what: String,
+        /// The bytes of the text that say so, where it is one place.
+        span: Option<Range<usize>>,
+    },
 }
 
 impl Declaration {
-    /// Reads and checks the text of a `stage.toml`.
+    /// Reads and checks the text of a `stage.toml`, and puts in the built-in blocks that it uses.
     pub fn parse(text: &str) -> Result<Self, DeclarationError> {
-        let mut declaration: Declaration = toml::from_str(text)?;
-        for (name, param) in &mut declaration.params {
-            let fault = |what: &str| DeclarationError::Meaning(format!("parameter {name:?}: {what}"));
-            if param.kind == ParamType::Choice && param.choices.is_empty() {
-                return Err(fault("a choice needs `choices`"));
-            }
-            if !is_name(name) {
-                return Err(fault("a name has letters a-z, digits and _"));
-            }
-            if !param.choices.is_empty() && !matches!(param.kind, ParamType::Choice | ParamType::Strings) {
-                return Err(fault("only a choice or a list of strings has `choices`"));
-            }
-            let numeric =
-                matches!(param.kind, ParamType::Integer | ParamType::Float | ParamType::Integers | ParamType::Floats);
-            if !numeric && (param.min.is_some() || param.max.is_some()) {
-                return Err(fault("only numbers have `min` and `max`"));
-            }
-            if param.above_min && param.min.is_none() {
-                return Err(fault("`above_min` needs `min`"));
-            }
-            if param.min.zip(param.max).is_some_and(|(min, max)| min > max) {
-                return Err(fault("`min` is above `max`"));
-            }
-            if param.optional && param.default.is_some() {
-                return Err(fault("has a default and is optional; one of the two"));
-            }
-            if let Some(default) = param.default.take() {
-                let default = param.accept(default).map_err(|why| fault(&format!("its default: {why}")))?;
-                param.default = Some(default);
+        Declaration::parse_with(text, Blocks::built_in())
+    }
+
+    /// As [`Declaration::parse`], with blocks of one's own.
+    pub fn parse_with(text: &str, blocks: &Blocks) -> Result<Self, DeclarationError> {
+        let file: File = toml::from_str(text)?;
+        let File { uses, after, overrides, params, metrics, .. } = file;
+        let Parts { params, mut metrics } = Written { uses, after, overrides, params, metrics }.resolve(blocks)?;
+        if let Some(main) = file.main_metric {
+            let fault = |what: &str| {
+                let what = format!("main_metric: {:?} {what}", main.get_ref());
+                Err(DeclarationError::Meaning { what, span: Some(main.span()) })
+            };
+            match metrics.get_index_of(main.get_ref()) {
+                None => return fault("is no metric of this kind"),
+                Some(0) => return fault("is the first metric already; leave it out"),
+                Some(place) => metrics.move_index(place, 0),
             }
         }
-        let parts: Vec<_> = declaration.name.split('.').collect();
-        if parts.len() > 2 || !parts.iter().all(|part| is_name(part)) {
-            let fault = format!("name {:?}: expected group.kind in letters a-z, digits and _", declaration.name);
-            return Err(DeclarationError::Meaning(fault));
-        }
-        let names = declaration.inputs.keys().chain(declaration.outputs.keys());
-        if let Some(name) = names.into_iter().find(|name| !is_name(name)) {
-            return Err(DeclarationError::Meaning(format!("{name:?}: a name has letters a-z, digits and _")));
-        }
-        if declaration.outputs.is_empty() {
-            return Err(DeclarationError::Meaning("needs at least one output".into()));
-        }
-        if let Some((name, _)) = declaration.outputs.iter().find(|(_, output)| output.artifact == ArtifactType::Folder)
-        {
-            return Err(DeclarationError::Meaning(format!("output {name:?}: a stage makes files, not folders")));
-        }
-        if let Some((name, _)) = declaration.inputs.iter().find(|(_, input)| input.types.is_empty()) {
-            return Err(DeclarationError::Meaning(format!("input {name:?}: needs at least one type")));
-        }
-        if let Some((name, _)) = declaration.inputs.iter().find(|(_, input)| input.on_demand && !input.many) {
-            return Err(DeclarationError::Meaning(format!("input {name:?}: `on_demand` needs `many`")));
-        }
-        if declaration.command.is_some() && declaration.inputs.values().any(|input| input.on_demand) {
-            return Err(DeclarationError::Meaning("a kind with a `command` cannot ask for inputs `on_demand`".into()));
-        }
+        let declaration = Declaration {
+            name: file.name,
+            help: file.help,
+            version: file.version,
+            seeded: file.seeded,
+            device_in_key: file.device_in_key,
+            paper: file.paper,
+            command: file.command,
+            resources: file.resources,
+            inputs: file.inputs,
+            outputs: file.outputs,
+            params,
+            metrics,
+        };
+        declaration.check().map_err(|what| DeclarationError::Meaning { what, span: None })?;
         Ok(declaration)
+    }
+
+    /// Says what contradicts itself.
+    fn check(&self) -> Result<(), String> {
+        let parts: Vec<_> = self.name.split('.').collect();
+        if parts.len() > 2 || !parts.iter().all(|part| is_name(part)) {
+            return Err(format!("name {:?}: expected group.kind in letters a-z, digits and _", self.name));
+        }
+        if let Some(name) = self.inputs.keys().chain(self.outputs.keys()).find(|name| !is_name(name)) {
+            return Err(format!("{name:?}: a name has letters a-z, digits and _"));
+        }
+        if self.outputs.is_empty() {
+            return Err("needs at least one output".into());
+        }
+        self.outputs
+            .iter()
+            .try_for_each(|(name, output)| output.check().map_err(|why| format!("output {name:?}: {why}")))?;
+        self.inputs
+            .iter()
+            .try_for_each(|(name, input)| input.check().map_err(|why| format!("input {name:?}: {why}")))?;
+        if self.command.is_some() && self.inputs.values().any(|input| input.on_demand) {
+            return Err("a kind with a `command` cannot ask for inputs `on_demand`".into());
+        }
+        for (name, names) in self.params.iter().filter_map(|(name, param)| Some((name, param.names.as_ref()?))) {
+            if !self.inputs.get(names.input()).is_some_and(|input| input.many) {
+                let input = names.input();
+                return Err(format!(
+                    "parameter {name:?}: `names` has to state an input that takes many, not {input:?}"
+                ));
+            }
+        }
+        check_references(&self.params, &self.metrics)
     }
 
     /// The output that a reference without an output name means: the first.
     pub fn main_output(&self) -> Option<(&str, &Output)> {
         self.outputs.first().map(|(name, output)| (name.as_str(), output))
     }
-}
 
-impl Param {
-    /// Brings a value to the declared type, or says what is wrong with it (lower case, without the parameter's name).
-    /// A whole number is taken where a float is declared; nothing else is converted.
-    pub fn accept(&self, value: Value) -> Result<Value, String> {
-        let wrong = |value: &Value| format!("expected {}, found {}", self.expectation(), value.describe());
-        match (self.kind, value) {
-            (ParamType::Boolean, value @ Value::Boolean(_)) => Ok(value),
-            (ParamType::Integer, Value::Integer(number)) => {
-                self.in_range(number as f64).map(|()| Value::Integer(number))
-            }
-            (ParamType::Float, Value::Integer(number)) => {
-                self.in_range(number as f64).map(|()| Value::Float(number as f64))
-            }
-            (ParamType::Float, Value::Float(number)) => self.in_range(number).map(|()| Value::Float(number)),
-            (ParamType::String, value @ Value::String(_)) => Ok(value),
-            (ParamType::Choice, Value::String(text)) => self.one_of(&text).map(|()| Value::String(text)),
-            (ParamType::Integers | ParamType::Floats | ParamType::Strings, Value::List(values)) => {
-                let entry = Param { kind: self.entry_type(), ..self.clone() };
-                let accepted: Result<Vec<_>, String> = values.into_iter().map(|value| entry.accept(value)).collect();
-                accepted.map(Value::List)
-            }
-            (_, value) => Err(wrong(&value)),
-        }
+    /// Whether the kind's metrics are known: a program (a kind with a `command`) may leave them undeclared.
+    pub fn declares_metrics(&self) -> bool {
+        self.command.is_none() || !self.metrics.is_empty()
     }
 
-    /// What a value has to be, in words: `an integer of at least 1`.
-    pub fn expectation(&self) -> String {
-        let what = match self.kind {
-            ParamType::Integer => "an integer",
-            ParamType::Float => "a number",
-            ParamType::Boolean => "true or false",
-            ParamType::String => "a string",
-            ParamType::Choice => return format!("one of {}", quoted(&self.choices)),
-            ParamType::Integers => "a list of integers",
-            ParamType::Floats => "a list of numbers",
-            ParamType::Strings => "a list of strings",
-        };
-        match self.range() {
-            Some(range) => format!("{what} {range}"),
-            None => what.to_string(),
-        }
+    /// The declaration of the metric `name` of a stage with these parameters, if it has such a metric.
+    pub fn metric(&self, name: &str, params: &IndexMap<String, Value>) -> Option<&Metric> {
+        let own = self.metrics.iter().find(|(declared, _)| metric::stands_for(declared, params, name));
+        own.map(|(_, metric)| metric).or_else(|| metric::of_every_stage().get(name))
     }
 
-    /// The allowed range, in words, where there is one: `from 1 to 10`.
-    pub fn range(&self) -> Option<String> {
-        match (self.min, self.max) {
-            (Some(min), Some(max)) if self.above_min => Some(format!("above {min} and at most {max}")),
-            (Some(min), Some(max)) => Some(format!("from {min} to {max}")),
-            (Some(min), None) if self.above_min => Some(format!("above {min}")),
-            (Some(min), None) => Some(format!("of at least {min}")),
-            (None, Some(max)) => Some(format!("of at most {max}")),
-            (None, None) => None,
-        }
+    /// The names of the metrics that a stage with these parameters may give, for messages; `*` stands for any text.
+    pub fn metric_names(&self, params: &IndexMap<String, Value>) -> Vec<String> {
+        let own = self.metrics.keys().filter_map(|declared| metric::filled_in(declared, params));
+        own.chain(metric::of_every_stage().keys().cloned()).collect()
     }
 
-    fn entry_type(&self) -> ParamType {
-        match self.kind {
-            ParamType::Integers => ParamType::Integer,
-            ParamType::Floats => ParamType::Float,
-            ParamType::Strings if self.choices.is_empty() => ParamType::String,
-            ParamType::Strings => ParamType::Choice,
-            other => other,
+    /// What is wrong with metrics of these names from a stage with these parameters, in words: that they are not
+    /// declared, and how to declare them.
+    pub fn check_metrics<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+        params: &IndexMap<String, Value>,
+    ) -> Result<(), String> {
+        let undeclared = |name: &&str| self.declares_metrics() && self.metric(name, params).is_none();
+        match names.into_iter().find(undeclared) {
+            None => Ok(()),
+            Some(name) => Err(format!(
+                "gave a metric {name:?} that its kind does not declare; add to its stage.toml: [metrics.{name}] with help, \
+                 and unit and better where they apply"
+            )),
         }
-    }
-
-    fn in_range(&self, number: f64) -> Result<(), String> {
-        let low = self.min.is_some_and(|min| number < min || (self.above_min && number <= min));
-        let high = self.max.is_some_and(|max| number > max);
-        if low || high || !number.is_finite() {
-            return Err(format!("{number} is out of range; expected {}", self.expectation()));
-        }
-        Ok(())
-    }
-
-    fn one_of(&self, text: &str) -> Result<(), String> {
-        if self.choices.iter().any(|choice| choice == text) {
-            return Ok(());
-        }
-        Err(format!("{text:?} is not known; expected one of {}", quoted(&self.choices)))
     }
 }
 
-impl Value {
-    /// The value's type and text, for messages: `the string "abc"`.
-    pub fn describe(&self) -> String {
+impl Input {
+    fn check(&self) -> Result<(), &'static str> {
         match self {
-            Value::Boolean(value) => value.to_string(),
-            Value::Integer(number) => format!("the integer {number}"),
-            Value::Float(number) => format!("the number {number:?}"),
-            Value::String(text) => format!("the string {text:?}"),
-            Value::List(values) => format!("a list of {}", values.len()),
+            Input { types, .. } if types.is_empty() => Err("needs at least one type"),
+            Input { on_demand: true, many: false, .. } => Err("`on_demand` needs `many`"),
+            _ => Ok(()),
         }
     }
 }
 
-/// The canonical text of a value, as keys and plans use it: JSON, floats in the shortest form that reads back.
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Value::Boolean(value) => write!(f, "{value}"),
-            Value::Integer(number) => write!(f, "{number}"),
-            Value::Float(number) => write!(f, "{number:?}"),
-            Value::String(text) => write!(f, "{text:?}"),
-            Value::List(values) => {
-                f.write_str("[")?;
-                for (index, value) in values.iter().enumerate() {
-                    if index > 0 {
-                        f.write_str(", ")?;
-                    }
-                    write!(f, "{value}")?;
-                }
-                f.write_str("]")
-            }
+impl Output {
+    fn check(&self) -> Result<(), &'static str> {
+        let file = matches!(self.artifact, ArtifactType::Table | ArtifactType::Image | ArtifactType::Files);
+        match &self.extension {
+            _ if self.artifact == ArtifactType::Folder => Err("a stage makes files, not folders"),
+            Some(_) if !file => Err("only a table, an image or files have an `extension`"),
+            Some(text) if !text.split('.').all(is_name) => Err("an `extension` has letters a-z, digits and _: csv"),
+            _ => Ok(()),
         }
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether this is a name as kinds, inputs, outputs and parameters have them.
+pub(crate) fn is_name(name: &str) -> bool {
     let letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     !name.is_empty() && name.chars().all(letter)
-}
-
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -417,6 +331,8 @@ mod tests {
             ("x = { type = \"integer\", help = \"h\", min = 2, default = 1 }", "its default"),
             ("x = { type = \"integer\", help = \"h\", optional = true, default = 1 }", "one of the two"),
             ("X = { type = \"integer\", help = \"h\" }", "letters a-z"),
+            ("x = { type = \"integer\", help = \"h\", names = { metric_of = \"i\" } }", "only a string"),
+            ("x = { type = \"string\", help = \"h\", names = { metric_of = \"i\" } }", "an input that takes many"),
         ] {
             let error = parse(&format!("{outputs}[params]\n{text}")).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");
@@ -425,7 +341,30 @@ mod tests {
         assert!(parse(&single).unwrap_err().contains("needs `many`"));
         let own = format!("command = [\"x\"]\n{}", single.replace("on_demand", "many = true, on_demand"));
         assert!(parse(&own).unwrap_err().contains("with a `command`"));
+        let metric = |text: &str| parse(&format!("{text}{outputs}[metrics.\"${{x}}\"]\nhelp = \"h\"")).unwrap_err();
+        assert!(metric("").contains("has to be a parameter that holds a text"));
+        assert!(metric("main_metric = \"y\"\n").contains("is no metric of this kind"));
+        let file = |text: &str| parse(&format!("[outputs.z]\nhelp = \"h\"\n{text}")).unwrap_err();
+        assert!(file("type = \"model\"\nextension = \"md\"").contains("only a table, an image or files"));
+        assert!(file("type = \"files\"\nextension = \"a/b\"").contains("letters a-z"));
         assert!(parse("outputs = {}").unwrap_err().contains("at least one output"));
         assert!(Declaration::parse(&format!("{}{outputs}", HEAD.replace("distill.dm", "a.b.c"))).is_err());
+    }
+
+    #[test]
+    fn metrics_are_known_by_name_and_the_main_one_is_the_first() {
+        let params = "[params]\naxis = { type = \"string\", default = \"ipc\", help = \"h\" }\n";
+        let outputs = "[outputs]\nz = { type = \"model\", help = \"h\" }\n";
+        let metrics =
+            "[metrics]\na = { help = \"h\" }\nb = { help = \"h\", unit = \"share\" }\n\"${axis}\" = { help = \"h\" }\n";
+        let declaration = parse(&format!("main_metric = \"b\"\n{outputs}{params}{metrics}")).unwrap();
+        let with = IndexMap::from([("axis".to_string(), Value::String("ipc".into()))]);
+        assert_eq!(declaration.metric_names(&with)[..3], ["b", "a", "ipc"]);
+        assert!(declaration.metric("b", &with).unwrap().unit.is_some());
+        assert!(declaration.check_metrics(["ipc", "a", metric::PEAK_MEMORY], &with).is_ok());
+        assert!(declaration.check_metrics(["c"], &with).unwrap_err().contains("[metrics.c]"));
+        let silent = parse(&format!("command = [\"x\"]\n{outputs}")).unwrap();
+        assert!(!silent.declares_metrics() && silent.check_metrics(["c"], &with).is_ok());
+        assert!(parse(outputs).unwrap().check_metrics(["c"], &with).is_err());
     }
 }

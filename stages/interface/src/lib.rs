@@ -2,8 +2,16 @@
 //! the types of artifacts, the declaration of a stage kind, and the messages between engine and worker.
 
 mod artifact;
+mod blocks;
 mod declaration;
+pub mod metric;
+mod param;
 pub mod protocol;
+mod value;
 
 pub use artifact::ArtifactType;
-pub use declaration::{Declaration, DeclarationError, Input, Output, Param, ParamType, Resources, Value};
+pub use blocks::{Blocks, Parts};
+pub use declaration::{Declaration, DeclarationError, Input, Output, Resources};
+pub use metric::{Better, Metric};
+pub use param::{Names, Param, ParamType};
+pub use value::Value;

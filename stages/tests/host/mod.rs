@@ -165,6 +165,7 @@ impl Stage {
                 *artifact = Artifact::Bytes(*kind, bytes.to_vec());
             }
         }
+        kind.check_metrics(outputs.metrics.keys().map(String::as_str), &params)?;
         if !outputs.asks.is_empty() {
             return Ok(outputs);
         }

@@ -1,28 +1,31 @@
 //! Holds declarations, folders and code of the stage kinds together: what `stage.toml` declares is what `Params` takes,
 //! nothing more and nothing less, and every folder with a declaration is a registered kind.
 
-use ddpipe_interface::{Declaration, Param, ParamType, Value};
+use ddpipe_interface::{Blocks, Declaration, Param, ParamType, Value};
+use ddpipe_nn::network::NetworkSpec;
 use ddpipe_stages::registry::{self, KINDS, Kind};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// All folders `stages/<group>/<kind>` that hold a `stage.toml`.
+/// All folders, at any depth, that hold a `stage.toml`.
 fn folders() -> Vec<PathBuf> {
-    let inside = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.is_dir()).collect()
-    };
-    let groups = inside(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let mut folders: Vec<PathBuf> = groups.iter().flat_map(|group| inside(group)).collect();
-    folders.retain(|folder| folder.join("stage.toml").exists());
+    let mut folders = Vec::new();
+    let mut open = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
+    while let Some(folder) = open.pop() {
+        let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        open.extend(entries.filter(|path| path.is_dir()));
+        if folder.join("stage.toml").exists() {
+            folders.push(folder);
+        }
+    }
     folders.sort();
     folders
 }
 
 fn declarations() -> impl Iterator<Item = (&'static Kind, Declaration)> {
     KINDS.iter().map(|kind| {
-        let declaration = Declaration::parse(kind.declaration).unwrap_or_else(|why| panic!("{}: {why}", kind.name));
+        let declaration = kind.declared().unwrap_or_else(|why| panic!("{why:#}"));
         (kind, declaration)
     })
 }
@@ -31,23 +34,26 @@ fn declarations() -> impl Iterator<Item = (&'static Kind, Declaration)> {
 fn every_folder_with_a_declaration_is_a_registered_kind_and_every_kind_has_its_folder() {
     let mut seen = BTreeSet::new();
     for folder in folders() {
-        let part = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_string();
-        let name = format!("{}.{}", part(folder.parent().unwrap()), part(&folder));
+        let below = folder.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let parts: Vec<&str> = below.iter().map(|part| part.to_str().unwrap()).collect();
+        // Folders in between hold a family of kinds together.
+        let name = format!("{}.{}", parts[0], parts[parts.len() - 1]);
         let text = std::fs::read_to_string(folder.join("stage.toml")).unwrap();
         let declaration = Declaration::parse(&text).unwrap_or_else(|why| panic!("{name}: {why}"));
         assert_eq!(declaration.name, name, "{}: the name is not that of the folder", folder.display());
-        let kind = registry::find(&name).unwrap_or_else(|| panic!("{name} is not in registry.rs"));
-        assert_eq!(kind.declaration, text, "{name}: registry.rs includes another declaration");
+        let kind = registry::find(&name)
+            .unwrap_or_else(|| panic!("{name} is not in the registry; is its line in mod.rs missing?"));
+        assert_eq!(kind.declaration, text, "{name}: the registry includes another declaration");
         let readme = std::fs::read_to_string(folder.join("README.md"));
         let readme = readme.unwrap_or_else(|why| panic!("{name}: README.md: {why}"));
         assert!(readme.contains(&name), "{name}: its README.md does not name it");
         seen.insert(name);
     }
     let registered: BTreeSet<String> = KINDS.iter().map(|kind| kind.name.to_string()).collect();
-    assert_eq!(seen, registered, "folders with a stage.toml on the left, kinds of registry.rs on the right");
+    assert_eq!(seen, registered, "folders with a stage.toml on the left, kinds of the registry on the right");
     assert_eq!(registered.len(), KINDS.len(), "a kind is registered twice");
     let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-    assert!(names.is_sorted(), "registry.rs is not in alphabetical order: {names:?}");
+    assert!(names.is_sorted(), "the registry is not in alphabetical order: {names:?}");
 }
 
 #[test]
@@ -121,12 +127,50 @@ fn declarations_explain_themselves() {
         let params = declaration.params.iter().map(|(name, param)| (name, &param.help));
         let inputs = declaration.inputs.iter().map(|(name, input)| (name, &input.help));
         let outputs = declaration.outputs.iter().map(|(name, output)| (name, &output.help));
+        let metrics = declaration.metrics.iter().map(|(name, metric)| (name, &metric.help));
         let own = std::iter::once((&declaration.name, &declaration.help));
-        for (name, help) in own.chain(params).chain(inputs).chain(outputs) {
+        for (name, help) in own.chain(params).chain(inputs).chain(outputs).chain(metrics) {
             assert!(!help.trim().is_empty() && !help.contains('\n'), "{}: {name}: help is one line", kind.name);
         }
         assert!(declaration.version > 0, "{}: versions start from 1", kind.name);
     }
+}
+
+/// A block that a single kind uses is no shared block.
+#[test]
+fn every_block_is_used_by_several_kinds_or_by_another_block() {
+    let texts = folders().into_iter().map(|folder| std::fs::read_to_string(folder.join("stage.toml")).unwrap());
+    let blocks = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/params")).unwrap();
+    let blocks = blocks.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let used = |text: String| text.parse::<toml::Table>().unwrap().remove("use").map(|names| names.try_into().unwrap());
+    let by_kinds: Vec<Vec<String>> = texts.filter_map(used).collect();
+    let by_blocks: Vec<Vec<String>> = blocks.filter_map(used).collect();
+    for name in Blocks::built_in().names() {
+        let count = |lists: &[Vec<String>]| lists.iter().flatten().filter(|used| *used == name).count();
+        assert!(
+            count(&by_kinds) + 2 * count(&by_blocks) > 1,
+            "stages/params/{name}.toml: used once; move it to its kind"
+        );
+    }
+}
+
+/// The list in `stages/params/architecture.toml` is that of the code, and no kind has another one.
+#[test]
+fn every_kind_offers_every_architecture() {
+    let with_depths = |name: &&str| match *name {
+        "convnet" => {
+            (0..=8).map(|depth| if depth == 0 { name.to_string() } else { format!("{name}{depth}") }).collect()
+        }
+        _ => vec![name.to_string()],
+    };
+    let known: Vec<String> = NetworkSpec::NAMES.iter().flat_map(with_depths).collect();
+    let mut kinds = 0;
+    for (kind, declaration) in declarations() {
+        let Some(arch) = declaration.params.get("arch") else { continue };
+        assert_eq!((arch.kind, &arch.choices), (ParamType::Choice, &known), "{}", kind.name);
+        kinds += 1;
+    }
+    assert!(kinds >= 15, "only {kinds} kinds have an architecture");
 }
 
 fn with_values(declaration: &Declaration, value: impl Fn(&Param) -> Value) -> IndexMap<String, Value> {

@@ -25,3 +25,4 @@ mod searches;
 mod split_mhist;
 mod trajectories;
 mod tuning;
+mod versions;

@@ -3,7 +3,7 @@
 //! stage or reads a file.
 //!
 //! To add an architecture: one file like `lenet.rs` that lays its layers into a [`plan::Plan`], a variant of
-//! [`Architecture`], and its name in `spec.rs`. Parameters, counts, initialisation and forward pass follow from the plan.
+//! [`Architecture`], and its name in `spec.rs` and in `stages/params/architecture.toml`. Parameters, counts, initialisation and forward pass follow from the plan.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; forward.rs has the legend")]
 

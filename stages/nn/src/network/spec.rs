@@ -4,11 +4,6 @@
 use super::NetworkError;
 use serde::{Deserialize, Serialize};
 
-/// The names that [`NetworkSpec::named`] takes, for messages.
-pub(super) const KNOWN: &str = "\"convnet\" (with a depth in the name if wanted, \"convnet3\"), \"mlp\", \"mlp784\", \"cnn2\", \
-    \"lenet\", \"alexnet\", \"vgg11\", \"vgg13\", \"vgg16\", \"vgg19\", \"resnet18\", \"resnet34\", \"resnet18_ap\", \"resnet34_ap\", \
-    \"vit\", \"resnetv2_50\", \"mobilenetv2_100\" and \"efficientnet_b0\"";
-
 /// One network, fully described.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +172,28 @@ pub struct Overrides {
 }
 
 impl NetworkSpec {
+    /// The names that [`NetworkSpec::named`] takes, apart from `convnet` with a depth in the name (`convnet3`).
+    pub const NAMES: [&str; 18] = [
+        "convnet",
+        "mlp",
+        "mlp784",
+        "cnn2",
+        "lenet",
+        "alexnet",
+        "vgg11",
+        "vgg13",
+        "vgg16",
+        "vgg19",
+        "resnet18",
+        "resnet34",
+        "resnet18_ap",
+        "resnet34_ap",
+        "vit",
+        "resnetv2_50",
+        "mobilenetv2_100",
+        "efficientnet_b0",
+    ];
+
     /// The network of a name (`convnet3`, `convnet`, `vgg11`, `resnet18_ap`) and settings, for images of `image` rows and
     /// columns. A setting that the architecture does not have is an error, so that no number of a table is computed
     /// with another network than its manifest says.
@@ -188,6 +205,9 @@ impl NetworkSpec {
         classes: i64,
     ) -> Result<Self, NetworkError> {
         use Downsampling::{Average, Stride};
+        if !Self::NAMES.contains(&name) && !name.starts_with("convnet") {
+            return Err(NetworkError::UnknownArchitecture(name.to_string()));
+        }
         let norm = |default| overrides.norm_for(name).map(|norm| norm.unwrap_or(default));
         let vgg = |depth| norm(Norm::Instance).map(|norm| Architecture::Vgg { depth, norm });
         let resnet =
@@ -217,6 +237,16 @@ impl NetworkSpec {
         };
         Ok(NetworkSpec { architecture, channels, image, classes })
     }
+}
+
+/// The names in words, for messages.
+pub(super) fn known() -> String {
+    let quoted = |name: &&str| match *name {
+        "convnet" => "\"convnet\" (with a depth in the name if wanted, \"convnet3\")".to_string(),
+        name => format!("{name:?}"),
+    };
+    let (last, others) = NetworkSpec::NAMES.split_last().unwrap_or((&"", &[]));
+    format!("{} and {last:?}", others.iter().map(quoted).collect::<Vec<_>>().join(", "))
 }
 
 /// Whether the architecture of this name, if there is one, has a norm to choose.
@@ -286,6 +316,13 @@ mod tests {
         assert_eq!(named("convnet5", five).unwrap(), named("convnet", five).unwrap());
         let text = named("convnet3", five).unwrap_err().to_string();
         assert_eq!(text, "\"convnet3\" says depth 3, and `depth` says 5; write `convnet` or leave `depth` out");
+    }
+
+    #[test]
+    fn every_name_of_the_list_is_a_network() {
+        NetworkSpec::NAMES.iter().for_each(|name| assert!(named(name, Overrides::default()).is_ok(), "{name}"));
+        let text = named("convent3", Overrides::default()).unwrap_err().to_string();
+        assert!(text.ends_with("\"mobilenetv2_100\" and \"efficientnet_b0\""), "{text}");
     }
 
     #[test]

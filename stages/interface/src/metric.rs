@@ -1,0 +1,104 @@
+//! The metrics of a stage: the numbers that expectations, tables and the journal address as `node.name`. A kind declares
+//! every one that it can give, so that a misspelt name is found before anything runs.
+
+use crate::Value;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+/// Name of the metric that holds the largest memory of the host that a stage needed; the worker measures it.
+pub const PEAK_MEMORY: &str = "peak_memory_bytes";
+/// Name of the metric that holds the largest memory of a CUDA device that a stage needed; the worker measures it.
+pub const PEAK_DEVICE_MEMORY: &str = "peak_device_memory_bytes";
+
+/// One metric of a kind. Its name may hold one `*`, which stands for any text, where names depend on the data, and
+/// `${param}`, which stands for the value of a parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// One line.
+    pub help: String,
+    /// Unit, for the reader: `share` (a number from 0 to 1), `seconds`, `bytes`, `images/s`; none of a plain number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Which of two values is better, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub better: Option<Better>,
+}
+
+/// Which of two values of a metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// The higher one.
+    Higher,
+    /// The lower one.
+    Lower,
+}
+
+/// The metrics that every stage has beside those of its kind.
+pub fn of_every_stage() -> &'static IndexMap<String, Metric> {
+    static METRICS: LazyLock<IndexMap<String, Metric>> = LazyLock::new(|| {
+        let bytes = |name: &str, help: &str| {
+            let metric = Metric { help: help.into(), unit: Some("bytes".into()), better: Some(Better::Lower) };
+            (name.to_string(), metric)
+        };
+        IndexMap::from([
+            bytes(
+                PEAK_MEMORY,
+                "The most memory of the host that the stage needed at once; absent where it is not known.",
+            ),
+            bytes(
+                PEAK_DEVICE_MEMORY,
+                "The most memory of the CUDA device that its tensors held at once; absent on a CPU.",
+            ),
+        ])
+    });
+    &METRICS
+}
+
+/// Whether a declared name, with the values of a stage's parameters, stands for `name`.
+pub fn stands_for(declared: &str, params: &IndexMap<String, Value>, name: &str) -> bool {
+    let Some(declared) = filled_in(declared, params) else { return false };
+    match declared.split_once('*') {
+        None => declared == name,
+        Some((before, after)) => {
+            let rest = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            rest.is_some_and(|middle| !middle.is_empty())
+        }
+    }
+}
+
+/// A declared name with its `${param}` replaced; none when the parameter is no text or absent.
+pub fn filled_in(declared: &str, params: &IndexMap<String, Value>) -> Option<String> {
+    match parts(declared) {
+        None => Some(declared.to_string()),
+        Some((before, param, after)) => match params.get(param) {
+            Some(Value::String(text)) => Some(format!("{before}{text}{after}")),
+            _ => None,
+        },
+    }
+}
+
+/// What stands before, in and behind the `${…}` of a declared name.
+pub(crate) fn parts(declared: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = declared.split_once("${")?;
+    let (param, after) = rest.split_once('}')?;
+    Some((before, param, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_some_text_and_a_parameter_for_its_value() {
+        let params = IndexMap::from([("axis".to_string(), Value::String("ipc".into()))]);
+        let fits = |declared: &str, name: &str| stands_for(declared, &params, name);
+        assert!(fits("accuracy", "accuracy") && !fits("accuracy", "accuracy_std"));
+        assert!(fits("accuracy_*_of_7", "accuracy_4_of_7"));
+        assert!(!fits("accuracy_*_of_7", "accuracy__of_7") && !fits("accuracy_*_of_7", "accuracy_of_7"));
+        assert!(fits("${axis}", "ipc") && fits("best_${axis}", "best_ipc") && !fits("${axis}", "axis"));
+        assert!(!fits("${value}", "${value}"));
+    }
+}

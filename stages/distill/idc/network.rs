@@ -116,8 +116,9 @@ impl RealTraining<'_> {
         };
         let state =
             State::new(trained.parameters).at(trained.velocity, first / self.per_epoch(), first % self.per_epoch());
-        let state =
-            training.run(state, &mut Cancellable(tick)).context("the network's training on real images (`lr_net`)")?;
+        let state = training
+            .run(state, &mut Cancellable(tick))
+            .context("the network's training on real images, where a lower lr_net may help")?;
         Ok(TrainedNetwork { parameters: state.parameters, velocity: state.velocity })
     }
 }

@@ -261,7 +261,7 @@ fn what_does_not_fit_is_refused_with_a_way_out() {
     refused(bare("mlp"), "set match_fc = true");
     refused(bare("mobilenetv2_100"), "batch norms");
     refused(grids().param("lr_net", 1e30), "a lower lr_net");
-    refused(grids().param("lr_img", 1e39), "a smaller learning rate");
+    refused(grids().param("lr_img", 1e39), "a smaller lr_img");
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn what_does_not_fit_is_refused_with_a_way_out() {
         let error = message(bare().param("outer_loop", 2).run());
         assert!(error.contains("`inner_loop` for 2 images per class"), "{error}");
         let error = message(stage(kind).param("lr_img", 1e39).param("outer_loop", 1).run());
-        assert!(error.contains("a smaller learning rate"), "{error}");
+        assert!(error.contains("a smaller lr_img"), "{error}");
         let error = message(stage(kind).param("lr_net", 1e30).run());
         assert!(error.contains("`lr_net`") && error.contains("no longer finite"), "{error}");
     }

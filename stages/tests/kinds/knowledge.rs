@@ -5,7 +5,7 @@
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile};
+use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile, named_tensors};
 use ddpipe_stages::context::{Interrupted, Outputs};
 use std::path::Path;
 use std::time::Duration;
@@ -191,7 +191,7 @@ fn hints_move_the_layers_up_to_the_guided_one_alone() {
     let stopped = stage().scratch(folder.path(), Duration::from_secs(3600)).interrupt_after(7).run();
     assert!(stopped.unwrap_err().chain().any(|cause| cause.is::<Interrupted>()));
     let bytes = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
-    let checkpoint = TensorFile::from_bytes(&bytes, Device::Cpu).unwrap();
+    let checkpoint = named_tensors(&bytes, Device::Cpu).unwrap();
 
     let outputs = stage().run().unwrap();
     let (network, _) = loaded(&outputs);

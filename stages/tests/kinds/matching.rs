@@ -89,7 +89,7 @@ fn what_does_not_fit_is_refused_with_a_way_out() {
         let error = message(stage(kind).param("strategy", "color_crp").run());
         assert!(error.contains("\"crp\" is not known"), "{error}");
         let error = message(stage(kind).param("lr_img", 1e39).run());
-        assert!(error.contains("a smaller learning rate"), "{error}");
+        assert!(error.contains("a smaller lr_img"), "{error}");
 
         let mut other = SyntheticSet::from_file(&start()).unwrap();
         other.images = other.images.narrow(2, 0, 8);

@@ -58,20 +58,20 @@ impl Version {
 
 /// What is wrong between the list and the declarations: kinds that need a higher version, and lines that are old.
 fn compare(listed: &[Version], declared: &[Version], place: impl Fn(&str) -> String) -> (Vec<String>, Vec<String>) {
-    let (mut unsafe_, mut stale) = (Vec::new(), Vec::new());
+    let (mut refused, mut stale) = (Vec::new(), Vec::new());
     for new in declared {
         let line = listed.iter().position(|old| old.kind == new.kind);
         match line.map(|line| &listed[line]) {
             None => stale.push(format!("{}: is not in the list", new.kind)),
             Some(old) if new.version < old.version => {
-                unsafe_.push(format!(
+                refused.push(format!(
                     "{}: version was {} and is {}; versions only rise",
                     new.kind, old.version, new.version
                 ));
             }
             Some(old) if new.version == old.version && !new.changes(old).is_empty() => {
                 let raised = Version { version: new.version + 1, ..new.clone() };
-                unsafe_.push(format!(
+                refused.push(format!(
                     "{}: {}, and its version is still {}. Change these two lines:\n  {}: version = {}\n  stages/kinds.lock:{}: {}",
                     new.kind,
                     new.changes(old).join("; "),
@@ -88,7 +88,7 @@ fn compare(listed: &[Version], declared: &[Version], place: impl Fn(&str) -> Str
     }
     let gone = listed.iter().filter(|old| declared.iter().all(|new| new.kind != old.kind));
     stale.extend(gone.map(|old| format!("{}: is no kind any more", old.kind)));
-    (unsafe_, stale)
+    (refused, stale)
 }
 
 /// `stages/distill/dm/stage.toml:3`, the line of a kind's version.
@@ -121,8 +121,8 @@ fn what_results_depend_on_changes_only_with_the_version() {
     let text = std::fs::read_to_string(&file).unwrap_or_default();
     let listed: Vec<Version> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let declared: Vec<Version> = KINDS.iter().map(|kind| Version::of(&kind.declared().unwrap())).collect();
-    let (unsafe_, stale) = compare(&listed, &declared, version_line);
-    assert!(unsafe_.is_empty(), "{}", unsafe_.join("\n\n"));
+    let (refused, stale) = compare(&listed, &declared, version_line);
+    assert!(refused.is_empty(), "{}", refused.join("\n\n"));
     let lines: String = declared.iter().map(|version| version.line() + "\n").collect();
     if std::env::var_os("DDPIPE_UPDATE").is_some() {
         std::fs::write(&file, lines).unwrap();
@@ -180,7 +180,7 @@ fn new_kinds_and_parameters_and_raised_versions_only_ask_for_a_new_line() {
     let raised = version(4, 2, &[], &[]);
     let other = Version { kind: "c.d".into(), ..old.clone() };
     for (new, stale) in [(more, 1), (raised, 1), (other, 2), (old.clone(), 0)] {
-        let (unsafe_, lines) = compare(&[old.clone()], &[new.clone()], |_| String::new());
-        assert_eq!((unsafe_.len(), lines.len()), (0, stale), "{new:?}");
+        let (refused, lines) = compare(&[old.clone()], &[new.clone()], |_| String::new());
+        assert_eq!((refused.len(), lines.len()), (0, stale), "{new:?}");
     }
 }

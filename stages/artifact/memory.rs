@@ -50,12 +50,14 @@ pub fn settled(tensor: &Tensor) -> Result<Tensor> {
     Ok(copy)
 }
 
-/// tch does not tell how large a storage is, but libtorch refuses a view that leaves it.
+/// tch does not tell how large a storage is, but whether two are of one size. (libtorch would refuse a view of one element
+/// more, too; it takes milliseconds to word an error, though.)
 fn fills_its_storage(tensor: &Tensor) -> bool {
-    let one_more = tensor.f_as_strided([tensor.numel() as i64 + 1], [1], None);
+    let fresh = tensor.f_empty_like();
+    let fills = fresh.and_then(|fresh| tensor.f_internal_has_same_storage_numel(&fresh)).unwrap_or(false);
     let first = tensor.f_as_strided([1], [1], Some(0));
     let starts = first.is_ok_and(|first| first.data_ptr() == tensor.data_ptr());
-    one_more.is_err() && starts && (tensor.data_ptr() as usize).is_multiple_of(ALIGNMENT)
+    fills && starts && (tensor.data_ptr() as usize).is_multiple_of(ALIGNMENT)
 }
 
 fn lies_plainly(tensor: &Tensor) -> Result<usize> {

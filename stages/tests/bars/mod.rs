@@ -1,7 +1,6 @@
-//! Small inputs for the stages that match synthetic to real images: three classes of noisy bars, and noise to start from;
-//! and what their outputs are compared by.
+//! Small inputs for the stages that match synthetic to real images: three classes of noisy bars, and noise to start from.
 
-use crate::host::{json, tensors};
+use crate::host::tensors;
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
 use ddpipe_stages::context::Outputs;
@@ -47,11 +46,6 @@ pub fn start() -> TensorFile {
         decoder: None,
     }
     .to_file()
-}
-
-/// What two runs of the same stage have to agree in, bit by bit.
-pub fn content(outputs: &Outputs) -> (Vec<u8>, String) {
-    (tensors(outputs, "synthetic").to_bytes().unwrap(), json(outputs, "curve").to_string())
 }
 
 /// The images that a run made.

@@ -63,7 +63,9 @@ fn schedules() {
                     report.number(case, &format!("step, {epochs} epochs, epoch {epoch}"), got, expected);
                 }
                 let emptied: Vec<_> = (0..=epochs).filter(|&e| Schedule::Step.empties_velocity(epochs, e)).collect();
-                report.equal(case, "velocity starts empty", emptied, vec![full + 1]);
+                // Where the last epoch has the full rate still, no other optimiser is made.
+                let expected: Vec<_> = (full + 1..=epochs).take(1).collect();
+                report.equal(case, "velocity starts empty", emptied, expected);
             }
             for row in case.list("/cosine_rule/rows") {
                 let (period, rate) = (row["T_max"].as_u64().unwrap(), row["lr"].as_f64().unwrap());

@@ -2,7 +2,8 @@
 //! from memory, everything the stage says recorded, outputs held against the declaration.
 //! `Stage::of("decode.idx").input("images", …).param("classes", 3).run()`.
 
-// `Artifacts` hands out `Arc`s, as the worker shares tensors; here nothing crosses a thread.
+pub mod small;
+
 use anyhow::{Result, anyhow, ensure};
 use ddpipe_cache::{Digest, folder};
 use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
@@ -11,9 +12,9 @@ use ddpipe_stages::artifact::{Content as Source, Folder, TensorFile};
 use ddpipe_stages::context::{Artifact, Artifacts, Context, Host, Inputs, Outputs};
 use ddpipe_stages::registry;
 use indexmap::IndexMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tch::Device;
@@ -133,6 +134,21 @@ impl Stage {
         self
     }
 
+    /// The same stage once more, with nothing said yet and nobody who stops it.
+    pub fn again(&self) -> Self {
+        Stage {
+            kind: self.kind.clone(),
+            seed: self.seed,
+            params: self.params.clone(),
+            entries: self.entries.clone(),
+            absent: self.absent.clone(),
+            memory: self.memory.clone(),
+            recorder: Recorder::default(),
+            scratch: self.scratch.clone(),
+            every: self.every,
+        }
+    }
+
     /// What the stage says while it runs; clone it before `run`.
     pub fn recorder(&self) -> Recorder {
         self.recorder.clone()
@@ -140,6 +156,7 @@ impl Stage {
 
     /// Runs the stage.
     pub fn run(mut self) -> Result<Outputs> {
+        tch::set_num_threads(THREADS.load(Ordering::SeqCst));
         let kind = registry::find(&self.kind).ok_or_else(|| anyhow!("no kind {:?}", self.kind))?;
         let declaration = Declaration::parse(kind.declaration)?;
         let params = fill(&declaration, &self.params)?;
@@ -195,6 +212,9 @@ impl Stage {
     }
 }
 
+/// The number of threads that libtorch has for an operation of a stage: one, since the tests run beside each other.
+pub static THREADS: AtomicI32 = AtomicI32::new(1);
+
 /// The given parameters checked, the others at their defaults: what the engine does before it sends a job.
 pub fn fill(declaration: &Declaration, given: &IndexMap<String, Value>) -> Result<IndexMap<String, Value>> {
     let mut filled = IndexMap::new();
@@ -241,6 +261,26 @@ pub fn json<'a>(outputs: &'a Outputs, name: &str) -> &'a serde_json::Value {
     }
 }
 
+/// Everything that a stage made, as bytes by name: what it asks for, its artifacts and its scalars. Of a scalar that tells
+/// the time or a speed, which no two runs agree in, the name alone.
+pub fn made(outputs: &Outputs) -> BTreeMap<String, Vec<u8>> {
+    let artifacts = outputs.artifacts.iter().map(|(name, artifact)| {
+        let bytes = match artifact {
+            Artifact::Tensors(file) => file.to_bytes().unwrap(),
+            Artifact::Json(_, value) => value.to_string().into_bytes(),
+            Artifact::Bytes(_, bytes) => bytes.clone(),
+            Artifact::File(..) => unreachable!("`run` reads files"),
+        };
+        (format!("output {name:?}"), bytes)
+    });
+    let scalars = outputs.metrics.iter().map(|(name, value)| {
+        let of_time = name.ends_with("seconds") || name.ends_with("per_second");
+        (format!("scalar {name:?}"), if of_time { Vec::new() } else { value.to_bits().to_le_bytes().to_vec() })
+    });
+    let asks = outputs.asks.iter().map(|(input, places)| (format!("list of {input:?}"), format!("{places:?}").into()));
+    artifacts.chain(scalars).chain(asks).collect()
+}
+
 /// An error with all its causes, in one line.
 pub fn message(result: Result<Outputs>) -> String {
     match result {
@@ -256,6 +296,7 @@ fn type_of(artifact: &Artifact) -> ArtifactType {
     }
 }
 
+#[derive(Clone)]
 enum Content {
     Tensors(Arc<TensorFile>),
     Bytes(Arc<Vec<u8>>),
@@ -274,7 +315,8 @@ impl Content {
     }
 }
 
-#[derive(Default)]
+// `Artifacts` hands out `Arc`s, as the worker shares tensors; here nothing crosses a thread.
+#[derive(Clone, Default)]
 struct Memory {
     content: HashMap<Digest, Content>,
 }

@@ -1,15 +1,14 @@
 //! The stages that train networks, `train.classifier` and `evaluate.classifier`, driven as the worker drives them: what
-//! they learn, that they repeat, and that a run which was interrupted ends with the same bytes.
+//! they learn, and that they repeat.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Overrides};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::context::Outputs;
 use ddpipe_stages::training::{Criterion, Objective, TrainingSet};
 use serde_json::json;
-use std::path::Path;
-use std::time::Duration;
 use tch::{Kind, Tensor};
 
 const CLASSES: i64 = 3;
@@ -72,6 +71,12 @@ fn evaluate(set: &TensorFile) -> Stage {
     let stage = Stage::of("evaluate.classifier").tensors("synthetic", "set", set);
     let stage = stage.tensors("test", "test", &dataset("test", 30)).param("arch", "convnet2").param("width", 8);
     stage.param("epochs", 10).param("batch_size", 8).param("lr", 0.05).param("students", 3)
+}
+
+pub fn small() -> Vec<Small> {
+    let trained = train().param("augment", "dsa").param("schedule", "step").param("norm", "batch");
+    let evaluated = evaluate(&synthetic(4, false)).param("augment", "dc");
+    vec![Small::of(trained).continues(4, [4, 7, 10, 13, 16, 19]), Small::of(evaluated).continues(14, [14, 27, 41, 54])]
 }
 
 /// What two runs of the same stage have to agree in, bit by bit.
@@ -209,37 +214,6 @@ fn votes_add_the_accuracy_by_agreement_and_change_nothing_else() {
         assert!(((hard + easy) / 2.0 - voted.metrics["accuracy"]).abs() < 1e-12, "{hard} and {easy}");
         assert!(!plain.metrics.contains_key("accuracy_4_of_7"));
     }
-}
-
-/// Runs a stage that is asked to stop again and again until it ends; returns what it made and how often it stopped.
-fn interrupted(stage: impl Fn() -> Stage, every: u64, folder: &Path) -> (Outputs, usize) {
-    for stops in 0.. {
-        match stage().scratch(folder, Duration::from_secs(3600)).interrupt_after(every).run() {
-            Ok(outputs) => return (outputs, stops),
-            Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
-        }
-        assert!(stops < 100, "makes no progress");
-    }
-    unreachable!()
-}
-
-#[test]
-fn a_training_that_was_interrupted_ends_with_the_same_bytes() {
-    let stage = || train().param("augment", "dsa").param("schedule", "step").param("norm", "batch");
-    let folder = tempfile::tempdir().unwrap();
-    let (outputs, stops) = interrupted(stage, 3, folder.path());
-    assert!(stops >= 3, "stopped {stops} times");
-    assert_eq!(content(&outputs), content(&stage().run().unwrap()));
-}
-
-#[test]
-fn an_evaluation_that_was_interrupted_ends_with_the_same_bytes() {
-    let set = synthetic(4, false);
-    let stage = || evaluate(&set).param("augment", "dc");
-    let folder = tempfile::tempdir().unwrap();
-    let (outputs, stops) = interrupted(stage, 13, folder.path());
-    assert!(stops >= 3, "stopped {stops} times");
-    assert_eq!(content(&outputs), content(&stage().run().unwrap()));
 }
 
 #[test]

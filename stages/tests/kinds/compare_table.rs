@@ -1,5 +1,6 @@
 //! Comparisons of results: the single values that are tested, the marks, and what the formats say.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, text};
 use ddpipe_interface::Value;
 use serde_json::json;
@@ -24,6 +25,10 @@ fn methods() -> Stage {
         }
     }
     stage
+}
+
+pub fn small() -> Vec<Small> {
+    vec![Small::of(methods())]
 }
 
 /// p-values of scipy 1.17.1: `scipy.stats.ttest_ind(best, other, equal_var=False).pvalue`.

@@ -1,13 +1,13 @@
-//! `distill.idc` and `decode.synthetic`, driven as the worker drives them: that the loss falls and runs repeat, also when
-//! interrupted; that a set with a decoder is decoded wherever it is learnt from; and that other methods refuse it.
+//! `distill.idc` and `decode.synthetic`, driven as the worker drives them: that the loss falls; that a set with a decoder
+//! is decoded wherever it is learnt from; and that other methods refuse it.
 
-use crate::bars::{CLASSES, IPC, content, images, real, start};
+use crate::bars::{CLASSES, IPC, images, real, start};
+use crate::host::small::Small;
 use crate::host::{Event, Stage, json, message, tensors};
 use ddpipe_nn::augment::{Augment, Combined, Strategy};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Decoder, Formation, SyntheticSet, TensorFile};
-use ddpipe_stages::context::{Interrupted, Outputs};
-use std::time::Duration;
+use ddpipe_stages::context::Outputs;
 use tch::{Kind, Tensor};
 
 /// Two networks, each with two turns of three steps; a lesson has two batches.
@@ -35,6 +35,30 @@ fn decoded(set: &TensorFile) -> Outputs {
     Stage::of("decode.synthetic").tensors("synthetic", "set", set).run().unwrap()
 }
 
+pub fn small() -> Vec<Small> {
+    // A turn asks after each class; a network's lesson of two batches comes before each turn but its first.
+    let (turn, lesson) = (CLASSES as u64, 2);
+    let kept = grids().param("iterations_per_network", 2);
+    let early = grids().param("early_epochs", 1).param("cutmix", 0.0);
+    vec![
+        Small::of(grids()).continues(3, [3, 4, 7, 9, 10]).stopped_at(&[
+            (turn + 1, turn),                  // in the first lesson
+            (turn + lesson + 1, turn + 1),     // in the second turn
+            (2 * turn + lesson, 2 * turn),     // between two networks
+            (3 * turn + 2 * lesson, 3 * turn), // at the end of the second network's lesson
+        ]),
+        Small::of(kept)
+            .named("a network kept for two iterations")
+            .continues(4, [3, 5, 7, 9, 11])
+            .stopped_at(&[(2 * turn + 2 * lesson - 1, 2 * turn), (3 * turn + 2 * lesson + 1, 3 * turn)]),
+        Small::of(early)
+            .named("networks trained before, cutmix")
+            .continues(6, [1, 5, 6, 7, 11])
+            .stopped_at(&[(2, 0), (5 + turn + lesson + 1, turn + 1)]),
+        Small::of(Stage::of("decode.synthetic").tensors("synthetic", "set", &with_decoder(2))),
+    ]
+}
+
 #[test]
 fn the_loss_falls_and_the_set_stays_small() {
     let stage = grids().param("init", "noise").param("augment", "none").param("iterations", 20);
@@ -55,46 +79,6 @@ fn the_loss_falls_and_the_set_stays_small() {
     assert_eq!(set.normalisation, Dataset::from_file(&real()).unwrap().normalisation);
     for (name, value) in [("stored_ipc", 1.0), ("ipc", 4.0), ("evaluation_epochs", 1000.0), ("lr_img", 0.01)] {
         assert!((outputs.metrics[name] - value).abs() < 1e-12, "{name}: {:?}", outputs.metrics);
-    }
-}
-
-#[test]
-fn an_interrupted_run_ends_with_the_same_bytes() {
-    // A turn asks after each class; a network's lesson of two batches comes before each turn but its first.
-    let (turn, lesson) = (CLASSES as u64, 2);
-    let kept = || grids().param("iterations_per_network", 2);
-    let early = || grids().param("early_epochs", 1).param("cutmix", 0.0);
-    type Case<'a> = (&'a dyn Fn() -> Stage, &'a [(u64, u64)]);
-    let cases: [Case; 3] = [
-        (
-            &grids,
-            &[
-                (1, 1),                            // in the first turn
-                (turn, turn),                      // before the first lesson
-                (turn + 1, turn),                  // in the first lesson
-                (turn + lesson + 1, turn + 1),     // in the second turn
-                (2 * turn + lesson, 2 * turn),     // between two networks
-                (3 * turn + 2 * lesson, 3 * turn), // at the end of the second network's lesson
-            ],
-        ),
-        (&kept, &[(2 * turn + 2 * lesson - 1, 2 * turn), (3 * turn + 2 * lesson + 1, 3 * turn)]),
-        (&early, &[(2, 0), (5 + turn + lesson + 1, turn + 1)]),
-    ];
-    for (part, stops) in cases {
-        let whole = part().run().unwrap();
-        assert_eq!(content(&whole), content(&part().run().unwrap()), "repeats");
-        for &(asks, done) in stops {
-            let folder = tempfile::tempdir().unwrap();
-            let part = || part().scratch(folder.path(), Duration::from_secs(3600));
-            let error = part().interrupt_after(asks - 1).run().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-            let rest = part();
-            let events = rest.recorder();
-            let rest = rest.run().unwrap();
-            let log = format!("{:?}", events.events());
-            assert!(log.contains(&format!("continues after step {done}\"")), "asked {asks} times: {log}");
-            assert_eq!(content(&rest), content(&whole), "stopped after {done} steps");
-        }
     }
 }
 

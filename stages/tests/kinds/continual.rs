@@ -1,12 +1,12 @@
-//! `learn.continual`, driven as the worker drives it: what is learnt and forgotten, that only what was seen counts,
-//! that a run which was interrupted ends with the same bytes, and what is refused before training.
+//! `learn.continual`, driven as the worker drives it: what is learnt and forgotten, that only what was seen counts, and
+//! what is refused before training.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::context::Outputs;
 use serde_json::{Value, json as document};
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const CLASSES: i64 = 4;
@@ -56,6 +56,11 @@ fn stage(memory: &TensorFile, bright: f64) -> Stage {
     let stage = stage.tensors("test", "test", &bars("test", CLASSES, 12, bright).to_file()).param("arch", "mlp");
     let stage = stage.param("steps", 2).param("orders", 2).param("students", 2);
     stage.param("epochs", 8).param("batch_size", 6).param("augment", "none")
+}
+
+pub fn small() -> Vec<Small> {
+    let soft = stage(&memory(Some(0.7), FAINT).to_file(), FAINT).param("augment", "dc");
+    vec![Small::of(soft).named("soft labels, augmentation of DC").continues(30, [29, 58, 87, 115, 144, 173])]
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -175,24 +180,6 @@ fn all_images_are_a_memory_too_and_one_step_has_nothing_to_forget() {
     assert!(!outputs.metrics.contains_key("forgetting") && !outputs.metrics.contains_key("accuracy_step_2"));
     let metrics = json(&outputs, "metrics");
     assert_eq!((&metrics["images"], &metrics["forgetting"]), (&document!(20), &Value::Null));
-}
-
-#[test]
-fn a_run_that_was_interrupted_ends_with_the_same_bytes() {
-    let set = memory(Some(0.7), FAINT).to_file();
-    let stage = || stage(&set, FAINT).param("augment", "dc");
-    let folder = tempfile::tempdir().unwrap();
-    let mut stops = 0;
-    let outputs = loop {
-        match stage().scratch(folder.path(), Duration::from_secs(3600)).interrupt_after(29).run() {
-            Ok(outputs) => break outputs,
-            Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
-        }
-        stops += 1;
-        assert!(stops < 100, "makes no progress");
-    };
-    assert!(stops >= 5, "stopped {stops} times");
-    assert_eq!(json(&outputs, "metrics").to_string(), json(&stage().run().unwrap(), "metrics").to_string());
 }
 
 #[test]

@@ -1,12 +1,11 @@
-//! `select.coreset`, driven as the worker drives it: what each method takes, that it repeats, and that a run of
-//! forgetting which was interrupted ends with the same bytes.
+//! `select.coreset`, driven as the worker drives it: what each method takes, and that it repeats.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
-use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::context::Outputs;
 use ddpipe_stages::select::coreset::forgetting::most_forgotten;
 use ddpipe_stages::training::forgetting::Events;
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 /// 3 classes of 20 images of 1x8x8, in turn: image i is all of brightness 3 i.
@@ -23,6 +22,15 @@ fn coreset(method: &str) -> Stage {
     let stage = Stage::of("select.coreset").tensors("real", "train", &real()).param("method", method);
     let stage = stage.param("ipc", 4).param("arch", "convnet1").param("width", 4);
     stage.param("epochs", 3).param("batch_size", 8).param("lr", 0.1)
+}
+
+pub fn small() -> Vec<Small> {
+    vec![
+        Small::of(coreset("random")).named("random"),
+        Small::of(coreset("herding")).named("herding").begins_anew(),
+        Small::of(coreset("k_center")).named("k_center").begins_anew(),
+        Small::of(coreset("forgetting")).named("forgetting").continues(6, [6, 12, 18, 24]),
+    ]
 }
 
 fn positions(outputs: &Outputs) -> Vec<Vec<i64>> {
@@ -105,24 +113,6 @@ fn forgetting_counts_what_was_known_and_is_no_longer() {
     assert_eq!(counted, [None, Some(0), Some(2), None]);
     assert_eq!(most_forgotten(&[0, 1, 2, 3], &counted, 3), [0, 3, 2]);
     assert_eq!(most_forgotten(&[1, 2], &counted, 1), [2]);
-}
-
-#[test]
-fn forgetting_that_was_interrupted_ends_with_the_same_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut stops = 0;
-    let outputs = loop {
-        match coreset("forgetting").scratch(folder.path(), Duration::from_secs(3600)).interrupt_after(5).run() {
-            Ok(outputs) => break outputs,
-            Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
-        }
-        stops += 1;
-        assert!(stops < 50, "makes no progress");
-    };
-    assert!(stops >= 3, "stopped {stops} times");
-    assert_eq!(content(&outputs), content(&coreset("forgetting").run().unwrap()));
-    let stopped = coreset("herding").interrupt_after(1).run().unwrap_err();
-    assert!(stopped.chain().any(|cause| cause.is::<Interrupted>()), "{stopped:#}");
 }
 
 #[test]

@@ -1,14 +1,31 @@
 //! From drawn digits to a picture of the first synthetic set: the stages that handle data, one after the other.
 
+use crate::host::small::Small;
 use crate::host::{Stage, bytes, message, tensors};
 use ddpipe_stages::artifact::{Dataset, SyntheticSet};
 use ddpipe_stages::context::{Artifact, Outputs};
 use tch::Tensor;
 
-fn train_set() -> Outputs {
-    let files = Stage::of("sample.digits").param("train", 200).param("test", 10).run().unwrap();
+fn decoding(images: i64) -> Stage {
+    let files = Stage::of("sample.digits").param("train", images).param("test", 10).run().unwrap();
     let (images, labels) = (&files.artifacts["train_images"], &files.artifacts["train_labels"]);
-    Stage::of("decode.idx").input("images", "images", images).input("labels", "labels", labels).run().unwrap()
+    Stage::of("decode.idx").input("images", "images", images).input("labels", "labels", labels)
+}
+
+fn train_set() -> Outputs {
+    decoding(200).run().unwrap()
+}
+
+pub fn small() -> Vec<Small> {
+    let white = decoding(40).param("whitening", "zca").param("resize", 8);
+    let real = train_set();
+    vec![
+        Small::of(decoding(60)).begins_anew(),
+        Small::of(white).named("whitened").begins_anew(),
+        Small::of(start(&real).param("ipc", 2)).named("real images"),
+        Small::of(start(&real).param("ipc", 2).param("from", "noise")).named("noise"),
+        Small::of(Stage::of("report.grid").input("images", "images", &real.artifacts["dataset"])),
+    ]
 }
 
 fn start(real: &Outputs) -> Stage {

@@ -1,6 +1,7 @@
 //! `decode.folder` on folders and ZIP files: classes, sets, sizes, colours, and every damage as an error that names the
 //! file.
 
+use crate::host::small::Small;
 use crate::host::{Stage, bytes, message, tensors};
 use ddpipe_stages::artifact::Dataset;
 use ddpipe_stages::context::Outputs;
@@ -62,6 +63,10 @@ fn zipped(files: &Files, above: &str) -> Stage {
         zip.write_all(bytes).unwrap();
     }
     Stage::of("decode.folder").file("images", "images.zip", zip.finish().unwrap().into_inner())
+}
+
+pub fn small() -> Vec<Small> {
+    vec![Small::of(zipped(&sound(), "")).begins_anew()]
 }
 
 fn set(outputs: &Outputs, partition: &str) -> Dataset {

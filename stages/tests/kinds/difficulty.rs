@@ -1,17 +1,16 @@
 //! Difficulty from scores to sets: `score.difficulty`, `train.experts` on scheduled data, and `distill.pad`, driven as the
-//! worker drives them. What is scored as hard, what an epoch sees, what counts in the loss, and that interrupted runs end
-//! with the same bytes.
+//! worker drives them. What is scored as hard, what an epoch sees, and what counts in the loss.
 
+use crate::host::small::Small;
 use crate::host::{Stage, bytes, json, message, tensors};
 use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, Normalisation, Scores, SyntheticSet, TensorFile, Trajectories};
-use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::context::Outputs;
 use ddpipe_stages::score::difficulty::measure::Measure;
 use ddpipe_stages::train::experts::curriculum::{Curriculum, DataSchedule, Part};
 use ddpipe_stages::training::{Batch, Examples};
 use std::sync::Arc;
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const CLASSES: i64 = 3;
@@ -60,6 +59,37 @@ fn scoring(method: &str) -> Stage {
     stage.param("arch", "convnet1").param("width", 6).param("weight_decay", 0.0)
 }
 
+pub fn small() -> Vec<Small> {
+    let mut all = Vec::new();
+    // A network takes 24 steps, and one in which it is asked, but where forgetting is counted: stopped in the middle and at
+    // the end of each.
+    for method in METHODS {
+        let every = if method == "forgetting" { 4 } else { 5 };
+        let small = Small::of(scoring(method).param("epochs", 4)).named(method);
+        all.push(small.continues(every, (1..=if method == "forgetting" { 12 } else { 10 }).map(|stop| stop * every)));
+    }
+    // Three steps, and two batches that the network is asked about: stopped between those, too.
+    let mut set = Dataset::from_file(&real()).unwrap();
+    (set.images, set.labels) = (set.images.repeat([8, 1, 1, 1]), set.labels.repeat([8]));
+    let asked = Stage::of("score.difficulty").tensors("real", "real", &set.to_file()).param("networks", 1);
+    let asked = asked.param("epochs", 1).param("batch_size", 96).param("lr", 0.02).param("arch", "mlp");
+    all.push(Small::of(asked).named("many images").continues(1, 1..=5));
+    // Batches of 8 of 18, 36, 36 and 18 images: 3, 5, 5 and 3 steps for each of two experts.
+    let scores = scoring("grand").run().unwrap();
+    for method in ["plain", "flat"] {
+        let small = Small::of(scheduled(&scores).param("method", method)).named(format!("{method}, scheduled"));
+        all.push(small.continues(1, 1..=32));
+    }
+    // It asks whether to stop once for each class and each expert before it begins.
+    let (before, experts) = (CLASSES as u64 + 2, scheduled(&scores).run().unwrap());
+    for (select, form) in [("loss", "unrolled"), ("loss", "recomputed"), ("depth", "recomputed"), ("loss", "tesla")] {
+        let stage = following("distill.pad", &experts).param("select", select).param("gradient", form);
+        let small = Small::of(stage).named(format!("{select}, {form}"));
+        all.push(small.asks_before(before).continues(1, 1..=8));
+    }
+    all
+}
+
 fn scores(outputs: &Outputs) -> Scores {
     Scores::from_file(tensors(outputs, "scores")).unwrap()
 }
@@ -98,44 +128,6 @@ fn what_looks_like_another_class_is_hard_and_scores_repeat() {
     }
     let uncertain = |measure: &str| scored(&scoring("uncertainty").param("uncertainty", measure).run().unwrap()).0;
     assert_ne!(uncertain("entropy"), uncertain("margin"));
-}
-
-/// A network takes 48 steps, and one in which it is asked, but where forgetting is counted: the second way stops there.
-#[test]
-fn scoring_that_was_interrupted_ends_with_the_same_bytes() {
-    for method in METHODS {
-        let whole = scored(&scoring(method).run().unwrap());
-        for (after, expected) in [(24, 3), (48, if method == "forgetting" { 1 } else { 2 })] {
-            let folder = tempfile::tempdir().unwrap();
-            let mut stops = 0;
-            let outputs = loop {
-                match scoring(method).scratch(folder.path(), Duration::from_secs(3600)).interrupt_after(after).run() {
-                    Ok(outputs) => break outputs,
-                    Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
-                }
-                stops += 1;
-                assert!(stops < 50, "makes no progress");
-            };
-            assert_eq!((stops, scored(&outputs) == whole), (expected, true), "{method}, every {after} steps");
-        }
-    }
-}
-
-/// Between the two batches that a network is asked about.
-#[test]
-fn asking_continues_where_it_was_interrupted() {
-    let mut set = Dataset::from_file(&real()).unwrap();
-    (set.images, set.labels) = (set.images.repeat([8, 1, 1, 1]), set.labels.repeat([8]));
-    let stage = || Stage::of("score.difficulty").tensors("real", "real", &set.to_file()).param("networks", 1);
-    let stage = || stage().param("epochs", 1).param("batch_size", 96).param("lr", 0.02).param("arch", "mlp");
-    let folder = tempfile::tempdir().unwrap();
-    let part = || stage().scratch(folder.path(), Duration::from_secs(3600));
-    part().interrupt_after(3).run().unwrap_err();
-    let rest = part();
-    let events = rest.recorder();
-    let rest = rest.run().unwrap();
-    assert!(format!("{:?}", events.events()).contains("continues after step 4"), "{:?}", events.events());
-    assert_eq!(scored(&rest), scored(&stage().run().unwrap()));
 }
 
 /// Against the definitions, on a network of one linear layer.
@@ -222,7 +214,7 @@ fn trajectories(outputs: &Outputs) -> Trajectories {
 }
 
 #[test]
-fn experts_follow_the_schedule_and_continue_in_the_middle_of_it() {
+fn experts_follow_the_schedule() {
     let scores = scoring("el2n").run().unwrap();
     for method in ["plain", "flat"] {
         let whole = scheduled(&scores).param("method", method).run().unwrap();
@@ -232,21 +224,6 @@ fn experts_follow_the_schedule_and_continue_in_the_middle_of_it() {
         assert_ne!(file.at(0, 1).unwrap(), all.at(0, 1).unwrap());
         assert_eq!(file.about["training"]["difficulty"].as_str(), Some("el2n"));
         assert_eq!(all.about["training"].get("data_schedule"), None);
-        // Batches of 8 of 18, 36, 36 and 18 images: 3, 5, 5 and 3 steps. In and after the first epoch, in the last one, and
-        // in the second expert.
-        for stop in [2, 3, 14, 18] {
-            let folder = tempfile::tempdir().unwrap();
-            let part = || scheduled(&scores).param("method", method).scratch(folder.path(), Duration::from_secs(3600));
-            let error = part().interrupt_after(stop - 1).run().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-            let rest = part();
-            let events = rest.recorder();
-            let rest = rest.run().unwrap();
-            let log = format!("{:?}", events.events());
-            assert!(log.contains(&format!("continues after step {stop}")), "{log}");
-            assert_eq!(bytes(&rest, "trajectories"), bytes(&whole, "trajectories"), "{method}, stopped after {stop}");
-            assert_eq!(json(&rest, "metrics"), json(&whole, "metrics"));
-        }
     }
 }
 
@@ -314,19 +291,13 @@ fn with_all_parameters_it_is_datm_and_what_is_left_out_matters() {
 }
 
 #[test]
-fn pad_that_was_interrupted_ends_with_the_same_bytes_and_follows_scheduled_experts() {
+fn pad_follows_scheduled_experts_and_learns_labels_and_a_rate() {
     let scores = scoring("grand").run().unwrap();
     let experts = scheduled(&scores).run().unwrap();
     for (select, form) in [("loss", "unrolled"), ("loss", "recomputed"), ("depth", "recomputed"), ("loss", "tesla")] {
-        let stage = || following("distill.pad", &experts).param("select", select).param("gradient", form);
-        let whole = stage().run().unwrap();
+        let stage = following("distill.pad", &experts).param("select", select).param("gradient", form);
+        let whole = stage.run().unwrap();
         let set = SyntheticSet::from_file(tensors(&whole, "synthetic")).unwrap();
         assert!(set.soft_labels() && set.lr == Some(whole.metrics["lr"]));
-        let folder = tempfile::tempdir().unwrap();
-        // It asks whether to stop once for each class and each expert before it begins.
-        let part = || stage().scratch(folder.path(), Duration::from_secs(3600));
-        let error = part().interrupt_after(CLASSES as u64 + 2 + 4).run().unwrap_err();
-        assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-        assert_eq!(content(&part().run().unwrap()), content(&whole), "{select}, {form}");
     }
 }

@@ -1,17 +1,17 @@
 //! Neural feature regression: the regression against ridge regression in its primal form, its gradient against finite
 //! differences; and the stage `distill.frepo`, driven as the worker drives it: that images and labels move where the loss
-//! falls, that it repeats, and that a run which was interrupted ends with the same bytes.
+//! falls, and what each parameter changes.
 
-use crate::bars::{self, CLASSES, IPC, content, images, real, start};
+use crate::bars::{self, CLASSES, IPC, images, real, start};
+use crate::host::small::Small;
 use crate::host::{Event, Stage, json, message, tensors};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::loss::centred;
 use ddpipe_nn::network::{Mode, Network, NetworkSpec, Norm, Overrides, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{SyntheticSet, TensorFile};
-use ddpipe_stages::context::{Artifact, Interrupted, Outputs};
+use ddpipe_stages::context::{Artifact, Outputs};
 use ddpipe_stages::distill::frepo::loss::{Real, Regressed, margin, predict, regress};
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const REG: f64 = 1e-6;
@@ -24,6 +24,16 @@ fn stage_from(start: &TensorFile) -> Stage {
     let stage = Stage::of("distill.frepo").tensors("real", "real", &real()).tensors("start", "start", start);
     let stage = stage.param("arch", "convnet2").param("width", 8).param("batch_real", 24).param("iterations", 7);
     stage.param("networks", 3).param("net_steps", 2).param("lr_img", 0.02).param("lr_net", 0.01)
+}
+
+/// Networks are replaced after three steps of theirs at the latest: stopped after every step, before and after that.
+pub fn small() -> Vec<Small> {
+    let of = |norm: &str, optimizer: &str| {
+        let stage = stage().param("norm", norm).param("optimizer", optimizer).param("batch_syn", 4);
+        let small = Small::of(stage).named(format!("{norm} norm, {optimizer}"));
+        small.continues(1, 1..=7)
+    };
+    vec![of("instance", "lamb"), of("batch", "adam")]
 }
 
 fn random(purpose: &str, shape: &[i64]) -> Tensor {
@@ -191,28 +201,6 @@ fn labels_say_what_they_are_and_a_run_may_start_from_learnt_ones() {
     let hard = Stage::of("label.synthetic").tensors("synthetic", "set", file).param("labels", "hard").run().unwrap();
     assert_eq!(labels(&hard), SyntheticSet::from_file(&start()).unwrap().labels);
     assert!(tensors(&hard, "synthetic").about.get("targets").is_none());
-}
-
-#[test]
-fn an_interrupted_run_ends_with_the_same_bytes() {
-    for (norm, optimizer) in [("instance", "lamb"), ("batch", "adam")] {
-        let part = || stage().param("norm", norm).param("optimizer", optimizer).param("batch_syn", 4);
-        let whole = part().run().unwrap();
-        assert_eq!(content(&whole), content(&part().run().unwrap()), "repeats");
-        // Networks are replaced after three steps of theirs at the latest: before and after that.
-        for stop in [0, 1, 3, 5] {
-            let folder = tempfile::tempdir().unwrap();
-            let part = || part().scratch(folder.path(), Duration::from_secs(3600));
-            let error = part().interrupt_after(stop).run().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-            let rest = part();
-            let events = rest.recorder();
-            let rest = rest.run().unwrap();
-            let log = format!("{:?}", events.events());
-            assert!(log.contains(&format!("continues after step {}\"", stop + 1)), "{log}");
-            assert_eq!(content(&rest), content(&whole), "{norm}, stopped after {} steps", stop + 1);
-        }
-    }
 }
 
 #[test]

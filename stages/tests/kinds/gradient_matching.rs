@@ -1,17 +1,15 @@
 //! Gradient matching: the second-order gradient against finite differences; and the stages `distill.dc` and
-//! `distill.dsa`, driven as the worker drives them: that the loss falls, that they repeat, and that a run which was
-//! interrupted ends with the same bytes.
+//! `distill.dsa`, driven as the worker drives them: that the loss falls, and what each parameter changes.
 
-use crate::bars::{CLASSES, IPC, content, images, real, start};
+use crate::bars::{CLASSES, IPC, images, real, start};
+use crate::host::small::Small;
 use crate::host::{Event, Stage, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Norm, Overrides, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{SyntheticSet, TensorFile};
-use ddpipe_stages::context::Interrupted;
 use ddpipe_stages::distill::gradient_matching::{
     Distance, constant_gradient, match_gradient, match_gradient_in_chunks,
 };
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const KINDS: [&str; 2] = ["distill.dc", "distill.dsa"];
@@ -27,6 +25,24 @@ fn stage_from(kind: &str, start: &TensorFile) -> Stage {
     let stage = stage.param("iterations", 3).param("outer_loop", 3).param("inner_loop", 4).param("batch_train", 4);
     let stage = stage.param("lr_img", 0.5).param("lr_net", 0.05);
     if kind == "distill.dsa" { stage.param("strategy", "color_crop_cutout_scale_rotate") } else { stage }
+}
+
+pub fn small() -> Vec<Small> {
+    // A step asks after each class and at its end; after the first of a network also after each batch of training.
+    let (step, batches) = (CLASSES as u64 + 1, 4 * (CLASSES as u64 * IPC as u64).div_ceil(4));
+    let stops = [
+        (1, 0),                          // before the first step has ended
+        (step, 1),                       // between two steps of a network
+        (step + 3, 1),                   // while the network learns
+        (2 * step + batches - 1, 1),     // while the second step compares
+        (2 * step + batches, 2),         // between two networks
+        (3 * step + 2 * batches - 5, 3), // in the second network's training
+    ];
+    let of = |kind: &str, norm: &str| {
+        let stage = stage(kind).param("iterations", 2).param("outer_loop", 2).param("norm", norm);
+        Small::of(stage).named(format!("{norm} norm")).continues(step + batches, 1..=4)
+    };
+    vec![of("distill.dc", "instance").stopped_at(&stops), of("distill.dc", "batch"), of("distill.dsa", "instance")]
 }
 
 fn double(parameters: &Parameters) -> Parameters {
@@ -128,37 +144,6 @@ fn the_loss_falls_and_only_the_images_change() {
         assert_eq!(set.labels, start.labels);
         assert_eq!((set.ipc, set.origin), (start.ipc, start.origin));
         assert_ne!(set.images, start.images);
-    }
-}
-
-#[test]
-fn an_interrupted_run_ends_with_the_same_bytes() {
-    for (kind, norm) in [("distill.dc", "instance"), ("distill.dc", "batch"), ("distill.dsa", "instance")] {
-        let part = || stage(kind).param("norm", norm);
-        let whole = part().run().unwrap();
-        assert_eq!(content(&whole), content(&part().run().unwrap()), "{kind}: repeats");
-        // A step asks after each class and at its end; after the first of a network also after each batch of training.
-        let (step, batches) = (CLASSES as u64 + 1, 4 * (CLASSES as u64 * IPC as u64).div_ceil(4));
-        let stops = [
-            (1, 0),                          // before the first step has ended
-            (step, 1),                       // between two steps of a network
-            (step + 3, 1),                   // while the network learns
-            (2 * step + batches - 1, 1),     // while the second step compares
-            (3 * step + 2 * batches, 3),     // between two networks
-            (5 * step + 3 * batches + 5, 5), // in the second network's training
-        ];
-        for (asks, done) in stops {
-            let folder = tempfile::tempdir().unwrap();
-            let part = || part().scratch(folder.path(), Duration::from_secs(3600));
-            let error = part().interrupt_after(asks - 1).run().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-            let rest = part();
-            let events = rest.recorder();
-            let rest = rest.run().unwrap();
-            let log = format!("{:?}", events.events());
-            assert!(log.contains(&format!("continues after step {done}\"")), "{kind}, asked {asks} times: {log}");
-            assert_eq!(content(&rest), content(&whole), "{kind}, {norm}, stopped after {done} steps");
-        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! `distill.knowledge`, driven as the worker drives it: what a student takes from its teacher, that without its answers
-//! it is plain training to the last bit, that chains can be read off, and that a run which was interrupted ends with the
-//! same bytes.
+//! it is plain training to the last bit, and that chains can be read off.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile, named_tensors};
 use ddpipe_stages::context::{Interrupted, Outputs};
-use std::path::Path;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
@@ -40,6 +39,17 @@ fn teacher() -> Outputs {
 
 fn student(teacher: &Outputs) -> Stage {
     pupil("distill.knowledge").input("teacher", "teacher", &teacher.artifacts["model"])
+}
+
+pub fn small() -> Vec<Small> {
+    let teacher = teacher();
+    let fitnet = student(&teacher).param("hint", "fitnet").param("hint_epochs", 3).param("augment", "dsa");
+    let attention = student(&teacher).param("hint", "attention").param("norm", "batch");
+    vec![
+        Small::of(student(&teacher).param("schedule", "step")).continues(5, [3, 5, 7, 9, 11, 12]),
+        Small::of(fitnet.param("norm", "batch")).named("hints").continues(5, [4, 8, 12, 15, 18]),
+        Small::of(attention).named("attention").continues(5, [3, 6, 9]),
+    ]
 }
 
 fn loaded(outputs: &Outputs) -> (Network, Parameters) {
@@ -239,34 +249,6 @@ fn a_chain_of_teachers_can_be_read_off_its_end() {
     assert_eq!((widths(&assistant), widths(&last)), (vec![16], vec![16, 8]));
     assert_eq!(last.metrics["teacher_accuracy"], assistant.metrics["accuracy"]);
     assert_eq!(tensors(&last, "model").about["teachers"], json(&last, "metrics")["teachers"]);
-}
-
-/// Runs a stage that is asked to stop again and again until it ends; returns what it made and how often it stopped.
-fn interrupted(stage: impl Fn() -> Stage, every: u64, folder: &Path) -> (Outputs, usize) {
-    for stops in 0.. {
-        match stage().scratch(folder, Duration::from_secs(3600)).interrupt_after(every).run() {
-            Ok(outputs) => return (outputs, stops),
-            Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
-        }
-        assert!(stops < 100, "makes no progress");
-    }
-    unreachable!()
-}
-
-#[test]
-fn a_distillation_that_was_interrupted_ends_with_the_same_bytes() {
-    let teacher = teacher();
-    let plain = || student(&teacher).param("schedule", "step");
-    let fitnet = || student(&teacher).param("hint", "fitnet").param("hint_epochs", 3).param("augment", "dsa");
-    let fitnet = || fitnet().param("norm", "batch");
-    let attention = || student(&teacher).param("hint", "attention").param("norm", "batch");
-    let stages: [&dyn Fn() -> Stage; 3] = [&plain, &fitnet, &attention];
-    for (number, stage) in stages.iter().enumerate() {
-        let folder = tempfile::tempdir().unwrap();
-        let (outputs, stops) = interrupted(stage, 4, folder.path());
-        assert!(stops >= 3, "{number}: stopped {stops} times");
-        assert_eq!(content(&outputs), content(&stage().run().unwrap()), "{number}");
-    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod knowledge;
 mod matching;
 mod pretrained;
 mod private_sets;
+mod promises;
 mod ranking;
 mod report_table;
 mod sample_digits;

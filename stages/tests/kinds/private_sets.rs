@@ -1,11 +1,10 @@
-//! The stage `distill.psg`, driven as the worker drives it: what it spends, what it refuses, that it learns something,
-//! and that a run which was interrupted ends with the same bytes.
+//! The stage `distill.psg`, driven as the worker drives it: what it spends, what it refuses, and that it learns something.
 
+use crate::host::small::Small;
 use crate::host::{Event, Stage, json, message, tensors};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile, Whitening};
-use ddpipe_stages::context::{Interrupted, Outputs};
-use std::time::Duration;
+use ddpipe_stages::context::Outputs;
 use tch::{Device, Kind, Tensor};
 
 const CLASSES: i64 = 3;
@@ -47,6 +46,16 @@ fn stage() -> Stage {
     let stage = Stage::of("distill.psg").tensors("real", "real", &real().to_file());
     let stage = stage.param("arch", "convnet2").param("width", 8).param("batch_real", 20).param("delta", 1e-3);
     stage.param("ipc", 2).param("iterations", 2).param("outer_loop", 2).param("inner_loop", 2).param("batch_loop", 2)
+}
+
+pub fn small() -> Vec<Small> {
+    let augmented = stage().param("augment", "dsa").param("strategy", "color_crop_cutout_scale_rotate");
+    // It asks once per step, and once per batch of a lesson: two after steps 2 and 6.
+    let stops = [(1, 1), (4, 2), (9, 6)];
+    vec![
+        Small::of(stage()).continues(3, [2, 3, 6, 7]).stopped_at(&stops),
+        Small::of(augmented).named("augmentation").continues(3, [2, 3, 6, 7]),
+    ]
 }
 
 fn images(outputs: &Outputs) -> Tensor {
@@ -118,37 +127,7 @@ fn with_little_noise_the_bars_appear_and_with_much_they_do_not() {
 }
 
 #[test]
-fn an_interrupted_run_ends_with_the_same_bytes() {
-    let whole = stage().run().unwrap();
-    assert_eq!(content(&whole), content(&stage().run().unwrap()), "it repeats");
-    // The host is asked once per step and per batch of a lesson (two after steps 2 and 6): inside lessons and outside.
-    for stop in 1..=12 {
-        let folder = tempfile::tempdir().unwrap();
-        let part = || stage().scratch(folder.path(), Duration::from_secs(3600));
-        let error = part().interrupt_after(stop - 1).run().unwrap_err();
-        assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-        let rest = part();
-        let events = rest.recorder();
-        let rest = rest.run().unwrap();
-        let log = format!("{:?}", events.events());
-        assert!(log.contains("continues after step"), "{log}");
-        assert_eq!(content(&rest), content(&whole), "stopped when asked for the {stop}. time");
-    }
-    let beyond = stage().interrupt_after(12).run();
-    assert!(beyond.is_ok(), "8 steps and 4 batches of lessons");
-}
-
-#[test]
-fn augmentation_is_a_choice_and_interrupted_runs_with_it_end_with_the_same_bytes() {
-    let augmented = || stage().param("augment", "dsa").param("strategy", "color_crop_cutout_scale_rotate");
-    let whole = augmented().run().unwrap();
-    // Inside a lesson, and in the steps of the second network.
-    for stop in [4, 9] {
-        let folder = tempfile::tempdir().unwrap();
-        let part = || augmented().scratch(folder.path(), Duration::from_secs(3600));
-        assert!(part().interrupt_after(stop - 1).run().unwrap_err().downcast_ref::<Interrupted>().is_some());
-        assert_eq!(content(&part().run().unwrap()), content(&whole), "stopped when asked for the {stop}. time");
-    }
+fn augmentation_is_a_choice() {
     // The same cutout hides the same part of both sides: what is hidden is not learnt in that step, the rest is.
     let run = |strategy: &str| {
         let stage = stage().param("ipc", 1).param("iterations", 30).param("outer_loop", 1).param("lr_img", 1.0);

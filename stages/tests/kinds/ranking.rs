@@ -1,6 +1,7 @@
 //! `evaluate.ranking`: which results are runs, which are tries, and what does not fit together; and `label.synthetic`,
 //! whose sets it scores.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_interface::Value;
 use ddpipe_nn::stream::stream;
@@ -186,6 +187,19 @@ fn set() -> (TensorFile, TensorFile) {
         decoder: None,
     };
     (real.to_file(), synthetic.to_file())
+}
+
+/// A ranking of four sets, and labels of a teacher and without one.
+pub fn small() -> Vec<Small> {
+    let (real, synthetic) = set();
+    let teacher = Stage::of("train.classifier").tensors("train", "train", &real).param("arch", "mlp");
+    let teacher = teacher.param("epochs", 2).run().unwrap();
+    let label = Stage::of("label.synthetic").tensors("synthetic", "set", &synthetic);
+    vec![
+        Small::of(with("none", json!({}))),
+        Small::of(label.again().input("model", "teacher", &teacher.artifacts["model"])).named("soft"),
+        Small::of(label.param("labels", "hard")).named("hard"),
+    ]
 }
 
 #[test]

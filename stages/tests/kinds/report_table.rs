@@ -1,5 +1,6 @@
 //! Tables of results: what folds into what, what is refused, and what the three formats say.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, text};
 use ddpipe_interface::Value;
 use serde_json::json;
@@ -24,6 +25,10 @@ fn two_methods(origin: &str) -> Stage {
     let stage = with(stage, "dm", "mlp", 1, 0.84, origin);
     let stage = with(stage, "data_dam", "convnet3", 0, 0.99, origin);
     with(stage, "data_dam", "convnet3", 1, 0.98, origin)
+}
+
+pub fn small() -> Vec<Small> {
+    vec![Small::of(two_methods("MNIST"))]
 }
 
 #[test]

@@ -1,11 +1,20 @@
 //! The sample tissue: repeatable, in MHIST's layout, marked as what it is, and readable by `split.mhist`.
 
+use crate::host::small::Small;
 use crate::host::{self, Stage, bytes, message, tensors, text};
 use ddpipe_stages::artifact::Dataset;
 use ddpipe_stages::context::Outputs;
 
+fn drawing(seed: u64, train: i64, test: i64, size: i64) -> Stage {
+    Stage::of("sample.polyps").seed(seed).param("train", train).param("test", test).param("size", size)
+}
+
 fn polyps(seed: u64, train: i64, test: i64, size: i64) -> Outputs {
-    Stage::of("sample.polyps").seed(seed).param("train", train).param("test", test).param("size", size).run().unwrap()
+    drawing(seed, train, test, size).run().unwrap()
+}
+
+pub fn small() -> Vec<Small> {
+    vec![Small::of(drawing(3, 6, 4, 24)).begins_anew()]
 }
 
 fn splitting(files: &Outputs, size: i64) -> Stage {

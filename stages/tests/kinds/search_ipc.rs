@@ -1,5 +1,6 @@
 //! `search.ipc`, driven as the engine drives it: it asks for what it needs, is run again with it, and answers.
 
+use crate::host::small::Small;
 use crate::host::{Stage, json, message};
 use ddpipe_interface::{ArtifactType, Value};
 use ddpipe_stages::context::{Artifact, Outputs};
@@ -25,6 +26,14 @@ fn search(given: &[usize]) -> Stage {
         };
     }
     stage
+}
+
+pub fn small() -> Vec<Small> {
+    let found = [3, 9, 1, 7, 2, 8];
+    vec![
+        Small::of(search(&[]).param("share", 0.9)).named("asks for results"),
+        Small::of(search(&found).param("share", 0.9)).named("finds a number"),
+    ]
 }
 
 /// Runs it until it asks for nothing more; what was asked for in each round.

@@ -1,6 +1,7 @@
 //! What `split.mhist` does with damaged archives and tables, and with its parameters. Every damage is an error that
 //! names the file.
 
+use crate::host::small::Small;
 use crate::host::{Stage, message, tensors};
 use ddpipe_stages::artifact::{Dataset, Folder, TensorFile};
 use png::{BitDepth, ColorType};
@@ -49,6 +50,10 @@ fn zip(images: &[(String, Vec<u8>)]) -> Vec<u8> {
 fn reading(rows: &str, images: Vec<u8>) -> Stage {
     let stage = Stage::of("split.mhist").file("annotations", "annotations.csv", format!("{HEADER}{rows}"));
     stage.file("images", "images.zip", images).param("size", SIZE).param("expect", "none")
+}
+
+pub fn small() -> Vec<Small> {
+    vec![Small::of(reading(TABLE, zip(&images()))).begins_anew()]
 }
 
 fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {

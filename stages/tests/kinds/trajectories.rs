@@ -1,12 +1,13 @@
 //! Trajectory matching from the experts on: `train.experts`, `distill.mtt` and `distill.datm`, driven as the worker drives
-//! them. That experts are what a training gives, that the loss falls, that interrupted runs end with the same bytes, and
-//! that a learnt learning rate arrives where it is asked for.
+//! them. That experts are what a training gives, that the loss falls, and that a learnt learning rate arrives where it is
+//! asked for.
 
+use crate::host::small::Small;
 use crate::host::{Event, Stage, bytes, json, message, tensors};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, Normalisation, SyntheticSet, TensorFile, Trajectories};
-use ddpipe_stages::context::{Artifact, Interrupted, Outputs};
+use ddpipe_stages::context::{Artifact, Outputs};
 use std::sync::Arc;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
@@ -75,8 +76,23 @@ fn stage(kind: &str, experts: &[&Outputs]) -> Stage {
     stage.param("strategy", "color_crop_cutout_scale_rotate").param("lr_img", 0.03).param("lr_lr", 1e-5)
 }
 
-fn content(outputs: &Outputs) -> (Vec<u8>, String) {
-    (tensors(outputs, "synthetic").to_bytes().unwrap(), json(outputs, "curve").to_string())
+pub fn small() -> Vec<Small> {
+    let mut all = Vec::new();
+    for method in ["plain", "flat"] {
+        // Three steps in each of three epochs of two experts.
+        let small = Small::of(training().param("method", method)).named(method);
+        all.push(small.continues(1, 1..=18));
+    }
+    let experts = [training().run().unwrap(), training().seed(1).param("experts", 1).run().unwrap()];
+    for kind in KINDS {
+        // DATM asks whether to stop once for each class and each expert before it begins.
+        let before = if kind == "distill.datm" { CLASSES as u64 + 3 } else { 0 };
+        for form in ["unrolled", "recomputed", "tesla"] {
+            let stage = stage(kind, &[&experts[0], &experts[1]]).param("gradient", form);
+            all.push(Small::of(stage).named(form).asks_before(before).continues(1, 1..=8));
+        }
+    }
+    all
 }
 
 #[test]
@@ -122,27 +138,6 @@ fn a_plain_expert_learns_and_is_measured() {
 }
 
 #[test]
-fn interrupted_experts_end_with_the_same_bytes() {
-    for method in ["plain", "flat"] {
-        let whole = training().param("method", method).run().unwrap();
-        // In an epoch of the first expert, at its end, and in the second.
-        for stop in [4, 9, 13] {
-            let folder = tempfile::tempdir().unwrap();
-            let part = || training().param("method", method).scratch(folder.path(), Duration::from_secs(3600));
-            let error = part().interrupt_after(stop - 1).run().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-            let rest = part();
-            let events = rest.recorder();
-            let rest = rest.run().unwrap();
-            let log = format!("{:?}", events.events());
-            assert!(log.contains(&format!("continues after step {stop}")), "{log}");
-            assert_eq!(bytes(&rest, "trajectories"), bytes(&whole, "trajectories"), "{method}, stopped after {stop}");
-            assert_eq!(json(&rest, "metrics"), json(&whole, "metrics"));
-        }
-    }
-}
-
-#[test]
 fn a_checkpoint_without_its_file_is_not_continued() {
     let folder = tempfile::tempdir().unwrap();
     let part = || training().scratch(folder.path(), Duration::from_secs(3600));
@@ -181,31 +176,6 @@ fn the_loss_falls_and_the_set_carries_its_learning_rate() {
             assert_eq!(file.get("label_logits").unwrap().softmax(1, Kind::Float), set.labels);
         } else {
             assert_eq!(set.labels, SyntheticSet::from_file(&start()).unwrap().labels);
-        }
-    }
-}
-
-#[test]
-fn an_interrupted_run_ends_with_the_same_bytes() {
-    let experts = [training().run().unwrap(), training().seed(1).param("experts", 1).run().unwrap()];
-    let experts = [&experts[0], &experts[1]];
-    for kind in KINDS {
-        for form in ["unrolled", "recomputed", "tesla"] {
-            let whole = stage(kind, &experts).param("gradient", form).run().unwrap();
-            assert_eq!(content(&whole), content(&stage(kind, &experts).param("gradient", form).run().unwrap()));
-            let folder = tempfile::tempdir().unwrap();
-            let part =
-                || stage(kind, &experts).param("gradient", form).scratch(folder.path(), Duration::from_secs(3600));
-            // DATM asks whether to stop once for each class and each expert before it begins.
-            let before = if kind == "distill.datm" { CLASSES as u64 + 3 } else { 0 };
-            let error = part().interrupt_after(before + 4).run().unwrap_err();
-            assert!(error.downcast_ref::<Interrupted>().is_some(), "{error:#}");
-            let rest = part();
-            let events = rest.recorder();
-            let rest = rest.run().unwrap();
-            let log = format!("{:?}", events.events());
-            assert!(log.contains("continues after step 5"), "{log}");
-            assert_eq!(content(&rest), content(&whole), "{kind}, {form}");
         }
     }
 }

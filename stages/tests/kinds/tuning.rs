@@ -1,24 +1,40 @@
 //! Freezing and fine-tuning in two phases, through `train.classifier`: what is frozen stays, running statistics
-//! included; the phases follow one another; an interruption in either changes nothing; and the weights of classes.
+//! included; the phases follow one another; and the weights of classes.
 
 use crate::bars;
+use crate::host::small::Small;
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_nn::network::{Mode, Network, NetworkSpec, Norm, Overrides};
 use ddpipe_nn::optim::{Schedule, Sgd};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model};
-use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::context::Outputs;
 use ddpipe_stages::training::{Batch, Settings, Tuning, cross_entropy_gradient, frozen};
 use serde_json::Value;
-use std::path::Path;
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 /// A ConvNet with batch norm on bars.
 fn train() -> Stage {
-    let stage = Stage::of("train.classifier").tensors("train", "bars", &bars::real()).param("arch", "convnet2");
+    training("train.classifier")
+}
+
+fn training(kind: &str) -> Stage {
+    let stage = Stage::of(kind).tensors("train", "bars", &bars::real()).param("arch", "convnet2");
     let stage = stage.param("width", 8).param("norm", "batch").param("epochs", 3).param("batch_size", 12);
     stage.param("lr", 0.05)
+}
+
+/// Stopped in either of the two phases of a fine-tuning.
+pub fn small() -> Vec<Small> {
+    let before = train().seed(3).run().unwrap();
+    let tuned = |kind: &str| {
+        let stage = training(kind).input("weights", "before", &before.artifacts["model"]);
+        let stage = stage.param("freeze", ["features.0", "features.1"]).param("tune_epochs", 2).param("epochs", 2);
+        let stage = stage.param("flip", "horizontal").param("shift", 0.1).param("class_weights", "balanced");
+        Small::of(stage.tensors("test", "bars", &bars::real())).named("in two phases")
+    };
+    let kinds = ["train.classifier", "train.teacher"];
+    kinds.into_iter().map(|kind| tuned(kind).continues(3, [3, 5, 8, 10, 12, 14, 16])).collect()
 }
 
 fn model(outputs: &Outputs) -> Model {
@@ -172,36 +188,6 @@ fn the_second_phase_starts_with_an_empty_velocity() {
     // One step in each phase: were there a velocity left, momentum would show in the second.
     let with = |momentum| content(&stage(momentum, 0.02).run().unwrap());
     assert_eq!(with(0.9), with(0.0));
-}
-
-fn interrupted(stage: impl Fn() -> Stage, every: u64, folder: &Path) -> (Outputs, usize) {
-    for stops in 0.. {
-        match stage().scratch(folder, Duration::from_secs(3600)).interrupt_after(every).run() {
-            Ok(outputs) => return (outputs, stops),
-            Err(error) => assert!(error.chain().any(|cause| cause.is::<Interrupted>()), "{error:#}"),
-        }
-        assert!(stops < 100, "makes no progress");
-    }
-    unreachable!()
-}
-
-#[test]
-fn an_interruption_in_either_phase_changes_nothing() {
-    let before = train().seed(3).run().unwrap();
-    let stage = || {
-        let stage = train()
-            .input("weights", "before", &before.artifacts["model"])
-            .param("freeze", ["features.0", "features.1"]);
-        let stage = stage.param("tune_epochs", 2).param("flip", "horizontal").param("shift", 0.1).param("epochs", 2);
-        stage.param("class_weights", "balanced").tensors("test", "bars", &bars::real())
-    };
-    let whole = content(&stage().run().unwrap());
-    for every in [3, 5, 7] {
-        let folder = tempfile::tempdir().unwrap();
-        let (outputs, stops) = interrupted(stage, every, folder.path());
-        assert!(stops >= 2, "stopped {stops} times");
-        assert_eq!(content(&outputs), whole, "stopped every {every} steps");
-    }
 }
 
 #[test]

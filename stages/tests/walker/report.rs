@@ -141,6 +141,11 @@ impl Report {
         }
     }
 
+    /// Whether nothing has failed yet.
+    pub(super) fn is_sound(&self) -> bool {
+        self.failures.is_empty()
+    }
+
     pub(super) fn finish(self, family: &str, found: usize) {
         for line in &self.left_out {
             println!("left out {line}");

@@ -10,3 +10,10 @@ mod walker;
 mod golden;
 mod kinds;
 mod library;
+
+/// Before any test: one thread for each operation of libtorch, since the tests run beside each other. The number belongs to
+/// the process, and numbers are rounded otherwise on another, so no test may find it changed.
+#[ctor::ctor]
+fn one_thread_an_operation() {
+    tch::set_num_threads(1);
+}

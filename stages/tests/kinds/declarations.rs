@@ -141,7 +141,9 @@ fn declarations_explain_themselves() {
 fn every_block_is_used_by_several_kinds_or_by_another_block() {
     let texts = folders().into_iter().map(|folder| std::fs::read_to_string(folder.join("stage.toml")).unwrap());
     let blocks = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/params")).unwrap();
-    let blocks = blocks.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let blocks = blocks.map(|entry| entry.unwrap().path());
+    let blocks = blocks.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let blocks = blocks.map(|path| std::fs::read_to_string(path).unwrap());
     let used = |text: String| text.parse::<toml::Table>().unwrap().remove("use").map(|names| names.try_into().unwrap());
     let by_kinds: Vec<Vec<String>> = texts.filter_map(used).collect();
     let by_blocks: Vec<Vec<String>> = blocks.filter_map(used).collect();

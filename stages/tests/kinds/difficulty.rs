@@ -133,6 +133,8 @@ fn what_looks_like_another_class_is_hard_and_scores_repeat() {
 /// Against the definitions, on a network of one linear layer.
 #[test]
 fn uncertainty_is_that_of_the_probabilities() {
+    // A thread of tests takes over the number of threads with its first operation, which would be rounded otherwise.
+    tch::set_num_threads(1);
     let spec = NetworkSpec::named("mlp", &Default::default(), 1, [4, 4], CLASSES).unwrap();
     let network = Network::new(&spec).unwrap();
     let parameters: Parameters = network.init(stream(1, "init", 0).generator(), Device::Cpu).unwrap();

@@ -35,6 +35,9 @@ pub mod score;
 pub mod search;
 pub mod select;
 pub mod split;
+#[doc(hidden)]
+#[path = "TEMPLATE/mod.rs"]
+pub mod template;
 pub mod train;
 pub mod training;
 pub mod worker;

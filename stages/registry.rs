@@ -34,6 +34,9 @@ macro_rules! kind {
 /// Every built-in kind, sorted by name.
 pub const KINDS: &[Kind] = include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
 
+/// The kind that new ones are copied from. It is no part of [`KINDS`], so that no manifest can name it; tests run it.
+pub const TEMPLATE: &Kind = &kind!("distill.template", "TEMPLATE/stage.toml", template);
+
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)

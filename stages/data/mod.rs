@@ -4,6 +4,7 @@
 pub mod images;
 pub mod moments;
 pub mod normalising;
+pub mod origin;
 pub mod picture;
 pub mod problems;
 pub mod resize;

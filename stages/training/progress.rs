@@ -10,6 +10,8 @@ use tch::Tensor;
 /// The key of the training's state in a checkpoint, unless a stage has several.
 const TRAINING: &str = "training";
 
+type Save<'a> = Box<dyn Fn(&mut Checkpoint, &State) -> Result<()> + 'a>;
+
 /// Tells progress and saves checkpoints of one training of a stage.
 pub struct Report<'a> {
     ctx: &'a Context,
@@ -18,7 +20,7 @@ pub struct Report<'a> {
     before: u64,
     total: u64,
     position: Box<dyn Fn(&State) -> u64 + 'a>,
-    save: Box<dyn Fn(&mut Checkpoint, &State) -> Result<()> + 'a>,
+    save: Save<'a>,
 }
 
 impl Report<'_> {

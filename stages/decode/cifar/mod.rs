@@ -8,6 +8,7 @@ mod records;
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
 use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::origin::origin;
 use crate::data::resize::resize;
 use anyhow::{Result, bail, ensure};
 use archive::Archive;
@@ -37,9 +38,6 @@ enum Labels {
     Fine,
     Coarse,
 }
-
-/// What ddpipe's own generated files say in their gzip comment, and what `Dataset::origin` then says.
-const SAMPLE_DATA: &str = "sample data";
 
 /// What a byte is divided by to lie in \[0,1\].
 const SCALE: f64 = 255.0;
@@ -94,13 +92,9 @@ fn from_archive(ctx: &Context, inputs: &Inputs, params: &Params, sets: &mut [Rec
     for (position, (file, bytes)) in archive.files.into_iter().enumerate() {
         sets[usize::from(position == test)].add(&format!("{}: {file}", input.name), &bytes)?;
     }
-    let sample = archive.comment.contains(SAMPLE_DATA);
-    Ok(match (&params.origin, sample) {
-        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
-        (Some(origin), false) => origin.clone(),
-        (None, true) => SAMPLE_DATA.to_string(),
-        (None, false) => format!("{} archive {}", params.set.name(), input.digest.short()),
-    })
+    Ok(origin(params.origin.as_deref(), &archive.comment, || {
+        format!("{} archive {}", params.set.name(), input.digest.short())
+    }))
 }
 
 fn from_files(ctx: &Context, inputs: &Inputs, params: &Params, sets: &mut [Records; 2]) -> Result<String> {

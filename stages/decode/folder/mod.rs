@@ -8,6 +8,7 @@ mod sizes;
 
 use crate::artifact::{Dataset, memory};
 use crate::context::{Context, Inputs, Outputs};
+use crate::data;
 use crate::data::images::{self, Images};
 use crate::data::moments;
 use crate::data::normalising::{self, Method, Normalise, Rules as Normalising};
@@ -47,9 +48,6 @@ impl Params {
 
 /// Images between two looks at the host.
 const PART: usize = 256;
-
-/// What ddpipe's own generated files say in their comment, and what `Dataset::origin` then says.
-const SAMPLE_DATA: &str = "sample data";
 
 /// What a byte is divided by to lie in \[0,1\].
 const SCALE: f64 = 255.0;
@@ -160,10 +158,5 @@ fn decoded(
 
 /// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
 fn origin(params: &Params, opened: &images::Opened) -> String {
-    match (&params.origin, opened.comment.contains(SAMPLE_DATA)) {
-        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
-        (Some(origin), false) => origin.clone(),
-        (None, true) => SAMPLE_DATA.to_string(),
-        (None, false) => opened.known_as.clone(),
-    }
+    data::origin::origin(params.origin.as_deref(), &opened.comment, || opened.known_as.clone())
 }

@@ -9,6 +9,7 @@ mod statistics;
 
 use crate::artifact::{Dataset, Normalisation};
 use crate::context::{Context, Inputs, Outputs};
+use crate::data;
 use crate::data::normalising::{self, Method, Normalise, Rules};
 use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -31,9 +32,6 @@ pub struct Params {
     scale: Option<f64>,
     origin: Option<String>,
 }
-
-/// What ddpipe's own generated files say in their gzip comment, and what `Dataset::origin` then says.
-const SAMPLE_DATA: &str = "sample data";
 
 /// Reads both files and holds them against each other. Errors name the file and the offset in its unpacked bytes.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
@@ -132,11 +130,5 @@ fn normalisation(
 
 /// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
 fn origin(params: &Params, comment: Option<&str>, digest: &str) -> String {
-    let sample = comment.is_some_and(|comment| comment.contains(SAMPLE_DATA));
-    match (&params.origin, sample) {
-        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
-        (Some(origin), false) => origin.clone(),
-        (None, true) => SAMPLE_DATA.to_string(),
-        (None, false) => format!("IDX file {digest}"),
-    }
+    data::origin::origin(params.origin.as_deref(), comment.unwrap_or_default(), || format!("IDX file {digest}"))
 }

@@ -10,6 +10,7 @@ mod sets;
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
 use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::origin::origin;
 use crate::data::resize::resize;
 use anyhow::{Context as _, Result};
 use archive::Archive;
@@ -33,9 +34,6 @@ pub struct Params {
 /// The names that the arrays of a set start with, and the outputs.
 const SETS: [&str; 3] = ["train", "val", "test"];
 
-/// What ddpipe's own generated files say in their comment, and what `Dataset::origin` then says.
-const SAMPLE_DATA: &str = "sample data";
-
 /// What a byte is divided by to lie in \[0,1\].
 const SCALE: f64 = 255.0;
 
@@ -58,13 +56,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let Params { normalise, whitening, whitening_eps: eps, .. } = params;
     let normalisation = Rules { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &sets[0].images)?;
 
-    let sample = archive.comment.contains(SAMPLE_DATA);
-    let origin = match (params.origin, sample) {
-        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
-        (Some(origin), false) => origin,
-        (None, true) => SAMPLE_DATA.to_string(),
-        (None, false) => format!("MedMNIST file {}", input.digest.short()),
-    };
+    let origin =
+        origin(params.origin.as_deref(), &archive.comment, || format!("MedMNIST file {}", input.digest.short()));
     let mut outputs = Outputs::default();
     for (name, set) in SETS.iter().zip(sets) {
         let (normalisation, origin, agreement) = (normalisation.clone(), origin.clone(), None);

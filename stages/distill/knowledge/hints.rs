@@ -92,7 +92,7 @@ impl Hints {
         let Phase { network, settings } = &self.phase;
         let own = network.trainable().count();
         let training = Training {
-            phases: &[self.phase.clone()],
+            phases: std::slice::from_ref(&self.phase),
             direction: &|_, parameters, batch, chunk| self.gradient(teacher, parameters, batch, chunk),
             examples,
             augment,

@@ -5,7 +5,7 @@
 
 use crate::training::{Batch, Examples};
 use anyhow::Result;
-use ddpipe_nn::network::{ImageGradients, Mode, Network, NetworkError, Parameters};
+use ddpipe_nn::network::{Mode, Network, NetworkError, Parameters, PerSampleGradients};
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 /// Images between two calls of `tick`, about.
@@ -32,7 +32,7 @@ pub struct Clipped {
 pub enum GradientMode {
     /// One image at a time goes forward and back, so that memory does not grow with the sample. Any network can.
     OneByOne,
-    /// So many at a time, as [`Network::gradients_per_image`] does it.
+    /// So many at a time, as [`Network::per_sample_gradients`] does it.
     Together(i64),
 }
 
@@ -41,7 +41,7 @@ impl GradientMode {
     pub fn usual(network: &Network, device: Device) -> Self {
         let (numbers, images) = if device == Device::Cpu { CPU } else { GPU };
         match (numbers / network.parameter_count().max(1)).min(images) {
-            some if some > 1 && network.has_gradients_per_image() => GradientMode::Together(some),
+            some if some > 1 && network.has_per_sample_gradients() => GradientMode::Together(some),
             _ => GradientMode::OneByOne,
         }
     }
@@ -78,7 +78,7 @@ pub fn clipped_sum(
             }
             GradientMode::Together(_) => {
                 let gradients =
-                    network.gradients_per_image(parameters, &images, |logits| cross_entropy(logits, &labels))?;
+                    network.per_sample_gradients(parameters, &images, |logits| cross_entropy(logits, &labels))?;
                 clipped.add(&gradients, max_norm)?;
             }
         }
@@ -109,7 +109,7 @@ impl Clipped {
         Ok(())
     }
 
-    fn add(&mut self, gradients: &ImageGradients, max_norm: f64) -> Result<(), TchError> {
+    fn add(&mut self, gradients: &PerSampleGradients, max_norm: f64) -> Result<(), TchError> {
         let norms_B = gradients.norms()?;
         let (mut finite, mut factors) = (Vec::new(), Vec::new());
         for (place, norm) in Vec::<f64>::try_from(norms_B.f_to_kind(Kind::Double)?)?.into_iter().enumerate() {

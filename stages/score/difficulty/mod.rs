@@ -90,7 +90,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             Some(state) => state,
             None => State::new(network.init(stream(seed, "init", 0).generator(), ctx.device)?),
         };
-        let state = run.train(&training, seed, state, &mut progress)?;
+        let state = run.train(&training, seed, state, &progress)?;
         let scores = run.scores(&state, training.epochs, &mut progress)?;
         let last = state.history.last().context("no epoch was run")?;
         let (train_accuracy, loss) = (last.train_accuracy, last.loss);

@@ -13,6 +13,7 @@ pub use sets::{Rules, Set, Split, split};
 
 use crate::artifact::{Dataset, memory};
 use crate::context::{Context, Inputs, Outputs};
+use crate::data;
 use crate::data::normalising::{self, Method, Normalise, Rules as Normalising};
 use crate::data::{images, moments};
 use annotations::{CLASSES, PARTITIONS};
@@ -39,9 +40,6 @@ enum Expect {
     Mhist,
     None,
 }
-
-/// What ddpipe's own generated files say in their comment, and what `Dataset::origin` then says.
-const SAMPLE_DATA: &str = "sample data";
 
 /// What a byte is divided by to lie in \[0,1\].
 const SCALE: f64 = 255.0;
@@ -97,12 +95,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
 /// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
 fn origin(params: &Params, opened: images::Opened) -> String {
-    let sample = opened.comment.contains(SAMPLE_DATA);
-    match (&params.origin, sample) {
-        (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),
-        (Some(origin), false) => origin.clone(),
-        (None, true) => SAMPLE_DATA.to_string(),
-        (None, false) if params.expect == Expect::Mhist => "MHIST".to_string(),
-        (None, false) => opened.known_as,
-    }
+    data::origin::origin(params.origin.as_deref(), &opened.comment, || match params.expect {
+        Expect::Mhist => "MHIST".to_string(),
+        _ => opened.known_as.clone(),
+    })
 }

@@ -157,7 +157,9 @@ impl Stage {
     /// Runs the stage.
     pub fn run(mut self) -> Result<Outputs> {
         tch::set_num_threads(THREADS.load(Ordering::SeqCst));
-        let kind = registry::find(&self.kind).ok_or_else(|| anyhow!("no kind {:?}", self.kind))?;
+        let kind =
+            Some(registry::TEMPLATE).filter(|kind| kind.name == self.kind).or_else(|| registry::find(&self.kind));
+        let kind = kind.ok_or_else(|| anyhow!("no kind {:?}", self.kind))?;
         let declaration = Declaration::parse(kind.declaration)?;
         let params = fill(&declaration, &self.params)?;
         for (name, entries) in &self.entries {

@@ -15,7 +15,7 @@ fn folders() -> Vec<PathBuf> {
     while let Some(folder) = open.pop() {
         let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
         open.extend(entries.filter(|path| path.is_dir()));
-        if folder.join("stage.toml").exists() {
+        if folder.join("stage.toml").exists() && !folder.ends_with("TEMPLATE") {
             folders.push(folder);
         }
     }

@@ -24,6 +24,7 @@ mod sample_polyps;
 mod search_ipc;
 mod searches;
 mod split_mhist;
+mod template;
 mod trajectories;
 mod tuning;
 mod versions;

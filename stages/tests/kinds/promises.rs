@@ -1,6 +1,6 @@
 //! What every kind promises: that a run repeats, that a run which was interrupted ends with the same bytes, and, where no
-//! network is trained, that the number of threads does not matter. Each kind of the registry is held to it by its small stages, which its own file of
-//! tests declares; a kind without one fails.
+//! network is trained, that the number of threads does not matter. Each kind of the registry is held to it by its small
+//! stages, which its own file of tests declares; a kind without one fails.
 
 use super::*;
 use crate::host::THREADS;

@@ -2,6 +2,6 @@
 
 mod architectures;
 mod geometric;
-mod gradients_per_image;
+mod per_sample_gradients;
 mod transformer;
 mod whitening;

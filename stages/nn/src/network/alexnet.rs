@@ -2,7 +2,7 @@
 //! The first convolution pads one-channel images by 4, which makes 32x32 of MNIST's 28x28.
 
 use super::NetworkError;
-use crate::network::plan::{Plan, numbered};
+use crate::network::builder::{Builder, numbered};
 use crate::network::spec::{Activation, Norm, Pooling};
 
 /// Channels, kernel, padding, and whether a pooling follows.
@@ -10,20 +10,20 @@ const CONVOLUTIONS: [(i64, i64, i64, bool); 5] =
     [(128, 5, 2, true), (192, 5, 2, true), (256, 3, 1, false), (192, 3, 1, false), (192, 3, 1, true)];
 
 /// Lays the layers and returns the classifier's name. Layers are numbered as in the published `nn.Sequential`.
-pub(super) fn lay(plan: &mut Plan, norm: Norm) -> Result<&'static str, NetworkError> {
+pub(super) fn build(builder: &mut Builder, norm: Norm) -> Result<&'static str, NetworkError> {
     let mut next = numbered();
     for (channels, kernel, padding, pooled) in CONVOLUTIONS {
-        let padding = if plan.channels() == 1 { 4 } else { padding };
-        plan.convolution(&next(), channels, kernel, padding)?;
+        let padding = if builder.channels() == 1 { 4 } else { padding };
+        builder.convolution(&next(), channels, kernel, padding)?;
         if norm != Norm::None {
-            plan.norm(&next(), norm)?;
+            builder.norm(&next(), norm)?;
         }
         next();
-        plan.activation(Activation::Relu);
+        builder.activation(Activation::Relu);
         if pooled {
-            plan.pool(&next(), Pooling::Max)?;
+            builder.pool(&next(), Pooling::Max)?;
         }
     }
-    plan.flatten();
+    builder.flatten();
     Ok("fc")
 }

@@ -1,26 +1,26 @@
-//! Layers within layers: residual sums, gates and stages, laid by closures that continue a [`Plan`]. Their parameters
-//! stand in the plan's list in the order in which they are laid, which need not be that of the forward pass.
+//! Layers within layers: residual sums, gates and stages, added by closures that continue a [`Builder`]. Their parameters
+//! stand in the list of parameters in the order in which they are added, which need not be that of the forward pass.
 
 use super::NetworkError;
+use crate::network::builder::Builder;
 use crate::network::layer::Layer;
-use crate::network::plan::Plan;
 
-impl Plan {
-    /// Layers from here that are handed over instead of laid; the shape stays.
+impl Builder {
+    /// Layers that are returned instead of added; the shape stays.
     pub fn aside(
         &mut self,
-        lay: impl FnOnce(&mut Self) -> Result<(), NetworkError>,
+        build: impl FnOnce(&mut Self) -> Result<(), NetworkError>,
     ) -> Result<Vec<Layer>, NetworkError> {
         let start = self.shape;
-        let layers = self.apart(lay)?;
+        let layers = self.apart(build)?;
         self.shape = start;
         Ok(layers)
     }
 
-    /// Layers from here that are handed over instead of laid; the shape is theirs.
-    fn apart(&mut self, lay: impl FnOnce(&mut Self) -> Result<(), NetworkError>) -> Result<Vec<Layer>, NetworkError> {
+    /// Layers that are returned instead of added; the shape is theirs.
+    fn apart(&mut self, build: impl FnOnce(&mut Self) -> Result<(), NetworkError>) -> Result<Vec<Layer>, NetworkError> {
         let before = std::mem::take(&mut self.layers);
-        lay(self)?;
+        build(self)?;
         Ok(std::mem::replace(&mut self.layers, before))
     }
 
@@ -32,8 +32,8 @@ impl Plan {
     }
 
     /// Layers of which attention sees the output alone.
-    pub fn stage(&mut self, lay: impl FnOnce(&mut Self) -> Result<(), NetworkError>) -> Result<(), NetworkError> {
-        let stage = self.apart(lay)?;
+    pub fn stage(&mut self, build: impl FnOnce(&mut Self) -> Result<(), NetworkError>) -> Result<(), NetworkError> {
+        let stage = self.apart(build)?;
         self.layers.push(Layer::Stage(stage));
         Ok(())
     }

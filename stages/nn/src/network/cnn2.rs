@@ -3,19 +3,19 @@
 //! exercise has before both linear layers, is left out: no network here has any.
 
 use super::NetworkError;
-use crate::network::plan::Plan;
+use crate::network::builder::Builder;
 use crate::network::spec::{Activation, Pooling};
 
 /// Lays the layers and returns the classifier's name.
-pub(super) fn lay(plan: &mut Plan) -> Result<&'static str, NetworkError> {
-    plan.convolution("conv_1", 32, 3, 0)?;
-    plan.activation(Activation::Relu);
-    plan.sliding_max("pool_1")?;
-    plan.convolution("conv_2", 64, 3, 0)?;
-    plan.activation(Activation::Relu);
-    plan.pool("pool_2", Pooling::Max)?;
-    plan.flatten();
-    plan.linear("fc_1", 128);
-    plan.activation(Activation::Relu);
+pub(super) fn build(builder: &mut Builder) -> Result<&'static str, NetworkError> {
+    builder.convolution("conv_1", 32, 3, 0)?;
+    builder.activation(Activation::Relu);
+    builder.sliding_max("pool_1")?;
+    builder.convolution("conv_2", 64, 3, 0)?;
+    builder.activation(Activation::Relu);
+    builder.pool("pool_2", Pooling::Max)?;
+    builder.flatten();
+    builder.linear("fc_1", 128);
+    builder.activation(Activation::Relu);
     Ok("fc_2")
 }

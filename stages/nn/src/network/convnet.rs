@@ -3,7 +3,7 @@
 //! by 2 more, which makes 32x32 of MNIST's 28x28.
 
 use super::NetworkError;
-use crate::network::plan::{Plan, numbered};
+use crate::network::builder::{Builder, numbered};
 use crate::network::spec::{Activation, Norm, Pooling};
 
 /// What can be chosen.
@@ -16,8 +16,8 @@ pub(super) struct Settings {
 
 /// Lays a block for each number of channels and returns the classifier's name. Layers are numbered as in the published
 /// `nn.Sequential`.
-pub(super) fn lay(
-    plan: &mut Plan,
+pub(super) fn build(
+    builder: &mut Builder,
     channels: impl ExactSizeIterator<Item = i64>,
     settings: Settings,
 ) -> Result<&'static str, NetworkError> {
@@ -35,17 +35,17 @@ pub(super) fn lay(
         if width < 1 {
             return Err(NetworkError::OutOfRange { what: "a width", value: width });
         }
-        let wider = if block == 0 && plan.channels() == 1 { 2 } else { 0 };
-        plan.convolution(&next(), width, kernel, kernel / 2 + wider)?;
+        let wider = if block == 0 && builder.channels() == 1 { 2 } else { 0 };
+        builder.convolution(&next(), width, kernel, kernel / 2 + wider)?;
         if norm != Norm::None {
-            plan.norm(&next(), norm)?;
+            builder.norm(&next(), norm)?;
         }
         next();
-        plan.activation(activation);
+        builder.activation(activation);
         if pooling != Pooling::None {
-            plan.pool(&next(), pooling)?;
+            builder.pool(&next(), pooling)?;
         }
     }
-    plan.flatten();
+    builder.flatten();
     Ok("classifier")
 }

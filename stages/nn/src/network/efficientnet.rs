@@ -3,9 +3,9 @@
 //! the second has other numbers, SiLU instead of ReLU6, and squeeze-and-excitation. No dropout, no stochastic depth.
 
 use super::NetworkError;
-use crate::network::init::Convention;
+use crate::network::builder::Builder;
+use crate::network::init::InitScheme;
 use crate::network::layer::Kernel;
-use crate::network::plan::Plan;
 use crate::network::spec::{Activation, Norm};
 
 /// A row of the paper's table.
@@ -67,35 +67,35 @@ const EXPANSION: i64 = 6;
 const SQUEEZE: i64 = 4;
 
 /// Lays MobileNetV2 and returns the classifier's name.
-pub(super) fn lay_mobilenet(plan: &mut Plan) -> Result<&'static str, NetworkError> {
-    MOBILENET_V2.lay(plan)
+pub(super) fn build_mobilenet(builder: &mut Builder) -> Result<&'static str, NetworkError> {
+    MOBILENET_V2.build(builder)
 }
 
 /// Lays EfficientNet-B0 and returns the classifier's name.
-pub(super) fn lay(plan: &mut Plan) -> Result<&'static str, NetworkError> {
-    EFFICIENTNET_B0.lay(plan)
+pub(super) fn build(builder: &mut Builder) -> Result<&'static str, NetworkError> {
+    EFFICIENTNET_B0.build(builder)
 }
 
 impl Family {
-    fn lay(&self, plan: &mut Plan) -> Result<&'static str, NetworkError> {
-        plan.convention = Convention::EfficientNet;
-        plan.convolve("conv_stem", STEM, Kernel::new(3, 2))?;
-        plan.norm("bn1", Norm::Batch)?;
-        plan.activation(self.activation);
+    fn build(&self, builder: &mut Builder) -> Result<&'static str, NetworkError> {
+        builder.scheme = InitScheme::EfficientNet;
+        builder.convolve("conv_stem", STEM, Kernel::new(3, 2))?;
+        builder.norm("bn1", Norm::Batch)?;
+        builder.activation(self.activation);
         for (number, stage) in self.stages.iter().enumerate() {
-            plan.stage(|plan| {
+            builder.stage(|builder| {
                 (0..stage.blocks).try_for_each(|block| {
                     let stride = if block == 0 { stage.stride } else { 1 };
                     let name = format!("blocks.{number}.{block}");
-                    self.block(plan, &name, number > 0, Kernel::new(stage.kernel, stride), stage.channels)
+                    self.block(builder, &name, number > 0, Kernel::new(stage.kernel, stride), stage.channels)
                 })
             })?;
         }
-        plan.convolve("conv_head", HEAD, Kernel::new(1, 1))?;
-        plan.norm("bn2", Norm::Batch)?;
-        plan.activation(self.activation);
-        plan.global_average();
-        plan.flatten();
+        builder.convolve("conv_head", HEAD, Kernel::new(1, 1))?;
+        builder.norm("bn2", Norm::Batch)?;
+        builder.activation(self.activation);
+        builder.global_average();
+        builder.flatten();
         Ok("classifier")
     }
 
@@ -103,41 +103,41 @@ impl Family {
     /// where the shape stays.
     fn block(
         &self,
-        plan: &mut Plan,
+        builder: &mut Builder,
         name: &str,
         expands: bool,
         kernel: Kernel,
         channels: i64,
     ) -> Result<(), NetworkError> {
-        let input = plan.channels();
+        let input = builder.channels();
         let inner = if expands { EXPANSION * input } else { input };
         let within = |layer: &str| format!("{name}.{layer}");
         // The published names count norms, and tell a projection after an expansion from one without.
         let (norms, projection) =
             if expands { (["bn1", "bn2", "bn3"], "conv_pwl") } else { (["", "bn1", "bn2"], "conv_pw") };
-        let body = |plan: &mut Plan| {
+        let body = |builder: &mut Builder| {
             if expands {
-                plan.convolve(&within("conv_pw"), inner, Kernel::new(1, 1))?;
-                plan.norm(&within(norms[0]), Norm::Batch)?;
-                plan.activation(self.activation);
+                builder.convolve(&within("conv_pw"), inner, Kernel::new(1, 1))?;
+                builder.norm(&within(norms[0]), Norm::Batch)?;
+                builder.activation(self.activation);
             }
-            plan.convolve(&within("conv_dw"), inner, Kernel { groups: inner, ..kernel })?;
-            plan.norm(&within(norms[1]), Norm::Batch)?;
-            plan.activation(self.activation);
+            builder.convolve(&within("conv_dw"), inner, Kernel { groups: inner, ..kernel })?;
+            builder.norm(&within(norms[1]), Norm::Batch)?;
+            builder.activation(self.activation);
             if self.excited {
-                plan.gate(|plan| {
-                    plan.global_average();
-                    plan.convolve(&within("se.conv_reduce"), input / SQUEEZE, Kernel::new(1, 1).with_bias())?;
-                    plan.activation(self.activation);
-                    plan.convolve(&within("se.conv_expand"), inner, Kernel::new(1, 1).with_bias())?;
-                    plan.activation(Activation::Sigmoid);
+                builder.gate(|builder| {
+                    builder.global_average();
+                    builder.convolve(&within("se.conv_reduce"), input / SQUEEZE, Kernel::new(1, 1).with_bias())?;
+                    builder.activation(self.activation);
+                    builder.convolve(&within("se.conv_expand"), inner, Kernel::new(1, 1).with_bias())?;
+                    builder.activation(Activation::Sigmoid);
                     Ok(())
                 })?;
             }
-            plan.convolve(&within(projection), channels, Kernel::new(1, 1))?;
-            plan.norm(&within(norms[2]), Norm::Batch)
+            builder.convolve(&within(projection), channels, Kernel::new(1, 1))?;
+            builder.norm(&within(norms[2]), Norm::Batch)
         };
-        if kernel.stride == 1 && input == channels { plan.residual(body, |_| Ok(())) } else { body(plan) }
+        if kernel.stride == 1 && input == channels { builder.residual(body, |_| Ok(())) } else { body(builder) }
     }
 }
 

@@ -115,7 +115,7 @@ impl Network {
         let mut x = x.shallow_clone();
         for layer in &self.features {
             x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
-            if keep && layer.is_seen() && x.dim() == 4 {
+            if keep && layer.is_attention_tap() && x.dim() == 4 {
                 activations.push(x.shallow_clone());
             }
         }

@@ -18,7 +18,7 @@ pub struct Hidden {
 impl Network {
     /// How many hidden layers [`hidden`](Self::hidden) counts.
     pub fn hidden_count(&self) -> usize {
-        self.features.iter().filter(|layer| layer.is_seen()).count() + 1
+        self.features.iter().filter(|layer| layer.is_attention_tap()).count() + 1
     }
 
     /// The outputs of the hidden layers 0 to `last` for a batch \[B,C,H,W\]. What lies behind the last one is not
@@ -35,7 +35,7 @@ impl Network {
         let mut x = x_BCHW.shallow_clone();
         for layer in &self.features {
             x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
-            if layer.is_seen() {
+            if layer.is_attention_tap() {
                 layers.push(x.shallow_clone());
                 if layers.len() > last {
                     return Ok(Hidden { layers, buffers });

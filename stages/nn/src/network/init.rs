@@ -11,7 +11,7 @@ const SMALL: f32 = 0.01;
 
 /// How the published definition of a family draws its first weights, and stores its last layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Convention {
+pub(super) enum InitScheme {
     /// PyTorch's defaults: everything uniform in ±1/√fan_in.
     Torch,
     /// timm's EfficientNet and MobileNetV2: convolutions normal with variance 2/fan_out, of which each group has its own;
@@ -28,14 +28,14 @@ pub(super) struct Kinds {
     pub bias: ParameterKind,
 }
 
-impl Convention {
+impl InitScheme {
     /// Of a convolution with so many inputs per output and outputs per input.
     pub fn convolution(self, fan_in: i64, fan_out: i64) -> Kinds {
         match self {
-            Convention::Torch => {
+            InitScheme::Torch => {
                 Kinds { weight: ParameterKind::Weight { fan_in }, bias: ParameterKind::Bias { fan_in } }
             }
-            Convention::EfficientNet | Convention::ResNetV2 => {
+            InitScheme::EfficientNet | InitScheme::ResNetV2 => {
                 Kinds { weight: ParameterKind::Filter { fan_out }, bias: ParameterKind::ZeroBias }
             }
         }
@@ -44,9 +44,9 @@ impl Convention {
     /// The shape of a linear layer's weight, and the kinds.
     pub fn linear(self, fan_in: i64, outputs: i64) -> (Vec<i64>, Kinds) {
         let (square, weight, bias) = match self {
-            Convention::Torch => (0, ParameterKind::Weight { fan_in }, ParameterKind::Bias { fan_in }),
-            Convention::EfficientNet => (0, ParameterKind::Readout { outputs }, ParameterKind::ZeroBias),
-            Convention::ResNetV2 => (2, ParameterKind::SmallReadout, ParameterKind::ZeroBias),
+            InitScheme::Torch => (0, ParameterKind::Weight { fan_in }, ParameterKind::Bias { fan_in }),
+            InitScheme::EfficientNet => (0, ParameterKind::Readout { outputs }, ParameterKind::ZeroBias),
+            InitScheme::ResNetV2 => (2, ParameterKind::SmallReadout, ParameterKind::ZeroBias),
         };
         let shape = [outputs, fan_in].into_iter().chain(std::iter::repeat_n(1, square)).collect();
         (shape, Kinds { weight, bias })

@@ -1,9 +1,8 @@
-//! The layers that plans are made of. `plan.rs` lays them with their parameters, `forward.rs` carries them out.
+//! The layers that networks are made of. `builder.rs` adds them with their parameters, `forward.rs` carries them out.
 
-use super::vit;
 use crate::network::spec::{Activation, Norm, Pooling};
 
-/// One layer. Its parameters are named by their place in [`super::Parameters`].
+/// One layer. Its parameters are given by their position in [`super::Parameters`].
 #[derive(Clone, Debug)]
 pub(super) enum Layer {
     /// Weight at `at`, the bias, if it has one, at `at + 1`.
@@ -27,7 +26,7 @@ pub(super) enum Layer {
     /// Layers of which attention sees the output alone.
     Stage(Vec<Layer>),
     /// One of a transformer's.
-    Tokens(vit::TokenLayer),
+    Tokens(TokenLayer),
     /// \[B,C,H,W\] to \[B,D\], row-major.
     Flatten,
     /// Weight and bias at `at`, `at + 1`.
@@ -36,7 +35,7 @@ pub(super) enum Layer {
 
 impl Layer {
     /// Whether attention is computed from its outputs, where they are maps.
-    pub fn is_seen(&self) -> bool {
+    pub fn is_attention_tap(&self) -> bool {
         matches!(self, Layer::Activation(_) | Layer::Stage(_))
     }
 }
@@ -62,4 +61,19 @@ impl Kernel {
     pub fn with_bias(self) -> Self {
         Kernel { bias: true, ..self }
     }
+}
+
+/// A layer on tokens \[B,T,D\]. Its parameters start at `at`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TokenLayer {
+    /// From \[B,D,H,W\]: the class token before the patches, and positions added to all.
+    Embed { at: usize },
+    /// Layer norm over D.
+    Norm { at: usize },
+    /// Every token asks all others: softmax(Q Kᵀ / √S) V, for each head, and a linear layer.
+    Attention { at: usize },
+    /// Linear, GELU, linear.
+    Perceptron { at: usize },
+    /// The class token alone, \[B,D\].
+    ClassToken,
 }

@@ -1,14 +1,16 @@
-//! Networks as functions of explicit parameters: a [`NetworkSpec`] says which one, [`Network`] is its plan of layers,
-//! and weights, images and running statistics are values that go in and come out. Nothing here holds state, knows a
-//! stage or reads a file.
+//! Networks as functions of explicit parameters: a [`NetworkSpec`] says which one, [`Network`] holds its layers, and
+//! weights, images and running statistics are values that go in and come out. Nothing here holds state, knows a stage or
+//! reads a file.
 //!
-//! To add an architecture: one file like `lenet.rs` that lays its layers into a [`plan::Plan`], a variant of
-//! [`Architecture`], and its name in `spec.rs` and in `stages/params/architecture.toml`. Parameters, counts, initialisation and forward pass follow from the plan.
+//! To add an architecture: one file like `lenet.rs` that adds its layers to a `Builder`; a variant of [`Architecture`] and
+//! its name in `spec.rs`; a line in `network.rs`; and its name in `stages/params/architecture.toml`. Parameters, counts,
+//! initialisation and forward pass follow from the layers.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; forward.rs has the legend")]
 
 mod alexnet;
 mod branches;
+mod builder;
 mod cnn2;
 mod convnet;
 mod efficientnet;
@@ -20,10 +22,10 @@ mod init;
 mod layer;
 mod lenet;
 mod mlp;
+mod network;
 mod normalise;
 mod parameters;
-mod per_image;
-mod plan;
+mod per_sample;
 mod resnet;
 mod resnetv2;
 mod spec;
@@ -33,7 +35,7 @@ mod vit;
 pub use error::NetworkError;
 pub use forward::{Chunk, Features, Mode, Output};
 pub use hidden::Hidden;
+pub use network::Network;
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};
-pub use per_image::ImageGradients;
-pub use plan::Network;
+pub use per_sample::PerSampleGradients;
 pub use spec::{Activation, Architecture, Downsampling, NetworkSpec, Norm, Overrides, Pooling, takes_norm};

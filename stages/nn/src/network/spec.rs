@@ -1,5 +1,5 @@
 //! Which network: its architecture with settings, and the images and classes it is for. A value that manifests,
-//! checkpoints and models can hold; `plan.rs` makes the layers from it.
+//! checkpoints and models can hold; `builder.rs` makes the layers from it.
 
 use super::NetworkError;
 use serde::{Deserialize, Serialize};

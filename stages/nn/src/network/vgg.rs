@@ -2,14 +2,14 @@
 //! max pooling, and one linear layer instead of the original three. The first convolution pads one-channel images by 3.
 
 use super::NetworkError;
-use crate::network::plan::{Plan, numbered};
+use crate::network::builder::{Builder, numbered};
 use crate::network::spec::{Activation, Norm, Pooling};
 
 /// Channels of each stage.
 const CHANNELS: [i64; 5] = [64, 128, 256, 512, 512];
 
 /// Lays the stages and returns the classifier's name. Layers are numbered as in the published `nn.Sequential`.
-pub(super) fn lay(plan: &mut Plan, depth: i64, norm: Norm) -> Result<&'static str, NetworkError> {
+pub(super) fn build(builder: &mut Builder, depth: i64, norm: Norm) -> Result<&'static str, NetworkError> {
     let convolutions = match depth {
         11 => [1, 1, 2, 2, 2],
         13 => [2, 2, 2, 2, 2],
@@ -20,16 +20,16 @@ pub(super) fn lay(plan: &mut Plan, depth: i64, norm: Norm) -> Result<&'static st
     let mut next = numbered();
     for (channels, convolutions) in CHANNELS.into_iter().zip(convolutions) {
         for _ in 0..convolutions {
-            let padding = if plan.channels() == 1 { 3 } else { 1 };
-            plan.convolution(&next(), channels, 3, padding)?;
+            let padding = if builder.channels() == 1 { 3 } else { 1 };
+            builder.convolution(&next(), channels, 3, padding)?;
             if norm != Norm::None {
-                plan.norm(&next(), norm)?;
+                builder.norm(&next(), norm)?;
             }
             next();
-            plan.activation(Activation::Relu);
+            builder.activation(Activation::Relu);
         }
-        plan.pool(&next(), Pooling::Max)?;
+        builder.pool(&next(), Pooling::Max)?;
     }
-    plan.flatten();
+    builder.flatten();
     Ok("classifier")
 }

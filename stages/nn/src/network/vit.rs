@@ -5,8 +5,8 @@
 //! Shapes: B batch, T tokens (patches and the class token), D width, S channels of one head.
 
 use super::{NetworkError, ParameterKind};
-use crate::network::layer::Kernel;
-use crate::network::plan::Plan;
+use crate::network::builder::Builder;
+use crate::network::layer::{Kernel, TokenLayer};
 use tch::{Kind, TchError, Tensor};
 
 const PATCH: i64 = 4;
@@ -16,23 +16,8 @@ const HEAD: i64 = 32;
 const EXPANSION: i64 = 4;
 const EPS: f64 = 1e-6;
 
-/// A layer on tokens \[B,T,D\]. Its parameters start at `at`.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum TokenLayer {
-    /// From \[B,D,H,W\]: the class token before the patches, and positions added to all.
-    Embed { at: usize },
-    /// Layer norm over D.
-    Norm { at: usize },
-    /// Every token asks all others: softmax(Q Kᵀ / √S) V, for each head, and a linear layer.
-    Attention { at: usize },
-    /// Linear, GELU, linear.
-    Perceptron { at: usize },
-    /// The class token alone, \[B,D\].
-    ClassToken,
-}
-
 /// Lays the blocks and returns the classifier's name.
-pub(super) fn lay(plan: &mut Plan, width: i64, depth: i64) -> Result<&'static str, NetworkError> {
+pub(super) fn build(builder: &mut Builder, width: i64, depth: i64) -> Result<&'static str, NetworkError> {
     for (what, value) in [("a width", width), ("a depth", depth)] {
         if value < 1 {
             return Err(NetworkError::OutOfRange { what, value });
@@ -41,15 +26,15 @@ pub(super) fn lay(plan: &mut Plan, width: i64, depth: i64) -> Result<&'static st
     if width % HEAD != 0 {
         return Err(NetworkError::Heads { width, head: HEAD });
     }
-    let [_, height, columns] = plan.shape();
+    let [_, height, columns] = builder.shape();
     if height % PATCH != 0 || columns % PATCH != 0 {
         return Err(NetworkError::Patches { image: [height, columns], patch: PATCH });
     }
-    plan.convolve("patches", width, Kernel { padding: 0, ..Kernel::new(PATCH, PATCH).with_bias() })?;
-    let tokens = 1 + plan.shape()[1] * plan.shape()[2];
-    plan.on_tokens([width, tokens, 1], 0, |plan, at| {
-        plan.parameter("embedding", "class", &[width], ParameterKind::Embedding { width });
-        plan.parameter("embedding", "positions", &[tokens, width], ParameterKind::Embedding { width });
+    builder.convolve("patches", width, Kernel { padding: 0, ..Kernel::new(PATCH, PATCH).with_bias() })?;
+    let tokens = 1 + builder.shape()[1] * builder.shape()[2];
+    builder.on_tokens([width, tokens, 1], 0, |builder, at| {
+        builder.parameter("embedding", "class", &[width], ParameterKind::Embedding { width });
+        builder.parameter("embedding", "positions", &[tokens, width], ParameterKind::Embedding { width });
         TokenLayer::Embed { at }
     });
     let hidden = EXPANSION * width;
@@ -57,50 +42,50 @@ pub(super) fn lay(plan: &mut Plan, width: i64, depth: i64) -> Result<&'static st
     let products = 2 * tokens * tokens * width;
     for block in 0..depth {
         let within = |layer: &str| format!("blocks.{block}.{layer}");
-        let attention = |plan: &mut Plan| {
-            norm(plan, &within("norm1"));
+        let attention = |builder: &mut Builder| {
+            norm(builder, &within("norm1"));
             let layers = [("qkv", 3 * width, width), ("out", width, width)];
-            two_linear(plan, &within("attention"), layers, products, |at| TokenLayer::Attention { at });
+            two_linear(builder, &within("attention"), layers, products, |at| TokenLayer::Attention { at });
             Ok(())
         };
-        plan.residual(attention, |_| Ok(()))?;
-        let perceptron = |plan: &mut Plan| {
-            norm(plan, &within("norm2"));
+        builder.residual(attention, |_| Ok(()))?;
+        let perceptron = |builder: &mut Builder| {
+            norm(builder, &within("norm2"));
             let layers = [("0", hidden, width), ("2", width, hidden)];
-            two_linear(plan, &within("mlp"), layers, 0, |at| TokenLayer::Perceptron { at });
+            two_linear(builder, &within("mlp"), layers, 0, |at| TokenLayer::Perceptron { at });
             Ok(())
         };
-        plan.residual(perceptron, |_| Ok(()))?;
+        builder.residual(perceptron, |_| Ok(()))?;
     }
-    norm(plan, "norm");
-    plan.on_tokens([width, 1, 1], 0, |_, _| TokenLayer::ClassToken);
+    norm(builder, "norm");
+    builder.on_tokens([width, 1, 1], 0, |_, _| TokenLayer::ClassToken);
     Ok("head")
 }
 
-fn norm(plan: &mut Plan, name: &str) {
-    let shape = plan.shape();
-    plan.on_tokens(shape, 0, |plan, at| {
-        plan.parameter(name, "weight", &shape[..1], ParameterKind::NormWeight);
-        plan.parameter(name, "bias", &shape[..1], ParameterKind::NormBias);
+fn norm(builder: &mut Builder, name: &str) {
+    let shape = builder.shape();
+    builder.on_tokens(shape, 0, |builder, at| {
+        builder.parameter(name, "weight", &shape[..1], ParameterKind::NormWeight);
+        builder.parameter(name, "bias", &shape[..1], ParameterKind::NormBias);
         TokenLayer::Norm { at }
     });
 }
 
 /// Two linear layers on every token, by name, outputs and inputs, and the multiply-adds of what is between them.
 fn two_linear(
-    plan: &mut Plan,
+    builder: &mut Builder,
     name: &str,
     layers: [(&str, i64, i64); 2],
     between: i64,
     layer: impl FnOnce(usize) -> TokenLayer,
 ) {
-    let shape @ [_, tokens, _] = plan.shape();
+    let shape @ [_, tokens, _] = builder.shape();
     let multiply_adds = layers.iter().map(|(_, outputs, inputs)| tokens * outputs * inputs).sum::<i64>() + between;
-    plan.on_tokens(shape, multiply_adds, |plan, at| {
+    builder.on_tokens(shape, multiply_adds, |builder, at| {
         for (end, outputs, fan_in) in layers {
             let name = format!("{name}.{end}");
-            plan.parameter(&name, "weight", &[outputs, fan_in], ParameterKind::Weight { fan_in });
-            plan.parameter(&name, "bias", &[outputs], ParameterKind::Bias { fan_in });
+            builder.parameter(&name, "weight", &[outputs, fan_in], ParameterKind::Weight { fan_in });
+            builder.parameter(&name, "bias", &[outputs], ParameterKind::Bias { fan_in });
         }
         layer(at)
     });

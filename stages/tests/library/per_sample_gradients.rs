@@ -23,7 +23,7 @@ fn loss(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
 
 fn check(name: &str, spec: &NetworkSpec) {
     let network = Network::new(spec).unwrap();
-    assert!(network.has_gradients_per_image() && !network.has_batch_statistics(), "{name}");
+    assert!(network.has_per_sample_gradients() && !network.has_batch_statistics(), "{name}");
     let Parameters { trainable, .. } = network.init(stream(1, "network", 0).generator(), Device::Cpu).unwrap();
     // Norms start at one and zero, and then their place in the formula does not show.
     let shaken = |(at, tensor): (usize, &Tensor)| match tensor.dim() {
@@ -35,7 +35,7 @@ fn check(name: &str, spec: &NetworkSpec) {
     let images = stream(3, "images", 0).normal_tensor(&[IMAGES, 2, 32, 32]).to_kind(Kind::Double);
     let labels = Tensor::from_slice(&[1i64, 0, 3]);
 
-    let together = network.gradients_per_image(&parameters, &images, |logits| loss(logits, &labels)).unwrap();
+    let together = network.per_sample_gradients(&parameters, &images, |logits| loss(logits, &labels)).unwrap();
     let norms = Vec::<f64>::try_from(together.norms().unwrap()).unwrap();
     for image in 0..IMAGES {
         let leaves = parameters.tracked();
@@ -87,7 +87,7 @@ fn every_network_gives_each_image_its_own_gradient() {
 
 #[test]
 fn networks_that_mix_images_or_tokens_are_told_apart() {
-    let known = |arch, overrides| Network::new(&spec(arch, overrides)).unwrap().has_gradients_per_image();
+    let known = |arch, overrides| Network::new(&spec(arch, overrides)).unwrap().has_per_sample_gradients();
     assert!(!known("vit", Overrides::default()));
     for arch in ["resnetv2_50", "mobilenetv2_100", "efficientnet_b0"] {
         assert!(!known(arch, Overrides::default()), "{arch}");

@@ -17,7 +17,7 @@ const UNFOLDED_GPU: i64 = 1 << 26;
 
 /// The gradients of the images of a batch, one for each.
 #[derive(Debug)]
-pub struct ImageGradients {
+pub struct PerSampleGradients {
     /// In the order of [`Parameters::trainable`].
     parts: Vec<Part>,
 }
@@ -39,19 +39,19 @@ struct Met<'a> {
 }
 
 impl Network {
-    /// Whether [`gradients_per_image`](Self::gradients_per_image) knows all layers of this network.
-    pub fn has_gradients_per_image(&self) -> bool {
+    /// Whether [`per_sample_gradients`](Self::per_sample_gradients) knows all layers of this network.
+    pub fn has_per_sample_gradients(&self) -> bool {
         self.features.iter().chain([&self.classifier]).all(is_known)
     }
 
     /// The gradient that each image of a batch \[B,C,H,W\] would have alone. `loss` makes of the logits \[B,K\] a sum of
     /// one term for each image, a scalar.
-    pub fn gradients_per_image(
+    pub fn per_sample_gradients(
         &self,
         parameters: &Parameters,
         images_BCHW: &Tensor,
         loss: impl FnOnce(&Tensor) -> Result<Tensor, TchError>,
-    ) -> Result<ImageGradients, TchError> {
+    ) -> Result<PerSampleGradients, TchError> {
         let parameters = parameters.detached();
         let mut met = Vec::new();
         // Only what a graph hangs on is kept by libtorch; nothing is asked of the images themselves.
@@ -69,7 +69,7 @@ impl Network {
             }
             let parts: Option<Vec<Part>> = parts.into_iter().collect();
             let unknown = || TchError::Torch("a layer whose gradients per image are not known".into());
-            Ok(ImageGradients { parts: parts.ok_or_else(unknown)? })
+            Ok(PerSampleGradients { parts: parts.ok_or_else(unknown)? })
         })
     }
 
@@ -152,7 +152,7 @@ fn of_kernel(input_BCHW: &Tensor, slope_BOL: &Tensor, kernel: Kernel) -> Result<
     Tensor::f_cat(&rows, 0)
 }
 
-impl ImageGradients {
+impl PerSampleGradients {
     /// \[B\]: the norm of each image's gradient over all parameters together.
     pub fn norms(&self) -> Result<Tensor, TchError> {
         let norm = |rows: &Tensor| rows.f_norm_scalaropt_dim(2, [1i64].as_slice(), false);
@@ -172,7 +172,7 @@ impl ImageGradients {
                 Part::Outer(out, input) => Part::Outer(select(out)?, select(input)?),
             })
         });
-        Ok(ImageGradients { parts: parts.collect::<Result<_, TchError>>()? })
+        Ok(PerSampleGradients { parts: parts.collect::<Result<_, TchError>>()? })
     }
 
     /// The sum of the gradients, each times its factor \[B\]; in the order of the parameters, each in one row.

@@ -1,36 +1,20 @@
-//! The plan of a network: its layers in order, and what follows from them, the list of parameters and the cost.
-//! An architecture's file lays the layers; `forward.rs` carries them out.
+//! The builder that architectures add their layers to. It follows the shape of one image through the layers and collects
+//! their parameters and their cost.
 
-use super::{
-    NetworkError, NetworkSpec, ParameterKind, ParameterSpec, alexnet, cnn2, convnet, efficientnet, lenet, mlp, resnet,
-    resnetv2, vgg, vit,
-};
-use crate::network::init::Convention;
-use crate::network::layer::{Kernel, Layer};
-use crate::network::spec::{Activation, Architecture, Norm, Pooling};
+use super::init::InitScheme;
+use super::layer::{Kernel, Layer, TokenLayer};
+use super::spec::{Activation, Norm, Pooling};
+use super::{NetworkError, ParameterKind, ParameterSpec};
 
-/// A network: a [`NetworkSpec`] laid out as layers. It has no weights of its own.
-#[derive(Clone, Debug)]
-pub struct Network {
-    spec: NetworkSpec,
-    parameters: Vec<ParameterSpec>,
-    /// Which trainable parameters are constants; empty where none is.
-    pub(super) frozen: Vec<bool>,
-    pub(super) features: Vec<Layer>,
-    pub(super) classifier: Layer,
-    embedding: i64,
-    multiply_adds: i64,
-}
-
-/// A network being laid out: follows the shape of one image through the layers.
-pub(super) struct Plan {
-    /// How what is laid from here on is stored and drawn.
-    pub convention: Convention,
+/// A network that is being built.
+pub(super) struct Builder {
+    /// How the weights of the layers that follow are initialised and stored.
+    pub scheme: InitScheme,
     pub(super) layers: Vec<Layer>,
-    parameters: Vec<ParameterSpec>,
+    pub(super) parameters: Vec<ParameterSpec>,
     image: [i64; 2],
     pub(super) shape: [i64; 3],
-    multiply_adds: i64,
+    pub(super) multiply_adds: i64,
 }
 
 /// Names as the published `nn.Sequential` numbers its layers: `features.0`, `features.1`, and so on.
@@ -42,70 +26,10 @@ pub(super) fn numbered() -> impl FnMut() -> String {
     }
 }
 
-impl Network {
-    /// Lays out the network, or says why it cannot be.
-    pub fn new(spec: &NetworkSpec) -> Result<Self, NetworkError> {
-        let [height, width] = spec.image;
-        let sizes = [("channels", spec.channels), ("rows", height), ("columns", width), ("classes", spec.classes)];
-        if let Some(&(what, value)) = sizes.iter().find(|(_, size)| *size < 1) {
-            return Err(NetworkError::OutOfRange { what, value });
-        }
-        let shape = [spec.channels, height, width];
-        let mut plan = Plan::new(shape);
-        let classifier_name = match spec.architecture {
-            Architecture::ConvNet { width, depth, activation, norm, pooling } => {
-                let channels = std::iter::repeat_n(width, depth.max(0) as usize);
-                convnet::lay(&mut plan, channels, convnet::Settings { kernel: 3, activation, norm, pooling })?
-            }
-            Architecture::Cnn { ref channels, kernel, activation, norm, pooling } => {
-                let settings = convnet::Settings { kernel, activation, norm, pooling };
-                convnet::lay(&mut plan, channels.iter().copied(), settings)?
-            }
-            Architecture::Mlp => mlp::lay(&mut plan, 128),
-            Architecture::Mlp784 => mlp::lay(&mut plan, 784),
-            Architecture::Cnn2 => cnn2::lay(&mut plan)?,
-            Architecture::LeNet => lenet::lay(&mut plan)?,
-            Architecture::AlexNet { norm } => alexnet::lay(&mut plan, norm)?,
-            Architecture::Vgg { depth, norm } => vgg::lay(&mut plan, depth, norm)?,
-            Architecture::ViT { width, depth } => vit::lay(&mut plan, width, depth)?,
-            Architecture::ResNet { depth, norm, downsampling } => resnet::lay(&mut plan, depth, norm, downsampling)?,
-            Architecture::ResNetV2 => resnetv2::lay(&mut plan)?,
-            Architecture::MobileNetV2 => efficientnet::lay_mobilenet(&mut plan)?,
-            Architecture::EfficientNet => efficientnet::lay(&mut plan)?,
-        };
-        let embedding = plan.shape.iter().product();
-        let classifier = plan.linear_layer(classifier_name, spec.classes);
-        let Plan { layers: features, parameters, multiply_adds, .. } = plan;
-        let (spec, frozen) = (spec.clone(), Vec::new());
-        Ok(Network { spec, parameters, frozen, features, classifier, embedding, multiply_adds })
-    }
-
-    /// What was laid out.
-    pub fn spec(&self) -> &NetworkSpec {
-        &self.spec
-    }
-
-    /// Every entry of the state dict in order, running statistics included.
-    pub fn parameters(&self) -> &[ParameterSpec] {
-        &self.parameters
-    }
-
-    /// Length D of the embedding: the input of the last linear layer.
-    pub fn embedding_size(&self) -> i64 {
-        self.embedding
-    }
-
-    /// Floating-point operations of one image: 2 per multiply-add of convolutions and matrix products; biases, norms,
-    /// activations and pooling are not counted.
-    pub fn flops(&self) -> i64 {
-        2 * self.multiply_adds
-    }
-}
-
-impl Plan {
-    fn new(shape @ [_, height, width]: [i64; 3]) -> Self {
-        let (convention, image) = (Convention::Torch, [height, width]);
-        Plan { convention, layers: Vec::new(), parameters: Vec::new(), image, shape, multiply_adds: 0 }
+impl Builder {
+    pub(super) fn new(shape @ [_, height, width]: [i64; 3]) -> Self {
+        let (scheme, image) = (InitScheme::Torch, [height, width]);
+        Builder { scheme, layers: Vec::new(), parameters: Vec::new(), image, shape, multiply_adds: 0 }
     }
 
     /// Channels so far.
@@ -118,8 +42,8 @@ impl Plan {
         self.shape
     }
 
-    /// Places so far for parameters: of the trainable and of the buffers.
-    fn places(&self) -> (usize, usize) {
+    /// Numbers of trainable parameters and of buffers so far.
+    fn counts(&self) -> (usize, usize) {
         let buffers = self.parameters.iter().filter(|parameter| parameter.kind.is_buffer()).count();
         (self.parameters.len() - buffers, buffers)
     }
@@ -151,13 +75,13 @@ impl Plan {
     pub fn convolve(&mut self, name: &str, out: i64, kernel: Kernel) -> Result<(), NetworkError> {
         let Kernel { size, stride, padding, bias, groups } = kernel;
         let [channels, height, width] = self.shape;
-        // Division rounds towards zero: a kernel larger than the padded image must not come out as one place.
-        let places = |length: i64| (length + 2 * padding - size + stride).max(0) / stride;
-        self.shrunk(name, places(height), places(width))?;
+        // Division rounds towards zero: a kernel larger than the padded image must not come out with a size of one.
+        let spatial = |length: i64| (length + 2 * padding - size + stride).max(0) / stride;
+        self.shrunk(name, spatial(height), spatial(width))?;
         self.shape[0] = out;
         let fan_in = channels / groups * size * size;
-        let kinds = self.convention.convolution(fan_in, out / groups * size * size);
-        let (at, _) = self.places();
+        let kinds = self.scheme.convolution(fan_in, out / groups * size * size);
+        let (at, _) = self.counts();
         self.parameter(name, "weight", &[out, channels / groups, size, size], kinds.weight);
         if bias {
             self.parameter(name, "bias", &[out], kinds.bias);
@@ -179,7 +103,7 @@ impl Plan {
             }
             Norm::Instance | Norm::Batch | Norm::Group => &channels,
         };
-        let (at, buffer) = self.places();
+        let (at, buffer) = self.counts();
         self.parameter(name, "weight", affine, ParameterKind::NormWeight);
         self.parameter(name, "bias", affine, ParameterKind::NormBias);
         if norm == Norm::Batch {
@@ -211,8 +135,8 @@ impl Plan {
 
     /// The largest of overlapping squares of 3x3, at every second place.
     pub fn overlapping_max(&mut self, name: &str) -> Result<(), NetworkError> {
-        let places = |length: i64| (length - 1) / 2 + 1;
-        self.shrunk(name, places(self.shape[1]), places(self.shape[2]))?;
+        let spatial = |length: i64| (length - 1) / 2 + 1;
+        self.shrunk(name, spatial(self.shape[1]), spatial(self.shape[2]))?;
         self.layers.push(Layer::OverlappingMax);
         Ok(())
     }
@@ -230,15 +154,15 @@ impl Plan {
         self.layers.push(Layer::GlobalAverage);
     }
 
-    /// A transformer's layer, made by `lay` from the place of its first parameter, after which the shape is this one.
+    /// A layer of a transformer, made by `build` from the position of its first parameter; `shape` is the shape after it.
     pub fn on_tokens(
         &mut self,
         shape: [i64; 3],
         multiply_adds: i64,
-        lay: impl FnOnce(&mut Self, usize) -> vit::TokenLayer,
+        build: impl FnOnce(&mut Self, usize) -> TokenLayer,
     ) {
-        let (at, _) = self.places();
-        let layer = lay(self, at);
+        let (at, _) = self.counts();
+        let layer = build(self, at);
         self.layers.push(Layer::Tokens(layer));
         self.multiply_adds += multiply_adds;
         self.shape = shape;
@@ -256,10 +180,10 @@ impl Plan {
         self.layers.push(layer);
     }
 
-    fn linear_layer(&mut self, name: &str, outputs: i64) -> Layer {
+    pub(super) fn linear_layer(&mut self, name: &str, outputs: i64) -> Layer {
         let fan_in = self.shape.iter().product();
-        let (at, _) = self.places();
-        let (shape, kinds) = self.convention.linear(fan_in, outputs);
+        let (at, _) = self.counts();
+        let (shape, kinds) = self.scheme.linear(fan_in, outputs);
         self.parameter(name, "weight", &shape, kinds.weight);
         self.parameter(name, "bias", &[outputs], kinds.bias);
         self.multiply_adds += fan_in * outputs;

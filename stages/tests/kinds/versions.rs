@@ -147,7 +147,7 @@ fn version(number: u32, default: i64, outputs: &[&str], metrics: &[&str]) -> Ver
 #[test]
 fn a_changed_default_output_or_metric_asks_for_a_higher_version_and_says_which_lines_to_change() {
     let old = version(3, 1, &["out"], &["loss"]);
-    let found = |new: Version| compare(&[old.clone()], &[new], |_| "stage.toml:2".into());
+    let found = |new: Version| compare(std::slice::from_ref(&old), &[new], |_| "stage.toml:2".into());
     for new in [
         version(3, 2, &["out"], &["loss"]),
         version(3, 1, &["out", "more"], &["loss"]),
@@ -180,7 +180,7 @@ fn new_kinds_and_parameters_and_raised_versions_only_ask_for_a_new_line() {
     let raised = version(4, 2, &[], &[]);
     let other = Version { kind: "c.d".into(), ..old.clone() };
     for (new, stale) in [(more, 1), (raised, 1), (other, 2), (old.clone(), 0)] {
-        let (refused, lines) = compare(&[old.clone()], &[new.clone()], |_| String::new());
+        let (refused, lines) = compare(std::slice::from_ref(&old), std::slice::from_ref(&new), |_| String::new());
         assert_eq!((refused.len(), lines.len()), (0, stale), "{new:?}");
     }
 }

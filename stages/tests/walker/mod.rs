@@ -86,6 +86,7 @@ fn paths(family: &str) -> Vec<PathBuf> {
 }
 
 /// Fails for want of cases, unless the folder is not the project's own and holds some other family.
+#[expect(clippy::explicit_write, reason = "the test harness captures what eprintln! prints")]
 fn missing(family: &str) {
     let folder = folder();
     let what = format!("no golden case of family {family:?} that this test takes in {}", folder.display());

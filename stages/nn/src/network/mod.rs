@@ -22,6 +22,7 @@ mod init;
 mod layer;
 mod lenet;
 mod mlp;
+#[expect(clippy::module_inception, reason = "a file is named after the type that it holds")]
 mod network;
 mod normalise;
 mod parameters;

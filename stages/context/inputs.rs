@@ -41,7 +41,7 @@ impl Inputs {
         self.entries.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// What is connected to an on-demand input and was not asked for yet; see [`Outputs::ask`].
+    /// What is connected to an on-demand input and was not asked for yet; see [`Outputs::ask`](super::Outputs::ask).
     pub fn absent(&self, name: &str) -> &[Absent] {
         self.absent.get(name).map_or(&[], Vec::as_slice)
     }

@@ -14,7 +14,7 @@ pub enum Artifact {
     Json(ArtifactType, serde_json::Value),
     /// Bytes as they are (`image`, `files`).
     Bytes(ArtifactType, Vec<u8>),
-    /// The same in a file of [`Context::temporary`]: what is too large for memory.
+    /// The same in a file of [`Context::temporary`](super::Context::temporary): what is too large for memory.
     File(ArtifactType, std::fs::File),
 }
 

@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalise {
-    /// From the images.
+    /// Mean and standard deviation are computed from the images.
     Computed,
     /// They have to be given.
     Given,

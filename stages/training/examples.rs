@@ -10,7 +10,7 @@ use tch::{Device, TchError, Tensor};
 
 /// Labelled images that can be picked by position.
 pub trait Examples {
-    /// How many.
+    /// Number of examples.
     fn count(&self) -> i64;
     /// The examples at these positions (\[B\] int64, on the images' device), images normalised.
     fn at(&self, positions: &Tensor) -> Result<Batch, TchError>;

@@ -70,7 +70,7 @@ impl Experts {
         &self.network
     }
 
-    /// How many there are.
+    /// Number of experts.
     pub fn count(&self) -> u64 {
         self.files.iter().map(|file| file.shape.experts).sum()
     }

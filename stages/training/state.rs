@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 /// What one epoch came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochResult {
-    /// From 0.
+    /// The epoch, counted from 0.
     pub epoch: u64,
     /// The learning rate.
     pub rate: f64,

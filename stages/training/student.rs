@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct StudentRun<'a> {
     /// The stage's surroundings.
     pub ctx: &'a Context,
-    /// Which network.
+    /// The student's network.
     pub network: &'a Network,
-    /// How it is trained.
+    /// The settings of its training.
     pub params: &'a TrainingParams,
     /// What its training makes smaller.
     pub objective: Objective,

@@ -21,7 +21,7 @@ pub struct Settings {
     pub batch_size: i64,
     /// The learning rate to start with.
     pub rate: f64,
-    /// How it goes on.
+    /// How the rate changes from epoch to epoch.
     pub schedule: Schedule,
     /// The optimiser.
     pub sgd: Sgd,
@@ -55,7 +55,7 @@ impl Settings {
 pub struct Phase {
     /// The network, its frozen parameters marked.
     pub network: Network,
-    /// How it is trained.
+    /// The settings of the training in this phase.
     pub settings: Settings,
 }
 

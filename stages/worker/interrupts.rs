@@ -14,7 +14,7 @@ use std::time::Duration;
 /// A stage that does not look at its [`Interrupts`] for this long is left behind by the worker's exit.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Which jobs are to stop.
+/// The jobs that are to stop.
 #[derive(Debug, Default)]
 pub struct Interrupts {
     everything: AtomicBool,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Redraw {
-    /// In every step.
+    /// Real images and augmentations are drawn in every step.
     Step,
     /// With every network: its real features are computed once for all its steps.
     Network,

@@ -60,7 +60,7 @@ pub enum Matching {
     },
     /// The mean over images of what leaves these blocks of a ConvNet, after pooling; counted from 0.
     Features {
-        /// Which blocks.
+        /// The blocks, counted from 0.
         blocks: Vec<usize>,
     },
 }
@@ -173,7 +173,7 @@ impl Objective {
         parts.f_sum(parts.kind())
     }
 
-    /// Per block \[C,H,W\].
+    /// The mean features of each block, \[C,H,W\].
     fn means(
         &self,
         network: &Network,

@@ -13,7 +13,7 @@ use tch::{TchError, Tensor};
 pub struct View<'a> {
     /// How stored images hold several each.
     pub decoder: Decoder,
-    /// Of pixels in \[0,1\].
+    /// Normalisation of pixels in \[0,1\].
     pub normalisation: &'a Normalisation,
     /// The decoded images that are shown; all without.
     pub chosen: Option<Vec<i64>>,

@@ -9,9 +9,9 @@ use tch::{Device, Kind, Tensor};
 /// A layer of the student and the teacher's that it is compared with, counted from 0 as `Network::hidden` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Pair {
-    /// Of the student.
+    /// Position of the student's layer.
     pub student: usize,
-    /// Of the teacher.
+    /// Position of the teacher's layer.
     pub teacher: usize,
 }
 

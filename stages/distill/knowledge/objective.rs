@@ -11,7 +11,7 @@ use tch::{TchError, Tensor};
 
 /// What a student learns by.
 pub struct DistillationLoss<'a> {
-    /// Whom it learns from.
+    /// The network whose logits are the soft targets.
     pub teacher: &'a Teacher,
     /// Settings of the loss with soft targets.
     pub settings: Settings,

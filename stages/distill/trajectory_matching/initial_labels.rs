@@ -8,11 +8,11 @@ use tch::{Kind, TchError, Tensor};
 #[derive(Debug)]
 pub struct LabelSums {
     labels_M: Tensor,
-    /// Of the experts that are right.
+    /// Sum of the logits of the experts that classify the image correctly.
     right_MK: Tensor,
-    /// How many those are.
+    /// Number of experts that classify the image correctly, \[M\] int64.
     count_M: Tensor,
-    /// Of all experts.
+    /// Sum of the logits of all experts.
     all_MK: Tensor,
     experts: i64,
 }

@@ -20,11 +20,11 @@ pub struct SgdSettings {
 /// How all of them are optimised.
 #[derive(Clone, Copy, Debug)]
 pub struct OptimiserSettings {
-    /// Of the images.
+    /// The optimiser of the images.
     pub images: SgdSettings,
-    /// Of the students' learning rate.
+    /// The optimiser of the students' learning rate.
     pub lr: SgdSettings,
-    /// Of the labels' logits.
+    /// The optimiser of the labels' logits.
     pub logits: SgdSettings,
     /// An iteration with a larger loss changes nothing.
     pub threshold: Option<f64>,

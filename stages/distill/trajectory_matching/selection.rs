@@ -20,7 +20,7 @@ pub enum Selector {
 /// How many parameters are left out, and which.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Selection {
-    /// Which.
+    /// By what parameters are selected.
     pub by: Selector,
     /// Their share of P, from 0 to below 1; a fraction of a parameter is cut off.
     pub ratio: f64,

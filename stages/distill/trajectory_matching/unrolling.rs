@@ -16,7 +16,7 @@ use tch::{Reduction, TchError, Tensor};
 pub struct Learnt {
     /// \[M,C,H,W\].
     pub images_MCHW: Tensor,
-    /// Of the images.
+    /// Labels of the images.
     pub labels: Labels,
     /// A number: the learning rate of the inner steps.
     pub lr: Tensor,
@@ -41,7 +41,7 @@ pub struct Unrolling<'a> {
     pub target_P: &'a Tensor,
     /// What every step learns from, in order.
     pub steps: &'a [InnerStep],
-    /// How strong the augmentation is.
+    /// Strength of the augmentation.
     pub settings: &'a Settings,
 }
 
@@ -60,7 +60,7 @@ pub struct Matched {
     pub end_P: Tensor,
     /// \[N\], the loss of every inner step, before it.
     pub inner_losses_N: Tensor,
-    /// Of `loss`.
+    /// The gradients of `loss`.
     pub gradients: Gradients,
 }
 

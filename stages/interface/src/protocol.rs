@@ -19,7 +19,7 @@ const MAX_FRAME: u32 = 64 << 20;
 #[serde(transparent)]
 pub struct JobId(pub u64);
 
-/// From the engine to the worker.
+/// A message of the engine to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
@@ -103,7 +103,7 @@ pub struct Absent {
     pub labels: IndexMap<String, Value>,
 }
 
-/// From the worker to the engine.
+/// A message of a worker to the engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromWorker {
@@ -209,7 +209,7 @@ pub struct OutputArtifact {
     pub artifact: ArtifactType,
 }
 
-/// How loud a log line is.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {

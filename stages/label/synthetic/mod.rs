@@ -9,7 +9,7 @@ use ddpipe_nn::network::{Chunk, Network, NetworkSpec};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-/// Which labels.
+/// The labels that the set gets.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {

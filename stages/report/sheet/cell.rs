@@ -10,7 +10,7 @@ pub struct Cell {
     pub mean: f64,
     /// The sample standard deviation (divided by n-1); none of a single value, unless it comes with one.
     pub std: Option<f64>,
-    /// How many values.
+    /// Number of values.
     pub n: usize,
 }
 

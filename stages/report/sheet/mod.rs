@@ -50,7 +50,7 @@ pub struct Entry {
     pub digits: usize,
     /// Whether it says of how many values it is; else the note says it, or there is nothing to say.
     pub show_n: bool,
-    /// How it stands to the best.
+    /// How the cell compares with the best one.
     pub mark: Option<Mark>,
     /// The p-value of the comparison with the best.
     pub p: Option<f64>,

@@ -114,7 +114,7 @@ impl Space {
         self.form
     }
 
-    /// How many networks there are.
+    /// Number of networks in the space.
     pub fn size(&self) -> usize {
         self.networks.len()
     }

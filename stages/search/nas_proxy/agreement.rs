@@ -9,7 +9,7 @@ const FEWEST: usize = 3;
 /// Rank correlations over `n` candidates; nothing where all of them are equal in one ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Agreement {
-    /// How many candidates.
+    /// Number of candidates.
     pub n: usize,
     /// Spearman's rho; equal accuracies share a rank.
     pub spearman: Option<f64>,
@@ -50,7 +50,7 @@ pub fn rank(accuracies: &[f64], place: usize) -> usize {
     1 + accuracies.iter().filter(|&other| own.is_some_and(|own| other > own)).count()
 }
 
-/// All places, best first.
+/// All positions, best first.
 fn ranking(accuracies: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..accuracies.len()).collect();
     order.sort_by(|&a, &b| accuracies[b].total_cmp(&accuracies[a]));

@@ -18,7 +18,7 @@ const PART: &str = "part";
 pub(super) struct Search {
     /// `stage[axis=value]`, without `part` and the folded axes.
     pub address: String,
-    /// In the order of the space.
+    /// The candidates, in the order of the search space.
     pub candidates: Vec<Tested>,
     /// Of the same candidates: the mean over the runs.
     pub accuracies: Vec<f64>,

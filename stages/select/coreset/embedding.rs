@@ -10,7 +10,7 @@ use tch::Tensor;
 /// Images that go through at a time; the network takes them in its own chunks.
 const BATCH: usize = 1024;
 
-/// From images to rows.
+/// Embeddings of images, a row for each.
 pub(super) enum Embedding {
     /// The normalised pixels.
     Pixels,

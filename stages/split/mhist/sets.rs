@@ -58,7 +58,7 @@ pub struct Set {
 /// The training and the test set, and what a person should know about them.
 #[derive(Debug)]
 pub struct Split {
-    /// In the order of [`PARTITIONS`].
+    /// The training set, then the test set.
     pub sets: [Set; 2],
     /// Rows whose label is not that of the majority.
     pub contradictions: Problems,

@@ -65,7 +65,7 @@ fn each(
     a.iter().zip(b).map(|(a, b)| function(a, b)).collect()
 }
 
-/// Of all together.
+/// The norm over all tensors together.
 fn norm(tensors: &[Tensor]) -> Result<Tensor, TchError> {
     let squares: Vec<Tensor> =
         tensors.iter().map(|tensor| tensor.f_square()?.f_sum(Kind::Float)).collect::<Result<_, TchError>>()?;

@@ -14,7 +14,7 @@ pub struct Combined {
     pub strategy: Option<Strategy>,
     /// The probability of a batch to be mixed.
     pub mixed: f64,
-    /// Of the streams.
+    /// Base seed of the augmentation's random streams.
     pub seed: u64,
 }
 

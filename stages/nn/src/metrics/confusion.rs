@@ -12,7 +12,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Of no images.
+    /// The confusion matrix before any image was counted.
     pub fn new(classes: usize) -> Self {
         Confusion { rows: vec![vec![0; classes]; classes] }
     }

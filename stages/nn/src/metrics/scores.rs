@@ -39,7 +39,7 @@ pub struct Probabilities {
 }
 
 impl Probabilities {
-    /// Of no images.
+    /// The probabilities before any image was added.
     pub fn new(classes: usize) -> Self {
         Probabilities { labels: Vec::new(), rows: Vec::new(), classes }
     }

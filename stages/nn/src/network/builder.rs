@@ -168,7 +168,7 @@ impl Builder {
         self.shape = shape;
     }
 
-    /// From images to vectors.
+    /// Flattens \[B,C,H,W\] to \[B,D\].
     pub fn flatten(&mut self) {
         self.shape = [self.shape.iter().product(), 1, 1];
         self.layers.push(Layer::Flatten);

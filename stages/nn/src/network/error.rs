@@ -27,7 +27,7 @@ pub enum NetworkError {
     /// A size that no network can have.
     #[error("{what} of {value} is out of range; expected at least 1")]
     OutOfRange {
-        /// Which size.
+        /// The name of the size.
         what: &'static str,
         /// Its value.
         value: i64,
@@ -81,7 +81,7 @@ pub enum NetworkError {
     /// A tensor of the wrong shape.
     #[error("tensor {name:?} has shape {got:?}, this architecture needs {expected:?}")]
     Shape {
-        /// Which tensor.
+        /// The name of the tensor.
         name: String,
         /// Its shape.
         got: Vec<i64>,

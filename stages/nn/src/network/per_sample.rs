@@ -22,7 +22,7 @@ pub struct PerSampleGradients {
     parts: Vec<Part>,
 }
 
-/// Of one parameter.
+/// The per-sample gradients of one parameter.
 #[derive(Debug)]
 enum Part {
     /// \[B,N\].

@@ -125,13 +125,13 @@ pub enum Activation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
-    /// Per image and channel.
+    /// Instance norm: per image and channel.
     #[serde(alias = "instancenorm")]
     Instance,
     /// Per channel over the batch, with running statistics.
     #[serde(alias = "batchnorm")]
     Batch,
-    /// Per image over everything.
+    /// Layer norm: per image, over all channels and pixels.
     #[serde(alias = "layernorm")]
     Layer,
     /// Per image in four groups of channels.

@@ -8,7 +8,7 @@ use tch::{TchError, Tensor};
 const FIRST: f64 = 0.9;
 const SECOND: f64 = 0.999;
 
-/// Which optimiser.
+/// An optimiser with moments of the gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimiser {
@@ -21,9 +21,9 @@ pub enum Optimiser {
 /// Running moments of the gradients, one tensor each per parameter; empty before the first step.
 #[derive(Debug, Default)]
 pub struct Moments {
-    /// Of the gradients.
+    /// Running means of the gradients.
     pub first: Vec<Tensor>,
-    /// Of their squares.
+    /// Running means of the squared gradients.
     pub second: Vec<Tensor>,
     /// Steps that were taken.
     pub steps: u64,

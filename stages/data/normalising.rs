@@ -23,7 +23,7 @@ pub enum Normalise {
 /// Which whitening follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Method {
+pub enum WhiteningMethod {
     /// None.
     None,
     /// Zero-phase: see [`Whitening::zca`].
@@ -32,7 +32,7 @@ pub enum Method {
 
 /// The parameters.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub struct NormalisationSpec<'a> {
     /// Parameter `normalise`.
     pub normalise: Normalise,
     /// Parameter `mean`, wins together with `std`.
@@ -40,14 +40,14 @@ pub struct Rules<'a> {
     /// Parameter `std`.
     pub std: Option<&'a [f64]>,
     /// Parameter `whitening`.
-    pub whitening: Method,
+    pub whitening: WhiteningMethod,
     /// Parameter `whitening_eps`.
     pub eps: f64,
     /// What a raw pixel is divided by before all else.
     pub scale: f64,
 }
 
-impl Rules<'_> {
+impl NormalisationSpec<'_> {
     /// The normalisation of training images \[N,C,H,W\] of bytes.
     pub fn of(&self, ctx: &Context, images: &Tensor) -> Result<Normalisation> {
         let found = self.standard(images.size()[1] as usize, None, || moments::of_images(images))?;
@@ -86,7 +86,7 @@ impl Rules<'_> {
     /// Refuses a whitening that would be computed of these images although another data set says how to normalise.
     pub fn agrees_with(&self, taken: Option<&Normalisation>) -> Result<()> {
         ensure!(
-            self.whitening == Method::None
+            self.whitening == WhiteningMethod::None
                 || taken.is_none_or(|taken| taken.whitening.is_some() && self.mean.is_none()),
             "`whitening = \"zca\"` would be computed of these images, not of those at input `normalisation`; whiten that data \
              set, and its whitening is taken over with its mean and std"
@@ -110,7 +110,7 @@ impl Rules<'_> {
 
     /// The same, followed by the whitening that these images give once they are normalised so.
     pub fn whitened(&self, ctx: &Context, found: Normalisation, images: &Tensor) -> Result<Normalisation> {
-        if self.whitening == Method::None {
+        if self.whitening == WhiteningMethod::None {
             return Ok(found);
         }
         ensure!(images.kind() == Kind::Uint8, "a whitening is computed of images made of bytes only");

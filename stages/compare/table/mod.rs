@@ -9,7 +9,7 @@ mod value;
 mod wording;
 
 use crate::context::{Context, Inputs, Outputs};
-use crate::report::sheet::{self, Entry, Layout, Mark, Sheet, csv, document, latex, markdown, same_n};
+use crate::report::sheet::{self, Entry, Layout, Mark, Sheet, document, same_n};
 use anyhow::{Result, ensure};
 use comparison::Sampled;
 use ddpipe_interface::ArtifactType;
@@ -109,11 +109,9 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         tested: true,
     };
     let counted = |mark| grid.iter().flatten().flatten().filter(|sampled| sampled.mark == Some(mark)).count() as f64;
-    let outputs = Outputs::default()
-        .json("table", ArtifactType::Table, description::of(&sheet, &grid, &values, &params, singles, &over, &origins))
-        .bytes("markdown", ArtifactType::Files, markdown::write(&sheet).into_bytes())
-        .bytes("csv", ArtifactType::Files, csv::write(&sheet).into_bytes())
-        .bytes("latex", ArtifactType::Files, latex::write(&sheet).into_bytes())
+    let description = description::of(&sheet, &grid, &values, &params, singles, &over, &origins);
+    let outputs = sheet
+        .add_to(Outputs::default().json("table", ArtifactType::Table, description))
         .metric("tied", counted(Mark::Tied))
         .metric("worse", counted(Mark::Worse))
         .metric("untested", counted(Mark::Untested));

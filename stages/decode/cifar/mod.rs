@@ -7,7 +7,7 @@ mod records;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
-use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::origin::origin;
 use crate::data::resize::resize;
 use anyhow::{Result, bail, ensure};
@@ -27,7 +27,7 @@ pub struct Params {
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
-    whitening: Method,
+    whitening: WhiteningMethod,
     whitening_eps: f64,
     origin: Option<String>,
 }
@@ -63,7 +63,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
     let (mean, std) = (params.mean.as_deref(), params.std.as_deref());
     let Params { normalise, whitening, whitening_eps: eps, .. } = params;
-    let normalisation = Rules { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &train.0)?;
+    let normalisation = NormalisationSpec { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &train.0)?;
 
     let mut outputs = Outputs::default();
     for (name, (images, labels)) in [("train", train), ("test", test)] {

@@ -11,7 +11,7 @@ use crate::context::{Context, Inputs, Outputs};
 use crate::data;
 use crate::data::images::{self, Images};
 use crate::data::moments;
-use crate::data::normalising::{self, Method, Normalise, Rules as Normalising};
+use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::problems::Problems;
 use anyhow::{Context as _, Result, ensure};
 use layout::{Entry, Rules, Split};
@@ -33,16 +33,16 @@ pub struct Params {
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
-    whitening: Method,
+    whitening: WhiteningMethod,
     whitening_eps: f64,
     origin: Option<String>,
 }
 
 impl Params {
-    fn normalising(&self) -> Normalising<'_> {
+    fn normalising(&self) -> NormalisationSpec<'_> {
         let Params { normalise, mean, std, whitening, whitening_eps: eps, .. } = self;
         let (mean, std) = (mean.as_deref(), std.as_deref());
-        Normalising { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale: SCALE }
+        NormalisationSpec { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale: SCALE }
     }
 }
 

@@ -10,7 +10,7 @@ mod statistics;
 use crate::artifact::{Dataset, Normalisation};
 use crate::context::{Context, Inputs, Outputs};
 use crate::data;
-use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
@@ -27,7 +27,7 @@ pub struct Params {
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
-    whitening: Method,
+    whitening: WhiteningMethod,
     whitening_eps: f64,
     scale: Option<f64>,
     origin: Option<String>,
@@ -100,10 +100,10 @@ fn read_labels(bytes: &[u8]) -> Result<IdxFile<'_>> {
 }
 
 impl Params {
-    fn rules(&self, scale: f64) -> Rules<'_> {
+    fn rules(&self, scale: f64) -> NormalisationSpec<'_> {
         let Params { normalise, mean, std, whitening, whitening_eps: eps, .. } = self;
         let (mean, std) = (mean.as_deref(), std.as_deref());
-        Rules { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale }
+        NormalisationSpec { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale }
     }
 }
 

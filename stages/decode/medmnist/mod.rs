@@ -9,7 +9,7 @@ mod sets;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
-use crate::data::normalising::{self, Method, Normalise, Rules};
+use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::origin::origin;
 use crate::data::resize::resize;
 use anyhow::{Context as _, Result};
@@ -26,7 +26,7 @@ pub struct Params {
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
-    whitening: Method,
+    whitening: WhiteningMethod,
     whitening_eps: f64,
     origin: Option<String>,
 }
@@ -54,7 +54,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let classes = sets::classes(&SETS, &sets, params.classes).with_context(|| input.name.clone())?;
     let (mean, std) = (params.mean.as_deref(), params.std.as_deref());
     let Params { normalise, whitening, whitening_eps: eps, .. } = params;
-    let normalisation = Rules { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &sets[0].images)?;
+    let normalisation =
+        NormalisationSpec { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &sets[0].images)?;
 
     let origin =
         origin(params.origin.as_deref(), &archive.comment, || format!("MedMNIST file {}", input.digest.short()));

@@ -4,6 +4,7 @@
 //! Legend: M synthetic images, B real images, D features, K classes, C channels, H height, W width. Kernels are in
 //! double precision whatever the features are in, because the regulariser is a millionth of their diagonal.
 
+use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::loss::half_squared_error;
 use ddpipe_nn::network::{Mode, Network, Parameters};
 use tch::{Kind, TchError, Tensor};
@@ -65,7 +66,6 @@ pub fn regress(
     flip: bool,
     reg: f64,
 ) -> Result<Regressed, TchError> {
-    let leaf = |tensor: &Tensor| tensor.f_detach()?.f_set_requires_grad(true);
     let (images, labels) = (leaf(images_MCHW)?, leaf(labels_MK)?);
     let (shown, called) = match flip {
         true => (Tensor::f_cat(&[&images, &images.f_flip([3])?], 0)?, Tensor::f_cat(&[&labels, &labels], 0)?),

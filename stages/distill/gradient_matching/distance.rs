@@ -1,11 +1,9 @@
 //! How far two gradients of a network are from each other (Zhao, Mopuri, Bilen, Dataset Condensation with Gradient
 //! Matching, 2021, section 3.3 and appendix). A gradient is one tensor per trainable parameter. Pure; knows no network.
 
+use ddpipe_nn::loss::cosine_distances;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
-
-/// Keeps the cosine of a gradient that vanishes finite, as in the authors' code.
-const EPS: f64 = 1e-6;
 
 /// A distance between gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -29,7 +27,7 @@ impl Distance {
         let parts = match self {
             Distance::Ours => Tensor::f_stack(&layer_distances(real, synthetic)?, 0)?,
             Distance::Mse => whole(synthetic)?.f_sub(&whole(real)?)?.f_square()?,
-            Distance::Cos => angles(&whole(real)?.f_unsqueeze(0)?, &whole(synthetic)?.f_unsqueeze(0)?)?,
+            Distance::Cos => cosine_distances(&whole(real)?.f_unsqueeze(0)?, &whole(synthetic)?.f_unsqueeze(0)?)?,
         };
         parts.f_sum(parts.kind())
     }
@@ -43,18 +41,10 @@ pub fn layer_distances(real: &[Tensor], synthetic: &[Tensor]) -> Result<Vec<Tens
         if real.dim() < 2 {
             return Tensor::f_zeros([0i64; 0], (real.kind(), real.device()));
         }
-        let angles = angles(&real.f_flatten(1, -1)?, &synthetic.f_flatten(1, -1)?)?;
-        angles.f_sum(angles.kind())
+        let distances = cosine_distances(&real.f_flatten(1, -1)?, &synthetic.f_flatten(1, -1)?)?;
+        distances.f_sum(distances.kind())
     };
     real.iter().zip(synthetic).map(distance).collect()
-}
-
-/// 1 - <a, b> / (|a| |b| + 1e-6) for every row of two matrices.
-fn angles(real: &Tensor, synthetic: &Tensor) -> Result<Tensor, TchError> {
-    let product = real.f_mul(synthetic)?.f_sum_dim_intlist(1, false, real.kind())?;
-    let length = |rows: &Tensor| rows.f_norm_scalaropt_dim(2, 1, false);
-    let cosine = product.f_div(&length(real)?.f_mul(&length(synthetic)?)?.f_add_scalar(EPS)?)?;
-    cosine.f_neg()?.f_add_scalar(1.0)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //!
 //! Legend: B images of a batch, C channels, H height, W width, K classes.
 
+use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use tch::{Reduction, TchError, Tensor};
 
@@ -101,10 +102,6 @@ pub fn match_gradient_in_chunks(
     }
     let pulled = images.f_mul(&Tensor::f_cat(&pulls, 0)?)?;
     Ok(MatchedGradient { gradient: slope(&pulled.f_sum(pulled.kind())?, &pixels)?, distance: distance.detach() })
-}
-
-fn leaf(tensor: &Tensor) -> Result<Tensor, TchError> {
-    tensor.f_detach()?.f_set_requires_grad(true)
 }
 
 /// The gradient of a scalar with respect to one leaf.

@@ -6,12 +6,11 @@
 
 use crate::distill::gradient_matching::{MatchedGradient, constant_gradient, match_gradient};
 use anyhow::{Result, bail, ensure};
+use ddpipe_nn::autograd::leaf;
+use ddpipe_nn::loss::cosine_distances;
 use ddpipe_nn::network::{Architecture, Chunk, Mode, Network, Parameters, Pooling};
 use serde::Deserialize;
 use tch::{Kind, TchError, Tensor};
-
-/// Keeps the cosine of rows that vanish finite, as in the authors' code.
-const EPS: f64 = 1e-6;
 
 /// How far two tensors of the same shape are from each other. None is divided by the number of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -36,13 +35,7 @@ impl Metric {
             Metric::Mse => synthetic.f_sub(real)?.f_square()?.f_sum(kind),
             Metric::L1 => synthetic.f_sub(real)?.f_abs()?.f_sum(kind),
             Metric::L1Mean => rows(&synthetic.f_sub(real)?.f_abs()?)?.f_mean_dim(1, false, kind)?.f_sum(kind),
-            Metric::Cos => {
-                let (real, synthetic) = (rows(real)?, rows(synthetic)?);
-                let product = real.f_mul(&synthetic)?.f_sum_dim_intlist(1, false, kind)?;
-                let length = |rows: &Tensor| rows.f_norm_scalaropt_dim(2, 1, false);
-                let cosine = product.f_div(&length(&real)?.f_mul(&length(&synthetic)?)?.f_add_scalar(EPS)?)?;
-                cosine.f_neg()?.f_add_scalar(1.0)?.f_sum(kind)
-            }
+            Metric::Cos => cosine_distances(&rows(real)?, &rows(synthetic)?)?.f_sum(kind),
         }
     }
 }
@@ -150,7 +143,7 @@ impl Objective {
                 match_gradient(network, parameters, images_BCHW, labels, Tensor::shallow_clone, distance)
             }
             Matching::Features { blocks } => {
-                let images = images_BCHW.f_detach()?.f_set_requires_grad(true)?;
+                let images = leaf(images_BCHW)?;
                 let means = self.means(network, parameters, &images, blocks)?;
                 let distance = self.sum(target.iter().zip(&means))?;
                 let gradient = Tensor::f_run_backward(&[&distance], &[&images], false, false)?.remove(0);
@@ -182,11 +175,9 @@ impl Objective {
         blocks: &[usize],
     ) -> Result<Vec<Tensor>, TchError> {
         let activations = network.features(parameters, images_BCHW, Mode::Train)?.activations;
-        let after = |activation: &Tensor| match self.pooling {
-            Pooling::Average => activation.f_avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None),
-            Pooling::Max => activation.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
-            Pooling::None => Ok(activation.shallow_clone()),
-        };
-        blocks.iter().map(|&block| after(&activations[block])?.f_mean_dim(0, false, None::<Kind>)).collect()
+        blocks
+            .iter()
+            .map(|&block| self.pooling.apply(&activations[block], 2)?.f_mean_dim(0, false, None::<Kind>))
+            .collect()
     }
 }

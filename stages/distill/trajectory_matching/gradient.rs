@@ -9,6 +9,7 @@
 
 use super::{Gradients, Labels, Learnt, Matched, Selection, Unrolling};
 use anyhow::{Context as _, Result};
+use ddpipe_nn::autograd::leaf;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
@@ -129,10 +130,6 @@ impl Unrolling<'_> {
 /// -lr times a gradient, without a graph.
 fn scaled(gradient: &Tensor, lr: &Tensor) -> Result<Tensor, TchError> {
     gradient.f_detach()?.f_mul(lr)?.f_neg()
-}
-
-fn leaf(tensor: &Tensor) -> Result<Tensor, TchError> {
-    tensor.f_detach()?.f_set_requires_grad(true)
 }
 
 fn only(gradients: Vec<Tensor>) -> Result<Tensor> {

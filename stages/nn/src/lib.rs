@@ -6,6 +6,7 @@
 //! [`augment`], [`loss`], [`optim`], [`metrics`].
 
 pub mod augment;
+pub mod autograd;
 pub mod loss;
 pub mod metrics;
 pub mod network;

@@ -14,6 +14,8 @@ pub use cell::{Cell, same_n};
 pub use layout::{Layout, folded, metric};
 pub use wording::caption;
 
+use crate::context::Outputs;
+use ddpipe_interface::ArtifactType;
 use serde::Serialize;
 
 /// A table that is ready to be written.
@@ -37,6 +39,17 @@ pub struct Sheet {
     pub entries: Vec<Vec<Option<Entry>>>,
     /// Whether the CSV file has p and mark as columns.
     pub tested: bool,
+}
+
+impl Sheet {
+    /// Adds the table in every format to a stage's outputs: `markdown`, `csv` and `latex`.
+    pub fn add_to(&self, outputs: Outputs) -> Outputs {
+        let formats = [("markdown", markdown::write(self)), ("csv", csv::write(self)), ("latex", latex::write(self))];
+        let add = |outputs: Outputs, (name, text): (&str, String)| {
+            outputs.bytes(name, ArtifactType::Files, text.into_bytes())
+        };
+        formats.into_iter().fold(outputs, add)
+    }
 }
 
 /// One cell and how it is shown.

@@ -3,7 +3,7 @@
 
 use super::sheet;
 use crate::context::{Context, Inputs, Outputs};
-use crate::report::sheet::{Cell, Entry, Layout, Sheet, csv, document, latex, markdown, same_n};
+use crate::report::sheet::{Cell, Entry, Layout, Sheet, document, same_n};
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
@@ -82,11 +82,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "origins": origins,
         "sample_data": sample,
     });
-    let outputs = Outputs::default()
-        .json("table", ArtifactType::Table, document)
-        .bytes("markdown", ArtifactType::Files, markdown::write(&sheet).into_bytes())
-        .bytes("csv", ArtifactType::Files, csv::write(&sheet).into_bytes())
-        .bytes("latex", ArtifactType::Files, latex::write(&sheet).into_bytes());
+    let outputs = sheet.add_to(Outputs::default().json("table", ArtifactType::Table, document));
     Ok(match best {
         Some(best) => outputs.metric("best", best),
         None => outputs,

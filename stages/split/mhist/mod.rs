@@ -14,7 +14,7 @@ pub use sets::{Rules, Set, Split, split};
 use crate::artifact::{Dataset, memory};
 use crate::context::{Context, Inputs, Outputs};
 use crate::data;
-use crate::data::normalising::{self, Method, Normalise, Rules as Normalising};
+use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::{images, moments};
 use annotations::{CLASSES, PARTITIONS};
 use anyhow::Result;
@@ -70,7 +70,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (channels, side) = (picture::CHANNELS, rules.made());
     let over_training = || Ok(moments::of_bytes(memory::bytes(&sets[0].images)?, channels, side * side));
     let (mean, std) = (params.mean.as_deref(), params.std.as_deref());
-    let rules = Normalising { normalise: params.normalise, mean, std, whitening: Method::None, eps: 0.0, scale: SCALE };
+    let rules = NormalisationSpec {
+        normalise: params.normalise,
+        mean,
+        std,
+        whitening: WhiteningMethod::None,
+        eps: 0.0,
+        scale: SCALE,
+    };
     let normalisation = rules.standard(channels, None, over_training)?;
     let mut outputs = Outputs::default();
     for (partition, set) in PARTITIONS.iter().zip(sets) {

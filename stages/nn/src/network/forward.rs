@@ -66,6 +66,17 @@ impl Chunk {
     }
 }
 
+impl Pooling {
+    /// Pools images \[B,C,H,W\] over squares of `size` that do not overlap; a rest that fills no square is left out.
+    pub fn apply(self, x_BCHW: &Tensor, size: i64) -> Result<Tensor, TchError> {
+        match self {
+            Pooling::Average => x_BCHW.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None),
+            Pooling::Max => x_BCHW.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false),
+            Pooling::None => Ok(x_BCHW.shallow_clone()),
+        }
+    }
+}
+
 impl Network {
     /// Logits and embedding of a batch \[B,C,H,W\].
     pub fn forward(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Output, TchError> {
@@ -144,13 +155,7 @@ impl Network {
             Layer::Activation(Activation::LeakyRelu) => x.f_leaky_relu(),
             Layer::Activation(Activation::Sigmoid) => x.f_sigmoid(),
             Layer::Activation(Activation::Swish) => x.f_silu(),
-            Layer::Pool { pooling: Pooling::Average, size } => {
-                x.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None)
-            }
-            Layer::Pool { pooling: Pooling::Max, size } => {
-                x.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false)
-            }
-            Layer::Pool { pooling: Pooling::None, .. } => Ok(x.shallow_clone()),
+            Layer::Pool { pooling, size } => pooling.apply(x, size),
             Layer::OverlappingMax => x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false),
             Layer::SlidingMax => x.f_max_pool2d([2, 2], [1, 1], [0, 0], [1, 1], false),
             Layer::GlobalAverage => x.f_mean_dim([2i64, 3].as_slice(), true, None::<Kind>),

@@ -1,6 +1,8 @@
-//! The gradient of every image of a batch by itself, found for all of them in one pass forward and one back: what comes
-//! back to the output of a layer says, with its input, what each image asks of the layer's parameters. Knows the layers
-//! that treat images apart and see each parameter once; transformers and grouped convolutions are not among them.
+//! Per-sample gradients: the gradient of every image of a batch by itself, for all of them in one forward and one backward
+//! pass. The gradient with respect to a layer's output (`grad_output`) and the layer's saved input give the gradient of
+//! each image with respect to the layer's parameters; for linear layers it is kept factored, as in ghost clipping. Knows
+//! the layers that treat images apart and use each parameter once; transformers and grouped convolutions are not among
+//! them.
 //!
 //! Shapes: B batch, C channels in, O channels out, L places of a map, I inputs, N numbers of a parameter.
 
@@ -19,20 +21,20 @@ const UNFOLDED_GPU: i64 = 1 << 26;
 #[derive(Debug)]
 pub struct PerSampleGradients {
     /// In the order of [`Parameters::trainable`].
-    parts: Vec<Part>,
+    parts: Vec<SampleGradient>,
 }
 
 /// The per-sample gradients of one parameter.
 #[derive(Debug)]
-enum Part {
+enum SampleGradient {
     /// \[B,N\].
     Rows(Tensor),
     /// \[B,O\] and \[B,I\], whose product is each image's gradient.
     Outer(Tensor, Tensor),
 }
 
-/// A layer with parameters, met on the way forward.
-struct Met<'a> {
+/// A layer with parameters, and what was saved of it in the forward pass.
+struct SavedActivation<'a> {
     layer: &'a Layer,
     input: Tensor,
     output: Tensor,
@@ -53,21 +55,21 @@ impl Network {
         loss: impl FnOnce(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<PerSampleGradients, TchError> {
         let parameters = parameters.detached();
-        let mut met = Vec::new();
-        // Only what a graph hangs on is kept by libtorch; nothing is asked of the images themselves.
+        let mut saved = Vec::new();
+        // Only what a graph hangs on is kept by libtorch; no gradient of the images themselves is needed.
         let images = images_BCHW.f_detach()?.f_set_requires_grad(true)?;
         let layers = self.features.iter().chain([&self.classifier]);
-        let logits = self.walk(layers, &parameters, &images, &mut met)?;
-        let outputs: Vec<&Tensor> = met.iter().map(|met| &met.output).collect();
-        let slopes = Tensor::f_run_backward(&[loss(&logits)?], &outputs, false, false)?;
-        let mut parts: Vec<Option<Part>> = parameters.trainable.iter().map(|_| None).collect();
+        let logits = self.walk(layers, &parameters, &images, &mut saved)?;
+        let outputs: Vec<&Tensor> = saved.iter().map(|saved| &saved.output).collect();
+        let grad_outputs = Tensor::f_run_backward(&[loss(&logits)?], &outputs, false, false)?;
+        let mut parts: Vec<Option<SampleGradient>> = parameters.trainable.iter().map(|_| None).collect();
         tch::no_grad(|| {
-            for (Met { layer, input, .. }, slope) in met.iter().zip(&slopes) {
-                for (at, part) in asked(layer, &input.f_detach()?, slope)? {
+            for (SavedActivation { layer, input, .. }, grad_output) in saved.iter().zip(&grad_outputs) {
+                for (at, part) in per_sample(layer, &input.f_detach()?, grad_output)? {
                     parts[at] = Some(part);
                 }
             }
-            let parts: Option<Vec<Part>> = parts.into_iter().collect();
+            let parts: Option<Vec<SampleGradient>> = parts.into_iter().collect();
             let unknown = || TchError::Torch("a layer whose gradients per image are not known".into());
             Ok(PerSampleGradients { parts: parts.ok_or_else(unknown)? })
         })
@@ -78,20 +80,20 @@ impl Network {
         layers: impl IntoIterator<Item = &'a Layer>,
         parameters: &Parameters,
         x: &Tensor,
-        met: &mut Vec<Met<'a>>,
+        saved: &mut Vec<SavedActivation<'a>>,
     ) -> Result<Tensor, TchError> {
         let mut x = x.shallow_clone();
         for layer in layers {
             x = match layer {
                 Layer::Residual { body, shortcut } => {
-                    let body = self.walk(body, parameters, &x, met)?;
-                    body.f_add(&self.walk(shortcut, parameters, &x, met)?)?
+                    let body = self.walk(body, parameters, &x, saved)?;
+                    body.f_add(&self.walk(shortcut, parameters, &x, saved)?)?
                 }
-                Layer::Gate(factors) => x.f_mul(&self.walk(factors, parameters, &x, met)?)?,
-                Layer::Stage(layers) => self.walk(layers, parameters, &x, met)?,
+                Layer::Gate(factors) => x.f_mul(&self.walk(factors, parameters, &x, saved)?)?,
+                Layer::Stage(layers) => self.walk(layers, parameters, &x, saved)?,
                 Layer::Convolution { .. } | Layer::Norm { .. } | Layer::Linear { .. } => {
                     let output = self.layer(layer, parameters, &x, Mode::Eval, &mut [])?;
-                    met.push(Met { layer, input: x, output: output.shallow_clone() });
+                    saved.push(SavedActivation { layer, input: x, output: output.shallow_clone() });
                     output
                 }
                 other => self.layer(other, parameters, &x, Mode::Eval, &mut [])?,
@@ -111,33 +113,34 @@ fn is_known(layer: &Layer) -> bool {
     }
 }
 
-/// What the images ask of a layer's parameters, by their places: from the layer's input and the slope of the loss in its
+/// What the images ask of a layer's parameters, by their places: from the layer's input and the grad_output of the loss in its
 /// output.
-fn asked(layer: &Layer, input: &Tensor, slope: &Tensor) -> Result<Vec<(usize, Part)>, TchError> {
+fn per_sample(layer: &Layer, input: &Tensor, grad_output: &Tensor) -> Result<Vec<(usize, SampleGradient)>, TchError> {
     Ok(match *layer {
         Layer::Convolution { at, kernel } => {
-            let weight = (at, Part::Rows(of_kernel(input, &slope.f_flatten(2, -1)?, kernel)?));
-            let bias = kernel.bias.then(|| slope.f_sum_dim_intlist([2i64, 3].as_slice(), false, slope.kind()));
-            let bias = bias.transpose()?.map(|rows_BO| (at + 1, Part::Rows(rows_BO)));
+            let weight = (at, SampleGradient::Rows(of_kernel(input, &grad_output.f_flatten(2, -1)?, kernel)?));
+            let bias =
+                kernel.bias.then(|| grad_output.f_sum_dim_intlist([2i64, 3].as_slice(), false, grad_output.kind()));
+            let bias = bias.transpose()?.map(|rows_BO| (at + 1, SampleGradient::Rows(rows_BO)));
             std::iter::once(weight).chain(bias).collect()
         }
         Layer::Norm { norm, at, shape, .. } => {
-            let scaled = slope.f_mul(&per_image(input, norm, shape, None, None)?)?;
+            let scaled = grad_output.f_mul(&per_image(input, norm, shape, None, None)?)?;
             let rows = |values: &Tensor| match norm {
                 Norm::Layer => values.f_flatten(1, -1),
                 _ => values.f_sum_dim_intlist([2i64, 3].as_slice(), false, values.kind()),
             };
-            vec![(at, Part::Rows(rows(&scaled)?)), (at + 1, Part::Rows(rows(slope)?))]
+            vec![(at, SampleGradient::Rows(rows(&scaled)?)), (at + 1, SampleGradient::Rows(rows(grad_output)?))]
         }
         Layer::Linear { at } => {
-            let weight = Part::Outer(slope.shallow_clone(), input.shallow_clone());
-            vec![(at, weight), (at + 1, Part::Rows(slope.shallow_clone()))]
+            let weight = SampleGradient::Outer(grad_output.shallow_clone(), input.shallow_clone());
+            vec![(at, weight), (at + 1, SampleGradient::Rows(grad_output.shallow_clone()))]
         }
         _ => Vec::new(),
     })
 }
 
-/// \[B,O*I\]: the slopes \[B,O,L\] of a convolution's outputs times what each of them saw of the input \[B,C,H,W\], which
+/// \[B,O*I\]: the grad_outputs \[B,O,L\] of a convolution's outputs times what each of them saw of the input \[B,C,H,W\], which
 /// is unfolded for some images at a time.
 fn of_kernel(input_BCHW: &Tensor, slope_BOL: &Tensor, kernel: Kernel) -> Result<Tensor, TchError> {
     let Kernel { size, stride, padding, .. } = kernel;
@@ -145,9 +148,9 @@ fn of_kernel(input_BCHW: &Tensor, slope_BOL: &Tensor, kernel: Kernel) -> Result<
     let unfolded = if input_BCHW.device() == Device::Cpu { UNFOLDED_CPU } else { UNFOLDED_GPU };
     let some = (unfolded / each.max(1)).max(1);
     let mut rows = Vec::new();
-    for (input, slope) in input_BCHW.f_split(some, 0)?.iter().zip(slope_BOL.f_split(some, 0)?) {
+    for (input, grad_output) in input_BCHW.f_split(some, 0)?.iter().zip(slope_BOL.f_split(some, 0)?) {
         let seen_BIL = input.f_im2col([size, size], [1, 1], [padding, padding], [stride, stride])?;
-        rows.push(slope.f_bmm(&seen_BIL.f_transpose(1, 2)?)?.f_flatten(1, -1)?);
+        rows.push(grad_output.f_bmm(&seen_BIL.f_transpose(1, 2)?)?.f_flatten(1, -1)?);
     }
     Tensor::f_cat(&rows, 0)
 }
@@ -157,8 +160,8 @@ impl PerSampleGradients {
     pub fn norms(&self) -> Result<Tensor, TchError> {
         let norm = |rows: &Tensor| rows.f_norm_scalaropt_dim(2, [1i64].as_slice(), false);
         let norms = self.parts.iter().map(|part| match part {
-            Part::Rows(rows) => norm(rows),
-            Part::Outer(out, input) => norm(out)?.f_mul(&norm(input)?),
+            SampleGradient::Rows(rows) => norm(rows),
+            SampleGradient::Outer(out, input) => norm(out)?.f_mul(&norm(input)?),
         });
         Tensor::f_stack(&norms.collect::<Result<Vec<_>, _>>()?, 0)?.f_norm_scalaropt_dim(2, [0i64].as_slice(), false)
     }
@@ -168,8 +171,8 @@ impl PerSampleGradients {
         let select = |values: &Tensor| values.f_index_select(0, positions);
         let parts = self.parts.iter().map(|part| {
             Ok(match part {
-                Part::Rows(rows) => Part::Rows(select(rows)?),
-                Part::Outer(out, input) => Part::Outer(select(out)?, select(input)?),
+                SampleGradient::Rows(rows) => SampleGradient::Rows(select(rows)?),
+                SampleGradient::Outer(out, input) => SampleGradient::Outer(select(out)?, select(input)?),
             })
         });
         Ok(PerSampleGradients { parts: parts.collect::<Result<_, TchError>>()? })
@@ -178,9 +181,11 @@ impl PerSampleGradients {
     /// The sum of the gradients, each times its factor \[B\]; in the order of the parameters, each in one row.
     pub fn weighted_sum(&self, factors_B: &Tensor) -> Result<Vec<Tensor>, TchError> {
         let factors_1B = factors_B.f_unsqueeze(0)?;
-        let sum = |part: &Part| match part {
-            Part::Rows(rows) => factors_1B.f_matmul(rows)?.f_flatten(0, -1),
-            Part::Outer(out, input) => out.f_transpose(0, 1)?.f_mul(&factors_1B)?.f_matmul(input)?.f_flatten(0, -1),
+        let sum = |part: &SampleGradient| match part {
+            SampleGradient::Rows(rows) => factors_1B.f_matmul(rows)?.f_flatten(0, -1),
+            SampleGradient::Outer(out, input) => {
+                out.f_transpose(0, 1)?.f_mul(&factors_1B)?.f_matmul(input)?.f_flatten(0, -1)
+            }
         };
         self.parts.iter().map(sum).collect()
     }

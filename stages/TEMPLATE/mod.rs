@@ -28,14 +28,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     // A run that was interrupted continues from its checkpoint; everything that a step needs is saved in `record`.
     let checkpoint = ctx.resume();
     let mut run = Recorder::new(ctx, &start, Length::iterations(params.iterations), "lr_img", checkpoint.as_ref())?;
-    let mut images = Learnable::new(start.images.copy(), params.lr_img, 0.0).resumed("images", checkpoint.as_ref())?;
+    let mut images = Learnable::images(&start, params.lr_img, 0.0, checkpoint.as_ref())?;
     while let Some(step) = run.next() {
         // Every draw comes from a named stream of the step: here `stream(seed, "real", step)`.
         let drawn = real.draw(params.batch_real, ctx.seed, step);
         let synthetic = ClassImages::even(images.value.shallow_clone(), dataset.classes);
         let (loss, gradient) = loss::loss_and_gradient(&drawn, &synthetic)?;
         images.step(&gradient)?;
-        run.record(&loss, &[], &images.value, |checkpoint| images.store("images", checkpoint))?;
+        run.record(&loss, &[], &images.value, |checkpoint| images.store_images(checkpoint))?;
     }
     Ok(run.outputs(&start.with_images(images.value)))
 }

@@ -34,6 +34,12 @@ impl Report<'_> {
         })
     }
 
+    /// The points of the curves `loss` and `train_accuracy` after an epoch.
+    pub fn epoch(&self, result: &EpochResult) {
+        self.metric("loss", result.epoch, result.loss);
+        self.metric("train_accuracy", result.epoch, result.train_accuracy);
+    }
+
     /// A point of a curve that is shown while the stage runs.
     pub fn metric(&self, name: &str, step: u64, value: f64) {
         self.ctx.metric(name, step, value);

@@ -118,7 +118,8 @@ fn place(location: Option<&std::panic::Location>, trace: &str) -> String {
 
 /// Whether a function is a stage's or of what stages use, and not of the worker around them.
 fn is_of_a_stage(function: &str) -> bool {
-    function.contains("ddpipe_stages::") && !function.contains("ddpipe_stages::worker::")
+    let ours = ["ddpipe_stages::", "ddpipe_nn::"].iter().any(|name| function.contains(name));
+    ours && !function.contains("ddpipe_stages::worker::")
 }
 
 /// `file:line` of `file:line:column`.
@@ -211,6 +212,8 @@ mod tests {
         let release = "   1: ddpipe_stages::worker::failure::listen_for_panics\n   9: core::panicking::panic\n  \
                        10: tch::add\n  11: ddpipe_stages::distill::dm::run";
         assert_eq!(place(Some(here), release), format!("ddpipe_stages::distill::dm::run{through}"));
+        let library = release.replace("tch::add\n", "ddpipe_nn::network::forward\n");
+        assert_eq!(place(Some(here), &library), format!("ddpipe_nn::network::forward{through}"));
     }
 
     #[test]

@@ -93,8 +93,7 @@ impl FeatureMatching {
 
         let checkpoint = ctx.resume();
         let mut run = Recorder::new(ctx, &start, length, "lr_img", checkpoint.as_ref())?;
-        let mut images = Learnable::new(start.images.copy(), self.lr_img, self.momentum_img)
-            .resumed("images", checkpoint.as_ref())?;
+        let mut images = Learnable::images(&start, self.lr_img, self.momentum_img, checkpoint.as_ref())?;
         let mut draw: Option<Draw<L::Targets>> = None;
         while let Some(step) = run.next() {
             let number = step / self.steps_per_network;
@@ -120,7 +119,7 @@ impl FeatureMatching {
                 chunk_with_graph,
             )?;
             images.step(&gradient_MCHW)?;
-            run.record(&loss, &[], &images.value, |checkpoint| images.store("images", checkpoint))?;
+            run.record(&loss, &[], &images.value, |checkpoint| images.store_images(checkpoint))?;
             draw = Some(now);
         }
         Ok(run.outputs(&start.with_images(images.value)))

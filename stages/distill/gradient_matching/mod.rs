@@ -80,11 +80,10 @@ impl GradientMatching {
 
         let checkpoint = ctx.resume();
         let mut run = Recorder::new(ctx, &start, length, "lr_img", checkpoint.as_ref())?;
-        let mut images = Learnable::new(start.images.copy(), self.lr_img, self.momentum_img)
-            .resumed("images", checkpoint.as_ref())?;
+        let mut images = Learnable::images(&start, self.lr_img, self.momentum_img, checkpoint.as_ref())?;
         let mut inner = InnerNetwork::new(ctx, &network, self.inner_loop(loops.inner, strategy), checkpoint.as_ref())?;
         let save = |checkpoint: &mut Checkpoint, images: &Learnable, inner: &InnerNetwork| {
-            images.store("images", checkpoint);
+            images.store_images(checkpoint);
             inner.store(checkpoint);
         };
         for at in loops.positions(run.done(), steps) {

@@ -74,14 +74,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
     let checkpoint = ctx.resume();
     let mut run = Recorder::new(ctx, &start, Length::new(steps, per_iteration), "lr_img", checkpoint.as_ref())?;
-    let mut images =
-        Learnable::new(start.images.copy(), lr, params.momentum_img).resumed("images", checkpoint.as_ref())?;
+    let mut images = Learnable::images(&start, lr, params.momentum_img, checkpoint.as_ref())?;
     let mut trained = match &checkpoint {
         Some(checkpoint) => TrainedNetwork::restore(&network, checkpoint)?,
         None => None,
     };
     let save = |checkpoint: &mut Checkpoint, images: &Learnable, trained: &Option<TrainedNetwork>| {
-        images.store("images", checkpoint);
+        images.store_images(checkpoint);
         if let Some(trained) = trained {
             trained.store(&network, checkpoint);
         }

@@ -107,8 +107,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             Ok(())
         })
         .on_epoch(|report, state, result| {
-            report.metric("loss", result.epoch, result.loss);
-            report.metric("train_accuracy", result.epoch, result.train_accuracy);
+            report.epoch(result);
             let Some(test) = &test else { return Ok(None) };
             let started = Instant::now();
             let now = test.scores(&network, state, report)?;

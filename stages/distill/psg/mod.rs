@@ -92,12 +92,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let checkpoint = ctx.resume();
     let length = Length { unit: "step", ..Length::iterations(budget.steps) };
     let mut run = Recorder::new(ctx, &start, length, "lr_img", checkpoint.as_ref())?;
-    let mut synthetic = Learnable::new(start.images.copy(), matching.lr_img, matching.momentum_img)
-        .resumed("images", checkpoint.as_ref())?;
+    let mut synthetic = Learnable::images(&start, matching.lr_img, matching.momentum_img, checkpoint.as_ref())?;
     let inner_loop = matching.inner_loop(loops.inner, strategy);
     let mut inner = InnerNetwork::new(ctx, &network, inner_loop, checkpoint.as_ref())?;
     let save = |checkpoint: &mut Checkpoint, synthetic: &Learnable, inner: &InnerNetwork| {
-        synthetic.store("images", checkpoint);
+        synthetic.store_images(checkpoint);
         inner.store(checkpoint);
     };
     for at in loops.positions(run.done(), budget.steps) {

@@ -1,10 +1,14 @@
 //! A tensor that a method optimises: the images of a synthetic set, the logits of its labels, the learning rate of its
-//! students.
+//! students. Knows no loss: gradients come from the method.
 
+use crate::artifact::SyntheticSet;
 use crate::context::Checkpoint;
 use anyhow::Result;
 use ddpipe_nn::optim::Sgd;
 use tch::Tensor;
+
+/// The name of the synthetic images in a checkpoint.
+const IMAGES: &str = "images";
 
 /// A tensor and its optimiser, SGD with momentum: v ← momentum · v + gradient, value ← value - lr · v, where the first
 /// step takes the gradient whole.
@@ -42,17 +46,25 @@ impl Learnable {
         }
     }
 
-    /// The tensor as [`store`](Self::store) put it away; `self` says how it is optimised.
-    pub fn restored(self, name: &str, checkpoint: &Checkpoint) -> Result<Self> {
+    /// The tensor and its velocity as [`store`](Self::store) put them away.
+    pub fn restore(name: &str, checkpoint: &Checkpoint, lr: f64, momentum: f64) -> Result<Self> {
         let velocity = checkpoint.tensors.get(&format!("{name}.velocity")).map(Tensor::shallow_clone);
-        Ok(Learnable { value: checkpoint.get(name)?.shallow_clone(), velocity: velocity.into_iter().collect(), ..self })
+        Ok(Learnable {
+            velocity: velocity.into_iter().collect(),
+            ..Self::new(checkpoint.get(name)?.shallow_clone(), lr, momentum)
+        })
     }
 
-    /// [`restored`](Self::restored) where there is a checkpoint.
-    pub fn resumed(self, name: &str, checkpoint: Option<&Checkpoint>) -> Result<Self> {
+    /// The synthetic images of a run: those of `start`, or of the checkpoint that the run continues from.
+    pub fn images(start: &SyntheticSet, lr: f64, momentum: f64, checkpoint: Option<&Checkpoint>) -> Result<Self> {
         match checkpoint {
-            Some(checkpoint) => self.restored(name, checkpoint),
-            None => Ok(self),
+            Some(checkpoint) => Self::restore(IMAGES, checkpoint, lr, momentum),
+            None => Ok(Self::new(start.images.copy(), lr, momentum)),
         }
+    }
+
+    /// Adds the synthetic images to a checkpoint, for [`images`](Self::images).
+    pub fn store_images(&self, checkpoint: &mut Checkpoint) {
+        self.store(IMAGES, checkpoint);
     }
 }

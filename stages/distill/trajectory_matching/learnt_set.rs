@@ -34,45 +34,49 @@ pub struct OptimiserSettings {
 pub struct LearntSet {
     images: Learnable,
     lr: Learnable,
-    logits: Option<Learnable>,
-    /// \[M\] int64 or \[M,K\], where labels are not learnt.
-    fixed_labels: Tensor,
+    labels: LearntLabels,
+}
+
+/// The labels between two iterations.
+enum LearntLabels {
+    /// \[M\] int64 or \[M,K\]; they stay.
+    Fixed(Tensor),
+    /// \[M,K\].
+    Logits(Learnable),
 }
 
 impl LearntSet {
     /// Before the first iteration.
     pub fn new(initial: Learnt, settings: OptimiserSettings) -> Self {
         let learnable = |value, SgdSettings { lr, momentum }| Learnable::new(value, lr, momentum);
-        let (logits, fixed_labels) = match initial.labels {
-            Labels::Fixed(labels) => (None, labels),
-            Labels::Logits(logits) => (Some(learnable(logits, settings.logits)), Tensor::new()),
-        };
         LearntSet {
             images: learnable(initial.images_MCHW, settings.images),
             lr: learnable(initial.lr, settings.lr),
-            logits,
-            fixed_labels,
+            labels: match initial.labels {
+                Labels::Fixed(labels) => LearntLabels::Fixed(labels),
+                Labels::Logits(logits) => LearntLabels::Logits(learnable(logits, settings.logits)),
+            },
         }
     }
 
     /// As [`store`](Self::store) put it away; labels that are not learnt are those of `start`.
     pub fn restore(checkpoint: &Checkpoint, start: &SyntheticSet, settings: OptimiserSettings) -> Result<Self> {
-        let restored =
-            |name, SgdSettings { lr, momentum }| Learnable::new(Tensor::new(), lr, momentum).restored(name, checkpoint);
-        let learnt = checkpoint.tensors.contains_key("logits");
+        let restored = |name, SgdSettings { lr, momentum }| Learnable::restore(name, checkpoint, lr, momentum);
         Ok(LearntSet {
             images: restored("images", settings.images)?,
             lr: restored("lr", settings.lr)?,
-            logits: if learnt { Some(restored("logits", settings.logits)?) } else { None },
-            fixed_labels: start.labels.shallow_clone(),
+            labels: match checkpoint.tensors.contains_key("logits") {
+                true => LearntLabels::Logits(restored("logits", settings.logits)?),
+                false => LearntLabels::Fixed(start.labels.shallow_clone()),
+            },
         })
     }
 
     /// Images, labels and learning rate as they are, without a graph; tensors are shared.
     pub fn learnt(&self) -> Learnt {
-        let labels = match &self.logits {
-            Some(logits) => Labels::Logits(logits.value.shallow_clone()),
-            None => Labels::Fixed(self.fixed_labels.shallow_clone()),
+        let labels = match &self.labels {
+            LearntLabels::Fixed(labels) => Labels::Fixed(labels.shallow_clone()),
+            LearntLabels::Logits(logits) => Labels::Logits(logits.value.shallow_clone()),
         };
         Learnt { images_MCHW: self.images().shallow_clone(), labels, lr: self.lr().shallow_clone() }
     }
@@ -91,7 +95,7 @@ impl LearntSet {
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
         self.images.step(&gradients.images_MCHW)?;
         self.lr.step(&gradients.lr)?;
-        if let (Some(logits), Some(gradient)) = (&mut self.logits, &gradients.logits_MK) {
+        if let (LearntLabels::Logits(logits), Some(gradient)) = (&mut self.labels, &gradients.logits_MK) {
             logits.step(gradient)?;
         }
         Ok(())
@@ -101,7 +105,7 @@ impl LearntSet {
     pub fn store(&self, checkpoint: &mut Checkpoint) {
         self.images.store("images", checkpoint);
         self.lr.store("lr", checkpoint);
-        if let Some(logits) = &self.logits {
+        if let LearntLabels::Logits(logits) = &self.labels {
             logits.store("logits", checkpoint);
         }
     }
@@ -110,9 +114,9 @@ impl LearntSet {
     pub fn set(&self, start: &SyntheticSet) -> Result<SyntheticSet> {
         Ok(SyntheticSet {
             images: self.images().to_kind(Kind::Float),
-            labels: match &self.logits {
-                None => self.fixed_labels.shallow_clone(),
-                Some(logits) => logits.value.f_softmax(1, Kind::Float)?,
+            labels: match &self.labels {
+                LearntLabels::Fixed(labels) => labels.shallow_clone(),
+                LearntLabels::Logits(logits) => logits.value.f_softmax(1, Kind::Float)?,
             },
             normalisation: start.normalisation.clone(),
             origin: start.origin.clone(),
@@ -124,9 +128,9 @@ impl LearntSet {
 
     /// The file form of the set, with the logits beside the labels that they stand for.
     pub fn to_file(&self, set: &SyntheticSet) -> TensorFile {
-        match &self.logits {
-            Some(logits) => set.to_file().with("label_logits", logits.value.shallow_clone()),
-            None => set.to_file(),
+        match &self.labels {
+            LearntLabels::Fixed(_) => set.to_file(),
+            LearntLabels::Logits(logits) => set.to_file().with("label_logits", logits.value.shallow_clone()),
         }
     }
 }

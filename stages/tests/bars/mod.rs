@@ -25,7 +25,7 @@ pub fn real() -> TensorFile {
         .to_file()
 }
 
-fn normalisation() -> Normalisation {
+pub fn normalisation() -> Normalisation {
     Normalisation::new(vec![0.2], vec![0.25])
 }
 

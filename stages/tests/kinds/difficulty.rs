@@ -1,11 +1,12 @@
 //! Difficulty from scores to sets: `score.difficulty`, `train.experts` on scheduled data, and `distill.pad`, driven as the
 //! worker drives them. What is scored as hard, what an epoch sees, and what counts in the loss.
 
+use crate::bars::{CLASSES, normalisation, start};
 use crate::host::small::Small;
 use crate::host::{Stage, bytes, json, message, tensors};
 use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Content, Dataset, Normalisation, Scores, SyntheticSet, TensorFile, Trajectories};
+use ddpipe_stages::artifact::{Content, Dataset, Scores, SyntheticSet, TensorFile, Trajectories};
 use ddpipe_stages::context::Outputs;
 use ddpipe_stages::score::difficulty::measure::Measure;
 use ddpipe_stages::train::experts::curriculum::{Curriculum, DataSchedule, Part};
@@ -13,7 +14,6 @@ use ddpipe_stages::training::{Batch, Examples};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
-const CLASSES: i64 = 3;
 const EACH: i64 = 12;
 const METHODS: [&str; 5] = ["el2n", "grand", "grand_full", "uncertainty", "forgetting"];
 
@@ -29,28 +29,6 @@ fn real() -> TensorFile {
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
     Dataset { images, labels, agreement: None, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }
         .to_file()
-}
-
-fn normalisation() -> Normalisation {
-    Normalisation::new(vec![0.2], vec![0.25])
-}
-
-fn start() -> TensorFile {
-    let images = stream(6, "start", 0).normal_tensor(&[CLASSES * 2, 1, 16, 16]);
-    let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(2, None, None);
-    let origin = "sample data: noise".to_string();
-    SyntheticSet {
-        images,
-        labels,
-        classes: CLASSES,
-        ipc: 2,
-        normalisation: normalisation(),
-        origin,
-        lr: None,
-        targets: false,
-        decoder: None,
-    }
-    .to_file()
 }
 
 fn scoring(method: &str) -> Stage {

@@ -2,18 +2,17 @@
 //! them. That experts are what a training gives, that the loss falls, and that a learnt learning rate arrives where it is
 //! asked for.
 
+use crate::bars::{CLASSES, IPC, normalisation, start};
 use crate::host::small::Small;
 use crate::host::{Event, Stage, bytes, json, message, tensors};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Content, Dataset, Normalisation, SyntheticSet, TensorFile, Trajectories};
+use ddpipe_stages::artifact::{Content, Dataset, SyntheticSet, TensorFile, Trajectories};
 use ddpipe_stages::context::{Artifact, Outputs};
 use std::sync::Arc;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
-const CLASSES: i64 = 3;
-const IPC: i64 = 2;
 const KINDS: [&str; 2] = ["distill.mtt", "distill.datm"];
 
 /// Noisy images \[N,1,16,16\] as bytes with a bright bar per class.
@@ -27,29 +26,6 @@ fn real(each: i64) -> TensorFile {
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
     Dataset { images, labels, agreement: None, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }
         .to_file()
-}
-
-fn normalisation() -> Normalisation {
-    Normalisation::new(vec![0.2], vec![0.25])
-}
-
-/// Noise to start from.
-fn start() -> TensorFile {
-    let images = stream(6, "start", 0).normal_tensor(&[CLASSES * IPC, 1, 16, 16]);
-    let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(IPC, None, None);
-    let origin = "sample data: noise".to_string();
-    SyntheticSet {
-        images,
-        labels,
-        classes: CLASSES,
-        ipc: IPC,
-        normalisation: normalisation(),
-        origin,
-        lr: None,
-        targets: false,
-        decoder: None,
-    }
-    .to_file()
 }
 
 fn training() -> Stage {

@@ -63,8 +63,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 Ok(())
             })
             .on_epoch(|report, state, result| {
-                report.metric("loss", result.epoch, result.loss);
-                report.metric("train_accuracy", result.epoch, result.train_accuracy);
+                report.epoch(result);
                 let Some(test) = &test else { return Ok(None) };
                 let now = training::evaluate(&network, &state.parameters, test, || report.tell(state, None))?;
                 let now = objective.scored(now);

@@ -52,38 +52,6 @@ impl Params {
         protocol
     }
 
-    /// Trains the epoch that the expert is in, from where it stands to its end.
-    #[expect(clippy::too_many_arguments, reason = "each is one thing that an epoch depends on")]
-    pub(super) fn train_epoch(
-        &self,
-        network: &Network,
-        state: State,
-        seed: u64,
-        real: &Dataset,
-        curriculum: &Curriculum,
-        augment: Option<&TrajectoryAugment>,
-        progress: &mut Progress,
-    ) -> Result<State> {
-        let epoch = state.epoch;
-        let subset = curriculum.subset(real, epoch)?;
-        let settings = self.settings(seed);
-        let steps = settings.steps_per_epoch(subset.count());
-        let settings = Settings { max_steps: Some((epoch + 1) * steps), ..settings };
-        let placed = augment.map(|augment| Placed { augment, counted: epoch * steps, is: curriculum.before(epoch) });
-        let flat = flat::Flat { rho: self.rho, alpha: self.alpha, adaptive: self.adaptive };
-        let along = |network: &Network, parameters: &Parameters, batch: &Batch, chunk: Chunk| match self.method {
-            Method::Plain => cross_entropy_gradient(network, parameters, batch, chunk),
-            Method::Flat => flat.gradient(network, parameters, batch, chunk),
-        };
-        let training = Training {
-            phases: &[Phase { network: network.clone(), settings }],
-            direction: &along,
-            examples: &subset,
-            augment: placed.as_ref().map(|augment| augment as &dyn Augment),
-        };
-        training.run(state, progress)
-    }
-
     fn settings(&self, seed: u64) -> Settings {
         Settings {
             epochs: self.epochs,
@@ -94,5 +62,41 @@ impl Params {
             seed,
             max_steps: None,
         }
+    }
+}
+
+/// What stays the same over the epochs of one expert.
+pub(super) struct ExpertTraining<'a> {
+    pub params: &'a Params,
+    pub network: &'a Network,
+    pub real: &'a Dataset,
+    pub curriculum: &'a Curriculum,
+    pub augment: Option<TrajectoryAugment>,
+    pub seed: u64,
+}
+
+impl ExpertTraining<'_> {
+    /// Trains the epoch that the expert is in, from where it stands to its end.
+    pub fn epoch(&self, state: State, progress: &mut Progress) -> Result<State> {
+        let ExpertTraining { params, network, real, curriculum, ref augment, seed } = *self;
+        let epoch = state.epoch;
+        let subset = curriculum.subset(real, epoch)?;
+        let settings = params.settings(seed);
+        let steps = settings.steps_per_epoch(subset.count());
+        let settings = Settings { max_steps: Some((epoch + 1) * steps), ..settings };
+        let placed =
+            augment.as_ref().map(|augment| Placed { augment, counted: epoch * steps, is: curriculum.before(epoch) });
+        let flat = flat::Flat { rho: params.rho, alpha: params.alpha, adaptive: params.adaptive };
+        let along = |network: &Network, parameters: &Parameters, batch: &Batch, chunk: Chunk| match params.method {
+            Method::Plain => cross_entropy_gradient(network, parameters, batch, chunk),
+            Method::Flat => flat.gradient(network, parameters, batch, chunk),
+        };
+        let training = Training {
+            phases: &[Phase { network: network.clone(), settings }],
+            direction: &along,
+            examples: &subset,
+            augment: placed.as_ref().map(|augment| augment as &dyn Augment),
+        };
+        training.run(state, progress)
     }
 }

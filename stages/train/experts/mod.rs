@@ -16,6 +16,7 @@ use ddpipe_interface::ArtifactType;
 use ddpipe_nn::augment::TrajectoryAugment;
 use ddpipe_nn::metrics::mean_std;
 use ddpipe_nn::stream::stream;
+use epoch::ExpertTraining;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -125,8 +126,10 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 report.metric("train_accuracy", result.epoch, result.train_accuracy);
                 Ok(None)
             });
+        let training =
+            ExpertTraining { params: &params, network: &network, real: &real, curriculum: &curriculum, augment, seed };
         while state.epoch < params.epochs {
-            state = params.train_epoch(&network, state, seed, &real, &curriculum, augment.as_ref(), &mut progress)?;
+            state = training.epoch(state, &mut progress)?;
         }
         let accuracy = match &test {
             Some(test) => {

@@ -1,4 +1,4 @@
-//! Copies `stages/TEMPLATE/` to a new stage kind: `cargo run -p ddpipe-stages --example new-kind -- distill mymethod`.
+//! Copies `stages/TEMPLATE/` to a new stage kind: `cargo run --example new-kind -- distill mymethod`.
 //! The files are made ready to compile; what is left to do is printed.
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -8,7 +8,7 @@ use std::path::Path;
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [group, kind] = words.as_slice() else {
-        bail!("two names are needed, for example: cargo run -p ddpipe-stages --example new-kind -- distill mymethod");
+        bail!("two names are needed, for example: cargo run --example new-kind -- distill mymethod");
     };
     for name in [group, kind] {
         let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
@@ -48,7 +48,7 @@ fn main() -> Result<()> {
         "  a test of the golden case in stages/tests/golden/{kind}.rs, and its line in stages/tests/golden/mod.rs"
     );
     println!("  a small stage in stages/tests/kinds/, listed in `all` of promises.rs");
-    println!("  DDPIPE_UPDATE=1 cargo test -p ddpipe-stages what_results_depend_on");
+    println!("  DDPIPE_UPDATE=1 cargo test --workspace --test stages what_results_depend_on");
     println!("  a line in docs/kinds.md, and a node in pipelines/ci.toml");
     Ok(())
 }

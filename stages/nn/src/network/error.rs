@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// No architecture of that name.
-    #[error("the architecture {0:?} is not known; known are {known}", known = super::spec::known())]
+    #[error("the architecture {0:?} is not known; known are {known}", known = super::architecture::known())]
     UnknownArchitecture(String),
     /// A setting that the architecture does not have.
     #[error("{arch} takes no `{setting}`; leave it out")]

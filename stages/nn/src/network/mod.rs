@@ -2,13 +2,14 @@
 //! weights, images and running statistics are values that go in and come out. Nothing here holds state, knows a stage or
 //! reads a file.
 //!
-//! To add an architecture: one file like `lenet.rs` that adds its layers to a `Builder`; a variant of [`Architecture`] and
-//! its name in `spec.rs`; a line in `network.rs`; and its name in `stages/params/architecture.toml`. Parameters, counts,
-//! initialisation and forward pass follow from the layers.
+//! To add an architecture: one file like `lenet.rs` that adds its layers to a `Builder`; in `architecture.rs` a variant of
+//! [`Architecture`], its name, and the call of the file's function; and its name in `stages/params/architecture.toml`.
+//! Parameters, counts, initialisation and forward pass follow from the layers.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; forward.rs has the legend")]
 
 mod alexnet;
+mod architecture;
 mod branches;
 mod builder;
 mod cnn2;
@@ -33,10 +34,11 @@ mod spec;
 mod vgg;
 mod vit;
 
+pub use architecture::{Architecture, takes_norm};
 pub use error::NetworkError;
 pub use forward::{Chunk, Features, Mode, Output};
 pub use hidden::Hidden;
 pub use network::Network;
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};
 pub use per_sample::PerSampleGradients;
-pub use spec::{Activation, Architecture, Downsampling, NetworkSpec, Norm, Overrides, Pooling, takes_norm};
+pub use spec::{Activation, Downsampling, NetworkSpec, Norm, Overrides, Pooling};

@@ -3,9 +3,7 @@
 
 use super::builder::Builder;
 use super::layer::Layer;
-use super::spec::Architecture;
 use super::{NetworkError, NetworkSpec, ParameterSpec};
-use super::{alexnet, cnn2, convnet, efficientnet, lenet, mlp, resnet, resnetv2, vgg, vit};
 
 /// A network: the layers that a [`NetworkSpec`] describes. It has no weights of its own.
 #[derive(Clone, Debug)]
@@ -30,29 +28,7 @@ impl Network {
         }
         let shape = [spec.channels, height, width];
         let mut builder = Builder::new(shape);
-        let classifier_name = match spec.architecture {
-            Architecture::ConvNet { width, depth, activation, norm, pooling } => {
-                let channels = std::iter::repeat_n(width, depth.max(0) as usize);
-                convnet::build(&mut builder, channels, convnet::Settings { kernel: 3, activation, norm, pooling })?
-            }
-            Architecture::Cnn { ref channels, kernel, activation, norm, pooling } => {
-                let settings = convnet::Settings { kernel, activation, norm, pooling };
-                convnet::build(&mut builder, channels.iter().copied(), settings)?
-            }
-            Architecture::Mlp => mlp::build(&mut builder, 128),
-            Architecture::Mlp784 => mlp::build(&mut builder, 784),
-            Architecture::Cnn2 => cnn2::build(&mut builder)?,
-            Architecture::LeNet => lenet::build(&mut builder)?,
-            Architecture::AlexNet { norm } => alexnet::build(&mut builder, norm)?,
-            Architecture::Vgg { depth, norm } => vgg::build(&mut builder, depth, norm)?,
-            Architecture::ViT { width, depth } => vit::build(&mut builder, width, depth)?,
-            Architecture::ResNet { depth, norm, downsampling } => {
-                resnet::build(&mut builder, depth, norm, downsampling)?
-            }
-            Architecture::ResNetV2 => resnetv2::build(&mut builder)?,
-            Architecture::MobileNetV2 => efficientnet::build_mobilenet(&mut builder)?,
-            Architecture::EfficientNet => efficientnet::build(&mut builder)?,
-        };
+        let classifier_name = spec.architecture.build(&mut builder)?;
         let embedding = builder.shape.iter().product();
         let classifier = builder.linear_layer(classifier_name, spec.classes);
         let Builder { layers: features, parameters, multiply_adds, .. } = builder;

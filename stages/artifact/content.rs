@@ -1,21 +1,21 @@
-//! The bytes of an artifact that a stage need not have in memory at once: an archive of images is read file by file.
+//! The bytes of an artifact, without having all of them in memory: an archive of images is read file by file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Bytes in memory, or in a file that is open. Clones share them.
+/// Bytes in memory, or in an open file. Clones share them.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// In memory.
+    /// Bytes in memory.
     Memory(Arc<Vec<u8>>),
-    /// In this file, so many of them.
+    /// Bytes in this file, and their number.
     File(Arc<File>, u64),
 }
 
 impl Content {
-    /// All of a file.
+    /// The content of a whole file.
     pub fn of_file(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         Ok(Content::File(Arc::new(file), length))
@@ -29,12 +29,12 @@ impl Content {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All bytes in memory.
+    /// Reads all bytes into memory; bytes that are there already are shared.
     pub fn to_vec(&self) -> io::Result<Arc<Vec<u8>>> {
         if let Content::Memory(bytes) = self {
             return Ok(bytes.clone());
@@ -44,13 +44,13 @@ impl Content {
         Ok(Arc::new(bytes))
     }
 
-    /// Reads from the start on. Clones of a reader have a position of their own.
+    /// A reader at the start of the bytes. Clones of a reader have their own positions.
     pub fn reader(&self) -> Reader {
         Reader { content: self.clone(), position: 0 }
     }
 }
 
-/// A position in a [`Content`].
+/// A reader of a [`Content`] with its own position.
 #[derive(Clone, Debug)]
 pub struct Reader {
     content: Content,

@@ -1,5 +1,5 @@
-//! Real images with labels, as stages read them. Images stay in the type they were decoded in (u8 where the file has
-//! bytes) and become normalised floats when a stage asks for them, image by image or all at once.
+//! Real images with labels, as stages read them. Images keep the type in which they were decoded (u8 where the file has
+//! bytes) and become normalised floats when a stage asks for them, some or all at once.
 
 use super::{Normalisation, TensorFile, Whitening};
 use anyhow::{Context as _, Result, ensure};
@@ -11,19 +11,19 @@ use tch::{Kind, Tensor};
 /// Real images and their labels.
 #[derive(Debug)]
 pub struct Dataset {
-    /// \[N,C,H,W\], u8 (0 to 255) or float (then already in the range that `scale` says).
+    /// \[N,C,H,W\], raw pixels: u8 (0 to 255) or float; divided by `scale` they lie in \[0,1\].
     pub images: Tensor,
     /// \[N\] int64, 0 to `classes`-1.
     pub labels: Tensor,
-    /// \[N\] int64: how many annotators chose class 1; none where nobody voted.
+    /// \[N\] int64, how many annotators chose class 1; `None` for data without votes.
     pub agreement: Option<Tensor>,
     /// Number of classes.
     pub classes: i64,
-    /// How pixels, divided by `scale`, are normalised.
+    /// The normalisation of pixels after they are divided by `scale`.
     pub normalisation: Normalisation,
-    /// What a raw pixel is divided by to lie in \[0,1\]: 255 for bytes, 1 for floats.
+    /// The number by which a raw pixel is divided to lie in \[0,1\]: 255 for bytes, 1 for floats.
     pub scale: f64,
-    /// A name for reports: where the images come from. Generated data is called sample data here.
+    /// The origin of the images, for reports. That of generated data contains the words sample data.
     pub origin: String,
 }
 
@@ -36,7 +36,8 @@ struct About {
 }
 
 impl Dataset {
-    /// Reads a dataset out of its file. Tensors are shared, not copied.
+    /// Reads a data set from its file. Tensors are shared, not copied. An error if the file is of another type or its
+    /// tensors do not fit each other.
     pub fn from_file(file: &TensorFile) -> Result<Self> {
         ensure!(file.artifact == ArtifactType::Dataset, "expected a dataset, found a {}", file.artifact);
         let about: About = serde_json::from_value(file.about.clone()).context("the dataset's description")?;
@@ -60,7 +61,7 @@ impl Dataset {
         })
     }
 
-    /// The file form.
+    /// The file of the data set. Tensors are shared, not copied.
     pub fn to_file(&self) -> TensorFile {
         let about = json!(About {
             classes: self.classes,
@@ -97,17 +98,18 @@ impl Dataset {
         [size[1], size[2], size[3]]
     }
 
-    /// All images as normalised float32, \[N,C,H,W\]. Costs four times the bytes of u8 images.
+    /// All images as normalised float32, \[N,C,H,W\]. Takes four times the bytes of u8 images.
     pub fn floats(&self) -> Tensor {
         self.normalised(&self.images)
     }
 
-    /// The images at these positions (\[n\] int64) as normalised float32.
+    /// \[n,C,H,W\], the images at these positions (\[n\] int64) as normalised float32.
     pub fn floats_at(&self, positions: &Tensor) -> Tensor {
         self.normalised(&self.images.index_select(0, &positions.to_device(self.images.device())))
     }
 
-    /// The positions of every class's images, in order: one list per class, on the host.
+    /// The positions of the images of every class, ascending: one list per class. An error if a label is not below
+    /// `classes`.
     pub fn positions_by_class(&self) -> Result<Vec<Vec<i64>>> {
         let labels: Vec<i64> = Vec::try_from(self.labels.to_device(tch::Device::Cpu))?;
         let mut positions = vec![Vec::new(); self.classes as usize];

@@ -1,22 +1,22 @@
-//! Multi-formation: one stored image that holds several, each in a cell of a grid, and how they are taken out (Kim et
-//! al., Dataset Condensation via Efficient Synthetic-Data Parameterization, 2022, section 4.1). Pure and differentiable:
-//! pixels come in and go out. Which sets have a decoder, and what their pixels are normalised with, is `synthetic.rs`.
+//! Factorised images (multi-formation): a stored image holds several images in the cells of a grid (Kim et al., Dataset
+//! Condensation via Efficient Synthetic-Data Parameterization, 2022, section 4.1). This file decodes them: a pure and
+//! differentiable function of pixels. `synthetic.rs` holds decoder and normalisation of a set.
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use tch::{TchError, Tensor};
 
-/// What fills a grid that an image's side cannot be divided into: grey, of pixels in \[0,1\].
+/// The pixel value, in \[0,1\], that pads an image whose sides cannot be divided by the grid: grey.
 const GREY: f64 = 0.5;
 
-/// How images are taken out of stored ones. Rows and columns are cut into `factor` parts each.
+/// How stored images are decoded: rows and columns are cut into `factor` parts each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decoder {
-    /// Cells along each side, above zero.
+    /// The number of cells along each side, above zero.
     pub factor: i64,
-    /// Which grids are used on which images.
+    /// Which grids are used on which images of a class.
     pub formation: Formation,
 }
 
@@ -24,20 +24,20 @@ pub struct Decoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Formation {
-    /// The grid of `factor` on all.
+    /// The grid with `factor` cells per side, on all images.
     Single,
-    /// The grids of 1, 2, …, `factor`, each on all.
+    /// The grids with 1, 2, …, `factor` cells per side, each on all images.
     Multi,
-    /// Large grids on the first images and smaller ones on the others, so that at most so many come out; every image
-    /// counts once, even where that is more.
+    /// Large grids on the first images of a class and smaller ones on the others, so that at most this many images are
+    /// decoded per class; every stored image is decoded at least once, even if that gives more.
     Bound(i64),
 }
 
-/// A grid on some of the images of a class.
+/// A grid (cells per side), and the range of images of a class on which it is used.
 type Round = (i64, Range<i64>);
 
 impl Decoder {
-    /// Whether images of this many rows and columns can be cut.
+    /// An error if images with this height and width, in pixels, cannot be cut into `factor` parts.
     pub fn check(&self, [height, width]: [i64; 2]) -> Result<()> {
         let smallest = height.min(width);
         ensure!(
@@ -48,13 +48,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// How many images come out of so many of one class.
+    /// The number of decoded images for this number of stored images of one class.
     pub fn count(&self, images: i64) -> i64 {
         self.rounds(images).iter().map(|(factor, part)| factor * factor * (part.end - part.start)).sum()
     }
 
-    /// What the images \[M,C,H,W\] of one class hold, pixels in \[0,1\]: \[[`count`](Self::count),C,H,W\]. A grid gives
-    /// cell 0 of all its images, then cell 1, row by row; each cell is resized to the whole image, bilinearly.
+    /// Decodes the stored images \[M,C,H,W\] of one class, pixels in \[0,1\], to \[[`count`](Self::count),C,H,W\]. A
+    /// grid gives cell 0 of all its images, then cell 1, row by row; each cell is enlarged bilinearly to the size of
+    /// the image.
     pub fn images(&self, images: &Tensor) -> Result<Tensor, TchError> {
         if self.factor <= 1 {
             return Ok(images.shallow_clone());
@@ -64,7 +65,7 @@ impl Decoder {
         Tensor::f_cat(&rounds.iter().map(decoded).collect::<Result<Vec<_>, _>>()?, 0)
     }
 
-    /// The labels of what comes out, for labels \[M\] or \[M,K\] of the images of one class.
+    /// The labels of the decoded images, for labels \[M\] or \[M,K\] of the stored images of one class.
     pub fn labels(&self, labels: &Tensor) -> Result<Tensor, TchError> {
         let mut repeated = Vec::new();
         for (factor, part) in self.rounds(labels.size()[0]) {
@@ -84,12 +85,13 @@ impl Decoder {
     }
 }
 
-/// The largest grid on as many of the first images as leave room for one of each of the others, and so on downwards.
+/// The rounds of [`Formation::Bound`]: the largest grid on as many of the first images as leave room for one decoded
+/// image of each of the others, then the next smaller grid, and so on.
 fn bounded(largest: i64, images: i64, bound: i64) -> Vec<Round> {
     let (mut rounds, mut next, mut decoded) = (Vec::new(), 0, 0);
     for factor in (1..=largest).rev() {
         let left = images - next;
-        // As published, the images of a round still count once in the room for it.
+        // As in the authors' code, `left` includes the images of this round, so the room is smaller than it could be.
         let room = (bound - decoded - left).max(0);
         let taken = if factor > 1 { (room / (factor * factor)).min(left) } else { left };
         if taken > 0 {
@@ -101,7 +103,7 @@ fn bounded(largest: i64, images: i64, bound: i64) -> Vec<Round> {
     rounds
 }
 
-/// The cells of a grid on images \[M,C,H,W\], each at the size of the image: \[factor^2 M,C,H,W\].
+/// \[factor^2 M,C,H,W\], the cells of a grid on images \[M,C,H,W\], each enlarged to the size of the image.
 fn zoom(images: &Tensor, factor: i64) -> Result<Tensor, TchError> {
     let size = images.size();
     let [height, width] = [size[2], size[3]];

@@ -1,5 +1,5 @@
-//! A folder from outside, held against the digest that the run was planned with, and again file by file as it is read:
-//! it may change behind ddpipe's back.
+//! A folder of source files. Its digest is compared with the one that the run was planned with, and each file is
+//! verified again when it is read, because the folder may change while ddpipe runs.
 
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_cache::{Digest, folder};
@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A file from outside no longer has the bytes that the run was planned with.
+/// The error that a source file no longer has the bytes with which the run was planned.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: it has changed since this run began", .0.display())]
 pub struct SourceChanged(pub PathBuf);
@@ -23,7 +23,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Reads all files once, on all cores, and keeps their digests.
+    /// Reads all files once, on all cores, keeps their digests, and checks the digest of the folder.
     ///
     /// # Errors
     /// [`SourceChanged`], or a file that cannot be read.
@@ -48,18 +48,18 @@ impl Folder {
         Ok(opened)
     }
 
-    /// The files' names below the folder, sorted.
+    /// The paths of the files below the folder, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(name, _, _)| name.as_str())
     }
 
-    /// What is there and is no file of the folder, by name.
+    /// The entries of the folder that are not regular files of it, such as links that lead out, by name.
     pub fn strays(&self) -> &[(String, folder::Stray)] {
         &self.strays
     }
 
-    /// The bytes of the file at this position of the names; an error when there are more than `limit`, or others than
-    /// there were.
+    /// The bytes of the file with this index in the names. An error when it has more than `limit` bytes, or has changed
+    /// since the folder was opened.
     pub fn read(&self, position: usize, limit: usize) -> Result<Vec<u8>> {
         let (_, path, digest) = self.files.get(position).context("no such file")?;
         let mut bytes = Vec::new();
@@ -72,7 +72,7 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// The first file that was read and had changed.
+    /// The first file that was found to have changed when it was read, if any.
     pub fn changed(&self) -> Option<&SourceChanged> {
         self.changed.get()
     }

@@ -1,13 +1,13 @@
-//! The memory of a tensor on the host as bytes, without a copy: what writes a tensor out, and what decodes straight into
-//! one. The only place that reads and writes a tensor's memory past libtorch.
+//! Access to the memory of a CPU tensor as bytes, without a copy, for writing tensors to files and for decoding into
+//! them. The only place that reads or writes a tensor's memory without libtorch.
 
 use anyhow::{Context as _, Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// libtorch's own allocations start at multiples of this.
+/// The alignment, in bytes, of libtorch's own allocations.
 const ALIGNMENT: usize = 64;
 
-/// The bytes of a contiguous tensor on the host, of any type.
+/// The bytes of a contiguous tensor on the CPU, of any type. An error for other tensors.
 pub fn bytes(tensor: &Tensor) -> Result<&[u8]> {
     let length = lies_plainly(tensor)?;
     if length == 0 {
@@ -18,7 +18,8 @@ pub fn bytes(tensor: &Tensor) -> Result<&[u8]> {
     Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), length) })
 }
 
-/// \[…\] u8, on the host, all black, for [`bytes_mut`]. The pages are the system's until they are written.
+/// A tensor of this shape, u8, on the CPU, all zero (black), for [`bytes_mut`]. The system allocates its pages only
+/// when they are written.
 pub fn black(shape: &[i64]) -> Result<Tensor> {
     let bytes = shape.iter().try_fold(1i64, |bytes, &axis| bytes.checked_mul(axis));
     bytes.with_context(|| format!("images of shape {shape:?} are more than can exist"))?;
@@ -26,7 +27,8 @@ pub fn black(shape: &[i64]) -> Result<Tensor> {
         .with_context(|| format!("no memory for images of shape {shape:?}"))
 }
 
-/// The memory of a contiguous tensor of bytes on the host that nobody else holds: one fresh from [`black`].
+/// The writable memory of a contiguous u8 tensor on the CPU. The caller has to hold the only handle of the tensor, as
+/// with one fresh from [`black`].
 pub fn bytes_mut(tensor: &mut Tensor) -> Result<&mut [u8]> {
     ensure!(tensor.kind() == Kind::Uint8, "a tensor of type {:?}, where bytes are expected", tensor.kind());
     let length = lies_plainly(tensor)?;
@@ -37,9 +39,9 @@ pub fn bytes_mut(tensor: &mut Tensor) -> Result<&mut [u8]> {
     Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), length) })
 }
 
-/// The same values, detached, contiguous, on the host, in memory that holds them and nothing else and starts where an
-/// allocation of libtorch starts: so what is kept is neither more than it says nor computed with otherwise than what is
-/// read from a file. Shared where the tensor is like that already, copied otherwise.
+/// The same values, detached, contiguous, on the CPU, in memory that holds nothing else and is aligned as an allocation
+/// of libtorch. A kept tensor then takes no more memory than its values, and computing with it gives the same bits as
+/// with one that is read from a file. Shared where the tensor is so already, copied otherwise.
 pub fn settled(tensor: &Tensor) -> Result<Tensor> {
     let settled = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     if settled.numel() == 0 || fills_its_storage(&settled) {
@@ -50,8 +52,9 @@ pub fn settled(tensor: &Tensor) -> Result<Tensor> {
     Ok(copy)
 }
 
-/// tch does not tell how large a storage is, but whether two are of one size. (libtorch would refuse a view of one element
-/// more, too; it takes milliseconds to word an error, though.)
+/// Whether a tensor is all that its storage holds. tch does not return the size of a storage, only whether two have the
+/// same size. (libtorch would also refuse a view that is one element larger, but takes milliseconds to format the
+/// error.)
 fn fills_its_storage(tensor: &Tensor) -> bool {
     let fresh = tensor.f_empty_like();
     let fills = fresh.and_then(|fresh| tensor.f_internal_has_same_storage_numel(&fresh)).unwrap_or(false);

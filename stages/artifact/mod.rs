@@ -1,5 +1,5 @@
-//! The files between stages, as types: named tensors in general, and the data sets, synthetic sets, models and scores in
-//! them; trajectories, which are too large for memory, are written and read in pieces.
+//! The types of the files between stages: named tensors in general, and the data sets, synthetic sets, models and
+//! scores stored in them; trajectories, which are too large for memory, are written and read in pieces.
 
 mod content;
 mod dataset;

@@ -1,4 +1,4 @@
-//! The parameters of one trained network, with the description that builds it again.
+//! The parameters of one trained network, with the description from which the network can be built again.
 
 use super::TensorFile;
 use anyhow::{Result, ensure};
@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tch::Tensor;
 
-/// A trained network: what `ddpipe_nn::network` needs to build it, and its named tensors.
+/// A trained network: its description for `ddpipe_nn::network`, and its named tensors.
 #[derive(Debug)]
 pub struct Model {
     /// The network's description, as `NetworkSpec` writes it.
@@ -17,14 +17,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a model out of its file. Tensors are shared, not copied.
+    /// Reads a model from its file. Tensors are shared, not copied. An error if the file is of another type.
     pub fn from_file(file: &TensorFile) -> Result<Self> {
         ensure!(file.artifact == ArtifactType::Model, "expected a model, found a {}", file.artifact);
         let tensors = file.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         Ok(Model { network: file.about["network"].clone(), tensors })
     }
 
-    /// The file form.
+    /// The file of the model. Tensors are shared, not copied.
     pub fn to_file(&self) -> TensorFile {
         let mut file = TensorFile::new(ArtifactType::Model, json!({ "network": self.network }));
         file.tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();

@@ -1,19 +1,19 @@
-//! How pixels become what networks see, and how that becomes pixels again: mean and standard deviation per channel, and
-//! a whitening where a data set asks for one. It travels from a data set to every synthetic set made of it.
+//! The normalisation of images and its inverse: mean and standard deviation per channel, and optionally a whitening. A
+//! data set passes it on to every synthetic set that is made from it.
 
 use super::Whitening;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-/// What pixels in \[0,1\] are normalised with, and pictures undo.
+/// Mean, standard deviation and whitening of the normalisation of pixels in \[0,1\].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {
     /// One mean per channel.
     pub mean: Vec<f64>,
     /// One standard deviation per channel, above zero.
     pub std: Vec<f64>,
-    /// What comes after mean and std. Not part of the description in an artifact's header: its tensors lie beside the
-    /// images, and a set without one has the same bytes as before there was any.
+    /// The whitening after mean and std, if any. It is not part of the description in an artifact's header: its tensors
+    /// are stored beside the images, and a set without whitening keeps the bytes of older versions.
     #[serde(skip)]
     pub whitening: Option<Whitening>,
 }
@@ -24,12 +24,13 @@ impl Normalisation {
         Normalisation { mean, std, whitening: None }
     }
 
-    /// Leaves pixels as they are.
+    /// A normalisation that does not change pixels: mean 0 and standard deviation 1.
     pub fn identity(channels: usize) -> Self {
         Self::new(vec![0.0; channels], vec![1.0; channels])
     }
 
-    /// (x - mean) / std for images in \[0,1\], \[N,C,H,W\] float; whitened where there is a whitening.
+    /// \[N,C,H,W\] float, the normalised images (x - mean) / std, whitened if there is a whitening, for images x in
+    /// \[0,1\].
     pub fn apply(&self, images: &Tensor) -> Tensor {
         let standard = (images - self.channel(&self.mean, images)) / self.channel(&self.std, images);
         match &self.whitening {
@@ -38,7 +39,7 @@ impl Normalisation {
         }
     }
 
-    /// x * std + mean: back to \[0,1\]; the whitening is undone before.
+    /// \[N,C,H,W\] float, the images x * std + mean in \[0,1\], for normalised images x; a whitening is undone first.
     pub fn undo(&self, images: &Tensor) -> Tensor {
         let restored = self.whitening.as_ref().map(|whitening| whitening.undo(images));
         let standard = restored.as_ref().unwrap_or(images);

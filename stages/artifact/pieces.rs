@@ -1,12 +1,12 @@
-//! The bytes of a tensor file where they lie: a header, and the memory of the tensors themselves. A data set is hashed,
-//! written and kept for the next stage without ever being in memory twice.
+//! The bytes of a tensor file without a copy: a header, and the memory of the tensors themselves. A data set can be
+//! hashed, written and kept for the next stage without being in memory twice.
 
 use super::memory;
 use anyhow::Result;
 use std::io::{self, Read};
 use tch::Tensor;
 
-/// A tensor file, not put together.
+/// A tensor file in pieces: the header and the tensors.
 #[derive(Debug)]
 pub struct Pieces {
     header: Vec<u8>,
@@ -15,7 +15,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// The header, and in the header's order the tensors, which are [`memory::settled`].
+    /// A file with this header and these tensors, in the order of the header; each is [`memory::settled`].
     pub(super) fn new(header: Vec<u8>, tensors: Vec<Tensor>) -> Result<Self> {
         let mut pieces = Pieces { length: header.len(), header, tensors };
         for tensor in &pieces.tensors {
@@ -24,30 +24,30 @@ impl Pieces {
         Ok(pieces)
     }
 
-    /// Bytes of the whole file.
+    /// The number of bytes of the whole file.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether the file is empty, which none is: it has a header.
+    /// Whether the file is empty; always false, because there is a header.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// The parts of the file, in order.
+    /// The bytes of header and tensors, in the order of the file.
     pub fn parts(&self) -> Result<Vec<&[u8]>> {
         let tensors = self.tensors.iter().map(memory::bytes);
         std::iter::once(Ok(self.header.as_slice())).chain(tensors).collect()
     }
 
-    /// The whole file in one place: a copy.
+    /// The whole file, copied into one buffer.
     pub fn to_vec(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(self.length);
         self.parts()?.iter().for_each(|part| bytes.extend_from_slice(part));
         Ok(bytes)
     }
 
-    /// Reads the file from front to end.
+    /// A reader of the whole file from its start.
     pub fn reader(&self) -> Result<impl Read> {
         Ok(self
             .parts()?
@@ -56,7 +56,7 @@ impl Pieces {
     }
 }
 
-/// Shares the tensors.
+/// A clone shares the memory of the tensors.
 impl Clone for Pieces {
     fn clone(&self) -> Self {
         let tensors = self.tensors.iter().map(Tensor::shallow_clone).collect();

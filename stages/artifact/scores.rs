@@ -1,5 +1,5 @@
-//! One number per image of a data set: how hard it is. It carries the labels, so that the order within every class
-//! follows from it alone, and so that whoever reads it can tell whether it belongs to the images at hand.
+//! Difficulty scores: one number per image of a data set. They are stored with the labels, so that the order within
+//! every class needs no other file, and so that a reader can check that they belong to its images.
 
 use super::{Dataset, TensorFile};
 use anyhow::{Context as _, Result, ensure};
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-/// Scores of all images of a data set, in its order.
+/// The difficulty scores of all images of a data set, in its order.
 #[derive(Debug)]
 pub struct Scores {
-    /// \[N\] float32; a higher one is harder.
+    /// \[N\] float32; higher is harder.
     pub scores: Tensor,
     /// \[N\] int64, 0 to `classes`-1: the labels of the images.
     pub labels: Tensor,
     /// Number of classes.
     pub classes: i64,
-    /// What the numbers are, for reports.
+    /// The name of the score, for reports.
     pub method: String,
-    /// Where the images come from.
+    /// The origin of the images.
     pub origin: String,
 }
 
@@ -31,7 +31,8 @@ struct About {
 }
 
 impl Scores {
-    /// Reads scores out of their file. Tensors are shared, not copied.
+    /// Reads scores from their file. Tensors are shared, not copied. An error if the file is of another type or its
+    /// tensors do not fit each other.
     pub fn from_file(file: &TensorFile) -> Result<Self> {
         ensure!(file.artifact == ArtifactType::Scores, "expected scores, found a {}", file.artifact);
         let About { classes, method, origin } =
@@ -46,7 +47,7 @@ impl Scores {
         Ok(Scores { scores, labels, classes, method, origin })
     }
 
-    /// The file form.
+    /// The file of the scores. Tensors are shared, not copied.
     pub fn to_file(&self) -> TensorFile {
         let about = json!(About { classes: self.classes, method: self.method.clone(), origin: self.origin.clone() });
         TensorFile::new(ArtifactType::Scores, about)
@@ -54,7 +55,7 @@ impl Scores {
             .with("labels", self.labels.shallow_clone())
     }
 
-    /// Whether these are scores of the images of a data set: as many, with the same labels, from the same place.
+    /// An error unless these are scores of the images of this data set: the same number, labels and origin.
     pub fn are_of(&self, set: &Dataset) -> Result<()> {
         let device = set.labels.device();
         ensure!(
@@ -71,7 +72,8 @@ impl Scores {
         Ok(())
     }
 
-    /// The positions of every class's images, the easiest first; of equally hard ones the first. On the host.
+    /// The positions of the images of every class, easiest first; of images with the same score the first comes first.
+    /// An error if a score is not finite or a label is not below `classes`.
     pub fn easy_to_hard(&self) -> Result<Vec<Vec<i64>>> {
         let scores = Vec::<f32>::try_from(self.scores.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?)?;
         let labels = Vec::<i64>::try_from(self.labels.f_to_device(Device::Cpu)?)?;

@@ -1,6 +1,6 @@
-//! A synthetic set: few images that stand for many. It carries everything that training on it needs: images in the
-//! normalised range, hard or soft labels, how to turn images back into pictures, and, where one image holds several, how
-//! to take them out.
+//! A synthetic set: a few images that replace many. It holds all that training on it needs: normalised images, hard or
+//! soft labels, the normalisation (by which images become pictures), and the decoder of factorised images, if there is
+//! one.
 
 use super::{Decoder, Normalisation, TensorFile, Whitening};
 use anyhow::{Context as _, Result, ensure};
@@ -14,22 +14,22 @@ use tch::{Kind, Tensor};
 pub struct SyntheticSet {
     /// \[M,C,H,W\] float32, normalised like the real images.
     pub images: Tensor,
-    /// \[M\] int64, or soft labels \[M,K\] float32: probabilities, or what `targets` says.
+    /// Classes \[M\] int64, or \[M,K\] float32: probabilities (soft labels), or regression targets if `targets` is set.
     pub labels: Tensor,
     /// Number of classes K.
     pub classes: i64,
-    /// Images per class.
+    /// The number of stored images per class.
     pub ipc: i64,
-    /// The normalisation of the real images, for pictures.
+    /// The normalisation of the real images, which the synthetic images share.
     pub normalisation: Normalisation,
-    /// Where it came from, for reports: `sample data` shows here too.
+    /// The origin of the real images, for reports; it shows whether they are sample data.
     pub origin: String,
-    /// The learning rate that was learnt with the images, where one was.
+    /// The learning rate that was learnt with the images, if one was.
     pub lr: Option<f64>,
-    /// Whether the labels are regression targets, one number for every class, and no probabilities.
+    /// Whether the labels are regression targets, one number for every class, instead of probabilities.
     pub targets: bool,
-    /// How the images hold several each, where they do. Such a set is not to be learnt from as it is: see
-    /// [`decoded`](Self::decoded).
+    /// The decoder of factorised images; `None` if every stored image is one image. A set with a decoder has to be
+    /// decoded before training: see [`decoded`](Self::decoded).
     pub decoder: Option<Decoder>,
 }
 
@@ -39,10 +39,10 @@ struct About {
     ipc: i64,
     normalisation: Normalisation,
     origin: String,
-    /// Not written where there is none: sets without one have the same bytes as before there was any.
+    /// Left out when there is none, so that older sets keep their bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
-    /// Likewise written only where it says something.
+    /// Left out when false, for the same reason.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     targets: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,8 @@ struct About {
 }
 
 impl SyntheticSet {
-    /// Reads a synthetic set out of its file. Tensors are shared, not copied.
+    /// Reads a synthetic set from its file. Tensors are shared, not copied. An error if the file is of another type or
+    /// its tensors do not fit each other.
     pub fn from_file(file: &TensorFile) -> Result<Self> {
         ensure!(file.artifact == ArtifactType::Synthetic, "expected a synthetic set, found a {}", file.artifact);
         let about: About = serde_json::from_value(file.about.clone()).context("the synthetic set's description")?;
@@ -79,7 +80,7 @@ impl SyntheticSet {
         })
     }
 
-    /// The file form.
+    /// The file of the synthetic set. Tensors are shared, not copied.
     pub fn to_file(&self) -> TensorFile {
         let about = json!(About {
             classes: self.classes,
@@ -99,7 +100,7 @@ impl SyntheticSet {
         }
     }
 
-    /// The same set with other images (\[M,C,H,W\] float32).
+    /// The same set with other images (\[M,C,H,W\], detached and stored as float32).
     pub fn with_images(&self, images: Tensor) -> Self {
         SyntheticSet {
             images: images.detach().to_kind(Kind::Float),
@@ -110,9 +111,10 @@ impl SyntheticSet {
         }
     }
 
-    /// The set to learn from: with every image taken out that the stored ones hold, labels repeated (hard or soft), the
-    /// learnt rate kept, and no decoder. Without a decoder, the set itself. Cells are cut and enlarged, and what is
-    /// missing of a grid is filled with grey, in pixels of \[0,1\]: the normalisation is undone before and done after.
+    /// The set to learn from: with all images that the stored ones hold, their labels repeated, and no decoder. A set
+    /// without a decoder is returned unchanged. Cells are cut, enlarged and padded in pixels of \[0,1\]: the
+    /// normalisation is undone before and applied again afterwards. An error if the set does not have `ipc` images of
+    /// each class, or if the decoder does not fit the images.
     pub fn decoded(self) -> Result<Self> {
         let Some(decoder) = self.decoder else { return Ok(self) };
         let size = self.images.size();
@@ -140,7 +142,7 @@ impl SyntheticSet {
         })
     }
 
-    /// Whether labels are soft, \[M,K\].
+    /// Whether the labels are \[M,K\]: probabilities or regression targets.
     pub fn soft_labels(&self) -> bool {
         self.labels.dim() == 2
     }

@@ -1,5 +1,5 @@
-//! Named tensors with a description, as one safetensors file. The same content always gives the same bytes, since the
-//! digest of the bytes is what everything downstream is keyed by. Knows nothing of what the tensors mean.
+//! Named tensors with a description, as one safetensors file. The same content always gives the same bytes, because the
+//! keys of all later stages depend on their digest. The types of artifacts give the tensors their meaning.
 
 use super::{Pieces, memory};
 use anyhow::{Context as _, Result, bail};
@@ -10,23 +10,23 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
-/// The one metadata entry that ddpipe writes: the format keeps its metadata in no order, so a single entry is what
-/// makes the bytes repeatable.
+/// The single metadata entry that ddpipe writes. The safetensors crate does not order its metadata, so a second entry
+/// would make the bytes differ from run to run.
 const ENTRY: &str = "ddpipe";
 
 /// Named tensors, the type of the artifact, and a JSON object that describes it.
 #[derive(Debug)]
 pub struct TensorFile {
-    /// What the artifact is.
+    /// The type of the artifact.
     pub artifact: ArtifactType,
     /// The tensors by name.
     pub tensors: IndexMap<String, Tensor>,
-    /// Whatever the type wants to say besides: a JSON object.
+    /// The description that the type of the artifact defines: a JSON object.
     pub about: Value,
 }
 
 impl TensorFile {
-    /// A file of this type with nothing in it.
+    /// A file of this type without tensors.
     pub fn new(artifact: ArtifactType, about: Value) -> Self {
         TensorFile { artifact, tensors: IndexMap::new(), about }
     }
@@ -37,7 +37,7 @@ impl TensorFile {
         self
     }
 
-    /// The tensor of this name, or an error that lists what there is.
+    /// The tensor of this name, or an error that lists the names in the file.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).with_context(|| {
             let names: Vec<&str> = self.tensors.keys().map(String::as_str).collect();
@@ -45,7 +45,7 @@ impl TensorFile {
         })
     }
 
-    /// The bytes of all tensors together, in memory.
+    /// The number of bytes of all tensors together.
     pub fn size(&self) -> u64 {
         self.tensors.values().map(|tensor| (tensor.numel() * tensor.kind().elt_size_in_bytes()) as u64).sum()
     }
@@ -56,8 +56,8 @@ impl TensorFile {
         TensorFile { artifact: self.artifact, tensors, about: self.about.clone() }
     }
 
-    /// The same content as whoever reads the file gets it: sorted by name, detached, contiguous, on the host, each in
-    /// memory of its own. What is like that already is shared.
+    /// The same content as it would be read from the file: tensors sorted by name, detached, contiguous, on the CPU,
+    /// each in its own memory. Tensors that are so already are shared.
     pub fn settled(&self) -> Result<TensorFile> {
         let mut names: Vec<&String> = self.tensors.keys().collect();
         names.sort_unstable();
@@ -66,17 +66,17 @@ impl TensorFile {
         Ok(TensorFile { artifact: self.artifact, tensors, about: self.about.clone() })
     }
 
-    /// The safetensors bytes, as header and tensors; nothing of a settled file is copied.
+    /// The safetensors bytes as header and tensors; tensors that are [`settled`](Self::settled) are not copied.
     pub fn pieces(&self) -> Result<Pieces> {
         encode(&self.tensors, &description(self.artifact, &self.about))
     }
 
-    /// The safetensors bytes in one place.
+    /// The safetensors bytes, copied into one buffer.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.pieces()?.to_vec()
     }
 
-    /// Reads safetensors bytes and puts the tensors on a device.
+    /// Reads safetensors bytes that ddpipe wrote and puts the tensors on a device.
     pub fn from_bytes(bytes: &[u8], device: Device) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
         let (artifact, about) = described(&header)?;
@@ -85,13 +85,13 @@ impl TensorFile {
     }
 }
 
-/// The safetensors bytes of named tensors under a description, a JSON object; nothing that is settled is copied.
+/// The safetensors bytes of named tensors with a description, a JSON object. Tensors that are settled are not copied.
 pub(crate) fn encode(tensors: &IndexMap<String, Tensor>, description: &Value) -> Result<Pieces> {
     let mut held: Vec<(&String, Dtype, Tensor)> = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         held.push((name, dtype(tensor.kind())?, memory::settled(tensor)?));
     }
-    // The order in which the safetensors crate writes: it keeps every tensor aligned to its numbers.
+    // The order in which the safetensors crate writes, in which every tensor is aligned to the size of its numbers.
     held.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let (mut listed, mut offset) = (Vec::with_capacity(held.len()), 0);
     for (name, dtype, tensor) in &held {
@@ -103,13 +103,13 @@ pub(crate) fn encode(tensors: &IndexMap<String, Tensor>, description: &Value) ->
     Pieces::new(header(description, listed)?, held.into_iter().map(|(_, _, tensor)| tensor).collect())
 }
 
-/// The tensors and the description in safetensors bytes of [`encode`].
+/// Reads tensors and description from the bytes that [`encode`] wrote.
 pub(crate) fn decode(bytes: &[u8], device: Device) -> Result<(IndexMap<String, Tensor>, Value)> {
     let (_, header) = SafeTensors::read_metadata(bytes).context("not a safetensors file")?;
     Ok((named_tensors(bytes, device)?, entry(&header)?))
 }
 
-/// The tensors of any safetensors file, whoever wrote it, sorted by name, on a device.
+/// Reads the tensors of any safetensors file, also one that ddpipe did not write, sorted by name, onto a device.
 pub fn named_tensors(bytes: &[u8], device: Device) -> Result<IndexMap<String, Tensor>> {
     let file = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
     let mut tensors = IndexMap::new();
@@ -130,8 +130,8 @@ pub(super) fn description(artifact: ArtifactType, about: &Value) -> Value {
     json!({ "type": artifact, "about": about })
 }
 
-/// What stands before the tensors of a file: the length of the header, and the header with the description in it.
-/// `listed` is in the order in which the tensors lie.
+/// The bytes before the tensors of a file: the length of the header, and the header with the description. `listed` is
+/// in the order in which the tensors follow.
 pub(super) fn header(description: &Value, listed: Vec<(String, TensorInfo)>) -> Result<Vec<u8>> {
     let metadata = Metadata::new(Some(HashMap::from([(ENTRY.to_string(), description.to_string())])), listed)?;
     let mut text = serde_json::to_vec(&metadata)?;
@@ -141,7 +141,7 @@ pub(super) fn header(description: &Value, listed: Vec<(String, TensorInfo)>) -> 
     Ok(header)
 }
 
-/// The description in a header.
+/// The description in a header; an error if ddpipe did not write the file.
 fn entry(header: &Metadata) -> Result<Value> {
     match header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY)) {
         Some(text) => serde_json::from_str(text).context("the description in the header is not JSON"),
@@ -149,7 +149,7 @@ fn entry(header: &Metadata) -> Result<Value> {
     }
 }
 
-/// The type of the artifact, and what it says about itself.
+/// The type and the description of the artifact in a header.
 pub(super) fn described(header: &Metadata) -> Result<(ArtifactType, Value)> {
     let description = entry(header)?;
     let artifact = serde_json::from_value(description["type"].clone()).context("the header names no known type")?;
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(back.to_bytes().unwrap(), bytes);
     }
 
-    /// Digests of what ddpipe wrote before stay those of what it writes.
+    /// The digests of files that earlier versions of ddpipe wrote do not change.
     #[test]
     fn the_bytes_are_those_that_the_safetensors_crate_writes() {
         let grown = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([2, 3]).set_requires_grad(true);

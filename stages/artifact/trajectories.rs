@@ -1,6 +1,6 @@
-//! Trajectories: the parameters that networks had after each epoch of their training, one safetensors file with one
-//! tensor. They are too large to be held: written parameter vector by parameter vector, in whatever order and as often as
-//! one likes, and read in the same way.
+//! Trajectories: the parameters that networks had after each epoch of their training, in one safetensors file with one
+//! tensor. They are too large for memory: they are written and read one parameter vector at a time, in any order, and a
+//! vector may be written again.
 //!
 //! Legend: E experts, T epochs, P parameters.
 
@@ -15,25 +15,26 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use tch::{Kind, Tensor};
 
-/// The tensor's name: \[E,T+1,P\] float32.
+/// The name of the tensor \[E,T+1,P\] float32.
 const NAME: &str = "parameters";
 const BYTES: u64 = size_of::<f32>() as u64;
-/// As safetensors has it.
+/// The largest number of bytes of a header, as safetensors limits it.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// How much there is.
+/// The numbers of experts, epochs and parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrajectoryShape {
-    /// E.
+    /// The number of experts E.
     pub experts: u64,
-    /// T, the epochs of each; there is one parameter vector more, that of the start.
+    /// The number of epochs T of each expert. There are T+1 parameter vectors, the first before training.
     pub epochs: u64,
-    /// P.
+    /// The number of parameters P.
     pub parameters: u64,
 }
 
 impl TrajectoryShape {
-    /// Where the vector of an expert after so many epochs starts, in bytes from the first one.
+    /// The offset of an expert's parameters after `epoch` epochs, in bytes from the start of the tensor. An error if
+    /// there is no such expert or epoch.
     fn offset(&self, expert: u64, epoch: u64) -> Result<u64> {
         ensure!(
             expert < self.experts && epoch <= self.epochs,
@@ -60,8 +61,8 @@ pub struct TrajectoryWriter {
 }
 
 impl TrajectoryWriter {
-    /// Writes into `file`, which keeps the vectors that it has if it is a file of this writer already. `about` is what
-    /// the artifact says about itself.
+    /// Writes the header into `file` and sets its length. Vectors that are in a file of the same header and shape
+    /// already are kept. `about` is the description of the artifact.
     pub fn new(file: File, about: &Value, shape: TrajectoryShape) -> Result<Self> {
         let axes = [shape.experts, shape.epochs + 1, shape.parameters];
         let axes = axes.map(|axis| usize::try_from(axis).unwrap_or(usize::MAX));
@@ -74,7 +75,7 @@ impl TrajectoryWriter {
         Ok(TrajectoryWriter { file, shape, start })
     }
 
-    /// Puts down the parameters (\[P\]) of an expert after so many epochs.
+    /// Writes the parameters (\[P\]) of an expert after `epoch` epochs.
     pub fn put(&self, expert: u64, epoch: u64, parameters: &Tensor) -> Result<()> {
         let vector = memory::settled(&parameters.f_to_kind(Kind::Float)?)?;
         ensure!(vector.size() == [self.shape.parameters as i64], "{:?} parameters", vector.size());
@@ -82,12 +83,12 @@ impl TrajectoryWriter {
         self.file.write_all_at(memory::bytes(&vector)?, place).context("could not write a trajectory")
     }
 
-    /// What was put down stays, whatever happens to this process.
+    /// Forces what was written to disk, so that it survives a crash.
     pub fn settle(&self) -> Result<()> {
         self.file.sync_data().context("could not write a trajectory")
     }
 
-    /// The file.
+    /// The finished file.
     pub fn finish(self) -> File {
         self.file
     }
@@ -98,14 +99,14 @@ impl TrajectoryWriter {
 pub struct Trajectories {
     content: Content,
     start: u64,
-    /// How much there is.
+    /// The numbers of experts, epochs and parameters.
     pub shape: TrajectoryShape,
-    /// What the artifact says about itself.
+    /// The description of the artifact.
     pub about: Value,
 }
 
 impl Trajectories {
-    /// Reads what stands before the vectors.
+    /// Reads the header. An error if this is not a complete file of trajectories.
     pub fn open(content: Content) -> Result<Self> {
         let mut reader = content.reader();
         let mut length = [0; 8];
@@ -136,7 +137,7 @@ impl Trajectories {
         Ok(Trajectories { content, start, shape, about })
     }
 
-    /// \[P\] float32 on the host: the parameters of an expert after so many epochs, 0 for those it started with.
+    /// \[P\] float32 on the CPU, the parameters of an expert after `epoch` epochs; epoch 0 is before training.
     pub fn at(&self, expert: u64, epoch: u64) -> Result<Tensor> {
         let mut reader = self.content.reader();
         reader.seek(SeekFrom::Start(self.start + self.shape.offset(expert, epoch)?))?;

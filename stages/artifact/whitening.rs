@@ -1,6 +1,6 @@
-//! ZCA whitening of images: the linear map that makes pixels uncorrelated and of like variance while it moves them as
-//! little as it can, and the map back. It is found from a covariance and applied to any number of images; who computes
-//! the covariance, and of what, is `data::normalising`.
+//! ZCA whitening of images: the linear map after which pixels are uncorrelated and of equal variance, and which changes
+//! them as little as possible; and its inverse. It is computed from a covariance, which `data::normalising` provides,
+//! and can be applied to any number of images.
 //!
 //! Legend: N images, D pixels of an image over all channels.
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; the legend is above")]
@@ -13,24 +13,24 @@ const MEAN: &str = "whitening_mean";
 const MATRIX: &str = "whitening_matrix";
 const INVERSE: &str = "whitening_inverse";
 
-/// The map W = U (S + eps)^(-1/2) U' of a covariance U S U', the mean that comes off before, and the inverse of W. All
-/// are float32; both matrices are symmetric.
+/// The map W = U (S + eps)^(-1/2) U' for a covariance U S U', the mean that is subtracted before it, and the inverse of
+/// W. All tensors are float32; both matrices are symmetric.
 #[derive(Debug)]
 pub struct Whitening {
     mean_D: Tensor,
-    /// Left out of a synthetic set's file, which needs the way back only.
+    /// W; `None` when it was read from a synthetic set's file, which holds only the inverse.
     matrix_DD: Option<Tensor>,
     inverse_DD: Tensor,
 }
 
 impl Whitening {
-    /// The whitening of images with this mean \[D\] and covariance \[D,D\], both float64. `eps`, above zero, is added to
-    /// every eigenvalue.
+    /// The whitening of images with this mean \[D\] and covariance \[D,D\], both float64. `eps` is added to every
+    /// eigenvalue. An error if `eps` is not above zero or the covariance is not float64.
     pub fn zca(mean_D: &Tensor, covariance_DD: &Tensor, eps: f64) -> Result<Self> {
         ensure!(eps > 0.0, "a whitening needs an eps above zero, this one is {eps}");
         ensure!(covariance_DD.kind() == Kind::Double, "a covariance of {:?}, not of doubles", covariance_DD.kind());
         let (values_D, vectors_DD) = covariance_DD.f_linalg_eigh("L").context("no eigenvectors of the covariance")?;
-        // No variance is negative; an eigenvalue is, by the rounding of the decomposition.
+        // Variances are not negative, but rounding in the decomposition can give negative eigenvalues.
         let root_D = (values_D.f_clamp_min(0.0)? + eps).f_sqrt()?;
         let recompose = |scale_D: &Tensor| -> Result<Tensor> {
             let product = (&vectors_DD * scale_D).f_matmul(&vectors_DD.f_transpose(0, 1)?)?;
@@ -43,12 +43,12 @@ impl Whitening {
         })
     }
 
-    /// (x - mean) W for normalised images \[N,C,H,W\].
+    /// \[N,C,H,W\], the whitened images (x - mean) W, for normalised images x \[N,C,H,W\].
     pub fn apply(&self, images: &Tensor) -> Tensor {
         let centred_ND = images.flatten(1, -1) - like(&self.mean_D, images);
         let white_ND = match &self.matrix_DD {
             Some(matrix) => centred_ND.matmul(&like(matrix, images)),
-            // In double precision, since solving loses digits where multiplying does not.
+            // In double precision, because solving loses digits that multiplying does not lose.
             None => {
                 let inverse_DD = self.inverse_DD.to_device(images.device()).to_kind(Kind::Double);
                 Tensor::linalg_solve(&inverse_DD, &centred_ND.to_kind(Kind::Double), false).to_kind(images.kind())
@@ -57,13 +57,13 @@ impl Whitening {
         white_ND.view_as(images)
     }
 
-    /// x W^-1 + mean: the way back.
+    /// \[N,C,H,W\], the normalised images x W^-1 + mean, for whitened images x: the inverse of [`apply`](Self::apply).
     pub fn undo(&self, images: &Tensor) -> Tensor {
         let restored_ND = images.flatten(1, -1).matmul(&like(&self.inverse_DD, images)) + like(&self.mean_D, images);
         restored_ND.view_as(images)
     }
 
-    /// Whether images of this shape (channels, height, width) can be whitened so.
+    /// An error if the whitening is not for images of this shape (channels, height, width).
     pub fn fits(&self, image: &[i64]) -> Result<()> {
         let pixels: i64 = image.iter().product();
         let found = self.mean_D.size();
@@ -77,7 +77,7 @@ impl Whitening {
         Ok(())
     }
 
-    /// The whitening in a file of images of this shape (channels, height, width), if there is one.
+    /// Reads the whitening from a file of images of this shape (channels, height, width); `None` if there is none.
     pub(super) fn read(file: &TensorFile, image: &[i64]) -> Result<Option<Self>> {
         let Some(inverse_DD) = file.tensors.get(INVERSE) else { return Ok(None) };
         let whitening = Whitening {
@@ -89,7 +89,7 @@ impl Whitening {
         Ok(Some(whitening))
     }
 
-    /// Adds the tensors of both ways to a file.
+    /// Adds mean, inverse and, if it is known, W to a file.
     pub(super) fn write(&self, file: TensorFile) -> TensorFile {
         let file = self.write_back(file);
         match &self.matrix_DD {
@@ -98,7 +98,7 @@ impl Whitening {
         }
     }
 
-    /// Adds the tensors of the way back to a file: half the bytes, and a whitening has many.
+    /// Adds only mean and inverse to a file, because the matrices are large.
     pub(super) fn write_back(&self, file: TensorFile) -> TensorFile {
         file.with(MEAN, self.mean_D.shallow_clone()).with(INVERSE, self.inverse_DD.shallow_clone())
     }
@@ -109,7 +109,7 @@ fn like(tensor: &Tensor, images: &Tensor) -> Tensor {
 }
 
 impl Clone for Whitening {
-    /// Shares the tensors; nothing ever writes into them.
+    /// A clone shares the tensors, which are never changed in place.
     fn clone(&self) -> Self {
         Whitening {
             mean_D: self.mean_D.shallow_clone(),
@@ -120,7 +120,7 @@ impl Clone for Whitening {
 }
 
 impl PartialEq for Whitening {
-    /// The same mean and the same way back; the way there follows from it.
+    /// Compares mean and inverse; W follows from the inverse.
     fn eq(&self, other: &Self) -> bool {
         let same = |a: &Tensor, b: &Tensor| a.size() == b.size() && a.equal(&b.to_device(a.device()));
         same(&self.mean_D, &other.mean_D) && same(&self.inverse_DD, &other.inverse_DD)

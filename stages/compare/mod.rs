@@ -1,3 +1,3 @@
-//! Kinds that hold results against each other.
+//! Kinds that compare the metrics of results with each other.
 
 pub mod table;

@@ -1,5 +1,6 @@
-//! What a loop needs to continue as if it had never stopped, and its file form. When it is saved and read is the context's
-//! affair; a loop adds its tensors and values by name and reads them back by the same names.
+//! Checkpoints: what a loop needs to continue after an interruption with the same result, and their file format.
+//! [`Context`](super::Context) decides when they are saved and read; a loop adds tensors and values by name and reads
+//! them back by the same names.
 
 use crate::artifact::{decode, encode};
 use anyhow::{Context as _, Result};
@@ -13,28 +14,28 @@ use tch::{Device, Tensor};
 /// The name of the checkpoint in a stage's scratch folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// Everything that a loop needs to continue as if it had never stopped.
+/// All that a loop needs to continue after an interruption with the same result.
 pub struct Checkpoint {
-    /// Steps that are done.
+    /// The number of steps done.
     pub step: u64,
-    /// Tensors by name, kept bit by bit.
+    /// Tensors by name, stored exactly.
     pub tensors: IndexMap<String, Tensor>,
-    /// Whatever else, as a JSON object (numbers are kept exactly).
+    /// All other values, as a JSON object; numbers are stored exactly.
     pub state: Value,
 }
 
 impl Checkpoint {
-    /// An empty checkpoint after so many steps.
+    /// An empty checkpoint after this many steps.
     pub fn new(step: u64) -> Self {
         Checkpoint { step, tensors: IndexMap::new(), state: json!({}) }
     }
 
-    /// Adds a tensor. It is shared, so it may be replaced afterwards but not be changed in place.
+    /// Adds a tensor. It is shared, not copied, so it must not be changed in place afterwards.
     pub fn put(&mut self, name: impl Into<String>, tensor: &Tensor) {
         self.tensors.insert(name.into(), tensor.shallow_clone());
     }
 
-    /// Adds a value.
+    /// Adds a value under this name.
     pub fn note(&mut self, name: &str, value: impl Serialize) {
         self.state[name] = json!(value);
     }
@@ -49,20 +50,21 @@ impl Checkpoint {
         serde_json::from_value(self.state[name].clone()).with_context(|| format!("the checkpoint's {name:?}"))
     }
 
-    /// The tensors whose names begin with `prefix`, by the rest of their names.
+    /// The tensors whose names begin with `prefix`, by their names without it.
     pub fn below(&self, prefix: &str) -> BTreeMap<String, Tensor> {
         let rest =
             |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.into(), tensor.shallow_clone()));
         self.tensors.iter().filter_map(rest).collect()
     }
 
-    /// The file form; `seconds` is the stage's time so far.
+    /// The bytes of the checkpoint's file; `seconds` is the time that the stage has taken so far.
     pub(super) fn to_bytes(&self, seconds: f64) -> Result<Vec<u8>> {
         let about = json!({ "step": self.step, "seconds": seconds, "state": self.state });
         encode(&self.tensors, &json!({ "checkpoint": about }))?.to_vec()
     }
 
-    /// Reads the file form: the checkpoint, and the stage's time until it was saved.
+    /// Reads a checkpoint from the bytes of its file. Returns it and the seconds that the stage had taken when it was
+    /// saved.
     pub(super) fn from_bytes(bytes: &[u8], device: Device) -> Result<(Self, f64)> {
         let (tensors, description) = decode(bytes, device)?;
         let about = &description["checkpoint"];

@@ -1,4 +1,4 @@
-//! What a stage reads: artifacts by the names of its declaration, brought from wherever they are when they are asked for.
+//! The inputs of a stage: artifacts by the names of its declaration, loaded when they are asked for.
 
 use super::Artifacts;
 use crate::artifact::{Content, Dataset, Folder, SyntheticSet, TensorFile};
@@ -7,7 +7,7 @@ use ddpipe_interface::protocol::{Absent, InputArtifact};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// What a stage reads, by the names of its declaration.
+/// The inputs of a stage, by the names of its declaration.
 pub struct Inputs {
     entries: IndexMap<String, Vec<InputArtifact>>,
     absent: IndexMap<String, Vec<Absent>>,
@@ -15,12 +15,12 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// These artifacts, read through `artifacts`.
+    /// Inputs with these artifacts, whose content is read through `artifacts`.
     pub fn new(entries: IndexMap<String, Vec<InputArtifact>>, artifacts: Box<dyn Artifacts>) -> Self {
         Inputs { entries, absent: IndexMap::new(), artifacts }
     }
 
-    /// The same, with what on-demand inputs could be given besides.
+    /// The same inputs, with the artifacts that on-demand inputs may still ask for.
     pub fn with_absent(self, absent: IndexMap<String, Vec<Absent>>) -> Self {
         Inputs { absent, ..self }
     }
@@ -30,28 +30,29 @@ impl Inputs {
         self.entries.get(name).is_some_and(|entries| !entries.is_empty())
     }
 
-    /// The artifact's own description: type, name for messages, digest, labels.
+    /// The description of an input's artifact: type, name for messages, digest, labels. An error if it is not
+    /// connected.
     pub fn one(&self, name: &str) -> Result<&InputArtifact> {
         let first = self.entries.get(name).and_then(|entries| entries.first());
         first.with_context(|| format!("input {name:?} is not connected"))
     }
 
-    /// All artifacts of an input that takes many.
+    /// The descriptions of all artifacts of an input that takes many; empty if it is not connected.
     pub fn many(&self, name: &str) -> &[InputArtifact] {
         self.entries.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// What is connected to an on-demand input and was not asked for yet; see [`Outputs::ask`](super::Outputs::ask).
+    /// The artifacts of an on-demand input that were not asked for yet; see [`Outputs::ask`](super::Outputs::ask).
     pub fn absent(&self, name: &str) -> &[Absent] {
         self.absent.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The tensors of an input, on the device.
+    /// The tensors of an input, on the stage's device.
     pub fn tensors(&self, name: &str) -> Result<Arc<TensorFile>> {
         self.tensors_of(self.one(name)?)
     }
 
-    /// The tensors of one artifact, on the device.
+    /// The tensors of one artifact, on the stage's device.
     pub fn tensors_of(&self, input: &InputArtifact) -> Result<Arc<TensorFile>> {
         self.artifacts.tensors(input).with_context(|| format!("input {}", input.name))
     }
@@ -87,18 +88,19 @@ impl Inputs {
         Dataset::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
     }
 
-    /// An input as a synthetic set to learn from: one with a decoder comes decoded, so that no stage has to think of it.
+    /// An input as a synthetic set to learn from: if it has a decoder, it is decoded.
     pub fn synthetic(&self, name: &str) -> Result<SyntheticSet> {
         self.stored(name)?.decoded().with_context(|| format!("input {name:?}"))
     }
 
-    /// An input as a synthetic set just as it is stored, with its decoder if it has one.
+    /// An input as a synthetic set as it is stored, with its decoder if it has one.
     pub fn stored(&self, name: &str) -> Result<SyntheticSet> {
         SyntheticSet::from_file(&*self.tensors(name)?).with_context(|| format!("input {name:?}"))
     }
 
-    /// The input `start`, the set whose images a method changes. A method that knows no decoders refuses a set with one:
-    /// changed as they are, its images would no longer be what is decoded, and decoded ones are several times as many.
+    /// The input `start`, the set whose images a method optimises. An error if the set has a decoder, which only
+    /// `distill.idc` can optimise: other methods would change stored images without regard to what they decode to, and
+    /// the decoded images are several times as many.
     pub fn start(&self) -> Result<SyntheticSet> {
         let set = self.stored("start")?;
         ensure!(

@@ -1,9 +1,10 @@
-//! All that a stage sees of the world: its inputs, its device, its seed, a place for checkpoints, and someone to tell
-//! how far it is. Knows no cache, no graph and no socket: the worker stands behind [`Host`], a test may too.
+//! What a stage gets from its surroundings: its inputs, its device, its seed, a folder for checkpoints, and a [`Host`]
+//! to which it reports. The worker implements [`Host`] and [`Artifacts`]; tests have their own. Cache, graph and
+//! protocol are not visible here.
 //!
-//! A stage kind is a module with `Params` (serde, `deny_unknown_fields`) and
-//! `pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> anyhow::Result<Outputs>`;
-//! one line in `registry.rs` makes it known.
+//! A stage kind is a module with `Params` (serde, `deny_unknown_fields`) and `pub fn run(ctx: &Context, inputs:
+//! &Inputs, params: Params) -> anyhow::Result<Outputs>`. The `stage.toml` in its folder registers it when ddpipe is
+//! built.
 
 mod checkpoint;
 mod inputs;
@@ -22,40 +23,40 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tch::Device;
 
-/// Who listens to a running stage.
+/// The receiver of what a running stage reports.
 pub trait Host {
-    /// Steps done, of how many, the loss if there is one, and what a step is.
+    /// Progress: the number of steps done and of all steps, the unit of a step, and the loss if there is one.
     fn progress(&self, step: u64, total: u64, unit: &str, loss: Option<f64>);
     /// One point of a named curve.
     fn metric(&self, name: &str, step: u64, value: f64);
-    /// A PNG file on the way.
+    /// A preview: the path of a PNG file written while the stage runs.
     fn preview(&self, step: u64, path: PathBuf);
     /// A line for the log.
     fn log(&self, level: LogLevel, text: String);
-    /// Whether the stage should save a checkpoint and stop.
+    /// Whether the stage has to save a checkpoint and stop.
     fn interrupted(&self) -> bool;
 }
 
-/// Where a stage gets its inputs' content from.
+/// Loads the content of a stage's inputs.
 pub trait Artifacts {
-    /// The tensors of an artifact, on the stage's device; from memory when they are there already.
+    /// The tensors of an artifact, on the stage's device; they are shared if they are in memory already.
     fn tensors(&self, input: &InputArtifact) -> Result<Arc<TensorFile>>;
     /// The verified bytes of an artifact.
     fn bytes(&self, input: &InputArtifact) -> Result<Arc<Vec<u8>>>;
-    /// The same, left where they are.
+    /// The verified bytes of an artifact, to be read piece by piece without loading all.
     fn content(&self, input: &InputArtifact) -> Result<Content>;
-    /// A folder from outside, verified.
+    /// A folder of source files, verified against its digest.
     fn folder(&self, input: &InputArtifact) -> Result<Arc<Folder>>;
 }
 
-/// The stage was asked to stop; its checkpoint is saved.
+/// The error of a stage that was asked to stop, after its checkpoint is saved.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; the checkpoint is saved and the next run continues from it")]
 pub struct Interrupted;
 
-/// A stage's surroundings while it runs.
+/// The surroundings of a stage while it runs.
 pub struct Context {
-    /// Where tensors live and computing happens.
+    /// The device on which tensors are stored and computed.
     pub device: Device,
     /// The seed of every random stream: `stream(ctx.seed, "purpose", step)`.
     pub seed: u64,
@@ -63,28 +64,28 @@ pub struct Context {
     every: Duration,
     host: Box<dyn Host>,
     started: Instant,
-    /// Seconds before this process, in runs that were interrupted.
+    /// Seconds that earlier, interrupted runs of the stage took.
     earlier: Cell<f64>,
     last_saved: Cell<Instant>,
     last_told: Cell<Option<Instant>>,
 }
 
 impl Context {
-    /// A context with this folder for checkpoints, one saved after every `every`.
+    /// A context with this folder for checkpoints; one is saved whenever `every` has passed.
     pub fn new(device: Device, seed: u64, scratch: PathBuf, every: Duration, host: Box<dyn Host>) -> Self {
         let started = Instant::now();
         let (last_saved, last_told, earlier) = (Cell::new(started), Cell::new(None), Cell::new(0.0));
         Context { device, seed, scratch, every, host, started, earlier, last_saved, last_told }
     }
 
-    /// Seconds that the stage has taken so far, over all its interruptions.
+    /// The seconds that the stage has taken so far, with its interrupted runs.
     pub fn seconds(&self) -> f64 {
         self.earlier.get() + self.started.elapsed().as_secs_f64()
     }
 
-    /// To be called after every step of a loop: tells progress, and saves a checkpoint when one is due, to which `fill`
-    /// adds what the loop needs to continue. When the stage was asked to stop, saves and returns [`Interrupted`], which `?`
-    /// hands on.
+    /// To be called after every step of a loop: reports progress, and saves a checkpoint when one is due, to which
+    /// `fill` adds what the loop needs to continue. If the stage was asked to stop, it saves a checkpoint and returns
+    /// [`Interrupted`], which the stage returns by `?`.
     pub fn step(
         &self,
         step: u64,
@@ -103,7 +104,8 @@ impl Context {
         if interrupted { Err(Interrupted.into()) } else { Ok(()) }
     }
 
-    /// Tells progress alone, at most ten times a second (and at the end): for stages too short to be continued.
+    /// Reports progress without saving, at most ten times a second (and at the end): for stages too short to be
+    /// continued.
     pub fn progress(&self, step: u64, total: u64, unit: &str, loss: Option<f64>) {
         let quiet = self.last_told.get().is_some_and(|told| told.elapsed() < Duration::from_millis(100));
         if !quiet || step >= total {
@@ -112,12 +114,13 @@ impl Context {
         }
     }
 
-    /// Returns [`Interrupted`] when the stage was asked to stop: for stages that have nothing to save.
+    /// Returns [`Interrupted`] if the stage was asked to stop: for stages that have no checkpoint.
     pub fn check(&self) -> Result<()> {
         if self.host.interrupted() { Err(Interrupted.into()) } else { Ok(()) }
     }
 
-    /// The checkpoint that an earlier, interrupted run of the very same action left, if there is a sound one.
+    /// The checkpoint that an earlier, interrupted run of the same action left; `None` if there is none or it cannot be
+    /// read, which is a warning.
     pub fn resume(&self) -> Option<Checkpoint> {
         let path = self.scratch.join(CHECKPOINT);
         let bytes = std::fs::read(&path).ok()?;
@@ -134,12 +137,12 @@ impl Context {
         }
     }
 
-    /// One point of a named curve, for whoever watches. The stage keeps its own copy for its outputs.
+    /// Reports one point of a named curve while the stage runs. The stage keeps its own copy for its outputs.
     pub fn metric(&self, name: &str, step: u64, value: f64) {
         self.host.metric(name, step, value);
     }
 
-    /// A picture on the way (PNG bytes). A preview that cannot be written is only logged.
+    /// Reports a preview (the bytes of a PNG file). A preview that cannot be written is only a warning.
     pub fn preview(&self, step: u64, png: &[u8]) {
         let path = self.scratch.join(format!("preview-{step:08}.png"));
         match std::fs::create_dir_all(&self.scratch).and_then(|()| std::fs::write(&path, png)) {
@@ -148,7 +151,7 @@ impl Context {
         }
     }
 
-    /// A new file without a name, which goes when nobody has it open any more: for an output of [`Artifact::File`].
+    /// A new file without a name, which is deleted when it is closed, for an output of [`Artifact::File`].
     pub fn temporary(&self) -> Result<std::fs::File> {
         let make = || {
             std::fs::create_dir_all(&self.scratch)?;
@@ -157,8 +160,8 @@ impl Context {
         make().with_context(|| format!("could not make a file in {}", self.scratch.display()))
     }
 
-    /// The file of this name that is still there when an interrupted stage continues, or a new, empty one: for an output
-    /// that grows step by step and is too large for checkpoints.
+    /// Opens the file of this name in the scratch folder, which an interrupted run may have left, or creates it: for an
+    /// output that grows step by step and is too large for checkpoints.
     pub fn lasting(&self, name: &str) -> Result<std::fs::File> {
         let path = self.scratch.join(name);
         let open = || {
@@ -168,12 +171,12 @@ impl Context {
         open().with_context(|| format!("could not open {}", path.display()))
     }
 
-    /// A line for the log, shown when the stage fails.
+    /// Writes a line to the log, which is shown when the stage fails.
     pub fn log(&self, text: impl Into<String>) {
         self.host.log(LogLevel::Info, text.into());
     }
 
-    /// A line that the user sees at once.
+    /// Reports a warning, which the user sees at once.
     pub fn warn(&self, text: impl Into<String>) {
         self.host.log(LogLevel::Warn, text.into());
     }

@@ -1,5 +1,5 @@
-//! From files to data sets: archives and folders of images, their resizing, the moments of their pixels and what they are
-//! normalised with; and pictures of what came out. Knows neither methods nor networks.
+//! From files to data sets: archives and folders of images, resizing, moments of pixels and normalisation; and pictures
+//! of image tensors. Methods and networks are elsewhere.
 
 pub mod images;
 pub mod moments;

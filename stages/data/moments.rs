@@ -1,24 +1,26 @@
-//! Mean, variance and covariance of images made of bytes. Sums of bytes are exact, so no number of threads changes a
-//! digit.
+//! Mean, variance and covariance of images of bytes. Sums of bytes are exact, so the result does not depend on the
+//! number of threads.
 
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-/// Images whose sums are taken together.
+/// The number of images over which one partial sum is taken.
 const IMAGES: usize = 256;
 
-/// Images whose products are summed in float32: below 2^24, which 258 times 255 squared is, every whole number is exact.
+/// The number of images whose products are summed in float32: whole numbers are exact below 2^24, and 258 times 255
+/// squared is below it.
 const EXACT: i64 = 258;
 
-/// For every channel, mean and variance (divided by N) of the bytes of \[N,channels,area\].
+/// Mean and variance (divided by N) of the bytes of each channel, for images \[N,channels,area\].
 pub fn of_bytes(bytes: &[u8], channels: usize, area: usize) -> Vec<(f64, f64)> {
     let sums = sums(bytes, channels, area);
     let count = (bytes.len() / channels) as u128;
     sums.into_iter().map(|sums| moments(sums, count)).collect()
 }
 
-/// The same of images \[N,C,H,W\] of bytes, which are copied a few at a time.
+/// Mean and variance (divided by N) of the bytes of each channel, for images \[N,C,H,W\] u8, which are copied a few at
+/// a time.
 pub fn of_images(images: &Tensor) -> Result<Vec<(f64, f64)>> {
     let (count, channels, height, width) = images.size4()?;
     let mut total = vec![(0u128, 0u128); channels as usize];
@@ -32,7 +34,7 @@ pub fn of_images(images: &Tensor) -> Result<Vec<(f64, f64)>> {
     Ok(total.into_iter().map(|sums| moments(sums, (count * height * width) as u128)).collect())
 }
 
-/// Per channel the sum of the bytes and of their squares.
+/// The sum of the bytes of each channel, and of their squares.
 fn sums(bytes: &[u8], channels: usize, area: usize) -> Vec<(u128, u128)> {
     let group = |images: &[u8]| {
         let mut sums = vec![(0u64, 0u64); channels];
@@ -59,8 +61,9 @@ fn moments((sum, squares): (u128, u128), count: u128) -> (f64, f64) {
     (sum as f64 / count as f64, variance)
 }
 
-/// Mean \[D\] and covariance \[D,D\] (divided by N-1) of the D bytes of each of N images \[N,C,H,W\], as float64 on the
-/// host. `step` is told how many images are done, and may stop the work.
+/// Mean \[D\] and covariance \[D,D\] (divided by N-1) of the D bytes of each of N images \[N,C,H,W\] u8, as float64 on
+/// the images' device. `step` is called with the number of images done and may return an error to stop. An error if
+/// there are fewer than two images or they are not bytes.
 pub fn covariance(images: &Tensor, step: &mut dyn FnMut(i64) -> Result<()>) -> Result<(Tensor, Tensor)> {
     ensure!(images.kind() == Kind::Uint8, "the exact covariance is that of bytes, these are {:?}", images.kind());
     let count = images.size()[0];

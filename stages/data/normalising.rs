@@ -1,5 +1,5 @@
-//! What the decoders' parameters `normalise`, `mean`, `std`, `whitening` and `whitening_eps` mean together: the
-//! normalisation that the training images give. It knows no file format.
+//! The normalisation that the decoders' parameters `normalise`, `mean`, `std`, `whitening` and `whitening_eps` ask for,
+//! computed from the training images. The same for all file formats.
 
 use super::moments;
 use crate::artifact::{Normalisation, Whitening};
@@ -8,34 +8,34 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-/// Where mean and std come from when they are not given.
+/// The source of mean and std when they are not given as parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalise {
     /// Mean and standard deviation are computed from the images.
     Computed,
-    /// They have to be given.
+    /// Mean and standard deviation have to be given as parameters.
     Given,
-    /// Pixels stay as they are.
+    /// Pixels are not normalised.
     None,
 }
 
-/// Which whitening follows.
+/// The whitening after mean and std.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhiteningMethod {
-    /// None.
+    /// No whitening.
     None,
-    /// Zero-phase: see [`Whitening::zca`].
+    /// Zero-phase whitening; see [`Whitening::zca`].
     Zca,
 }
 
-/// The parameters.
+/// The parameters of a decoder that set the normalisation.
 #[derive(Clone, Copy, Debug)]
 pub struct NormalisationSpec<'a> {
     /// Parameter `normalise`.
     pub normalise: Normalise,
-    /// Parameter `mean`, wins together with `std`.
+    /// Parameter `mean`; it takes precedence, together with `std`.
     pub mean: Option<&'a [f64]>,
     /// Parameter `std`.
     pub std: Option<&'a [f64]>,
@@ -43,19 +43,21 @@ pub struct NormalisationSpec<'a> {
     pub whitening: WhiteningMethod,
     /// Parameter `whitening_eps`.
     pub eps: f64,
-    /// What a raw pixel is divided by before all else.
+    /// The number by which a raw pixel is divided first, to lie in \[0,1\].
     pub scale: f64,
 }
 
 impl NormalisationSpec<'_> {
-    /// The normalisation of training images \[N,C,H,W\] of bytes.
+    /// The normalisation of training images \[N,C,H,W\] u8.
     pub fn of(&self, ctx: &Context, images: &Tensor) -> Result<Normalisation> {
         let found = self.standard(images.size()[1] as usize, None, || moments::of_images(images))?;
         self.whitened(ctx, found, images)
     }
 
-    /// Mean and std: the given ones first, then those of the data set they are `taken` from (with its whitening), then
-    /// what `normalise` says. `moments` are mean and variance of each channel's raw pixels.
+    /// Mean and std: those given as parameters, or else those of the data set whose normalisation is `taken` over (with
+    /// its whitening), or else what `normalise` says. `moments` returns mean and variance of each channel's raw pixels.
+    /// An error if only one of `mean` and `std` is given, if their number is not `channels`, or if a channel is
+    /// constant.
     pub fn standard(
         &self,
         channels: usize,
@@ -83,7 +85,8 @@ impl NormalisationSpec<'_> {
         Ok(found)
     }
 
-    /// Refuses a whitening that would be computed of these images although another data set says how to normalise.
+    /// An error if a whitening would be computed from these images although the normalisation is `taken` from another
+    /// data set.
     pub fn agrees_with(&self, taken: Option<&Normalisation>) -> Result<()> {
         ensure!(
             self.whitening == WhiteningMethod::None
@@ -108,7 +111,8 @@ impl NormalisationSpec<'_> {
         Ok(found)
     }
 
-    /// The same, followed by the whitening that these images give once they are normalised so.
+    /// The normalisation `found`, with the whitening of these images (\[N,C,H,W\] u8) added if the parameters ask for
+    /// it.
     pub fn whitened(&self, ctx: &Context, found: Normalisation, images: &Tensor) -> Result<Normalisation> {
         if self.whitening == WhiteningMethod::None {
             return Ok(found);
@@ -131,7 +135,7 @@ impl NormalisationSpec<'_> {
     }
 }
 
-/// Mean and std as scalar results: `mean`, `std`, and of further channels `mean_1`, `std_1`, …
+/// Mean and std as metrics: `mean` and `std`, and for further channels `mean_1`, `std_1`, …
 pub fn scalars(found: &Normalisation) -> Vec<(String, f64)> {
     let mut scalars = Vec::new();
     for (channel, (&mean, &std)) in found.mean.iter().zip(&found.std).enumerate() {

@@ -1,10 +1,10 @@
-//! Where a data set's images come from, in words: `Dataset::origin`.
+//! The origin of a data set's images in words, for `Dataset::origin`.
 
-/// What ddpipe's own generated files say in their comment, and what the origin then says.
+/// The words by which generated files of ddpipe mark themselves in their comment, and which the origin then contains.
 const SAMPLE_DATA: &str = "sample data";
 
-/// The origin of images: what a manifest gives, else `otherwise`. Generated files, known by their comment, are called sample
-/// data in any case.
+/// The origin of images: `given` by a manifest, or else `otherwise`. Generated files, recognised by their comment, are
+/// always called sample data.
 pub fn origin(given: Option<&str>, comment: &str, otherwise: impl FnOnce() -> String) -> String {
     match (given, comment.contains(SAMPLE_DATA)) {
         (Some(origin), true) => format!("{origin} ({SAMPLE_DATA})"),

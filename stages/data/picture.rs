@@ -1,34 +1,35 @@
-//! Pictures of image tensors: a grid of small images as one PNG file, with the same bytes for the same content. Used
-//! by reports and by the previews of distillation. Knows no stage and no label: the caller orders the images.
+//! Pictures of image tensors: a grid of images as one PNG file, with the same bytes for the same content. Used by
+//! reports and by the previews of distillation; the caller sorts the images.
 
 use crate::artifact::Normalisation;
 use anyhow::{Context as _, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// A picture above this many bytes is refused instead of drawn.
+/// The largest number of bytes of an unpacked picture; a larger one is an error.
 const MAX_BYTES: usize = 1 << 29;
 
-/// How images are laid out, row by row.
+/// The layout of images in a grid, row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
-    /// Images in a row.
+    /// The number of images in a row.
     pub columns: usize,
-    /// Picture pixels per image pixel (each pixel is repeated).
+    /// The number of picture pixels per image pixel along each side; each pixel is repeated.
     pub scale: usize,
-    /// White picture pixels around every image.
+    /// The width of the white border around every image, in picture pixels.
     pub border: usize,
-    /// Where the images come from: written into the file as `Source`, unless empty.
+    /// The origin of the images, written into the file as `Source`, unless empty.
     pub origin: String,
 }
 
 impl Grid {
-    /// A grid of this many columns, at twice the size, with thin lines in between.
+    /// A grid of this many columns, with images at twice their size and borders of 2 pixels.
     pub fn new(columns: usize, origin: &str) -> Self {
         Grid { columns, scale: 2, border: 2, origin: origin.to_string() }
     }
 
-    /// Draws images \[M,C,H,W\] (one channel: grey, three: red, green, blue) as a PNG file. Values are taken as
-    /// lying in \[0,1\] after `normalisation` is undone, and clamped to it; what is not a number is drawn black.
+    /// Draws images \[M,C,H,W\] (one channel: grey, three: red, green, blue) as a PNG file. After `normalisation` is
+    /// undone, values are clamped to \[0,1\]; NaN is drawn black. An error if there are no images, another number of
+    /// channels, or the picture is too large.
     pub fn png(&self, images: &Tensor, normalisation: Option<&Normalisation>) -> Result<Vec<u8>> {
         ensure!(images.dim() == 4, "a picture is drawn of images with 4 axes, these have {}", images.dim());
         let (color, channels) = match images.size()[1] {
@@ -102,7 +103,7 @@ struct Canvas {
     bytes: usize,
 }
 
-/// \[M,H,W,C\] as bytes on the host.
+/// The bytes \[M,H,W,C\] of images \[M,C,H,W\] in \[0,1\], after their normalisation is undone.
 fn bytes_of(images: &Tensor, normalisation: Option<&Normalisation>) -> Result<Vec<u8>> {
     let images = images.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
     let images = match normalisation {

@@ -1,32 +1,32 @@
-//! Everything that is wrong with the files, gathered into one error, so that a person mends them once and not one by
-//! one. Each text names the file and the row.
+//! Problems with files, collected into one error, so that the user can correct them all at once. Each text names the
+//! file and the row.
 
 use anyhow::{Result, bail};
 
-/// Texts that one error shows; it counts the rest.
+/// The number of problems that one error shows; it counts the rest.
 const SHOWN: usize = 50;
 
-/// What was found wrong so far.
+/// The problems found so far.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<String>);
 
 impl Problems {
-    /// Adds one.
+    /// Adds one problem.
     pub fn add(&mut self, text: impl Into<String>) {
         self.0.push(text.into());
     }
 
-    /// Adds many.
+    /// Adds several problems.
     pub fn extend(&mut self, texts: impl IntoIterator<Item = String>) {
         self.0.extend(texts);
     }
 
-    /// Whether there is none.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The texts, one per line, cut off where they become too many.
+    /// The problems, one per line; after the first 50 only their number.
     pub fn text(&self) -> String {
         let mut lines: Vec<String> = self.0.iter().take(SHOWN).cloned().collect();
         if self.0.len() > SHOWN {
@@ -35,7 +35,7 @@ impl Problems {
         lines.join("\n")
     }
 
-    /// An error of all of them, if there is any.
+    /// Returns an error with all problems, if there are any.
     pub fn finish(self) -> Result<()> {
         match self.0.len() {
             0 => Ok(()),

@@ -1,6 +1,6 @@
-//! Images of bytes in another size: antialiased bilinear (a triangle as wide as a new pixel), as Pillow's `BILINEAR` and
-//! torchvision's antialiased `resize` do it. In plain Rust and not by libtorch, whose kernels differ between processors,
-//! while the same action has to give the same bytes everywhere. The proportions are not kept.
+//! Resizes images of bytes: antialiased bilinear (a triangle filter as wide as a new pixel), as Pillow's `BILINEAR` and
+//! torchvision's antialiased `resize` do. It is written in Rust and does not use libtorch, whose kernels differ between
+//! processors, because the same action has to give the same bytes everywhere. The aspect ratio is not kept.
 
 use crate::artifact::memory;
 use anyhow::{Context as _, Result, ensure};
@@ -9,8 +9,9 @@ use image::{ImageBuffer, Luma};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-/// \[N,C,H,W\] u8 as \[N,C,height,width\] u8, on all cores. What has this size already is shared, not copied; beyond the
-/// two tensors it takes the memory of one plane per core.
+/// Resizes \[N,C,H,W\] u8 to \[N,C,height,width\] u8, on all cores. A tensor that has this size already is shared, not
+/// copied. Beyond the two tensors it needs the memory of one plane per core. An error if the images are not bytes or a
+/// size is zero.
 pub fn resize(images: &Tensor, size: [i64; 2]) -> Result<Tensor> {
     let found = images.size();
     let [count, channels, height, width] = found[..] else {
@@ -32,7 +33,7 @@ pub fn resize(images: &Tensor, size: [i64; 2]) -> Result<Tensor> {
     Ok(resized)
 }
 
-/// One channel of one image, row by row, from `[height, width]` to `[height, width]`.
+/// Resizes one channel of one image, row by row, from `[height, width]` to `[tall, wide]`.
 pub fn plane(from: &[u8], [height, width]: [usize; 2], into: &mut [u8], [tall, wide]: [usize; 2]) -> Result<()> {
     if (height, width) == (tall, wide) {
         into.copy_from_slice(from);

@@ -1,4 +1,4 @@
-//! Stages that read foreign files into data sets.
+//! Kinds that read published file formats into data sets, and decode synthetic sets.
 
 pub mod cifar;
 pub mod folder;

@@ -1,4 +1,4 @@
-//! Kinds that measure what a synthetic set is worth.
+//! Kinds that measure how well networks classify that were trained on a synthetic set.
 
 pub mod classifier;
 pub mod ranking;

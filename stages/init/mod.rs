@@ -1,3 +1,3 @@
-//! Stages that make the synthetic set that distillation starts from.
+//! Kinds that make the synthetic set from which a distillation starts.
 
 pub mod synthetic;

@@ -1,3 +1,3 @@
-//! Kinds that learn a data set in other ways than all at once.
+//! Kinds in which networks do not learn all classes of a data set at once.
 
 pub mod continual;

@@ -1,4 +1,4 @@
-//! Stages that show results to people: pictures and tables.
+//! Kinds that show results: pictures and tables.
 
 pub mod grid;
 pub mod sheet;

@@ -1,4 +1,4 @@
-//! Stages that make data up, for trying things out.
+//! Kinds that generate sample data, for trying pipelines out and for tests.
 
 pub mod arrays;
 pub mod digits;

@@ -1,3 +1,3 @@
-//! Kinds that give every image a number.
+//! Kinds that compute a score for every image of a data set.
 
 pub mod difficulty;

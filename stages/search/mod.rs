@@ -1,5 +1,5 @@
-//! Searches: over architectures (candidates trained on one set, and what their ranking is worth) and over numbers of
-//! images per class.
+//! Kinds that search: over architectures (candidates trained on one set, and how well their ranking predicts that on
+//! the whole set) and over numbers of images per class.
 
 pub mod candidates;
 pub mod ipc;

@@ -1,3 +1,3 @@
-//! Kinds that choose among real images.
+//! Kinds that select real images as a synthetic set.
 
 pub mod coreset;

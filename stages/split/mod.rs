@@ -1,3 +1,3 @@
-//! Stages that read files which say themselves what is for training and what is for testing.
+//! Kinds that read files with a published split into training and test images.
 
 pub mod mhist;

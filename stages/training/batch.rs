@@ -2,19 +2,19 @@
 
 use tch::{TchError, Tensor};
 
-/// Images with labels, and what else belongs to each image.
+/// Images with labels, and optionally other data for each image.
 #[derive(Debug)]
 pub struct Batch {
     /// Normalised images \[B,C,H,W\], float32.
     pub images: Tensor,
-    /// \[B\] int64, or \[B,K\] probabilities or regression targets.
+    /// Labels: classes \[B\] int64, or probabilities or regression targets \[B,K\].
     pub labels: Tensor,
-    /// Anything else with a row per image, \[B,…\]: a teacher's logits, for example.
+    /// Other data with a row per image, \[B,…\]: a teacher's logits, for example.
     pub extra: Option<Tensor>,
 }
 
 impl Batch {
-    /// Images with labels and nothing else.
+    /// A batch of images with labels and no other data.
     pub fn new(images: Tensor, labels: Tensor) -> Self {
         Batch { images, labels, extra: None }
     }

@@ -1,4 +1,4 @@
-//! How well a trained network does on images it has not seen.
+//! Tests a trained network on held-out images.
 
 use super::{Batch, Examples};
 use anyhow::Result;
@@ -7,10 +7,11 @@ use ddpipe_nn::network::{Chunk, Network, Parameters};
 use std::time::{Duration, Instant};
 use tch::{Kind, Tensor};
 
-/// Images that are taken out of the examples at a time; the network takes them in its own chunks.
+/// The number of images that are read at a time; the network divides them into chunks.
 const BATCH: i64 = 1024;
 
-/// Classifies all examples, labels \[N\] int64, in evaluation mode. `tick` is called now and then and may end it.
+/// Classifies all examples (labels \[N\] int64) in evaluation mode and returns the scores. `tick` is called after each
+/// batch and may return an error to stop.
 pub fn evaluate(
     network: &Network,
     parameters: &Parameters,
@@ -32,7 +33,7 @@ pub fn evaluate(
         if let Some(votes) = examples.votes_at(&positions)? {
             agreement.get_or_insert_default().count(&votes, &labels, &predictions)?;
         }
-        // This reads numbers back, so that the device has done its work when the clock is read.
+        // Reads results back from the device, so that its work is finished when the time is measured.
         probabilities.add(&labels, &logits)?;
         took += started.elapsed();
         tick()?;

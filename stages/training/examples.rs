@@ -1,4 +1,4 @@
-//! Where the loop gets its batches from: a data set that stays as bytes until an image is wanted, or tensors.
+//! The source of the loop's batches: a data set, whose images stay bytes until they are needed, or tensors.
 
 use super::Batch;
 use crate::artifact::{Dataset, SyntheticSet};
@@ -8,17 +8,17 @@ use ddpipe_interface::ArtifactType;
 use ddpipe_nn::stream::stream;
 use tch::{Device, TchError, Tensor};
 
-/// Labelled images that can be picked by position.
+/// Labelled images that can be selected by position.
 pub trait Examples {
-    /// Number of examples.
+    /// The number of examples.
     fn count(&self) -> i64;
-    /// The examples at these positions (\[B\] int64, on the images' device), images normalised.
+    /// The examples at these positions (\[B\] int64, on the images' device), with normalised images.
     fn at(&self, positions: &Tensor) -> Result<Batch, TchError>;
-    /// How many annotators chose class 1 (\[B\] int64) for the images at these positions, where people voted.
+    /// \[B\] int64, how many annotators chose class 1 for the images at these positions; `None` for data without votes.
     fn votes_at(&self, _positions: &Tensor) -> Result<Option<Tensor>, TchError> {
         Ok(None)
     }
-    /// Where the images are.
+    /// The device on which the images are.
     fn device(&self) -> Device;
 }
 
@@ -64,7 +64,7 @@ pub enum TrainingSet {
 }
 
 impl TrainingSet {
-    /// An input of either type.
+    /// Reads an input of type data set or synthetic set.
     pub fn of(inputs: &Inputs, name: &str) -> Result<Self> {
         match inputs.tensors(name)?.artifact {
             ArtifactType::Synthetic => inputs.synthetic(name).map(TrainingSet::Synthetic),
@@ -72,8 +72,8 @@ impl TrainingSet {
         }
     }
 
-    /// So many images of every class instead of all (all, where there are fewer), each class drawn from a stream of its
-    /// own. A synthetic set stays whole.
+    /// A subset of `amount` images of every class (all, where there are fewer), each class drawn from its own random
+    /// stream. A synthetic set, or `None`, is returned unchanged.
     pub fn drawn(self, seed: u64, amount: Option<usize>) -> Result<Self> {
         let (TrainingSet::Real(real), Some(amount)) = (&self, amount) else { return Ok(self) };
         let mut chosen = Vec::new();
@@ -99,7 +99,7 @@ impl TrainingSet {
         }
     }
 
-    /// One class \[N\] int64, or probabilities \[N,K\], for every image.
+    /// The labels of all images: classes \[N\] int64, or probabilities or regression targets \[N,K\].
     pub fn labels(&self) -> &Tensor {
         match self {
             TrainingSet::Real(set) => &set.labels,
@@ -115,7 +115,7 @@ impl TrainingSet {
         }
     }
 
-    /// Channels, rows, columns.
+    /// Channels, height and width of an image.
     pub fn image_shape(&self) -> [i64; 3] {
         match self {
             TrainingSet::Real(set) => set.image_shape(),
@@ -126,7 +126,7 @@ impl TrainingSet {
         }
     }
 
-    /// `targets` where labels are regression targets, `soft` where every image has a share of every class, else `hard`.
+    /// The kind of the labels: `targets` for regression targets, `soft` for probabilities, otherwise `hard`.
     pub fn label_kind(&self) -> &'static str {
         match self {
             TrainingSet::Synthetic(set) if set.targets => "targets",
@@ -135,7 +135,7 @@ impl TrainingSet {
         }
     }
 
-    /// Where the images come from, for reports.
+    /// The origin of the images, for reports.
     pub fn origin(&self) -> &str {
         match self {
             TrainingSet::Real(set) => &set.origin,

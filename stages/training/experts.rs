@@ -1,5 +1,5 @@
-//! The experts that a stage is given: any number of files with any number of experts of the same network. Only what an
-//! iteration needs is read, so that they may be more than memory holds.
+//! The experts of a stage's input: any number of files with any number of experts of the same network. Only the
+//! parameters that an iteration needs are read, so the trajectories may be larger than memory.
 
 use crate::artifact::{SyntheticSet, Trajectories};
 use crate::context::Inputs;
@@ -13,23 +13,23 @@ use tch::{Device, Tensor};
 pub struct Experts {
     files: Vec<Trajectories>,
     network: Network,
-    /// Epochs that every expert has.
+    /// The number of epochs that every expert has.
     pub epochs: u64,
 }
 
 /// A segment of an expert's trajectory.
 #[derive(Debug)]
 pub struct Segment {
-    /// The epoch at its start.
+    /// The epoch at which the segment starts.
     pub epoch: u64,
-    /// \[P\], the parameters there.
+    /// \[P\], the parameters at its start.
     pub start_P: Tensor,
     /// \[P\], the parameters at its end.
     pub target_P: Tensor,
 }
 
 impl Experts {
-    /// Opens the files of an input.
+    /// Opens the files of an input. An error if their experts differ in network or origin, or if a file is not valid.
     pub fn open(inputs: &Inputs, name: &str) -> Result<Self> {
         let mut files: Vec<Trajectories> = Vec::new();
         for input in inputs.many(name) {
@@ -60,22 +60,23 @@ impl Experts {
         Ok(Experts { files, network, epochs })
     }
 
-    /// What a file of experts says about itself: their network, the images they saw and how they were trained.
+    /// The description of a file of experts: their network, the origin of their images, and the settings of their
+    /// training.
     pub fn about(network: &Network, origin: &str, protocol: &serde_json::Value) -> serde_json::Value {
         json!({ "network": network.spec(), "origin": origin, "training": protocol })
     }
 
-    /// The network of all of them.
+    /// The network of all experts.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Number of experts.
+    /// The number of experts in all files.
     pub fn count(&self) -> u64 {
         self.files.iter().map(|file| file.shape.experts).sum()
     }
 
-    /// \[P\]: the parameters of an expert after so many epochs.
+    /// \[P\], the parameters of an expert (from 0) after `epoch` epochs. An error if there is no such expert or epoch.
     pub fn at(&self, mut expert: u64, epoch: u64, device: Device) -> Result<Tensor> {
         for file in &self.files {
             if expert < file.shape.experts {
@@ -86,14 +87,14 @@ impl Experts {
         anyhow::bail!("there are only {} experts", self.count())
     }
 
-    /// The same as parameters of the network.
+    /// The parameters of an expert after `epoch` epochs, as parameters of the network.
     pub fn parameters(&self, expert: u64, epoch: u64, device: Device) -> Result<Parameters> {
         let flat = self.at(expert, epoch, device)?;
         Ok(Parameters { trainable: self.network.unflatten(&flat)?, buffers: Vec::new() })
     }
 
-    /// What an iteration matches: every expert has its turn, in a new order each time round, over `length` epochs from a
-    /// start that is uniform in the range `epochs`, whose end is excluded.
+    /// The segment that an iteration matches. The experts take turns, in a new random order each round. The start epoch
+    /// is uniform in the range `epochs`, whose end is excluded; the segment is `length` epochs long.
     pub fn segment(
         &self,
         seed: u64,
@@ -113,7 +114,7 @@ impl Experts {
         })
     }
 
-    /// Whether students on this set can be experts' students.
+    /// An error if the images or classes of this set are not those of the experts' network.
     pub fn fit(&self, start: &SyntheticSet) -> Result<()> {
         let (spec, size) = (self.network.spec(), start.images.size());
         let shape = [spec.channels, spec.image[0], spec.image[1]];
@@ -128,7 +129,8 @@ impl Experts {
         Ok(())
     }
 
-    /// Whether the experts were trained for long enough to start anywhere in 0 to `last`-1 and go on for `length`.
+    /// An error if the experts have too few epochs for segments that start at 0 to `last`-1 and are `length` epochs
+    /// long.
     pub fn reach(&self, last: u64, length: u64) -> Result<()> {
         ensure!(
             last > 0 && last - 1 + length <= self.epochs,

@@ -1,24 +1,25 @@
-//! Forgetting events (Toneva et al., An Empirical Study of Example Forgetting, ICLR 2019): how often a network unlearns an
-//! image while it is trained. The training loop tells its observer which images were classified rightly; here they are counted.
+//! Forgetting events (Toneva et al., An Empirical Study of Example Forgetting, ICLR 2019): how often a network unlearns
+//! an image while it is trained. The training loop tells its observer which images were classified correctly; this file
+//! counts the events.
 
 use crate::context::Checkpoint;
 use anyhow::Result;
 use indexmap::IndexMap;
 use tch::{Device, Kind, Tensor};
 
-/// What was counted for each of N images.
+/// The counts for each of N images.
 #[derive(Debug)]
 pub struct Events {
-    /// How often the image was classified wrongly when it had been classified rightly the time before, \[N\] int64.
+    /// \[N\] int64, how often the image was misclassified after it had been classified correctly the time before.
     forgotten: Tensor,
-    /// Whether it was classified rightly the last time it was seen, \[N\] bool.
+    /// \[N\] bool, whether the image was classified correctly the last time it was seen.
     known: Tensor,
-    /// Whether it was ever classified rightly, \[N\] bool.
+    /// \[N\] bool, whether the image was ever classified correctly.
     learnt: Tensor,
 }
 
 impl Events {
-    /// Of N images that were not seen yet.
+    /// The counts of `count` images that were not seen yet.
     pub fn new(count: i64, device: Device) -> Self {
         Events {
             forgotten: Tensor::zeros([count], (Kind::Int64, device)),
@@ -27,7 +28,8 @@ impl Events {
         }
     }
 
-    /// Counts one batch: positions \[B\] int64, none of them twice, and whether they were classified rightly (bool).
+    /// Counts one batch: positions \[B\] int64, without repetition, and whether the images were classified correctly
+    /// (`right`, \[B\] bool).
     pub fn count(&mut self, positions: &Tensor, right: &Tensor) -> Result<()> {
         let known = self.known.f_index_select(0, positions)?;
         let events = known.f_logical_and(&right.f_logical_not()?)?.f_to_kind(Kind::Int64)?;
@@ -38,7 +40,7 @@ impl Events {
         Ok(())
     }
 
-    /// The number of events of every image; nothing for one that was never classified rightly.
+    /// \[N\], the number of events of every image; `None` for an image that was never classified correctly.
     pub fn per_image(&self) -> Result<Vec<Option<u64>>> {
         let forgotten = Vec::<i64>::try_from(self.forgotten.to_device(Device::Cpu))?;
         let learnt = Vec::<bool>::try_from(self.learnt.to_device(Device::Cpu))?;
@@ -52,7 +54,7 @@ impl Events {
         tensors.insert("learnt".into(), self.learnt.to_kind(Kind::Uint8));
     }
 
-    /// The counts that [`store`](Self::store) put away.
+    /// Reads the counts that [`store`](Self::store) wrote.
     pub fn restore(checkpoint: &Checkpoint) -> Result<Self> {
         let flags = |name| anyhow::Ok(checkpoint.get(name)?.to_kind(Kind::Bool));
         Ok(Events { forgotten: checkpoint.get("forgotten")?.copy(), known: flags("known")?, learnt: flags("learnt")? })

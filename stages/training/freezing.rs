@@ -1,18 +1,18 @@
-//! Which parameters patterns mean: texts with `*` for anything, over the names in a network's state dict. What a frozen
-//! parameter is, the network says.
+//! The parameters that patterns select: texts with `*` for any text, matched with the names in a network's state dict.
+//! What freezing does is in `ddpipe_nn::network`.
 
 use anyhow::{Result, bail};
 use ddpipe_nn::network::Network;
 
-/// The word for everything but the last linear layer, which every architecture calls differently.
+/// The pattern for everything but the last linear layer, whose name differs between architectures.
 const BACKBONE: &str = "backbone";
 
-/// Names that an error about a pattern shows.
+/// The number of similar names that an error about a pattern shows.
 const SHOWN: usize = 5;
 
-/// Which trainable parameters these patterns mean, one entry for each in the order of [`Network::trainable`]. A pattern
-/// means a parameter (`stem.conv.weight`) or a module with all that is in it (`stages.0`), with `*` for any text;
-/// `backbone` is everything but the last linear layer. A pattern that means nothing is an error.
+/// Which trainable parameters these patterns select, one entry for each in the order of [`Network::trainable`]. A
+/// pattern selects a parameter (`stem.conv.weight`) or all parameters of a module (`stages.0`), with `*` for any text;
+/// `backbone` is everything but the last linear layer. A pattern that matches no parameter is an error.
 pub fn frozen(network: &Network, patterns: &[String]) -> Result<Vec<bool>> {
     let names: Vec<&str> = network.trainable().map(|spec| spec.name.as_str()).collect();
     let mut meant = vec![false; names.len()];
@@ -33,13 +33,13 @@ pub fn frozen(network: &Network, patterns: &[String]) -> Result<Vec<bool>> {
     Ok(meant)
 }
 
-/// Whether the pattern is that of the parameter or of a module around it.
+/// Whether the pattern matches the parameter or a module that contains it.
 fn means(pattern: &str, name: &str) -> bool {
     let modules = name.match_indices('.').map(|(end, _)| &name[..end]);
     modules.chain([name]).any(|path| fits(pattern, path))
 }
 
-/// Whether the text fits the pattern, in which each `*` stands for any text.
+/// Whether the text matches the pattern, in which each `*` stands for any text.
 fn fits(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(start) else { return false };
@@ -53,7 +53,8 @@ fn fits(pattern: &str, text: &str) -> bool {
     left.ends_with(end)
 }
 
-/// The names that have most in common with a pattern: pieces between dots, then letters at the start.
+/// The names most similar to a pattern: by the number of common pieces between dots, then by the length of the common
+/// start.
 fn near<'a>(pattern: &str, names: &[&'a str]) -> Vec<&'a str> {
     let pieces: Vec<&str> = pattern.split(['.', '*']).filter(|piece| !piece.is_empty()).collect();
     let common = |name: &str| {

@@ -1,37 +1,37 @@
-//! Loss and gradient of one batch, in micro-batches where that is faster and changes nothing but rounding.
+//! Loss and gradient of one batch, computed in chunks where that is faster and changes nothing but rounding.
 
 use super::Batch;
 use ddpipe_nn::network::{Chunk, Mode, Network, Output, Parameters};
 use tch::{Reduction, TchError, Tensor};
 
-/// What one batch says about the parameters.
+/// Loss, predictions and gradients of one batch.
 #[derive(Debug)]
 pub struct Gradient {
     /// Mean loss over the batch, a scalar without a graph.
     pub loss: Tensor,
-    /// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
+    /// \[B\] bool, which images were classified as their label says; for soft labels, as its largest class.
     pub right: Tensor,
-    /// In the order of [`Parameters::trainable`]; undefined for parameters that are frozen, as libtorch has it for what
-    /// has no gradient.
+    /// The gradients, in the order of [`Parameters::trainable`]; undefined for frozen parameters, as libtorch returns
+    /// for a tensor without a gradient.
     pub gradients: Vec<Tensor>,
-    /// The running statistics after this batch.
+    /// The running statistics of the network after this batch.
     pub buffers: Vec<Tensor>,
 }
 
-/// What the forward pass of a part of a batch gave.
+/// The result of the forward pass of a part of a batch.
 #[derive(Debug)]
 pub struct Pass {
-    /// Loss summed over the images of the part, with its graph.
+    /// \[\], the loss summed over the images of the part, with its graph.
     pub loss: Tensor,
-    /// Which images were classified rightly, \[B\] bool.
+    /// \[B\] bool, which images were classified correctly.
     pub right: Tensor,
-    /// The running statistics afterwards.
+    /// The running statistics of the network after this part.
     pub buffers: Vec<Tensor>,
 }
 
 impl Pass {
-    /// Passes a part of a batch through the network in training mode; `loss` makes of its output and the batch the loss
-    /// summed over the images.
+    /// Passes a part of a batch through the network in training mode; `loss` returns the loss summed over the images,
+    /// from the network's output and the batch.
     pub fn through(
         network: &Network,
         parameters: &Parameters,
@@ -44,9 +44,10 @@ impl Pass {
     }
 }
 
-/// The gradient of a loss averaged over a batch. `pass` gets the parameters as leaves of a graph, and a part of the batch
-/// at a time; a network with batch statistics gets the batch whole. Parameters may stand behind the network's own; they
-/// are trained with them. Gradients of parameters that the loss does not depend on are undefined.
+/// The gradient of a loss averaged over a batch. `pass` is called with the parameters as leaves of a graph and a part
+/// of the batch; a network with batch statistics gets the whole batch at once. `parameters` may hold further tensors
+/// after those of the network, which are trained too. Gradients of parameters on which the loss does not depend are
+/// undefined.
 pub fn batch_gradient(
     pass: impl Fn(&Parameters, &Batch) -> Result<Pass, TchError>,
     network: &Network,
@@ -93,7 +94,8 @@ pub fn cross_entropy_gradient(
     batch_gradient(|leaves, part| Pass::through(network, leaves, part, loss), network, parameters, batch, chunk)
 }
 
-/// Which images were classified as their label (for soft labels: its largest class) says, \[B\] bool.
+/// \[B\] bool, which images with these logits \[B,K\] are classified as their label says; for soft labels \[B,K\], as
+/// its largest class.
 pub fn right(logits_BK: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     let wanted = if labels.dim() == 2 { labels.f_argmax(1, false)? } else { labels.shallow_clone() };
     logits_BK.f_argmax(1, false)?.f_eq_tensor(&wanted)

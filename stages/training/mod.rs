@@ -1,6 +1,6 @@
-//! Training of one network on labelled images: the loop, its objectives and settings, the evaluation on held-out images,
-//! and both for a student. The loop can stop after any batch and continue to the same result. It knows no stage: what to
-//! do after a step is its observer's business.
+//! Training of one network on labelled images: the loop, its objectives and settings, the evaluation on held-out
+//! images, and both together for a student. The loop can stop after any batch and continue to the same result. What a
+//! stage does after each step is in its observer.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names: B batch, K classes")]
 

@@ -1,5 +1,5 @@
-//! What a training makes smaller: cross entropy, or the squared distance from regression targets. Which of them suits a
-//! set is decided once, here; the loop is handed a function that gives the gradient and knows neither.
+//! The objective that a training minimises: cross entropy, or the squared distance from regression targets. The choice
+//! for a set is made once, here; the training loop receives a function that returns the gradient.
 
 use super::{Batch, Gradient, Pass, TrainingSet, batch_gradient};
 use anyhow::{Result, bail};
@@ -9,34 +9,35 @@ use ddpipe_nn::network::{Chunk, Network, Output, Parameters};
 use serde::Deserialize;
 use tch::{Reduction, TchError, Tensor};
 
-/// The loss that a manifest asks for.
+/// Parameter `loss`: the loss that a manifest asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Criterion {
-    /// What the set's labels are for.
+    /// Squared error if the labels are regression targets, cross entropy otherwise.
     Auto,
     /// Cross entropy with classes or probabilities.
     CrossEntropy,
-    /// Squared error.
+    /// Squared error between the network's outputs and targets.
     Mse,
 }
 
-/// What a training makes smaller.
+/// The objective that a training minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Objective {
     /// Mean cross entropy.
     #[default]
     CrossEntropy,
-    /// Mean over the images of half the squared distance between what the network puts out and the target.
+    /// Mean over the images of half the squared distance between the network's output and the target.
     SquaredError {
-        /// Whether labels are targets as they are. Otherwise they are classes or probabilities, and are
+        /// Whether the labels are regression targets already. Otherwise they are classes or probabilities, and are
         /// [`centred`] first.
         targets: bool,
     },
 }
 
 impl Objective {
-    /// The loss that was asked for, on this set.
+    /// The objective for this set by parameter `loss`. An error if cross entropy is asked for and the labels are
+    /// regression targets.
     pub fn of(criterion: Criterion, set: &TrainingSet) -> Result<Self> {
         let targets = matches!(set, TrainingSet::Synthetic(set) if set.targets);
         match criterion {
@@ -50,8 +51,8 @@ impl Objective {
         }
     }
 
-    /// The gradient of the loss averaged over a batch; with `weights` \[K\], which only cross entropy takes, every image's
-    /// part of the loss counts as much as its class.
+    /// The gradient of the loss averaged over a batch. With `weights` \[K\], which only cross entropy uses, the loss of
+    /// each image is multiplied by the weight of its class.
     pub fn gradient(
         self,
         weights: Option<&Tensor>,
@@ -72,8 +73,8 @@ impl Objective {
         batch_gradient(|leaves, part| Pass::through(network, leaves, part, loss), network, parameters, batch, chunk)
     }
 
-    /// A test's scores without those that such a network has not: what is fitted to targets is no logit, and a softmax
-    /// of it does not say how sure the network is.
+    /// The scores of a test without those that are not defined for this objective: with squared error the outputs are
+    /// not logits, so there is no calibration error (ECE).
     pub fn scored(self, scores: TestScores) -> TestScores {
         match self {
             Objective::CrossEntropy => scores,

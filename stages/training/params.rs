@@ -1,4 +1,4 @@
-//! The parameters that training stages share, as they stand in a `stage.toml`, and what the training makes of them.
+//! The parameters that training stages share, as `stage.toml` declares them, and the settings that follow from them.
 
 use super::{Objective, Settings, TrainingSet};
 use anyhow::{Context as _, Result, ensure};
@@ -24,7 +24,8 @@ pub struct TrainingParams {
 }
 
 impl TrainingParams {
-    /// The same, where it is `wanted` with the learning rate that was learnt with the set's images instead of `lr`.
+    /// The parameters with `lr` replaced by the learning rate that was learnt with the set's images, if `wanted`. An
+    /// error if the set has none or it is not above zero.
     pub fn with_learned_lr(self, wanted: bool, set: &TrainingSet) -> Result<Self> {
         if !wanted {
             return Ok(self);
@@ -43,8 +44,8 @@ impl TrainingParams {
         Ok(TrainingParams { lr, ..self })
     }
 
-    /// The training in words and numbers, for those who compare results; the strategy only where there is an
-    /// augmentation that it is for.
+    /// The settings of the training as JSON, for comparing results. The strategy is included only where there is an
+    /// augmentation that uses it.
     pub fn protocol(&self, objective: Objective) -> serde_json::Value {
         let mut protocol = serde_json::json!({
             "epochs": self.epochs,
@@ -56,14 +57,14 @@ impl TrainingParams {
             "augment": self.augment,
             "strategy": self.augment.has_strategy().then_some(&self.strategy),
         });
-        // Left out where it is cross entropy: such documents keep the bytes that they had when there was nothing else.
+        // Left out for cross entropy, so that documents from before there were other losses keep their bytes.
         if let Objective::SquaredError { .. } = objective {
             protocol["loss"] = "mse".into();
         }
         protocol
     }
 
-    /// The settings of the loop, shuffled by this seed.
+    /// The settings of the training loop, with this seed for shuffling.
     pub fn settings(&self, seed: u64) -> Settings {
         Settings {
             epochs: self.epochs,
@@ -82,7 +83,8 @@ impl TrainingParams {
     }
 }
 
-/// Whether the images of two sets can be learnt from and tested on by one network; `what` names the second.
+/// An error if the training images and those of a second set differ in shape (channels, height, width) or number of
+/// classes; `what` names the input of the second set.
 pub fn fits(trained: ([i64; 3], i64), tested: ([i64; 3], i64), what: &str) -> Result<()> {
     let (([channels, height, width], classes), (shape, others)) = (trained, tested);
     ensure!(
@@ -96,14 +98,14 @@ pub fn fits(trained: ([i64; 3], i64), tested: ([i64; 3], i64), what: &str) -> Re
     Ok(())
 }
 
-/// Reads a loss for display now and then: reading makes the host wait for the device.
+/// Reads a loss for display from time to time, because reading makes the CPU wait for the device.
 #[derive(Debug, Default)]
 pub struct LossReader {
     last: Option<Instant>,
 }
 
 impl LossReader {
-    /// The loss, if the last one was read a while ago.
+    /// The loss, if the last one was read at least 100 ms ago.
     pub fn read(&mut self, loss: &Tensor) -> Option<f64> {
         if self.last.is_some_and(|last| last.elapsed() < Duration::from_millis(100)) {
             return None;

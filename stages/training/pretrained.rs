@@ -1,5 +1,5 @@
-//! Weights that a training starts from instead of fresh ones: a safetensors file from outside, or a model that a stage
-//! made. Names have to be the network's own; for resnetv2_50, mobilenetv2_100 and efficientnet_b0 these are timm's.
+//! Pretrained weights from which a training starts: a safetensors file from outside, or a model that a stage made.
+//! Names have to be those of the network; for resnetv2_50, mobilenetv2_100 and efficientnet_b0 they are timm's.
 
 use crate::artifact::{self, Model};
 use crate::context::{Context, Inputs};
@@ -11,37 +11,37 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
-/// Counters that PyTorch's batch norms write, and nothing reads.
+/// Counters that PyTorch's batch norms store; they are ignored.
 const COUNTER: &str = "num_batches_tracked";
 
-/// What a file in PyTorch's own format, a ZIP archive, starts with.
+/// The first bytes of a file in PyTorch's own format, a ZIP archive.
 const ZIP: &[u8] = b"PK";
 
-/// Tensors of a kind that an error names; it counts the rest.
+/// The number of tensors that an error names for each fault; it counts the rest.
 const SHOWN: usize = 10;
 
-/// Tensors by name, and what to call them in messages.
+/// Pretrained weights: tensors by name, and their source for messages.
 #[derive(Debug)]
 pub struct Pretrained {
-    /// Where they come from.
+    /// The name of their source, for messages.
     pub name: String,
-    /// As they were stored.
+    /// The tensors as they were stored.
     pub tensors: IndexMap<String, Tensor>,
 }
 
-/// Weights made to fit a network.
+/// Weights that fit a network.
 #[derive(Debug)]
 pub struct Fitted {
     /// Values for all parameters and running statistics, float32.
     pub parameters: Parameters,
-    /// Whether the last linear layer is a fresh one.
+    /// Whether the last linear layer has fresh weights.
     pub fresh_head: bool,
-    /// What was done beyond copying, for the log.
+    /// What was changed beyond copying, for the log.
     pub notes: Vec<String>,
 }
 
 impl Pretrained {
-    /// An optional input of type `files` (safetensors) or `model`.
+    /// Reads an optional input of type `files` (safetensors) or `model`; `None` if it is not connected.
     pub fn of(inputs: &Inputs, input: &str, device: Device) -> Result<Option<Self>> {
         if !inputs.has(input) {
             return Ok(None);
@@ -64,10 +64,10 @@ impl Pretrained {
         Ok(Some(Pretrained { name: connected.name.clone(), tensors }))
     }
 
-    /// The weights for a network, with `fresh` for what cannot be taken: a last linear layer with another number of
-    /// classes, or with none in the file. Single and double precision and both halves become float32; a first
-    /// convolution for three channels is summed over them for images of one. Whatever else is missing, left over or of
-    /// another shape is one error that lists it.
+    /// The weights for a network. `fresh` replaces a last linear layer that has another number of classes or is missing
+    /// in the file. Single, double and both half precisions become float32; a first convolution for three channels is
+    /// summed over them for images with one. All other tensors that are missing, left over or of another shape are
+    /// listed in one error.
     pub fn fit(&self, network: &Network, fresh: &Parameters) -> Result<Fitted> {
         let (mut missing, mut unfit) = (Vec::new(), Vec::new());
         let mut notes = Vec::new();
@@ -107,7 +107,7 @@ impl Pretrained {
         Ok(Fitted { parameters, fresh_head, notes })
     }
 
-    /// Whether the last linear layer cannot be taken for its number of classes alone.
+    /// Whether the last linear layer is replaced: it is missing in the file, or differs only in the number of classes.
     fn fresh_head(&self, network: &Network, notes: &mut Vec<String>) -> bool {
         let classes = network.spec().classes;
         let head: Vec<&ParameterSpec> = network.parameters().iter().filter(|spec| is_head(network, spec)).collect();
@@ -130,8 +130,8 @@ impl Pretrained {
     }
 }
 
-/// Where a training stage starts: fresh weights, drawn by the stage's seed, or those of its input `weights`, where it has
-/// one.
+/// The initial parameters of a training stage: fresh weights, drawn by the stage's seed, or those of its input
+/// `weights`, if it is connected.
 pub fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parameters> {
     let fresh = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
     let Some(pretrained) = Pretrained::of(inputs, "weights", ctx.device)? else { return Ok(fresh) };
@@ -141,18 +141,18 @@ pub fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parame
     Ok(fitted.parameters)
 }
 
-/// Whether it is of the last linear layer, whose weight and bias stand last.
+/// Whether the parameter belongs to the last linear layer, whose weight and bias are the last parameters.
 fn is_head(network: &Network, spec: &ParameterSpec) -> bool {
     let all = network.parameters();
     all[all.len().saturating_sub(2)..].iter().any(|head| head.name == spec.name)
 }
 
-/// Whether a filter for three channels stands where one for a single channel is wanted.
+/// Whether a convolution for three channels was found where one for a single channel is needed.
 fn colours_for_grey(found: &[i64], wanted: &[i64]) -> bool {
     matches!((found, wanted), (&[a, 3, b, c], &[d, 1, e, f]) if (a, b, c) == (d, e, f))
 }
 
-/// A line on these tensors, of which it names the first few.
+/// A line that names the first of these tensors and counts the rest; `None` if there are none.
 fn listed(what: &str, tensors: &[String]) -> Option<String> {
     let more = match tensors.len().saturating_sub(SHOWN) {
         0 => String::new(),
@@ -162,7 +162,7 @@ fn listed(what: &str, tensors: &[String]) -> Option<String> {
     (!tensors.is_empty()).then(|| format!("{what} ({}): {shown}{more}", tensors.len()))
 }
 
-/// What is wrong with a tensor.
+/// The fault of a tensor: wrong shape, wrong type or values that are not finite; `None` if it fits.
 fn fault(spec: &ParameterSpec, tensor: &Tensor) -> Option<String> {
     let (name, kind) = (&spec.name, tensor.kind());
     if tensor.size() != spec.shape {

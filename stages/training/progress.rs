@@ -1,5 +1,5 @@
-//! How a training stage follows its training: progress, checkpoints after which it continues, curves, and what the stage
-//! adds to them.
+//! The observer of a training for a stage: it reports progress and curves, saves checkpoints, and calls the stage's own
+//! hooks.
 
 use super::{EpochResult, LossReader, Observer, State};
 use crate::context::{Checkpoint, Context};
@@ -12,7 +12,7 @@ const TRAINING: &str = "training";
 
 type Save<'a> = Box<dyn Fn(&mut Checkpoint, &State) -> Result<()> + 'a>;
 
-/// Tells progress and saves checkpoints of one training of a stage.
+/// Reports progress and saves checkpoints of one training of a stage.
 pub struct Report<'a> {
     ctx: &'a Context,
     network: &'a Network,
@@ -24,7 +24,8 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Tells how far the stage is, saves where that is due, and fails where the stage was asked to stop.
+    /// Reports the progress of the stage, saves a checkpoint if one is due, and returns an error if the stage was asked
+    /// to stop.
     pub fn tell(&self, state: &State, loss: Option<f64>) -> Result<()> {
         let step = self.before + (self.position)(state);
         self.ctx.step(step, self.total, "steps", loss, |checkpoint| {
@@ -34,13 +35,13 @@ impl Report<'_> {
         })
     }
 
-    /// The points of the curves `loss` and `train_accuracy` after an epoch.
+    /// Adds the points of the curves `loss` and `train_accuracy` after an epoch.
     pub fn epoch(&self, result: &EpochResult) {
         self.metric("loss", result.epoch, result.loss);
         self.metric("train_accuracy", result.epoch, result.train_accuracy);
     }
 
-    /// A point of a curve that is shown while the stage runs.
+    /// Adds a point of a curve that is shown while the stage runs.
     pub fn metric(&self, name: &str, step: u64, value: f64) {
         self.ctx.metric(name, step, value);
     }
@@ -49,7 +50,7 @@ impl Report<'_> {
 type OnBatch<'a> = Box<dyn FnMut(&Tensor, &Tensor) -> Result<()> + 'a>;
 type OnEpoch<'a> = Box<dyn FnMut(&Report, &State, &EpochResult) -> Result<Option<f64>> + 'a>;
 
-/// Follows a training for a stage. Made by [`Progress::new`]; the methods after it say what differs from stage to stage.
+/// Observes a training for a stage. Made by [`Progress::new`]; the builder methods set what differs between stages.
 pub struct Progress<'a> {
     report: Report<'a>,
     loss: LossReader,
@@ -58,17 +59,18 @@ pub struct Progress<'a> {
     divergence: Divergence,
 }
 
-/// What follows when a training diverges.
+/// What happens when a training diverges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Divergence {
     /// The stage fails with this advice.
     Fails(&'static str),
-    /// The training ends, and the stage goes on.
+    /// The training ends, and the stage continues.
     Ends,
 }
 
 impl<'a> Progress<'a> {
-    /// Follows a training of a stage of `total` steps, of which this training has done `position(state)`.
+    /// Observes a training. `total` is the number of steps of the whole stage, and `position(state)` how many of them
+    /// this training has done.
     pub fn new(ctx: &'a Context, network: &'a Network, total: u64, position: impl Fn(&State) -> u64 + 'a) -> Self {
         let (position, save) = (Box::new(position), Box::new(|_: &mut Checkpoint, _: &State| Ok(())));
         Progress {
@@ -80,43 +82,43 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// So many steps of the stage were done before this training.
+    /// Sets the number of steps of the stage that were done before this training.
     pub fn after(mut self, steps: u64) -> Self {
         self.report.before = steps;
         self
     }
 
-    /// The training's state has this key in checkpoints, in the place of `training`.
+    /// Stores the training's state under this key in checkpoints, instead of `training`.
     pub fn stored_as(mut self, key: &'static str) -> Self {
         self.report.key = key;
         self
     }
 
-    /// What the stage puts into a checkpoint beside the training.
+    /// Sets the function that adds what the stage needs beside the training to a checkpoint.
     pub fn saving(mut self, save: impl Fn(&mut Checkpoint, &State) -> Result<()> + 'a) -> Self {
         self.report.save = Box::new(save);
         self
     }
 
-    /// What the stage does with every batch; see [`Observer::batch`].
+    /// Sets the stage's hook for every batch; see [`Observer::batch`].
     pub fn on_batch(mut self, hook: impl FnMut(&Tensor, &Tensor) -> Result<()> + 'a) -> Self {
         self.on_batch = Some(Box::new(hook));
         self
     }
 
-    /// What the stage does after every epoch; see [`Observer::epoch`].
+    /// Sets the stage's hook after every epoch; see [`Observer::epoch`].
     pub fn on_epoch(mut self, hook: impl FnMut(&Report, &State, &EpochResult) -> Result<Option<f64>> + 'a) -> Self {
         self.on_epoch = Some(Box::new(hook));
         self
     }
 
-    /// What follows when the training diverges.
+    /// Sets what happens when the training diverges; by default the stage fails.
     pub fn when_diverged(mut self, divergence: Divergence) -> Self {
         self.divergence = divergence;
         self
     }
 
-    /// Tells progress and saves, for work after the training.
+    /// The report of progress, for work after the training such as a test.
     pub fn report(&self) -> &Report<'a> {
         &self.report
     }

@@ -1,4 +1,4 @@
-//! What is told of a trained network: the model, the document of metrics and the scalars.
+//! The outputs of a stage for a trained network: model, document of metrics, and metrics.
 
 use super::{EpochResult, Phase, State, TrainingSet};
 use crate::artifact::Model;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 pub struct Trained<'a> {
     /// The network.
     pub network: &'a Network,
-    /// Where its training ended.
+    /// The final state of its training.
     pub state: &'a State,
-    /// What it was trained on.
+    /// The set on which it was trained.
     pub set: &'a TrainingSet,
-    /// What it was measured to be on the test images, if there are any.
+    /// Its scores on the test images, if there are any.
     pub scores: Option<&'a TestScores>,
 }
 
@@ -31,7 +31,7 @@ impl Trained<'_> {
         AgreementReport::of([scores.agreement.as_ref()].into_iter())
     }
 
-    /// The metrics, without anything that differs from run to run.
+    /// The JSON document of metrics, without times, which differ from run to run.
     pub fn document(&self) -> Result<Value> {
         let (last, network, scores) = (self.last()?, self.network, self.scores);
         let confusion = scores.map(|scores| &scores.confusion);
@@ -58,7 +58,7 @@ impl Trained<'_> {
         Ok(document)
     }
 
-    /// The model, this document, and the scalars.
+    /// The outputs `model` and `metrics` (with this document), and the metrics.
     pub fn outputs(&self, document: Value) -> Result<Outputs> {
         let (last, network, scores) = (self.last()?, self.network, self.scores);
         let tensors = network.state_dict(&self.state.parameters).into_iter().collect();
@@ -89,7 +89,7 @@ impl Trained<'_> {
 }
 
 impl Phase {
-    /// Its settings, and how many numbers it trains, for a document of metrics.
+    /// Epochs, learning rate and number of trained parameters of the phase, for a document of metrics.
     pub fn document(&self) -> Value {
         let Phase { network, settings } = self;
         let trained = network.trainable().enumerate().filter(|(place, _)| !network.is_frozen(*place));

@@ -1,4 +1,5 @@
-//! Where a training stands: all that it needs to continue as if it had never stopped, and its form in a checkpoint.
+//! The state of a training: all that it needs to continue after an interruption with the same result, and its form in a
+//! checkpoint.
 
 use crate::context::Checkpoint;
 use anyhow::{Context as _, Result};
@@ -8,35 +9,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
-/// What one epoch came to.
+/// The result of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochResult {
     /// The epoch, counted from 0.
     pub epoch: u64,
-    /// The learning rate.
+    /// The learning rate of the epoch.
     pub rate: f64,
-    /// Mean cross entropy over the epoch's images, as seen while training.
+    /// Mean loss over the epoch's images, measured while training.
     pub loss: f64,
-    /// Share of images classified rightly while training.
+    /// The share of images that were classified correctly, measured while training.
     pub train_accuracy: f64,
-    /// What the observer measured on held-out images, if it did.
+    /// The accuracy on held-out images, if the observer measured it.
     pub accuracy: Option<f64>,
 }
 
-/// Where a training stands.
+/// The state of a training.
 #[derive(Debug)]
 pub struct State {
     /// The network's parameters and running statistics.
     pub parameters: Parameters,
-    /// One per trainable parameter, undefined for those that are frozen; empty before the first step of a phase.
+    /// The velocities of SGD, one per trainable parameter; undefined for frozen parameters, and empty before the first
+    /// step of a phase.
     pub velocity: Vec<Tensor>,
-    /// The running epoch, from 0.
+    /// The current epoch, from 0.
     pub epoch: u64,
-    /// Batches of it that are done.
+    /// The number of batches of the current epoch that are done.
     pub batch: u64,
-    /// Finished epochs.
+    /// The results of the finished epochs.
     pub history: Vec<EpochResult>,
-    /// Sum of losses and number of right answers in the running epoch, \[2\] float64.
+    /// \[2\] float64, sum of losses and number of correct predictions in the current epoch.
     pub(super) sums: Tensor,
 }
 
@@ -55,17 +57,18 @@ impl State {
         State { parameters, velocity: Vec::new(), epoch: 0, batch: 0, history: Vec::new(), sums }
     }
 
-    /// The same in the middle of a training: with this velocity, before this batch of this epoch.
+    /// The state with this velocity, before this batch of this epoch.
     pub fn at(self, velocity: Vec<Tensor>, epoch: u64, batch: u64) -> Self {
         State { velocity, epoch, batch, ..self }
     }
 
-    /// Whether the loss of the running epoch is no longer finite.
+    /// Whether the loss of the current epoch is no longer finite.
     pub fn diverged(&self) -> Result<bool> {
         Ok(!f64::try_from(self.sums.f_get(0)?)?.is_finite())
     }
 
-    /// Adds the tensors to a checkpoint and returns the rest, which is JSON.
+    /// Adds parameters, velocities and sums to the tensors of a checkpoint, and returns epoch, batch and history as
+    /// JSON.
     pub fn store(&self, network: &Network, tensors: &mut IndexMap<String, Tensor>) -> Value {
         for (name, tensor) in network.state_dict(&self.parameters) {
             tensors.insert(format!("parameter.{name}"), tensor);
@@ -77,12 +80,12 @@ impl State {
         json!(About { epoch: self.epoch, batch: self.batch, history: self.history.clone() })
     }
 
-    /// The state in a checkpoint that [`Progress`](super::Progress) saved.
+    /// Reads the state from a checkpoint that [`Progress`](super::Progress) saved.
     pub fn resume(network: &Network, checkpoint: &Checkpoint) -> Result<Self> {
         Self::restore(network, &checkpoint.tensors, &checkpoint.state["training"])
     }
 
-    /// The state that [`store`](Self::store) put away.
+    /// Reads the state that [`store`](Self::store) wrote.
     pub fn restore(network: &Network, tensors: &IndexMap<String, Tensor>, about: &Value) -> Result<Self> {
         let About { epoch, batch, history } =
             serde_json::from_value(about.clone()).context("the checkpoint's state")?;

@@ -1,5 +1,5 @@
-//! One student: a fresh network trained on some images and tested once, at the end. It continues inside its training
-//! after an interruption. Which students there are, and what else their stage has to remember, is the stage's business.
+//! One student: a network with fresh weights, trained on some images and tested once, at the end. An interrupted
+//! training continues where it stopped. The stage decides which students there are, and what else a checkpoint holds.
 
 use super::{EpochResult, Examples, Objective, Phase, Progress, State, Training, TrainingParams, evaluate};
 use crate::context::{Checkpoint, Context};
@@ -11,50 +11,50 @@ use serde::{Deserialize, Serialize};
 
 /// The training and the test of one student.
 pub struct StudentRun<'a> {
-    /// The stage's surroundings.
+    /// The context of the stage.
     pub ctx: &'a Context,
     /// The student's network.
     pub network: &'a Network,
     /// The settings of its training.
     pub params: &'a TrainingParams,
-    /// What its training makes smaller.
+    /// The objective of its training.
     pub objective: Objective,
-    /// What it learns from.
+    /// The training images and labels.
     pub examples: &'a dyn Examples,
-    /// What it is tested on, labels \[N\] int64.
+    /// The test images and their labels \[N\] int64.
     pub test: &'a dyn Examples,
-    /// The seed of the student's own random streams.
+    /// The seed of the random streams of this student.
     pub seed: u64,
-    /// Steps that the students before it took.
+    /// The number of steps of all earlier students.
     pub before: u64,
-    /// Steps of all students together.
+    /// The number of steps of all students together.
     pub total: u64,
-    /// What the stage puts into a checkpoint beside the training, to find back to this student.
+    /// Adds to a checkpoint what the stage needs to find this student again.
     pub save: &'a dyn Fn(&mut Checkpoint),
 }
 
-/// A student that was tested.
+/// The results of a student that was trained and tested.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Student {
-    /// Of its last epoch.
+    /// The training accuracy of its last epoch, from 0 to 1.
     pub train_accuracy: f64,
-    /// Of its last epoch.
+    /// The training loss of its last epoch.
     pub loss: f64,
-    /// On the test images.
+    /// The scores on the test images.
     pub test: TestScores,
-    /// Its training.
+    /// The results of the epochs of its training.
     pub epochs: Vec<EpochResult>,
 }
 
 impl Student {
-    /// Share of the test images that it classified rightly.
+    /// The share of the test images that it classified correctly.
     pub fn accuracy(&self) -> f64 {
         self.test.confusion.accuracy()
     }
 }
 
 impl StudentRun<'_> {
-    /// Trains and tests a student, from `state` if it was begun before.
+    /// Trains and tests a student, continuing from `state` if it was interrupted.
     pub fn run(&self, state: Option<State>) -> Result<Student> {
         let state = match state {
             Some(state) => state,

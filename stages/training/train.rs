@@ -1,4 +1,4 @@
-//! The training loop: shuffled batches, one optimiser step each, epoch after epoch.
+//! The training loop: shuffled batches, one optimiser step for each, epoch after epoch.
 
 use super::{Batch, EpochResult, Examples, Gradient, Observer, State};
 use anyhow::{Result, ensure};
@@ -8,49 +8,50 @@ use ddpipe_nn::optim::{Schedule, Sgd};
 use ddpipe_nn::stream::stream;
 use tch::{TchError, Tensor};
 
-/// The direction that a step goes against: of a network with these parameters on a batch, taken through the network a
-/// micro-batch at a time. [`cross_entropy_gradient`](super::cross_entropy_gradient) is the usual one.
+/// A function that returns the gradient (more generally, the direction against which a step goes) of a network with
+/// these parameters on a batch, which it may pass through the network in chunks.
+/// [`cross_entropy_gradient`](super::cross_entropy_gradient) is the usual one.
 pub type Direction<'a> = &'a dyn Fn(&Network, &Parameters, &Batch, Chunk) -> Result<Gradient, TchError>;
 
-/// What stays the same over a training.
+/// The settings of a training, or of one phase of it.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Epochs, as the schedule counts them ([`Schedule::epochs`] are run).
+    /// The number of epochs for the schedule; [`Schedule::epochs`] of them are run.
     pub epochs: u64,
-    /// Images per step; the last batch of an epoch may be smaller.
+    /// The number of images per step; the last batch of an epoch may be smaller.
     pub batch_size: i64,
-    /// The learning rate to start with.
+    /// The initial learning rate.
     pub rate: f64,
-    /// How the rate changes from epoch to epoch.
+    /// How the learning rate changes from epoch to epoch.
     pub schedule: Schedule,
     /// The optimiser.
     pub sgd: Sgd,
-    /// Seed of the shuffling streams.
+    /// The seed of the streams that shuffle the images.
     pub seed: u64,
-    /// Ends the training after so many steps, in the middle of an epoch if need be. The rates stay those of the epochs.
+    /// Ends the training after this many steps, in the middle of an epoch if need be; `None` for no limit. The learning
+    /// rates do not change by it.
     pub max_steps: Option<u64>,
 }
 
 impl Settings {
-    /// Steps in one epoch over so many images.
+    /// The number of steps of one epoch over `images` images.
     pub fn steps_per_epoch(&self, images: i64) -> u64 {
         (images.max(0) as u64).div_ceil(self.batch_size.max(1) as u64)
     }
 
-    /// Steps that a training in this state has done, at most those of [`steps`](Self::steps).
+    /// The number of steps that a training in this state has done, at most [`steps`](Self::steps).
     pub fn done(&self, state: &State, images: i64) -> u64 {
         state.epoch * self.steps_per_epoch(images) + state.batch
     }
 
-    /// Steps of the whole training on so many images.
+    /// The number of steps of the whole training on `images` images.
     pub fn steps(&self, images: i64) -> u64 {
         let steps = self.schedule.epochs(self.epochs) * self.steps_per_epoch(images);
         self.max_steps.map_or(steps, |most| most.min(steps))
     }
 }
 
-/// A part of a training with settings of its own, and with parameters of its own that are frozen
-/// ([`Network::freeze`]).
+/// A part of a training with its own settings and its own frozen parameters ([`Network::freeze`]).
 #[derive(Clone, Debug)]
 pub struct Phase {
     /// The network, its frozen parameters marked.
@@ -59,27 +60,28 @@ pub struct Phase {
     pub settings: Settings,
 }
 
-/// A training: of what, on what, along which direction. [`run`](Self::run) carries it out.
+/// A training: phases, examples, and the function that returns the gradient. [`run`](Self::run) carries it out.
 pub struct Training<'a> {
-    /// Its phases, one after the other. Epochs and steps are counted over all of them; the schedule of each starts anew,
-    /// with an empty velocity.
+    /// The phases, one after the other. Epochs and steps are counted over all of them; each phase starts its schedule
+    /// from the beginning, with an empty velocity.
     pub phases: &'a [Phase],
-    /// What a step goes against.
+    /// Returns the gradient for a step.
     pub direction: Direction<'a>,
-    /// The images and labels.
+    /// The training images and labels.
     pub examples: &'a dyn Examples,
-    /// What changes a batch before the network sees it.
+    /// The augmentation of batches, if any.
     pub augment: Option<&'a dyn Augment>,
 }
 
 impl Training<'_> {
-    /// Steps of all phases.
+    /// The number of steps of all phases.
     pub fn steps(&self) -> u64 {
         self.phases.iter().map(|phase| phase.settings.steps(self.examples.count())).sum()
     }
 
-    /// Trains from `state` to the end and returns the state there. Epoch e is shuffled by `stream(seed, "shuffle", e)`; a
-    /// training that is continued from any state gives the same parameters as one that never stopped.
+    /// Trains from `state` to the end and returns the final state. Epoch e is shuffled by `stream(seed, "shuffle", e)`;
+    /// a training that continues from any state gives the same parameters as one that was not interrupted. An error if
+    /// there are no images or the observer returns one.
     pub fn run(&self, mut state: State, observer: &mut dyn Observer) -> Result<State> {
         let count = self.examples.count();
         ensure!(count > 0, "there are no images to train on");
@@ -101,14 +103,14 @@ impl Training<'_> {
     }
 }
 
-/// Epochs and steps of the phases before.
+/// The numbers of epochs and steps of the earlier phases.
 #[derive(Clone, Copy, Default)]
 struct Start {
     epoch: u64,
     step: u64,
 }
 
-/// One phase.
+/// One phase of a training.
 struct Run<'a> {
     training: &'a Training<'a>,
     network: &'a Network,
@@ -117,7 +119,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Goes on from `state` to the end of the phase, if it is not there yet. False where the training diverged.
+    /// Continues from `state` to the end of the phase, if it is not there yet. Returns false if the training diverged.
     fn go(&self, state: &mut State, observer: &mut dyn Observer) -> Result<bool> {
         let Run { training, network, settings, first } = *self;
         let Training { direction, examples, augment, .. } = *training;

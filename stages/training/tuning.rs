@@ -1,5 +1,5 @@
-//! Fine-tuning: which parameters are frozen, and a second phase in which fewer are. Knows no stage; a stage's `Params`
-//! hands its parameters over.
+//! Fine-tuning: which parameters are frozen, and a second phase in which fewer are. A stage's `Params` includes these
+//! parameters.
 
 use super::{Phase, Settings};
 use crate::training::freezing::frozen;
@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::network::Network;
 use serde::{Deserialize, Serialize};
 
-/// How many times smaller than in the first phase the learning rate of the second is when it is not given.
+/// The learning rate of the first phase is divided by this for the second phase, if `tune_lr` is not given.
 const TIMES_SMALLER: f64 = 10.0;
 
-/// What is frozen, and the second phase. Part of a kind's `Params`, by `#[serde(flatten)]`.
+/// The frozen parameters and the second phase. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
 pub struct Tuning {
@@ -21,13 +21,14 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// Whether there is more than one phase in which everything is trained.
+    /// Whether parameters are frozen or there is a second phase.
     pub fn is_used(&self) -> bool {
         !self.freeze.is_empty() || self.tune_epochs > 0
     }
 
-    /// The phases of a training with these settings: one with what `freeze` names frozen, and, where `tune_epochs` says
-    /// so, one in which what `unfreeze` names is trained too.
+    /// The phases of a training with these settings: one in which the parameters that `freeze` names are frozen, and,
+    /// if `tune_epochs` is above 0, one in which those that `unfreeze` names are trained again. An error if a pattern
+    /// matches no parameter, or if `freeze` leaves nothing to train.
     pub fn phases(&self, network: &Network, settings: Settings) -> Result<Vec<Phase>> {
         let held = frozen(network, &self.freeze).context("`freeze`")?;
         let freed = frozen(network, &self.unfreeze).context("`unfreeze`")?;

@@ -1,23 +1,24 @@
-//! Cross entropy in which the classes count as much as one another, however many images they have.
+//! Class weights for the cross entropy, by which all classes have the same weight, however many images they have.
 
 use super::Objective;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// How much the images of a class count in the loss.
+/// The weights of the images of a class in the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
-    /// Every image counts once.
+    /// Every image has weight 1.
     None,
-    /// An image of class k counts N / (K n_k) times: N images, K classes, n_k images of its class. The weights of all
-    /// images sum to N, and those of each class that has images to N / K.
+    /// An image of class k has weight N / (K n_k), with N images, K classes and n_k images of its class. The weights of
+    /// all images sum to N, and those of each class that has images to N / K.
     Balanced,
 }
 
 impl ClassWeights {
-    /// The weights \[K\] of the classes for such labels; none where every image counts once.
+    /// The weights \[K\] of the classes, for labels \[N\] int64; `None` where every image has weight 1. An error for
+    /// balanced weights if labels are probabilities.
     pub fn weights(self, labels: &Tensor, classes: i64) -> Result<Option<Tensor>> {
         match self {
             ClassWeights::None => Ok(None),
@@ -25,8 +26,8 @@ impl ClassWeights {
         }
     }
 
-    /// The weights \[K\] for a training with this objective; other than [`weights`](Self::weights), an error where the
-    /// objective takes none.
+    /// The weights \[K\] for a training with this objective: as [`weights`](Self::weights), and an error if the
+    /// objective cannot use weights.
     pub fn weights_for(self, objective: Objective, labels: &Tensor, classes: i64) -> Result<Option<Tensor>> {
         ensure!(
             self == ClassWeights::None || objective == Objective::CrossEntropy,
@@ -37,7 +38,7 @@ impl ClassWeights {
     }
 }
 
-/// The weights \[K\]; a class without images has a finite one.
+/// The balanced weights \[K\]; that of a class without images is finite.
 fn balanced(labels: &Tensor, classes: i64) -> Result<Tensor> {
     ensure!(
         labels.dim() == 1,

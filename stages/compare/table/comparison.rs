@@ -1,31 +1,34 @@
-//! Holds cells against the best of them, and marks each. Knows no labels and no formats.
+//! Compares the cells of a family with the best one by a Welch t-test, and marks each. Labels and formats play no part
+//! here.
 
 use super::{Correction, Params};
 use crate::compare::table::value::Best;
 use crate::report::sheet::{Cell, Mark};
 use ddpipe_nn::metrics::{holm, welch};
 
-/// A cell with the single values that it is made of.
+/// A cell with the single values from which its mean is computed.
 #[derive(Debug)]
 pub struct Sampled {
-    /// Mean and deviation.
+    /// Mean, standard deviation and number of `values`.
     pub cell: Cell,
-    /// What they are of.
+    /// The single values, unscaled.
     pub values: Vec<f64>,
-    /// How it stands to the best; none where nothing is compared.
+    /// The result of the comparison with the best cell; `None` where nothing is compared.
     pub mark: Option<Mark>,
-    /// The p-value of the comparison with the best.
+    /// The p-value of the two-sided Welch t-test against the best cell; `None` for the best cell and where the test is
+    /// not defined.
     pub p: Option<f64>,
 }
 
 impl Sampled {
-    /// A cell that is not compared yet; no values, no cell.
+    /// A cell of these single values that is not compared yet; `None` if there are no values.
     pub fn of(values: Vec<f64>) -> Option<Self> {
         Some(Sampled { cell: Cell::of(&values)?, values, mark: None, p: None })
     }
 }
 
-/// Compares the cells of each family with the best of that family.
+/// Compares the cells of each family with the best of that family: sets `p`, with Holm's correction over all families
+/// if the parameters ask for it, and `mark`.
 pub fn compare(families: Vec<(Best, Vec<&mut Sampled>)>, params: &Params) {
     let mut tested: Vec<&mut Sampled> = Vec::new();
     for (best, family) in families {
@@ -45,7 +48,8 @@ pub fn compare(families: Vec<(Best, Vec<&mut Sampled>)>, params: &Params) {
     }
 }
 
-/// Marks the best cells of a family, and returns the others with their uncorrected p-values.
+/// Marks the best cells of a family as `Mark::Best`, and returns the other cells with their uncorrected p-values.
+/// Returns no cells if the family has no direction or fewer than two cells.
 fn against_best(best: Best, family: Vec<&mut Sampled>) -> Vec<&mut Sampled> {
     let means = || family.iter().map(|sampled| sampled.cell.mean);
     let top = match best {
@@ -53,7 +57,7 @@ fn against_best(best: Best, family: Vec<&mut Sampled>) -> Vec<&mut Sampled> {
         Best::Lowest => means().reduce(f64::min),
         Best::None => None,
     };
-    // Alone, a cell is not the best of anything.
+    // A family of one cell has nothing to compare: the cell gets no mark.
     let Some(top) = top.filter(|_| family.len() > 1) else { return Vec::new() };
     let Some(reference) = family.iter().find(|sampled| sampled.cell.mean == top).map(|best| best.values.clone()) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The table as a document for programs: everything unrounded, with the single values that were tested.
+//! The table as a JSON document: unrounded numbers, with the single values on which the tests were computed.
 
 use super::{Grid, Params, Singles};
 use crate::compare::table::comparison::Sampled;
@@ -6,7 +6,8 @@ use crate::compare::table::value::Value;
 use crate::report::sheet::Sheet;
 use serde_json::json;
 
-/// The document.
+/// The JSON document of the table: caption, note, rows, columns, parameters of the tests, and for each cell its mean,
+/// standard deviation, number of values, p-value, mark and single values; `null` for an empty cell.
 pub fn of(
     sheet: &Sheet,
     grid: &Grid,

@@ -1,6 +1,7 @@
-//! Holds results against the best. `value.rs` says what is shown, `singles.rs` finds the single values of a cell,
-//! `comparison.rs` tests and marks them, `wording.rs` and `description.rs` say so to people and programs. Layout and
-//! formats are in `report::sheet`.
+//! `compare.table`: a table of metrics in which each cell is tested against the best one. `value.rs` says which metrics
+//! are shown and how, `singles.rs` finds the single values of a cell, `comparison.rs` tests and marks the cells,
+//! `wording.rs` writes titles, note and legend, `description.rs` writes the JSON document. Layout and formats are in
+//! `report::sheet`.
 
 mod comparison;
 mod description;
@@ -16,7 +17,7 @@ use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
 use value::{Best, Unit, Value};
 
-/// What to show, what it is held against, and how.
+/// The parameters: rows, columns and metrics of the table, which cells are compared with each other, and by which test.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -57,10 +58,12 @@ enum Correction {
     Holm,
 }
 
-/// `grid[row][column]`, where the columns are the labels' places times the values, values last.
+/// The cells as `grid[row][column]`. For each label of the columns there is one column per metric, next to each other:
+/// column = label × number of metrics + metric. Empty cells are `None`.
 type Grid = Vec<Vec<Option<Sampled>>>;
 
-/// Makes the table.
+/// Runs the stage: reads the results, tests the cells, and writes the table as JSON, Markdown, CSV and LaTeX. An error
+/// if no result has one of the metrics.
 pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let values = Value::all(&params)?;
     let results = inputs.many("results");
@@ -127,12 +130,13 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     })
 }
 
-/// The cells of one of `count` values.
+/// The cells of the metric with index `value`, out of `count` metrics, row by row.
 fn of_value(grid: &Grid, count: usize, value: usize) -> impl Iterator<Item = &Sampled> {
     grid.iter().flat_map(move |row| row.iter().skip(value).step_by(count)).flatten()
 }
 
-/// The cells that are held against each other, with the direction of their value.
+/// The families of cells that are compared with each other, each with the direction of its metric. All cells of a
+/// family show the same metric; `against` says whether a family is a column, a row or the whole table.
 fn families<'a>(grid: &'a mut Grid, values: &[Value], against: Against) -> Vec<(Best, Vec<&'a mut Sampled>)> {
     let columns = grid.first().map_or(0, Vec::len);
     let rows = grid.len();

@@ -1,11 +1,13 @@
-//! The single values that a cell is made of: one per result, or the lists that results carry in their documents.
+//! The single values from which the mean of a cell is computed: one per result, or the lists that results carry in
+//! their documents.
 
 use super::Singles;
 use crate::compare::table::value::Value;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_interface::protocol::InputArtifact;
 
-/// The single values of one scalar in one cell; none where no result there has it.
+/// The single values of one metric in one cell, unscaled; empty where no result of the cell has the metric. An error if
+/// only some of the results have it, or if a list in a result's document is empty or does not hold numbers.
 pub fn of(
     group: &[(usize, &InputArtifact)],
     documents: &[serde_json::Value],

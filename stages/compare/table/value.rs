@@ -1,20 +1,20 @@
-//! What is shown: scalars with their titles, units and directions. What a manifest does not say follows from the
-//! scalar's name.
+//! The metrics that the table shows, with their titles, units and directions. What the parameters leave out follows
+//! from the name of the metric.
 
 use super::Params;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// What numbers are shown in.
+/// The unit in which the numbers of a metric are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub enum Unit {
-    /// As they are.
+    /// The number as it is reported.
     #[serde(rename = "none")]
     Plain,
-    /// Times 100.
+    /// The number times 100, for shares from 0 to 1.
     #[serde(rename = "percent")]
     Percent,
-    /// Divided by 1,000,000.
+    /// The number divided by 1,000,000.
     #[serde(rename = "million")]
     Million,
     /// Bytes divided by 1024.
@@ -34,30 +34,30 @@ pub enum Unit {
     Hour,
 }
 
-/// Which cell is best.
+/// Whether the highest or the lowest mean of a family of cells counts as best.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Best {
-    /// The one with the highest mean.
+    /// The highest mean is best.
     Highest,
-    /// The one with the lowest mean.
+    /// The lowest mean is best.
     Lowest,
-    /// None; nothing is compared.
+    /// No mean is best: the cells are shown without a test.
     None,
 }
 
-/// One scalar and how it is shown.
+/// One metric that the table shows, and how it is shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct Value {
-    /// The scalar's name.
+    /// The name of the metric in the results.
     pub name: String,
-    /// What it is called.
+    /// The title of the metric in the table.
     pub title: String,
-    /// What it is shown in.
+    /// The unit in which the metric is shown.
     pub unit: Unit,
-    /// Which cell is best.
+    /// Whether the highest or the lowest mean counts as best.
     pub best: Best,
-    /// Digits after the point.
+    /// Digits after the decimal point.
     pub digits: usize,
 }
 
@@ -73,7 +73,7 @@ impl Unit {
         }
     }
 
-    /// What a number is multiplied by.
+    /// The factor that turns a number as it is reported into this unit.
     pub fn factor(self) -> f64 {
         match self {
             Unit::Plain | Unit::Second => 1.0,
@@ -111,7 +111,8 @@ impl Best {
 }
 
 impl Value {
-    /// The values of these parameters.
+    /// The metrics that `params.values` names, in that order, with titles, units, directions and digits. An error if
+    /// `values` is empty or another list has a different number of entries.
     pub fn all(params: &Params) -> Result<Vec<Self>> {
         let count = params.values.len();
         ensure!(count > 0, "`values` is empty; name at least one scalar to show");
@@ -144,7 +145,7 @@ impl Value {
         Ok(params.values.iter().enumerate().map(value).collect())
     }
 
-    /// What its numbers are, in a sentence.
+    /// Title and unit as part of a sentence: `peak memory in MiB`; the title alone where there is no unit.
     pub fn in_words(&self) -> String {
         match self.unit.sign() {
             Some(sign) => format!("{} in {sign}", self.title),
@@ -152,7 +153,7 @@ impl Value {
         }
     }
 
-    /// The title with its unit.
+    /// Title and unit as the title of a column: `peak memory (MiB)`; the title alone where there is no unit.
     pub fn full_title(&self) -> String {
         match self.unit.sign() {
             Some(sign) => format!("{} ({sign})", self.title),
@@ -160,7 +161,8 @@ impl Value {
         }
     }
 
-    /// The name of the list that holds a result's single values of this scalar, in its document.
+    /// The name of the list in a result's document that holds the single values of this metric: `accuracies` for
+    /// `accuracy`, `aucs` for `auc`.
     pub fn list(&self) -> String {
         match self.name.strip_suffix('y') {
             Some(stem) => format!("{stem}ies"),

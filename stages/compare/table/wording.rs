@@ -1,15 +1,17 @@
-//! The words of a comparison: what is shown, what the numbers are of, and what the marks mean.
+//! The texts of a comparison: the titles of the columns, the note that says what the numbers are, and the legend of the
+//! marks.
 
 use super::{Against, Correction, Grid, Params, Singles, of_value};
 use crate::compare::table::value::Value;
 use crate::report::sheet::{Mark, same_n};
 
-/// The values by their titles, for the caption.
+/// The titles of the metrics, joined by commas and "and", for the caption.
 pub fn shown(values: &[Value]) -> String {
     listed(values.iter().map(|value| value.title.clone()))
 }
 
-/// The titles of the columns under one place of the labels.
+/// The titles of the columns under one label, by the titles of the metrics with their units. `labelled` says whether
+/// the table has axes in its columns; if not, the label is left out.
 pub fn columns(place: &str, labelled: bool, values: &[Value]) -> Vec<String> {
     match values {
         [value] => vec![if labelled { place.to_string() } else { value.title.clone() }],
@@ -17,7 +19,7 @@ pub fn columns(place: &str, labelled: bool, values: &[Value]) -> Vec<String> {
     }
 }
 
-/// The same by the names of the scalars.
+/// The titles of the columns under one label, by the names of the metrics, for files that programs read.
 pub fn plain_columns(place: &str, labelled: bool, values: &[Value]) -> Vec<String> {
     match (values, labelled) {
         ([_], true) => vec![place.to_string()],
@@ -29,8 +31,9 @@ fn under(place: &str, labelled: bool, titles: impl Iterator<Item = String>) -> V
     titles.map(|title| if labelled { format!("{place}, {title}") } else { title }).collect()
 }
 
-/// What the numbers are. Of how many single values stands here where all cells of a value have as many, and none of
-/// them says so itself.
+/// The note below the table: what the numbers are, over which axes mean and standard deviation are taken, and of how
+/// many single values. That count n stands in the note only where it is the same in all cells of a metric and the cells
+/// do not show it themselves (`in_cells`).
 pub fn note(grid: &Grid, values: &[Value], over: &[String], singles: Singles, in_cells: bool) -> String {
     let mut parts = Vec::new();
     if let [value] = values {
@@ -63,7 +66,7 @@ pub fn note(grid: &Grid, values: &[Value], over: &[String], singles: Singles, in
     parts.join("; ")
 }
 
-/// What the marks that occur mean.
+/// The marks that occur in the grid, each with its meaning in words.
 pub fn legend(grid: &Grid, params: &Params) -> Vec<(Mark, String)> {
     let marks = || grid.iter().flatten().flatten().filter_map(|sampled| sampled.mark);
     let tests = grid.iter().flatten().flatten().filter(|sampled| sampled.p.is_some()).count();
@@ -89,13 +92,14 @@ pub fn legend(grid: &Grid, params: &Params) -> Vec<(Mark, String)> {
         ),
         (Mark::Untested, "not tested, for want of two single values or of spread".to_string()),
     ];
-    // What is worse carries no mark; the test is named with it only where nothing else names it.
+    // `Mark::Worse` is not printed in the cells. Its meaning names the test, so it is in the legend only where
+    // `Mark::Tied` does not occur.
     let tied_occurs = marks().any(|mark| mark == Mark::Tied);
     let occurs = |mark: Mark| marks().any(|found| found == mark) && !(mark == Mark::Worse && tied_occurs);
     meanings.into_iter().filter(|(mark, _)| occurs(*mark)).collect()
 }
 
-/// `a, b and c`.
+/// The names as one text: `a, b and c`.
 fn listed(names: impl Iterator<Item = String>) -> String {
     let names: Vec<String> = names.collect();
     match names.split_last() {

@@ -1,5 +1,5 @@
-//! The images as one ZIP file, the form in which they are distributed. Nothing is ever unpacked to a disk; names that
-//! point outside are refused all the same, since such a file is not what it claims to be.
+//! Image files in one ZIP file, the form in which they are distributed. Nothing is unpacked to disk; names that point
+//! outside are refused all the same, because such a file is not what it claims to be.
 
 use super::Images;
 use crate::artifact::{Content, Reader};
@@ -9,19 +9,19 @@ use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use zip::ZipArchive;
 
-/// A ZIP file, read where it lies.
+/// A ZIP file, read entry by entry without unpacking it.
 pub struct Archive {
     zip: ZipArchive<Reader>,
     names: Vec<String>,
-    /// For every name, its position in the ZIP file.
+    /// For every name, its index in the ZIP file.
     entries: Vec<usize>,
-    /// What the file says about itself.
+    /// The comment of the ZIP file; empty where there is none.
     pub comment: String,
 }
 
 impl Archive {
-    /// Reads the list of files. `file` is the archive's name, for messages; entries that have no place in it are added
-    /// to `problems`.
+    /// Reads the list of files. `file` is the archive's name, for messages; links, names that lead out of the archive
+    /// and repeated names are added to `problems`. An error if this is not a complete ZIP file.
     pub fn open(content: &Content, file: &str, problems: &mut Problems) -> Result<Self> {
         let mut zip = ZipArchive::new(content.reader())
             .with_context(|| format!("{file}: not a ZIP file, or one that was not downloaded to its end"))?;
@@ -54,7 +54,7 @@ impl Images for Archive {
     }
 
     fn read(&self, position: usize, limit: usize) -> Result<Vec<u8>> {
-        // A clone shares the list of files and has a reading position of its own.
+        // A clone shares the list of files and has its own position for reading.
         let mut zip = self.zip.clone();
         let entry = zip.by_index(*self.entries.get(position).context("no such entry")?)?;
         let mut bytes = Vec::new();
@@ -67,12 +67,13 @@ impl Images for Archive {
     }
 }
 
-/// Whether a path is absolute, climbs up, or means something else on another system.
+/// Whether a path is absolute, leads upwards by `..`, or has characters with a different meaning on other systems.
 fn leads_outside(path: &str) -> bool {
     path.starts_with('/') || path.contains(['\\', '\0', ':']) || path.split('/').any(|part| part == "..")
 }
 
-/// Names that the central directory lists more than once: readers, ours among them, otherwise keep the last silently.
+/// The names that the central directory lists more than once; readers of ZIP files, this one included, keep the last of
+/// them without a warning.
 fn repeated(content: Reader, start: u64) -> io::Result<Vec<String>> {
     let mut counts: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut found = Vec::new();

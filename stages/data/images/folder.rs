@@ -1,4 +1,5 @@
-//! The images as a folder of files. The folder itself is verified elsewhere; what is no file of it is told here.
+//! Image files in a folder. `artifact::Folder` verifies its digest; this file reports entries that are not regular
+//! files.
 
 use super::Images;
 use crate::artifact::Folder;
@@ -13,7 +14,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// `file` is the folder's name, for messages; links that lead out and the like are added to `problems`.
+    /// The files of a folder. `file` is the folder's name, for messages; entries that are not regular files of it, such
+    /// as links that lead out, are added to `problems`.
     pub fn new(folder: Arc<Folder>, file: &str, problems: &mut Problems) -> Self {
         problems.extend(folder.strays().iter().map(|(name, stray)| format!("{file}: {name}: {stray}")));
         let names = folder.names().map(String::from).collect();

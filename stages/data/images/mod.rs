@@ -1,5 +1,5 @@
-//! Image files by name, wherever they are: in a ZIP file, or in a folder. They are read one by one, so that memory holds
-//! what is decoded and not what it is decoded from. Knows neither formats nor what the names mean.
+//! Image files by name, in a ZIP file or in a folder. They are read one by one, so that memory holds the decoded images
+//! and not the files. The formats of images and the meaning of names are up to the caller.
 
 mod archive;
 mod folder;
@@ -11,10 +11,10 @@ use ddpipe_interface::ArtifactType;
 
 /// Image files by name: an archive, a folder, or a table in memory.
 pub trait Images: Sync {
-    /// Paths below the archive or folder, `/` between the parts, each once.
+    /// The paths of the files below the archive or folder, with `/` between their parts, without repetitions.
     fn names(&self) -> &[String];
 
-    /// The bytes of the file at this position of the names; an error when there are more than `limit`, or none.
+    /// The bytes of the file with this index in the names; an error when it is empty or has more than `limit` bytes.
     fn read(&self, position: usize, limit: usize) -> Result<Vec<u8>>;
 }
 
@@ -22,13 +22,13 @@ pub trait Images: Sync {
 pub struct Opened {
     /// The files.
     pub files: Box<dyn Images>,
-    /// What a ZIP file says about itself.
+    /// The comment of the ZIP file; empty for a folder.
     pub comment: String,
-    /// `ZIP file 0123…` or `folder 0123…`: for where nothing else says what the images are.
+    /// A name by the digest, `ZIP file 0123…` or `folder 0123…`, for files whose origin is not known otherwise.
     pub known_as: String,
 }
 
-/// Opens an input of type `files` (a ZIP file) or `folder`. What has no place in it is added to `problems`.
+/// Opens an input of type `files` (a ZIP file) or `folder`. Entries that are not regular files are added to `problems`.
 pub fn open(inputs: &Inputs, input: &str, problems: &mut Problems) -> Result<Opened> {
     let described = inputs.one(input)?;
     let (name, digest) = (&described.name, described.digest.short());

@@ -1,21 +1,22 @@
-//! The archive as it is distributed: a tar file, gzipped. Only the files that the data set is known to have are read,
-//! by their exact names and up to their published size; nothing is ever unpacked to a disk.
+//! Reads the archive as it is distributed: a tar file, gzipped or plain. Only the files that belong to the data set are
+//! read, by their exact names and up to their published size; nothing is unpacked to disk.
 
 use crate::decode::cifar::layout::Set;
 use anyhow::{Context as _, Result, bail, ensure};
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read};
 
-/// The files' bytes, in the order of [`Set::files`], and what the gzip header says about the archive.
+/// The bytes of the files, in the order of [`Set::files`], and the comment of the archive.
 pub struct Archive {
-    /// The training files in order, then the test file.
+    /// Name and bytes of each file: the training files in order, then the test file.
     pub files: Vec<(&'static str, Vec<u8>)>,
-    /// The comment of the gzip header.
+    /// The comment of the gzip header; empty where there is none.
     pub comment: String,
 }
 
 impl Archive {
-    /// Reads the archive called `name`. `check` may stop the reading between files.
+    /// Reads the archive, which messages call `name`. `check` is called between files and may return an error to stop.
+    /// An error if the archive is damaged, or if a file is missing, too large or there twice.
     pub fn read(bytes: &[u8], name: &str, set: Set, check: impl Fn() -> Result<()>) -> Result<Self> {
         ensure!(!bytes.is_empty(), "{name}: the file is empty");
         if !bytes.starts_with(&[0x1F, 0x8B]) {
@@ -24,7 +25,7 @@ impl Archive {
         }
         let decoder = GzDecoder::new(bytes);
         let (files, mut decoder) = entries(decoder, name, set, &check)?;
-        // The checksum stands behind the last byte, beyond what a reader of tar files has to see.
+        // The checksum follows the last byte that a reader of tar files reads, so the rest is read too.
         io::copy(&mut decoder, &mut io::sink()).with_context(|| damaged(name))?;
         let comment = decoder.header().and_then(|header| header.comment());
         Ok(Archive {
@@ -75,7 +76,7 @@ fn entries<R: Read>(reader: R, name: &str, set: Set, check: &dyn Fn() -> Result<
     Ok((files, archive.into_inner()))
 }
 
-/// What else an archive may be.
+/// A hint for an error about missing files: what the archive may be instead.
 fn foreign(set: Set, paths: &[String]) -> String {
     let other = set.other();
     if paths.iter().any(|path| other.files().contains(&path.trim_start_matches("./"))) {

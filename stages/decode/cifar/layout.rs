@@ -1,34 +1,34 @@
-//! How CIFAR-10 and CIFAR-100 are laid out: names of the files, label bytes of a record, numbers of classes.
+//! The layout of CIFAR-10 and CIFAR-100: names of the files, label bytes of a record, numbers of classes.
 
 use serde::Deserialize;
 
 /// Channels, height and width of every image.
 pub const IMAGE: [i64; 3] = [3, 32, 32];
 
-/// Bytes of an image: all of red, all of green, all of blue, each row by row.
+/// The number of bytes of an image: the red, the green and the blue plane, each row by row.
 pub const PIXELS: usize = 3 * 32 * 32;
 
-/// Which of the two data sets.
+/// One of the two data sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Set {
-    /// One label byte before each image.
+    /// CIFAR-10: one label byte before each image.
     Cifar10,
-    /// Two: the coarse label, then the fine one.
+    /// CIFAR-100: two label bytes before each image, the coarse label and the fine one.
     Cifar100,
 }
 
-/// What a label byte means.
+/// The meaning of a label byte.
 #[derive(Debug)]
 pub struct LabelByte {
-    /// For messages.
+    /// The name of the label, for messages.
     pub name: &'static str,
-    /// It lies in 0 to this, less one.
+    /// The number of classes K; the label is in 0 to K-1.
     pub classes: u8,
 }
 
 impl Set {
-    /// The set's name.
+    /// The name of the data set.
     pub fn name(self) -> &'static str {
         match self {
             Set::Cifar10 => "CIFAR-10",
@@ -36,7 +36,7 @@ impl Set {
         }
     }
 
-    /// Its value of parameter `set`.
+    /// The value of parameter `set` for this data set.
     pub fn param(self) -> &'static str {
         match self {
             Set::Cifar10 => "cifar10",
@@ -44,7 +44,7 @@ impl Set {
         }
     }
 
-    /// The other one, for hints.
+    /// The other data set, for hints in errors.
     pub fn other(self) -> Set {
         match self {
             Set::Cifar10 => Set::Cifar100,
@@ -62,12 +62,12 @@ impl Set {
         }
     }
 
-    /// Bytes of a record.
+    /// The number of bytes of a record: label bytes and pixels.
     pub fn record(self) -> usize {
         self.labels().len() + PIXELS
     }
 
-    /// The training files in the archive, in order, and the test file behind them.
+    /// The paths in the archive: the training files in order, then the test file.
     pub fn files(self) -> &'static [&'static str] {
         match self {
             Set::Cifar10 => &[
@@ -82,7 +82,7 @@ impl Set {
         }
     }
 
-    /// Images of the largest file as published; no file of the archive may hold more.
+    /// The number of images of the largest file as published; no file of the archive may hold more.
     pub fn largest(self) -> usize {
         match self {
             Set::Cifar10 => 10_000,

@@ -1,5 +1,6 @@
-//! Reads CIFAR-10 and CIFAR-100, binary version, into a training and a test set: from the archive (`archive.rs`) or from
-//! files of records (`records.rs`). `layout.rs` knows names and sizes. Mean, std and whitening are the training set's.
+//! `decode.cifar`: reads CIFAR-10 or CIFAR-100, binary version, into a training and a test set, from the archive
+//! (`archive.rs`) or from files of records (`records.rs`). `layout.rs` holds names and sizes. Both sets are normalised
+//! with mean, std and whitening of the training set.
 
 mod archive;
 mod layout;
@@ -17,7 +18,7 @@ use records::Records;
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// How the files are to be read.
+/// The parameters: which data set and labels, the size of the images, and their normalisation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -39,10 +40,10 @@ enum Labels {
     Coarse,
 }
 
-/// What a byte is divided by to lie in \[0,1\].
+/// The number by which a byte is divided to lie in \[0,1\].
 const SCALE: f64 = 255.0;
 
-/// Reads both sets. Errors name the file and the offset in it.
+/// Runs the stage: reads both sets. Errors name the file and the offset in it.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let chosen = chosen(params.set, params.labels)?;
     let classes = i64::from(params.set.labels()[chosen].classes);
@@ -76,7 +77,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 
-/// Which label byte of a record counts.
+/// The index of the label byte that is used as the label; an error for coarse labels of CIFAR-10, which has none.
 fn chosen(set: Set, labels: Labels) -> Result<usize> {
     match (set, labels) {
         (Set::Cifar10, Labels::Fine) | (Set::Cifar100, Labels::Coarse) => Ok(0),

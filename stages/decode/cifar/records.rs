@@ -1,5 +1,5 @@
-//! The records of a file, one after the other: label bytes, then the pixels of one image. It does not know where the
-//! bytes come from.
+//! Reads the records of a file: label bytes, then the pixels of one image. The bytes may come from an archive or from
+//! single files.
 
 use crate::decode::cifar::layout::{IMAGE, PIXELS, Set};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -9,19 +9,20 @@ use tch::{Kind, Tensor};
 #[derive(Debug)]
 pub struct Records {
     set: Set,
-    /// Which label byte is the label.
+    /// The index of the label byte that is used as the label.
     chosen: usize,
     pixels: Vec<u8>,
     labels: Vec<i64>,
 }
 
 impl Records {
-    /// None yet. `chosen` is the label byte that counts.
+    /// Starts without records. `chosen` is the index of the label byte that is used as the label.
     pub fn new(set: Set, chosen: usize) -> Self {
         Records { set, chosen, pixels: Vec::new(), labels: Vec::new() }
     }
 
-    /// Adds those of a file. Every label byte is checked, also the one that does not count.
+    /// Adds the records of a file. All label bytes are checked, also those that are not used. An error names the file
+    /// and the offset.
     pub fn add(&mut self, file: &str, bytes: &[u8]) -> Result<()> {
         let (set, size) = (self.set, self.set.record());
         ensure!(!bytes.is_empty(), "{file}: the file is empty");
@@ -52,7 +53,7 @@ impl Records {
         Ok(())
     }
 
-    /// \[N,3,32,32\] u8 and \[N\] int64.
+    /// The images \[N,3,32,32\] u8 and the labels \[N\] int64.
     pub fn tensors(self) -> Result<(Tensor, Tensor)> {
         let [channels, height, width] = IMAGE;
         let shape = [self.labels.len() as i64, channels, height, width];
@@ -61,7 +62,7 @@ impl Records {
     }
 }
 
-/// What else a file may be that does not read as one of this set.
+/// A hint for an error about a file that is not one of this set: what it may be instead.
 fn foreign(set: Set, bytes: &[u8]) -> String {
     match bytes {
         [0x1F, 0x8B, ..] => "; it is gzipped: an archive belongs at input `archive`".into(),

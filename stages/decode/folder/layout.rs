@@ -1,64 +1,64 @@
-//! Which class and which set an image belongs to, told by its path. Opens no image.
+//! Class and set of an image, by its path. No image is opened here.
 
 use crate::data::problems::Problems;
 use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the test images come from.
+/// How the test images are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// `train/<class>/<image>` and `test/<class>/<image>`.
+    /// By folders: `train/<class>/<image>` and `test/<class>/<image>`.
     Folders,
-    /// `<class>/<image>`, of each class a share drawn by a seed.
+    /// By a share: `<class>/<image>`, of which a share of each class is drawn at random.
     Share,
 }
 
-/// How paths are read.
+/// How paths are interpreted.
 #[derive(Debug)]
 pub struct Rules<'a> {
-    /// The name of what the images come from, for messages.
+    /// The name of the archive or folder of the images, for messages.
     pub images: &'a str,
-    /// Where the test images come from.
+    /// How the test images are chosen.
     pub split: Split,
-    /// The folders of the two sets, where folders make them.
+    /// The folders of training and test set, for [`Split::Folders`].
     pub folders: [&'a str; 2],
-    /// The share of each class that becomes test images, where a share does.
+    /// The share of each class that becomes test images, for [`Split::Share`].
     pub share: f64,
-    /// Draws that share.
+    /// The seed by which that share is drawn.
     pub seed: u64,
 }
 
 /// One image of a set.
 #[derive(Clone, Debug, PartialEq, PartialOrd, Eq, Ord)]
 pub struct Entry {
-    /// Its class.
+    /// The index of its class.
     pub label: i64,
-    /// Its path.
+    /// The path of its file.
     pub name: String,
-    /// Its position among the files.
+    /// The index of its file.
     pub position: usize,
 }
 
-/// What the paths say.
+/// Classes and sets, as the paths give them.
 #[derive(Debug)]
 pub struct Layout {
-    /// Class names, sorted; the position is the label.
+    /// The names of the classes, sorted; the index of a class is its label.
     pub classes: Vec<String>,
     /// Training and test images, sorted by class and name.
     pub sets: [Vec<Entry>; 2],
-    /// What a person should know: files passed over, classes without test images.
+    /// Notes for the user: files that are ignored, classes without test images.
     pub notes: Vec<String>,
 }
 
-/// Endings of pictures that are read.
+/// The file extensions of pictures that are read.
 const READ: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// Endings of pictures that are not, where passing over the file would lose an image.
+/// The file extensions of pictures that are not read; such a file is an error, because ignoring it would lose an image.
 const NOT_READ: [&str; 9] = ["avif", "bmp", "gif", "heic", "jp2", "ppm", "tif", "tiff", "webp"];
 
-/// Sorts the images by their paths. Paths that fit nowhere are problems.
+/// Assigns images to classes and sets by their paths. Paths that do not fit are added to `problems`.
 pub fn layout(names: &[String], rules: &Rules, problems: &mut Problems) -> Layout {
     let (mut pictures, mut others) = (Vec::new(), 0);
     for (position, name) in names.iter().enumerate() {
@@ -102,7 +102,7 @@ pub fn layout(names: &[String], rules: &Rules, problems: &mut Problems) -> Layou
     Layout { classes, sets, notes }
 }
 
-/// Set, class, path and position of every picture whose folders make sense.
+/// Set, class, path and file index of every picture whose folders fit the rules.
 fn placed<'a>(
     pictures: &[(usize, &'a String)],
     rules: &Rules,
@@ -146,7 +146,8 @@ fn placed<'a>(
     placed
 }
 
-/// Takes the test images out of `train`: of each class its share, and of two images one at least.
+/// Moves the test images from `train` to the returned set: of each class its share, rounded, at least one image. A
+/// class with a single image is added to `problems`.
 fn drawn(train: &mut Vec<Entry>, classes: &[String], rules: &Rules, problems: &mut Problems) -> Vec<Entry> {
     let mut test = Vec::new();
     let mut left = Vec::new();
@@ -157,7 +158,8 @@ fn drawn(train: &mut Vec<Entry>, classes: &[String], rules: &Rules, problems: &m
         }
         let wanted = (of_class.len() as f64 * rules.share).round() as usize;
         let wanted = wanted.clamp(1, of_class.len().saturating_sub(1).max(1));
-        // By the class's name, so that another class more or less leaves the others' test images as they are.
+        // The stream is named by the class, so that adding or removing a class does not change the test images of the
+        // others.
         let order = stream(rules.seed, &format!("folder share {class}"), 0).permutation(of_class.len() as i64);
         let chosen: BTreeSet<i64> = order.into_iter().take(wanted).collect();
         for (index, entry) in of_class.into_iter().enumerate() {

@@ -1,6 +1,5 @@
-//! Reads a data set from class folders of PNG and JPEG images, in a folder or a ZIP file. `layout.rs` tells class and set
-//! by the path, `picture.rs` decodes one file, `sizes.rs` makes sure that the images agree. It knows no particular data
-//! set.
+//! `decode.folder`: reads a data set from class folders of PNG and JPEG images, in a folder or a ZIP file. `layout.rs`
+//! finds class and set by the path, `picture.rs` decodes one file, `sizes.rs` checks that all images have one size.
 
 mod layout;
 mod picture;
@@ -19,7 +18,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// How the folders are to be read.
+/// The parameters: size and channels of the images, the split into training and test images, and the normalisation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -46,13 +45,13 @@ impl Params {
     }
 }
 
-/// Images between two looks at the host.
+/// The number of images that are decoded between two checks for cancellation.
 const PART: usize = 256;
 
-/// What a byte is divided by to lie in \[0,1\].
+/// The number by which a byte is divided to lie in \[0,1\].
 const SCALE: f64 = 255.0;
 
-/// Reads all images. One error lists all that is wrong, each with its file.
+/// Runs the stage: reads all images. One error lists all problems, each with its file.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     ensure!(
         [1, 3].contains(&params.channels),
@@ -115,7 +114,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 
-/// The images of both sets, \[N,channels,height,width\] u8, decoded on all cores straight into place.
+/// The images of both sets, \[N,channels,height,width\] u8, decoded on all cores directly into the memory of the
+/// tensors. All problems are returned as one error.
 fn decoded(
     ctx: &Context,
     files: &dyn Images,
@@ -126,7 +126,7 @@ fn decoded(
     mut problems: Problems,
 ) -> Result<[Tensor; 2]> {
     let length = params.channels * made[0] * made[1];
-    // With problems already, what is still unreadable is looked for, and no memory taken.
+    // If there are problems already, files are only checked for further problems, and no memory is allocated.
     let wanted = problems.is_empty();
     let black = |set: &Vec<Entry>| {
         let count = if wanted { set.len() } else { 0 };
@@ -156,7 +156,8 @@ fn decoded(
     Ok(tensors)
 }
 
-/// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
+/// The origin of the images: parameter `origin`, the archive's comment, or the digest of archive or folder. File names
+/// do not affect it, so that the same bytes give the same data set.
 fn origin(params: &Params, opened: &images::Opened) -> String {
     data::origin::origin(params.origin.as_deref(), &opened.comment, || opened.known_as.clone())
 }

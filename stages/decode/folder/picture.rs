@@ -1,25 +1,27 @@
-//! One PNG or JPEG file as planes of bytes. The kind is told by the bytes, not by the name. Knows no folders.
+//! Decodes one PNG or JPEG file into planes of bytes. The format is recognised by the first bytes, not by the name.
 
 use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
-/// The most bytes that a file may have.
+/// The largest number of bytes of a file.
 pub const FILE_LIMIT: usize = 256 << 20;
 
-/// The most pixels along a side, and the most bytes of one unpacked picture: a broken header costs no more.
+/// The largest number of pixels along a side, and of bytes of one unpacked picture: limits for files with a broken
+/// header.
 const SIDE: u32 = 1 << 15;
 const UNPACKED: u64 = 1 << 30;
 
-/// Height and width, from the header alone.
+/// Height and width in pixels, read from the header alone.
 pub fn size(file: &[u8]) -> Result<[usize; 2]> {
     let (width, height) = reader(file)?.into_dimensions().context("not a readable picture")?;
     Ok([height as usize, width as usize])
 }
 
-/// Decodes into planes \[channels,height,width\], resized where the picture has another size; without `planes`, only
-/// checks it. Grey is 0.299 R + 0.587 G + 0.114 B, as Pillow computes it; transparency is dropped.
+/// Decodes into planes \[channels,height,width\], resized to `made` where the picture has another size; without
+/// `planes`, only checks it. Grey is 0.299 R + 0.587 G + 0.114 B, as Pillow computes it; transparency is dropped. An
+/// error if the file is damaged or cut off.
 pub fn decode(file: &[u8], channels: usize, made: [usize; 2], planes: Option<&mut [u8]>) -> Result<()> {
     let reader = reader(file)?;
     let format = reader.format();
@@ -50,8 +52,8 @@ fn reader(file: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
     Ok(reader)
 }
 
-/// Decoders fill what is missing at a JPEG file's end with grey. Within its pixels no marker can occur, so one that ends
-/// the picture has to follow the last one that starts a scan.
+/// Whether a JPEG file is complete. Decoders fill what is missing at its end with grey. Within its pixels no marker can
+/// occur, so an end-of-image marker has to follow the last start-of-scan marker.
 fn is_whole(file: &[u8]) -> bool {
     let last = |marker: u8| file.windows(2).rposition(|pair| pair == [0xFF, marker]);
     last(0xDA).is_none_or(|scan| last(0xD9).is_some_and(|end| end > scan))

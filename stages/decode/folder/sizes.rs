@@ -1,5 +1,5 @@
-//! Whether the images agree on a size, where none is asked for. Reads headers only; what cannot be read is left to the
-//! decoding, which tells it.
+//! Checks that all images have the same size, where they are not resized. Only headers are read; files that cannot be
+//! read are reported when they are decoded.
 
 use super::picture;
 use crate::data::images::Images;
@@ -9,7 +9,7 @@ use anyhow::Result;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Height and width of most images. The others are problems.
+/// Height and width of most images, in pixels. Images of another size are added to `problems`.
 pub fn agreed(files: &dyn Images, entries: &[&Entry], name: &str, problems: &mut Problems) -> Result<[usize; 2]> {
     let size = |entry: &&Entry| {
         let file = files.read(entry.position, picture::FILE_LIMIT).ok()?;

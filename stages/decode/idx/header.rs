@@ -1,5 +1,5 @@
-//! The header of an IDX file (two zero bytes, element type, number of axes, then one big-endian u32 per axis) and the
-//! check that exactly the announced bytes follow. It does not know what the numbers stand for.
+//! Reads the header of an IDX file (two zero bytes, element type, number of axes, then one big-endian u32 per axis) and
+//! checks that exactly the announced bytes follow. Images and labels are read in the same way.
 
 use crate::decode::idx::source::Source;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -9,17 +9,17 @@ use std::fmt;
 /// The type of the stored numbers; all are big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
-    /// 0x08
+    /// Unsigned byte, code 0x08.
     U8,
-    /// 0x09
+    /// Signed byte, code 0x09.
     I8,
-    /// 0x0B
+    /// 16-bit integer, code 0x0B.
     I16,
-    /// 0x0C
+    /// 32-bit integer, code 0x0C.
     I32,
-    /// 0x0D
+    /// 32-bit float, code 0x0D.
     F32,
-    /// 0x0E
+    /// 64-bit float, code 0x0E.
     F64,
 }
 
@@ -36,7 +36,7 @@ impl Element {
         })
     }
 
-    /// Bytes of one number.
+    /// The number of bytes of one number.
     pub fn size(self) -> usize {
         match self {
             Element::U8 | Element::I8 => 1,
@@ -46,7 +46,7 @@ impl Element {
         }
     }
 
-    /// Whether the numbers are whole.
+    /// Whether the numbers are integers.
     pub fn is_whole(self) -> bool {
         !matches!(self, Element::F32 | Element::F64)
     }
@@ -65,32 +65,33 @@ impl fmt::Display for Element {
     }
 }
 
-/// A file of which header and length agree.
+/// A file whose header and length agree.
 #[derive(Debug)]
 pub struct IdxFile<'a> {
     /// The type of the numbers.
     pub element: Element,
-    /// Entries along each axis; none is zero.
+    /// The number of entries along each axis, above zero.
     pub axes: Vec<usize>,
     /// The numbers as stored, the last axis fastest.
     pub payload: Cow<'a, [u8]>,
-    /// The comment of the gzip header.
+    /// The comment of the gzip header, if there is one.
     pub comment: Option<String>,
 }
 
 impl IdxFile<'_> {
-    /// Entries along the first axis: images, or labels.
+    /// The number of entries along the first axis: of images, or of labels.
     pub fn count(&self) -> usize {
         self.axes[0]
     }
 
-    /// Where a number lies in the unpacked file.
+    /// The offset of a number in the unpacked file, in bytes; `number` counts from 0.
     pub fn offset_of(&self, number: usize) -> usize {
         4 + 4 * self.axes.len() + number * self.element.size()
     }
 }
 
-/// Reads a whole file. `expect` sees the header before the numbers are read, and may refuse it.
+/// Reads a whole file. `expect` is called with the header before the numbers are read and may return an error. Errors
+/// name the offset in the unpacked file.
 pub fn read<'a>(bytes: &'a [u8], expect: impl FnOnce(&IdxFile) -> Result<()>) -> Result<IdxFile<'a>> {
     ensure!(!bytes.is_empty(), "offset 0: the file is empty");
     let mut source = Source::new(bytes);
@@ -138,7 +139,7 @@ pub fn read<'a>(bytes: &'a [u8], expect: impl FnOnce(&IdxFile) -> Result<()>) ->
     Ok(file)
 }
 
-/// What else a file may be that was taken for an IDX file.
+/// A hint for an error about a file that is not an IDX file: what it may be instead.
 fn foreign(magic: &[u8]) -> &'static str {
     match magic {
         [b'P', b'K', ..] => "; it is a ZIP archive: unpack it first",

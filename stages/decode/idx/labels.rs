@@ -1,10 +1,10 @@
-//! The numbers of a label file as class numbers from 0.
+//! The numbers of a label file as class numbers, counted from 0.
 
 use crate::decode::idx::header::{Element, IdxFile};
 use anyhow::{Result, bail};
 use tch::Tensor;
 
-/// \[N\] int64: the file's labels less `first`, each one held against the number of classes.
+/// \[N\] int64, the file's labels minus `first`. An error if one of them is not in 0 to `classes` - 1.
 pub fn tensor(file: &IdxFile, first: i64, classes: i64) -> Result<Tensor> {
     let bytes = &file.payload;
     let mut labels: Vec<i64> = match file.element {

@@ -1,5 +1,5 @@
-//! Reads a data set from a pair of IDX files. `source.rs` unpacks and counts bytes, `header.rs` says what they mean,
-//! `pixels.rs`, `labels.rs` and `statistics.rs` turn them into tensors and numbers. It knows no particular data set.
+//! `decode.idx`: reads a data set from a pair of IDX files. `source.rs` unpacks, `header.rs` reads the header,
+//! `pixels.rs`, `labels.rs` and `statistics.rs` make tensors and statistics. Any data set in this format can be read.
 
 mod header;
 mod labels;
@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
 use serde::Deserialize;
 
-/// How the files are to be read.
+/// The parameters: numbering of the labels, size and orientation of the images, and their normalisation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -33,7 +33,8 @@ pub struct Params {
     origin: Option<String>,
 }
 
-/// Reads both files and holds them against each other. Errors name the file and the offset in its unpacked bytes.
+/// Runs the stage: reads both files and checks them against each other. Errors name the file and the offset in its
+/// unpacked bytes.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let image_bytes = inputs.bytes("images")?;
     let label_bytes = inputs.bytes("labels")?;
@@ -107,7 +108,8 @@ impl Params {
     }
 }
 
-/// Mean and std, and the whitening where all three are taken over from another data set.
+/// The normalisation by parameters, by the input `normalisation`, or computed from the images; it has a whitening only
+/// where it is taken over from that input.
 fn normalisation(
     inputs: &Inputs,
     params: &Params,
@@ -128,7 +130,8 @@ fn normalisation(
     Ok(found)
 }
 
-/// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
+/// The origin of the images: parameter `origin`, the gzip comment, or the digest of the file. File names do not affect
+/// it, so that the same bytes give the same data set.
 fn origin(params: &Params, comment: Option<&str>, digest: &str) -> String {
     data::origin::origin(params.origin.as_deref(), comment.unwrap_or_default(), || format!("IDX file {digest}"))
 }

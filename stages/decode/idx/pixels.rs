@@ -1,10 +1,10 @@
-//! The numbers of an image file as a tensor \[N,C,H,W\]: bytes stay bytes, everything else becomes float32.
+//! The numbers of an image file as a tensor \[N,C,H,W\]: u8 for bytes, float32 for all other types.
 
 use crate::decode::idx::header::{Element, IdxFile};
 use anyhow::{Context as _, Result, bail};
 use tch::{Kind, Tensor};
 
-/// The images. A floating-point pixel that is not finite as float32 is an error.
+/// The images \[N,C,H,W\]; C is 1 for files with 3 axes. An error if a pixel is not finite as float32.
 pub fn tensor(file: &IdxFile) -> Result<Tensor> {
     let sizes: Vec<i64> = file.axes.iter().map(|&size| size as i64).collect();
     let shape = match sizes[..] {

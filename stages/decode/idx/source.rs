@@ -1,5 +1,5 @@
-//! The bytes of a file, unpacked when they are gzipped, with the offset of what was read last. Memory grows with the
-//! bytes that really arrive, never with what a header announces.
+//! Reads the bytes of a file, which may be gzipped, and keeps the offset of what was read last. Memory grows with the
+//! bytes that are read, not with the size that a header announces.
 
 use anyhow::{Context as _, Result, bail};
 use flate2::bufread::MultiGzDecoder;
@@ -8,14 +8,14 @@ use std::io::{ErrorKind, Read};
 
 /// A file that is read from front to end.
 pub enum Source<'a> {
-    /// Not compressed: all bytes, and how many of them are read.
+    /// Not compressed: all bytes, and the number of bytes read so far.
     Plain(&'a [u8], usize),
-    /// gzip, of one or several members, and how many unpacked bytes are read.
+    /// gzip with one or several members: the decoder, and the number of unpacked bytes read so far.
     Gzip(Box<MultiGzDecoder<&'a [u8]>>, usize),
 }
 
 impl<'a> Source<'a> {
-    /// Tells by the first two bytes whether a file is gzipped.
+    /// Opens a file; the first two bytes decide whether it is gzipped.
     pub fn new(bytes: &'a [u8]) -> Self {
         match bytes {
             [0x1F, 0x8B, ..] => Source::Gzip(Box::new(MultiGzDecoder::new(bytes)), 0),
@@ -23,7 +23,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The comment in the gzip header, where there is one. Known after the first byte was read.
+    /// The comment in the gzip header, if there is one; known only after the first byte was read.
     pub fn comment(&self) -> Option<String> {
         match self {
             Source::Plain(..) => None,
@@ -34,14 +34,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// How many unpacked bytes were read so far.
+    /// The number of unpacked bytes read so far.
     pub fn offset(&self) -> usize {
         match self {
             Source::Plain(_, offset) | Source::Gzip(_, offset) => *offset,
         }
     }
 
-    /// The next `amount` bytes, or as many as there are.
+    /// The next `amount` bytes, or fewer if the file ends; an error if the gzip stream is damaged or incomplete.
     pub fn take(&mut self, amount: usize) -> Result<Cow<'a, [u8]>> {
         match self {
             Source::Plain(bytes, offset) => {
@@ -66,7 +66,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Makes sure that nothing follows; for gzip this is also what checks the checksum.
+    /// Checks that no bytes follow; for gzip this also verifies the checksum.
     pub fn end(&mut self) -> Result<()> {
         let offset = self.offset();
         if !self.take(1)?.is_empty() {

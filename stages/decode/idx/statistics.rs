@@ -1,5 +1,5 @@
-//! Mean and variance per channel over all images of a file. Sums of bytes are exact; sums of floats are added
-//! up in a fixed order, so that the number of threads changes no digit.
+//! Mean and variance per channel over all images of a file. Sums of bytes are exact; floats are summed in a fixed
+//! order, so that the result does not depend on the number of threads.
 
 use crate::artifact::memory;
 use crate::data::moments;
@@ -8,11 +8,10 @@ use anyhow::Result;
 use rayon::prelude::*;
 use tch::Tensor;
 
-/// Images whose sums are taken together.
+/// The number of images over which one partial sum is taken.
 const IMAGES: usize = 256;
 
-/// Mean and variance (of the whole set: divided by N) of each channel of `pixels`, \[N,C,H,W\], the numbers of the file,
-/// resized perhaps.
+/// Mean and variance (divided by N) of each channel of `pixels` \[N,C,H,W\], the numbers of the file, possibly resized.
 pub fn of(file: &IdxFile, pixels: &Tensor) -> Result<Vec<(f64, f64)>> {
     let size = pixels.size();
     let (channels, area) = (size[1] as usize, (size[2] * size[3]) as usize);

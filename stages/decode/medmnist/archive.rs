@@ -1,4 +1,5 @@
-//! The .npz archive: a ZIP file of one .npy file per array. Only the six arrays of MedMNIST are read, by their names.
+//! Reads the .npz archive: a ZIP file of one .npy file per array. Only the six arrays of MedMNIST are read, by their
+//! names.
 
 use crate::decode::medmnist::array::Array;
 use crate::decode::medmnist::header::Header;
@@ -10,12 +11,12 @@ use zip::result::ZipError;
 /// An archive in memory.
 pub struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// What the file says about itself.
+    /// The comment of the ZIP file; empty where there is none.
     pub comment: String,
 }
 
 impl<'a> Archive<'a> {
-    /// Reads the list of files.
+    /// Reads the list of files; an error if this is not a complete ZIP file.
     pub fn open(bytes: &'a [u8]) -> Result<Self> {
         ensure!(!bytes.is_empty(), "the file is empty");
         let zip = ZipArchive::new(Cursor::new(bytes))
@@ -24,7 +25,8 @@ impl<'a> Archive<'a> {
         Ok(Archive { zip, comment })
     }
 
-    /// Reads the array of this name, without its ending.
+    /// Reads the array `<name>.npy`. `expect` is called with its header before the numbers are read and may return an
+    /// error.
     pub fn array(&mut self, name: &str, expect: impl FnOnce(&Header) -> Result<()>) -> Result<Array> {
         let file = format!("{name}.npy");
         let mut names: Vec<String> = self.zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();

@@ -1,22 +1,22 @@
-//! One array of a .npz archive: header and numbers, held against each other. Memory grows with the bytes that arrive,
-//! never with what a header announces.
+//! Reads one array of a .npz archive and checks its length against its header. Memory grows with the bytes that are
+//! read, not with the size that the header announces.
 
 use super::header;
 use crate::decode::medmnist::header::Header;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::io::Read;
 
-/// A whole .npy file.
+/// The contents of a .npy file.
 #[derive(Debug)]
 pub struct Array {
-    /// Type and shape.
+    /// The header: type and shape of the array.
     pub header: Header,
-    /// The numbers as stored.
+    /// The numbers as stored, in C order.
     pub bytes: Vec<u8>,
 }
 
 impl Array {
-    /// Reads a file to its end. `expect` sees the header before the numbers are read, and may refuse it.
+    /// Reads a file to its end. `expect` is called with the header before the numbers are read and may return an error.
     pub fn read(mut source: impl Read, expect: impl FnOnce(&Header) -> Result<()>) -> Result<Self> {
         let header = header::read(&mut source)?;
         expect(&header)?;
@@ -38,12 +38,12 @@ impl Array {
         Ok(Array { header, bytes })
     }
 
-    /// Entries along the first axis.
+    /// The number of entries along the first axis.
     pub fn count(&self) -> usize {
         self.header.shape.first().copied().unwrap_or(0)
     }
 
-    /// The numbers as whole numbers of 64 bits, whatever whole type they have.
+    /// The numbers as i64, from any integer type; an error for floating-point types and for numbers that are too large.
     pub fn integers(&self) -> Result<Vec<i64>> {
         let element = self.header.element;
         let signed = match element.kind {
@@ -59,7 +59,7 @@ impl Array {
             }
             let unsigned = u64::from_le_bytes(bytes);
             if signed {
-                // Shifted to the top and back, which copies the sign downwards.
+                // Shifting left and arithmetically right extends the sign bit.
                 let unused = 64 - 8 * element.size as u32;
                 return Ok(((unsigned << unused) as i64) >> unused);
             }

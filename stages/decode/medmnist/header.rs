@@ -1,33 +1,33 @@
-//! The header of a .npy file: magic number, version, and a Python dictionary that says type, order and shape. Only that
-//! dictionary's form is read, never Python; arrays of objects, which are pickles, are refused.
+//! Reads the header of a .npy file: magic number, version, and a Python dictionary with type, order and shape. Only
+//! dictionaries of this form are parsed, no Python is run; arrays of objects, which are pickled, are an error.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use std::io::Read;
 
-/// The longest header that is read; those of plain arrays have some hundred bytes.
+/// The largest number of bytes of a header; those of plain arrays have some hundred.
 const LONGEST: usize = 1 << 16;
 
 /// The type of an array's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// `u` unsigned, `i` signed, `f` floating, as NumPy writes it.
+    /// NumPy's letter for the type: `u` unsigned, `i` signed, `f` floating point.
     pub kind: char,
-    /// Bytes of one number.
+    /// The number of bytes of one number.
     pub size: usize,
     /// Whether the most significant byte comes first.
     pub big_endian: bool,
 }
 
-/// What stands before the numbers.
+/// The header: type and shape of the array.
 #[derive(Debug, PartialEq)]
 pub struct Header {
     /// The type of the numbers.
     pub element: Element,
-    /// Entries along each axis, the last one fastest.
+    /// The number of entries along each axis; the last axis is the fastest.
     pub shape: Vec<usize>,
 }
 
-/// Reads up to the first number.
+/// Reads the header, up to the first number. An error if the format, type or order is not supported.
 pub fn read(source: &mut impl Read) -> Result<Header> {
     let mut start = [0; 8];
     source.read_exact(&mut start).context("the file ends inside the header")?;
@@ -94,7 +94,7 @@ fn element(rest: &mut Rest) -> Result<Element> {
     Ok(Element { kind: kind.chars().next().unwrap_or('u'), size: size.parse()?, big_endian })
 }
 
-/// What is not read yet.
+/// The part of the header that is not parsed yet.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
@@ -109,7 +109,7 @@ impl<'a> Rest<'a> {
         Ok(())
     }
 
-    /// A text in either kind of quotes. None of NumPy's has an escape in it.
+    /// A string in single or double quotes. NumPy's headers contain no escapes.
     fn text(&mut self) -> Result<&'a str> {
         let quote = if self.take('"') { '"' } else { '\'' };
         if quote == '\'' {

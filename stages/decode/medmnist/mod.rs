@@ -1,6 +1,6 @@
-//! Reads a data set of MedMNIST, one .npz archive, into a training, a validation and a test set. `archive.rs` opens the
-//! ZIP file, `header.rs` and `array.rs` read NumPy's format, `sets.rs` says what the arrays have to be. Mean, std and
-//! whitening are the training set's.
+//! `decode.medmnist`: reads a data set of MedMNIST, one .npz archive, into a training, a validation and a test set.
+//! `archive.rs` opens the ZIP file, `header.rs` and `array.rs` read NumPy's format, `sets.rs` checks the arrays. All
+//! sets are normalised with mean, std and whitening of the training set.
 
 mod archive;
 mod array;
@@ -17,7 +17,7 @@ use archive::Archive;
 use serde::Deserialize;
 use sets::Set;
 
-/// How the file is to be read.
+/// The parameters: number of classes, size of the images, and their normalisation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -31,13 +31,13 @@ pub struct Params {
     origin: Option<String>,
 }
 
-/// The names that the arrays of a set start with, and the outputs.
+/// The prefixes of the names of the arrays, which are also the names of the outputs.
 const SETS: [&str; 3] = ["train", "val", "test"];
 
-/// What a byte is divided by to lie in \[0,1\].
+/// The number by which a byte is divided to lie in \[0,1\].
 const SCALE: f64 = 255.0;
 
-/// Reads the three sets. Errors name the file and the array in it.
+/// Runs the stage: reads the three sets. Errors name the file and the array in it.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let input = inputs.one("file")?;
     let bytes = inputs.bytes("file")?;

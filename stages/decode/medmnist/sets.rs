@@ -1,4 +1,4 @@
-//! What the two arrays of a set have to be: images of bytes, grey or RGB, and one whole number per image.
+//! Checks and converts the two arrays of a set: images of bytes, grey or RGB, and one integer label per image.
 
 use crate::decode::medmnist::archive::Archive;
 use crate::decode::medmnist::header::{Element, Header};
@@ -10,12 +10,12 @@ use tch::{Kind, Tensor};
 pub struct Set {
     /// \[N,C,H,W\] u8, C 1 or 3.
     pub images: Tensor,
-    /// N labels, not yet held against the number of classes.
+    /// \[N\], the labels, not yet checked against the number of classes.
     pub labels: Vec<i64>,
 }
 
 impl Set {
-    /// Reads `NAME_images` and `NAME_labels`.
+    /// Reads the arrays `NAME_images` and `NAME_labels`; an error if they do not fit each other.
     pub fn read(archive: &mut Archive, name: &str) -> Result<Self> {
         let images = archive.array(&format!("{name}_images"), |header| shape_of(header).map(|_| ()))?;
         let labels = archive.array(&format!("{name}_labels"), one_label)?;
@@ -33,7 +33,7 @@ impl Set {
     }
 }
 
-/// Images, height, width and channels.
+/// The number of images, height, width and channels; an error if the array does not hold images of bytes.
 fn shape_of(header: &Header) -> Result<[i64; 4]> {
     let Element { kind, size, .. } = header.element;
     ensure!(kind == 'u' && size == 1, "images of type {kind}{size}; MedMNIST's are unsigned bytes (u1)");
@@ -64,10 +64,11 @@ fn one_label(header: &Header) -> Result<()> {
     }
 }
 
-/// The number of classes: the given one, or as many as the training labels name. Every label is held against it.
+/// The number of classes: `given`, or the largest training label plus 1. An error if a label of any set is not below
+/// it, or if there would be more classes than training images.
 pub fn classes(names: &[&str], sets: &[Set], given: Option<i64>) -> Result<i64> {
     let largest = sets.first().and_then(|train| train.labels.iter().max()).copied().unwrap_or(0);
-    // A label far beyond any number of classes is damage, and nothing may be made as large as it says.
+    // A label far above any number of classes is damage, and no memory may be allocated by it.
     let classes = given.unwrap_or(largest.saturating_add(1));
     let counted = if given.is_some() { "parameter `classes`" } else { "the largest label of train_labels.npy" };
     for (name, set) in names.iter().zip(sets) {

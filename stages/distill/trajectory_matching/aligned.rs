@@ -1,5 +1,5 @@
-//! Trajectory matching aligned with difficulty (DATM, PAD): start epochs that grow, and labels that are learnt. Its
-//! parameters, and what goes into the loop for them; the loop is in `mod.rs`.
+//! Trajectory matching aligned with difficulty (DATM, PAD): a growing range of start epochs, and learnt labels. This
+//! file holds the parameters of both and sets up the loop, which is in `mod.rs`.
 
 use super::{Initial, InitialImages, Matching, Selection, SgdSettings, StartRange, TrajectoryMatching};
 use crate::context::{Context, Inputs, Outputs};
@@ -8,7 +8,8 @@ use crate::training::Experts;
 use anyhow::Result;
 use serde::Deserialize;
 
-/// The parameters beside those of [`TrajectoryMatching`]. Part of a kind's `Params`, by `#[serde(flatten)]`.
+/// The parameters that DATM and PAD have beside those of [`TrajectoryMatching`]. Part of a kind's `Params`, by
+/// `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
 pub struct Aligned {
@@ -24,7 +25,8 @@ pub struct Aligned {
 }
 
 impl Aligned {
-    /// Runs a stage with the inputs `start`, `experts` and, where first images come from there, `real`.
+    /// Runs a stage with the inputs `start`, `experts` and, if `images` is `right`, `real`. An error if the set does
+    /// not fit the experts, or if the start epochs are empty or reach beyond the trajectories.
     pub fn run(
         &self,
         ctx: &Context,

@@ -1,16 +1,18 @@
-//! The first images: real ones that experts classify rightly, so that their labels are learnt from experts that agree.
+//! The choice of the first images: real images that experts classify correctly, so that the labels learnt for them
+//! start from experts that agree with their class.
 
 use anyhow::Result;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use tch::{Device, Tensor};
 
-/// Images that go through an expert before the next ones are looked at.
+/// The number of images that an expert classifies at a time.
 pub const BATCH: i64 = 256;
 
-/// `ipc` of `count` candidates of a class, by position, ascending. They are walked through in order, `batch` at a time,
-/// and those taken that the expert classifies as `class`; if all candidates were seen and more are wanted, the next
-/// expert walks through them. May come out short when there is no expert left. `images` gives the candidates
-/// \[n,C,H,W\] at these positions, `expert` the parameters of the expert of this number, if there is one.
+/// Chooses `ipc` of the `count` candidates of a class and returns their positions, ascending. The candidates are
+/// visited in order, `batch` at a time, and those are taken that the expert classifies as `class`. If all candidates
+/// were seen and more are wanted, the next expert visits them again. Returns fewer than `ipc` when there is no expert
+/// left. `images` returns the candidates \[n,C,H,W\] at these positions (int64), `expert` the parameters of the expert
+/// with this number, or `None`.
 pub fn correct_images(
     network: &Network,
     class: i64,

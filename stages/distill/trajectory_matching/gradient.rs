@@ -1,11 +1,12 @@
-//! The gradient of trajectory matching, in three forms: through the graph of all inner steps at once; the same numbers
-//! from one step's graph at a time, backwards; and TESLA's (Cui et al., Scaling Up Dataset Distillation to ImageNet-1K
-//! with Constant Memory, 2023), which leaves out that a batch moves the parameters which later batches see.
+//! The gradient of the loss of trajectory matching, in three forms: through the graph of all inner steps at once
+//! (unrolled); the same numbers with the graph of one step at a time, backwards (recomputed); and TESLA's (Cui et al.,
+//! Scaling Up Dataset Distillation to ImageNet-1K with Constant Memory, 2023), which neglects that a batch changes the
+//! parameters at which later batches are evaluated.
 //!
-//! Backwards: with v = d loss / d θ_N = 2 (θ_N - target) / |start - target|², for k = N-1 … 0 and g_k the gradient of
-//! the inner loss at θ_k, the step θ_{k+1} = θ_k - lr g_k adds -lr d<v,g_k>/dx to the gradient of the batch's images
-//! (and labels), -<v,g_k> to that of lr, and v becomes v - lr d<v,g_k>/dθ_k. TESLA keeps v as it was. Where only some
-//! parameters count, v is zero in the others; which ones count is taken as constant.
+//! Backwards: v = d loss / d θ_N = 2 (θ_N - target) / |start - target|² and g_k is the gradient of the inner loss at
+//! θ_k. For k = N-1 … 0, the step θ_{k+1} = θ_k - lr g_k adds -lr d<v,g_k>/dx to the gradient of the batch's images
+//! (and labels) and -<v,g_k> to that of lr, and v becomes v - lr d<v,g_k>/dθ_k. TESLA keeps v unchanged. Where the loss
+//! is over selected parameters, v is zero in the others; the selection is treated as constant.
 
 use super::{Gradients, Labels, Learnt, Matched, Selection, Unrolling};
 use anyhow::{Context as _, Result};
@@ -13,25 +14,25 @@ use ddpipe_nn::autograd::leaf;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
-/// How the gradient is found.
+/// How the gradient of the loss is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GradientForm {
-    /// Through the graph of all steps.
+    /// Through the graph of all inner steps, which is in memory at once.
     Unrolled,
-    /// The same numbers with one step's graph at a time: every step is computed twice.
+    /// The same gradient with the graph of one step in memory; every step is computed twice.
     Recomputed,
-    /// One step's graph at a time, and later parameters taken as if they did not depend on earlier batches.
+    /// The graph of one step in memory; later parameters are treated as independent of earlier batches.
     Tesla,
 }
 
 impl Unrolling<'_> {
-    /// Takes the inner steps and gives loss and gradients.
+    /// Takes the inner steps, and returns loss and gradients over all parameters.
     pub fn matched(&self, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
         self.matched_where(&Selection::ALL, learnt, form)
     }
 
-    /// The same with a loss over selected parameters.
+    /// Takes the inner steps, and returns loss and gradients over the parameters that `selection` keeps.
     pub fn matched_where(&self, selection: &Selection, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
         match form {
             GradientForm::Unrolled => self.unrolled(selection, learnt),
@@ -127,7 +128,7 @@ impl Unrolling<'_> {
     }
 }
 
-/// -lr times a gradient, without a graph.
+/// The gradient times -lr, detached from its graph.
 fn scaled(gradient: &Tensor, lr: &Tensor) -> Result<Tensor, TchError> {
     gradient.f_detach()?.f_mul(lr)?.f_neg()
 }

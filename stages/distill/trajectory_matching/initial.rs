@@ -1,5 +1,6 @@
-//! Where images and learnt labels begin: real images that experts classify rightly, or those of the set to start from,
-//! and the logits that experts give them. What is computed is in `correct_images.rs` and `initial_labels.rs`; here it is read and drawn.
+//! The initial images and learnt labels: real images that experts classify correctly, or the images of the set to start
+//! from, and the logits that experts give them. The computations are in `correct_images.rs` and `initial_labels.rs`;
+//! this file reads the inputs and draws the order of candidates.
 
 use super::{LabelSums, Labels, Learnt, correct_images};
 use crate::artifact::{Dataset, SyntheticSet};
@@ -11,30 +12,31 @@ use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-/// Where the first images come from.
+/// The source of the first images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InitialImages {
-    /// Real ones that an expert classifies rightly.
+    /// Real images that an expert classifies correctly.
     Right,
-    /// The set to start from.
+    /// The images of the set to start from.
     Start,
 }
 
-/// Where a synthetic set with learnt labels begins.
+/// The settings from which a synthetic set with learnt labels is initialised.
 #[derive(Clone, Copy, Debug)]
 pub struct Initial {
-    /// Where its images come from.
+    /// The source of its images.
     pub images: InitialImages,
-    /// The experts' epoch that labels and images are taken from; their last one when left out.
+    /// The epoch of the experts whose parameters give labels and images; their last one for `None`.
     pub label_epoch: Option<u64>,
-    /// The students' learning rate.
+    /// The initial learning rate of the students.
     pub lr: f64,
 }
 
 impl Initial {
-    /// Images, label logits and learning rate. Real images are those of the input `real`; draws come from
-    /// `stream(seed, "choice", class)`.
+    /// The initial images, label logits and learning rate. Real images are those of the input `real`; draws come from
+    /// `stream(seed, "choice", class)`. An error if `label_epoch` is beyond the trajectories, or if the sets do not fit
+    /// each other.
     pub fn learnt(&self, ctx: &Context, inputs: &Inputs, start: &SyntheticSet, experts: &Experts) -> Result<Learnt> {
         let epoch = self.label_epoch.unwrap_or(experts.epochs);
         ensure!(
@@ -80,7 +82,8 @@ impl Initial {
     }
 }
 
-/// \[M,C,H,W\]: of every class, images that an expert is right about, looked for in random order.
+/// \[M,C,H,W\]: for every class `ipc` real images that an expert classifies correctly, visited in random order. If
+/// there are too few, other images of the class fill up the rest, with a warning.
 fn chosen(ctx: &Context, real: &Dataset, start: &SyntheticSet, experts: &Experts, epoch: u64) -> Result<Tensor> {
     ensure!(
         real.image_shape()[..] == start.images.size()[1..] && real.classes == start.classes,

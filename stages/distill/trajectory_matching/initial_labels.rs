@@ -1,24 +1,24 @@
-//! The first labels: what the experts that are right about an image say of it, on average.
+//! The first labels: the mean logits, for each image, of the experts that classify it correctly.
 //!
 //! Legend: E experts, M images, K classes.
 
 use tch::{Kind, TchError, Tensor};
 
-/// Sums over experts, one after the other, so that the answers of one at a time are held.
+/// Sums of logits over experts. The experts are added one by one, so that the logits of only one are in memory.
 #[derive(Debug)]
 pub struct LabelSums {
     labels_M: Tensor,
-    /// Sum of the logits of the experts that classify the image correctly.
+    /// \[M,K\], sum of the logits of the experts that classify the image correctly.
     right_MK: Tensor,
-    /// Number of experts that classify the image correctly, \[M\] int64.
+    /// \[M\] int64, number of experts that classify the image correctly.
     count_M: Tensor,
-    /// Sum of the logits of all experts.
+    /// \[M,K\], sum of the logits of all experts.
     all_MK: Tensor,
     experts: i64,
 }
 
 impl LabelSums {
-    /// No expert yet; the images' classes are `labels_M` (int64).
+    /// Sums without any expert; `labels_M` (int64) are the classes of the images.
     pub fn new(labels_M: &Tensor, classes: i64) -> Result<Self, TchError> {
         let zeros = Tensor::f_zeros([labels_M.size()[0], classes], (Kind::Float, labels_M.device()))?;
         Ok(LabelSums {
@@ -41,13 +41,14 @@ impl LabelSums {
         Ok(())
     }
 
-    /// \[M\] int64: how many experts are right about each image.
+    /// \[M\] int64, the number of experts that classify each image correctly.
     pub fn right(&self) -> &Tensor {
         &self.count_M
     }
 
-    /// \[M,K\], the first label logits: the mean of the experts that are right. Where none is, the mean of all with the
-    /// values of the image's class and of the class that they take it for exchanged: as sure as they are, of what it is.
+    /// \[M,K\], the first label logits: the mean over the experts that classify the image correctly. Where there is
+    /// none, the mean over all experts, with the values of the image's class and of the predicted class exchanged, so
+    /// that the largest logit is that of the image's class.
     pub fn logits(&self) -> Result<Tensor, TchError> {
         let none_M1 = self.count_M.f_eq(0)?.f_unsqueeze(1)?;
         let count_M1 = self.count_M.f_clamp_min(1)?.f_to_kind(Kind::Float)?.f_unsqueeze(1)?;

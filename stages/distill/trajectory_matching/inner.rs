@@ -1,40 +1,40 @@
-//! What is drawn for the inner steps of one iteration: the batches of synthetic images, and an augmentation of each with
-//! a draw of its own for every image, in this line's convention of the sampling grid.
+//! The random draws of the inner steps of one iteration: the batches of synthetic images, and an augmentation with its
+//! own draw for every image. Spatial operations sample with `align_corners = true`, as `augment::per_image` sets it.
 
 use ddpipe_nn::augment::{Operation, Settings, Strategy, per_image};
 use ddpipe_nn::stream::stream;
 use tch::{Device, Tensor};
 
-/// One inner step: which images, and what happens to them.
+/// One inner step: its batch and its augmentation.
 #[derive(Debug)]
 pub struct InnerStep {
-    /// \[B\] int64, none twice, on the images' device.
+    /// \[B\] int64, the positions of the batch's images without repetition, on the device of the images.
     pub positions: Tensor,
-    /// In the order in which they act; none leaves the images as they are.
+    /// The operations of the augmentation in the order in which they are applied; empty for none.
     pub operations: Vec<Operation>,
 }
 
-/// What stays the same over all iterations.
+/// The settings of the inner steps, the same in all iterations.
 #[derive(Debug)]
 pub struct Inner {
-    /// Steps of an iteration.
+    /// The number of inner steps of an iteration.
     pub steps: u64,
-    /// Images of a step; all when left out.
+    /// The number of images of a batch; all images for `None`.
     pub batch: Option<i64>,
     /// The augmentation, if any.
     pub strategy: Option<Strategy>,
-    /// Its strength.
+    /// The strength of the augmentation.
     pub settings: Settings,
 }
 
 impl Inner {
-    /// So many steps of so many images (all, when left out).
+    /// Settings with `steps` inner steps on batches of `batch` images (all images for `None`).
     pub fn new(steps: u64, batch: Option<i64>, strategy: Option<&Strategy>) -> Self {
         Inner { steps, batch, strategy: strategy.cloned(), settings: per_image::settings() }
     }
 
-    /// The steps of one iteration on images of this shape \[M,C,H,W\], from `stream(seed, "batches", iteration)` and
-    /// `stream(seed, "augment", iteration)`.
+    /// Draws the steps of one iteration on images of this shape \[M,C,H,W\], from `stream(seed, "batches", iteration)`
+    /// and `stream(seed, "augment", iteration)`.
     pub fn draw(&self, seed: u64, iteration: u64, shape: &[i64], device: Device) -> Vec<InnerStep> {
         let mut order = stream(seed, "batches", iteration);
         let batch = self.batch.unwrap_or(shape[0]).clamp(1, shape[0].max(1));
@@ -49,8 +49,8 @@ impl Inner {
     }
 }
 
-/// The positions of every step's images: a permutation is cut into batches, which are used from the last to the first;
-/// then comes the next permutation. The last batch of a permutation, the first to be used, may be smaller.
+/// The positions of every step's images. A permutation is cut into batches, which are used from the last to the first;
+/// then comes the next permutation. The last batch of a permutation, which is used first, may be smaller.
 pub fn batches(mut permutation: impl FnMut() -> Vec<i64>, steps: u64, batch: i64) -> Vec<Vec<i64>> {
     let mut waiting: Vec<Vec<i64>> = Vec::new();
     let mut taken = Vec::with_capacity(steps as usize);

@@ -1,5 +1,5 @@
-//! What trajectory matching optimises: the images of a synthetic set, the learning rate of its students, and, where they
-//! are learnt, the logits of its labels. Each has its own SGD with momentum.
+//! What trajectory matching optimises: the images of a synthetic set, the learning rate of its students, and, where
+//! labels are learnt, their logits. Each has its own SGD with momentum.
 
 use super::unrolling::{Gradients, Labels, Learnt};
 use crate::artifact::{SyntheticSet, TensorFile};
@@ -8,16 +8,16 @@ use crate::distill::synthesis::Learnable;
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
-/// Learning rate and momentum of one of them.
+/// Learning rate and momentum of one SGD.
 #[derive(Clone, Copy, Debug)]
 pub struct SgdSettings {
     /// Learning rate.
     pub lr: f64,
-    /// Momentum; the first step takes the gradient whole.
+    /// Momentum; the velocity of the first step is the whole gradient.
     pub momentum: f64,
 }
 
-/// How all of them are optimised.
+/// The optimisers of images, learning rate and labels.
 #[derive(Clone, Copy, Debug)]
 pub struct OptimiserSettings {
     /// The optimiser of the images.
@@ -26,11 +26,11 @@ pub struct OptimiserSettings {
     pub lr: SgdSettings,
     /// The optimiser of the labels' logits.
     pub logits: SgdSettings,
-    /// An iteration with a larger loss changes nothing.
+    /// The largest loss of an iteration that changes anything; `None` for no limit.
     pub threshold: Option<f64>,
 }
 
-/// A synthetic set between two iterations.
+/// Images, learning rate and labels of a synthetic set between two iterations, with their optimisers.
 pub struct LearntSet {
     images: Learnable,
     lr: Learnable,
@@ -39,14 +39,14 @@ pub struct LearntSet {
 
 /// The labels between two iterations.
 enum LearntLabels {
-    /// \[M\] int64 or \[M,K\]; they stay.
+    /// Labels that are not learnt: classes \[M\] int64 or probabilities \[M,K\].
     Fixed(Tensor),
-    /// \[M,K\].
+    /// The logits \[M,K\] of learnt labels.
     Logits(Learnable),
 }
 
 impl LearntSet {
-    /// Before the first iteration.
+    /// The state before the first iteration, without velocities.
     pub fn new(initial: Learnt, settings: OptimiserSettings) -> Self {
         let learnable = |value, SgdSettings { lr, momentum }| Learnable::new(value, lr, momentum);
         LearntSet {
@@ -59,7 +59,8 @@ impl LearntSet {
         }
     }
 
-    /// As [`store`](Self::store) put it away; labels that are not learnt are those of `start`.
+    /// Reads the state that [`store`](Self::store) wrote to a checkpoint; labels that are not learnt are those of
+    /// `start`.
     pub fn restore(checkpoint: &Checkpoint, start: &SyntheticSet, settings: OptimiserSettings) -> Result<Self> {
         let restored = |name, SgdSettings { lr, momentum }| Learnable::restore(name, checkpoint, lr, momentum);
         Ok(LearntSet {
@@ -72,7 +73,7 @@ impl LearntSet {
         })
     }
 
-    /// Images, labels and learning rate as they are, without a graph; tensors are shared.
+    /// The current images, labels and learning rate, without a graph; the tensors are shared, not copied.
     pub fn learnt(&self) -> Learnt {
         let labels = match &self.labels {
             LearntLabels::Fixed(labels) => Labels::Fixed(labels.shallow_clone()),
@@ -91,7 +92,7 @@ impl LearntSet {
         &self.lr.value
     }
 
-    /// One step of each against its gradient.
+    /// Takes one step of each optimiser against its gradient.
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
         self.images.step(&gradients.images_MCHW)?;
         self.lr.step(&gradients.lr)?;
@@ -101,7 +102,7 @@ impl LearntSet {
         Ok(())
     }
 
-    /// Adds all of it to a checkpoint.
+    /// Adds images, learning rate and learnt logits, with their velocities, to a checkpoint.
     pub fn store(&self, checkpoint: &mut Checkpoint) {
         self.images.store("images", checkpoint);
         self.lr.store("lr", checkpoint);
@@ -110,7 +111,7 @@ impl LearntSet {
         }
     }
 
-    /// The set, with the learning rate; where labels are learnt, the softmax of the logits.
+    /// The synthetic set with its learnt learning rate. Learnt labels are the softmax of their logits.
     pub fn set(&self, start: &SyntheticSet) -> Result<SyntheticSet> {
         Ok(SyntheticSet {
             images: self.images().to_kind(Kind::Float),
@@ -126,7 +127,7 @@ impl LearntSet {
         })
     }
 
-    /// The file form of the set, with the logits beside the labels that they stand for.
+    /// The file of the set; where labels are learnt, with their logits as the tensor `label_logits`.
     pub fn to_file(&self, set: &SyntheticSet) -> TensorFile {
         match &self.labels {
             LearntLabels::Fixed(_) => set.to_file(),

@@ -1,7 +1,7 @@
-//! The loop of trajectory matching (MTT, DATM, PAD): in every iteration a student starts with the parameters that an
-//! expert had after some epoch, takes some steps on the synthetic images, and the images are moved so that it would have
-//! come closer to the parameters that the expert had some epochs later. Which start epochs are allowed, and where images
-//! and labels begin, is the method's.
+//! The loop of trajectory matching (MTT, DATM, PAD). In every iteration a student starts with the parameters that an
+//! expert had after some epoch and takes some steps on the synthetic images. The images are then changed so that the
+//! student would have ended closer to the parameters that the expert had some epochs later. The methods differ in the
+//! allowed start epochs and in the initial images and labels.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; unrolling.rs has the legend")]
 
@@ -55,20 +55,21 @@ pub struct TrajectoryMatching {
     pub gradient: GradientForm,
 }
 
-/// What a method matches.
+/// The set, the experts and the settings with which a method runs the loop.
 pub struct Matching<'a> {
     /// The set to start from.
     pub start: &'a SyntheticSet,
-    /// The experts whose trajectories its students are to follow.
+    /// The experts whose trajectories the students are to follow.
     pub experts: &'a Experts,
     /// How images, labels and learning rate are optimised.
     pub optimiser: OptimiserSettings,
-    /// The parameters that the loss is over.
+    /// The parameters of the network over which the loss is taken.
     pub selection: Selection,
 }
 
 impl TrajectoryMatching {
-    /// The optimisers of these parameters, with that of learnt labels and the loss above which nothing moves.
+    /// The optimisers of images and learning rate by these parameters, with `logits` as that of learnt labels. In an
+    /// iteration whose loss is above `threshold` nothing changes.
     pub fn optimiser(&self, logits: SgdSettings, threshold: Option<f64>) -> OptimiserSettings {
         OptimiserSettings {
             images: SgdSettings { lr: self.lr_img, momentum: self.momentum_img },
@@ -78,8 +79,9 @@ impl TrajectoryMatching {
         }
     }
 
-    /// Runs a stage on a set that fits the experts. `initial` gives images, labels and learning rate to begin with, and is
-    /// not asked where a run continues; `range` gives the start epochs that an iteration draws from.
+    /// Runs a stage on a set that fits the experts. `initial` returns the images, labels and learning rate to begin
+    /// with; it is not called where a run continues from a checkpoint. `range` returns the start epochs from which an
+    /// iteration draws. An error if the loss is not finite, unless a threshold skips such iterations.
     pub fn run(
         &self,
         ctx: &Context,

@@ -1,26 +1,27 @@
-//! Difficulty by iteration: where on an expert's way a stretch may start. Early epochs hold easy patterns.
+//! The range of start epochs by iteration (DATM's alignment of difficulty). A segment from an early epoch of an
+//! expert's trajectory holds easy patterns, one from a late epoch hard ones.
 
 use anyhow::{Result, ensure};
 use std::ops::Range;
 
-/// How the range of start epochs grows.
+/// The range of start epochs, and how it grows over the iterations.
 #[derive(Clone, Copy, Debug)]
 pub struct StartRange {
-    /// Where it starts, in every iteration.
+    /// The first start epoch, in every iteration.
     pub min: u64,
-    /// Where it ends in the first iteration, excluded.
+    /// The end of the range in the first iteration, excluded.
     pub current_max: u64,
-    /// Where it ends at last, excluded.
+    /// The largest end of the range, excluded.
     pub max: u64,
-    /// The iteration in which that is reached.
+    /// The iteration in which the end reaches `max`.
     pub expansion_end: u64,
-    /// Whether it grows at all.
+    /// Whether the range grows; if not, it ends at `max` in every iteration.
     pub sequential: bool,
 }
 
 impl StartRange {
-    /// The start epochs of an iteration: up to current_max + (max - current_max) * iteration / expansion_end, the
-    /// product's fraction cut off, and never above max.
+    /// The start epochs of an iteration: from `min` to below current_max + (max - current_max) * iteration /
+    /// expansion_end. The fraction of the product is cut off, and the end is never above `max`.
     pub fn at(&self, iteration: u64) -> Range<u64> {
         let end = if self.sequential {
             let grown = (self.max as f64 - self.current_max as f64) * iteration as f64 / self.expansion_end as f64;
@@ -31,7 +32,7 @@ impl StartRange {
         self.min..end
     }
 
-    /// The same, if the first iteration has an epoch to start from.
+    /// Returns the range unchanged, or an error if the first iteration has no epoch to start from.
     pub fn checked(self) -> Result<Self> {
         let first = self.at(0);
         ensure!(

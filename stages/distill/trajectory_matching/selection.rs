@@ -1,37 +1,38 @@
-//! Which parameters count in the loss of trajectory matching (Li et al., Prioritize Alignment in Dataset Distillation,
-//! 2024): not those that say least about the images, or not those of the first layers. Pure: where a student arrived and
-//! where it should have comes in, a mask goes out.
+//! The selection of parameters for the loss of trajectory matching (Li et al., Prioritize Alignment in Dataset
+//! Distillation, 2024). It leaves out either the parameters that are closest to their target or those of the first
+//! layers. Pure functions of the student's last parameters and the target.
 //!
 //! Legend: P parameters.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
-/// What parameters are left out by.
+/// The criterion by which parameters are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Selector {
-    /// Those with the smallest squared distance from the target, wherever they are in the network.
+    /// Leaves out those with the smallest squared distance from the target, wherever they are in the network.
     Loss,
-    /// The first ones in the order of the network's state dict, the shallow layers; the cut may go through a tensor.
+    /// Leaves out the first ones in the order of the network's state dict, those of the shallow layers; the cut may lie
+    /// inside a tensor.
     Depth,
 }
 
 /// How many parameters are left out, and which.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Selection {
-    /// By what parameters are selected.
+    /// The criterion of the selection.
     pub by: Selector,
-    /// Their share of P, from 0 to below 1; a fraction of a parameter is cut off.
+    /// The share of P that is left out, from 0 to below 1; a fraction of a parameter is cut off.
     pub ratio: f64,
 }
 
 impl Selection {
-    /// Every parameter counts.
+    /// Keeps every parameter.
     pub const ALL: Selection = Selection { by: Selector::Loss, ratio: 0.0 };
 
-    /// \[P\] bool, the parameters that count for a student that arrived at end_P; none where all do. Of parameters at
-    /// the same distance the first are left out.
+    /// \[P\] bool, the parameters that are kept for a student whose last parameters are `end_P`; `None` if all are
+    /// kept. Of parameters at the same distance the first are left out.
     pub fn kept(&self, end_P: &Tensor, target_P: &Tensor) -> Result<Option<Tensor>, TchError> {
         let count = end_P.size()[0];
         let dropped = (self.ratio * count as f64) as i64;

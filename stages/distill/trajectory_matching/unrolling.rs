@@ -1,6 +1,6 @@
 //! Trajectory matching (Cazenavette et al., Dataset Distillation by Matching Training Trajectories, 2022): the steps of
-//! a student on synthetic images, and how far it then is from where the expert went. Pure: parameters, images and draws
-//! come in, numbers go out. The gradients of that distance are in `gradient.rs`.
+//! a student on synthetic images, and its distance from the expert's later parameters. Pure functions of parameters,
+//! images and draws. The gradients of that distance are in `gradient.rs`.
 //!
 //! Legend: P parameters, M synthetic images, C channels, H height, W width, K classes, B images of a batch, N inner steps.
 
@@ -11,67 +11,67 @@ use ddpipe_nn::loss::soft_cross_entropy;
 use ddpipe_nn::network::{Mode, Network, Parameters};
 use tch::{Reduction, TchError, Tensor};
 
-/// What the inner steps learn from, and what is learnt about it.
+/// The images, labels and learning rate of the inner steps.
 #[derive(Debug)]
 pub struct Learnt {
-    /// \[M,C,H,W\].
+    /// \[M,C,H,W\], the normalised synthetic images.
     pub images_MCHW: Tensor,
     /// Labels of the images.
     pub labels: Labels,
-    /// A number: the learning rate of the inner steps.
+    /// \[\], the learning rate of the inner steps.
     pub lr: Tensor,
 }
 
 /// The labels of synthetic images.
 #[derive(Debug)]
 pub enum Labels {
-    /// \[M\] int64, or probabilities \[M,K\]: they stay as they are.
+    /// Labels that are not learnt: classes \[M\] int64, or probabilities \[M,K\].
     Fixed(Tensor),
-    /// \[M,K\]: their softmax is the label, and they are learnt.
+    /// Learnt labels: logits \[M,K\], whose softmax is the label.
     Logits(Tensor),
 }
 
-/// A student that starts where an expert was and should arrive where the expert went.
+/// One segment of an expert's trajectory, and the inner steps of the student that is matched with it.
 pub struct Unrolling<'a> {
-    /// The network of both; without batch statistics.
+    /// The architecture of student and expert; its normalisation must not use batch statistics.
     pub network: &'a Network,
-    /// \[P\], the expert's parameters at the start.
+    /// \[P\], the expert's parameters at the start epoch; the student starts with them.
     pub start_P: &'a Tensor,
-    /// \[P\], its parameters some epochs later.
+    /// \[P\], the expert's parameters `expert_epochs` later: the target of the student.
     pub target_P: &'a Tensor,
-    /// What every step learns from, in order.
+    /// The inner steps in order: batch and augmentation of each.
     pub steps: &'a [InnerStep],
-    /// Strength of the augmentation.
+    /// The strength of the augmentation.
     pub settings: &'a Settings,
 }
 
-/// Where a student arrived, and what follows for the images.
+/// The result of the inner steps: the loss of the method and its gradients.
 #[derive(Debug)]
 pub struct Matched {
-    /// param_loss / param_dist: the loss of the method.
+    /// \[\], param_loss / param_dist: the loss of the method.
     pub loss: Tensor,
-    /// Squared distance of the student's end from the target, over P.
+    /// \[\], squared distance of the student's last parameters from the target, divided by P.
     pub param_loss: Tensor,
-    /// Squared distance of the start from the target, over P.
+    /// \[\], squared distance of the start from the target, divided by P.
     pub param_dist: Tensor,
-    /// \[P\] bool, the parameters that both are over; none where they are over all.
+    /// \[P\] bool, the parameters over which both distances are summed; `None` for all parameters.
     pub kept_P: Option<Tensor>,
     /// \[P\], the student's parameters after the last step.
     pub end_P: Tensor,
-    /// \[N\], the loss of every inner step, before it.
+    /// \[N\], the training loss of every inner step, at the parameters before the step.
     pub inner_losses_N: Tensor,
-    /// The gradients of `loss`.
+    /// The gradients of `loss` with respect to what is learnt.
     pub gradients: Gradients,
 }
 
-/// The gradients of the loss.
+/// The gradients of the loss with respect to images, learning rate and labels.
 #[derive(Debug)]
 pub struct Gradients {
-    /// \[M,C,H,W\]; zero for images that no step used.
+    /// \[M,C,H,W\], with respect to the images; zero for images that no step used.
     pub images_MCHW: Tensor,
-    /// A number.
+    /// \[\], with respect to the learning rate.
     pub lr: Tensor,
-    /// \[M,K\], of labels that are learnt.
+    /// \[M,K\], with respect to the logits of learnt labels; `None` for fixed labels.
     pub logits_MK: Option<Tensor>,
 }
 
@@ -84,7 +84,7 @@ impl Labels {
         })
     }
 
-    /// The same labels, those that are learnt as a leaf of a new graph.
+    /// The same labels; learnt logits are detached and become a leaf that requires a gradient.
     pub fn tracked(&self) -> Result<Labels, TchError> {
         Ok(match self {
             Labels::Fixed(labels) => Labels::Fixed(labels.shallow_clone()),
@@ -92,7 +92,7 @@ impl Labels {
         })
     }
 
-    /// The logits that are learnt, if any.
+    /// The logits of learnt labels; `None` for fixed labels.
     pub fn logits(&self) -> Option<&Tensor> {
         match self {
             Labels::Fixed(_) => None,
@@ -100,7 +100,7 @@ impl Labels {
         }
     }
 
-    /// Mean cross entropy of a batch's logits \[B,K\].
+    /// Mean cross entropy between the logits \[B,K\] of a batch and these labels.
     fn cross_entropy(&self, logits_BK: &Tensor) -> Result<Tensor, TchError> {
         match self {
             Labels::Fixed(labels) => {
@@ -127,8 +127,8 @@ impl Unrolling<'_> {
         Ok(labels.cross_entropy(&output.logits)?)
     }
 
-    /// Squared distances from the target, over P: of where the student arrived, and of where it started. Of the
-    /// parameters in `kept_P` (bool) alone, where it is given.
+    /// Squared distances from the target, divided by P: that of `end_P`, and that of the start. With `kept_P` (bool),
+    /// only the parameters that it marks are summed; the divisor stays P.
     pub(super) fn distances(&self, end_P: &Tensor, kept_P: Option<&Tensor>) -> Result<(Tensor, Tensor), TchError> {
         let squares = |theta_P: &Tensor| match kept_P {
             None => theta_P.f_mse_loss(self.target_P, Reduction::Mean),

@@ -1,5 +1,5 @@
-//! What a synthetic set is worth: the test accuracy of networks that saw nothing else. Several are trained from
-//! scratch, one after another. The loop itself is in `training`.
+//! `evaluate.classifier`: the test accuracy of networks (students) that were trained on a synthetic set alone. Several
+//! students are trained from scratch, one after another. The training loop is in `training`.
 
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
@@ -12,7 +12,7 @@ use rand::Rng;
 use serde::Deserialize;
 use serde_json::json;
 
-/// Which network, how it is trained, and how often.
+/// The parameters: the network, its training, and the number of students.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -25,7 +25,8 @@ pub struct Params {
     students: u64,
 }
 
-/// Trains and tests the students.
+/// Runs the stage: trains and tests the students, and reports means and standard deviations over them. A checkpoint
+/// holds the finished students and the one in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let Params { network, training, learned_lr, loss, students } = params;
     let set = TrainingSet::of(inputs, "synthetic")?;
@@ -63,7 +64,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
 
     let each = |value: fn(&Student) -> f64| finished.iter().map(value).collect::<Vec<f64>>();
-    // One student has no deviation.
+    // The standard deviation is reported only for two or more students.
     let spread = |std: f64| (finished.len() > 1).then_some(std);
     let accuracies = each(Student::accuracy);
     let (accuracy, accuracy_std) = mean_std(&accuracies);
@@ -129,7 +130,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(by_majority.fold(outputs, |outputs, (name, accuracy)| outputs.metric(&name, accuracy)))
 }
 
-/// Mean and deviation over the students, when the number is defined for all of them.
+/// Mean and standard deviation of a number over the students; `None` for both unless it is defined for all of them.
 fn defined(students: &[Student], value: fn(&Student) -> Option<f64>) -> (Option<f64>, Option<f64>) {
     match students.iter().map(value).collect::<Option<Vec<f64>>>() {
         Some(values) => {

@@ -1,28 +1,31 @@
-//! Whether the inputs may be compared: the same network, test set and number of images, the protocols that the
-//! definitions ask for, and as many runs. Every refusal names both inputs and what differs. It computes nothing.
+//! Checks whether the inputs may be compared: they need the same network, test set and number of images, the protocols
+//! that the definitions of the scores ask for, and the same number of runs. Every error names both inputs and what
+//! differs. No score is computed here.
 
 use crate::evaluate::ranking::role::{Facts, Role};
 use anyhow::{Result, bail, ensure};
 use serde_json::Value as Json;
 
-/// The inputs of the label-robust score and, where both are there, those of the augmentation-robust score.
+/// The inputs of the label-robust score and, where both `own_plain` and `random_plain` are connected, those of the
+/// augmentation-robust score.
 pub(super) struct Roles {
     pub whole: Role,
     pub hard: Role,
-    /// None where the synthetic set has no protocol but that of `hard`.
+    /// `None` where the synthetic set has no protocol of its own, so that `hard` takes its place.
     pub own: Option<Role>,
     pub random: Role,
-    /// `own_plain` and `random_plain`.
+    /// The inputs `own_plain` and `random_plain`: as `own` and `random`, trained without augmentation.
     pub plain: Option<(Role, Role)>,
 }
 
 impl Roles {
-    /// The synthetic set by its own protocol.
+    /// The results on the synthetic set by its own protocol; those of `hard` where it has none.
     pub fn own(&self) -> &Role {
         self.own.as_ref().unwrap_or(&self.hard)
     }
 
-    /// How many runs there are, once everything fits.
+    /// Checks that all inputs fit each other and returns the number of runs. An error names the inputs that do not fit
+    /// and what differs.
     pub fn check(&self) -> Result<usize> {
         let small: Vec<&Role> = [Some(&self.hard), self.own.as_ref(), Some(&self.random)]
             .into_iter()
@@ -81,16 +84,16 @@ impl Roles {
     }
 }
 
-/// In what two inputs have to agree.
+/// The facts in which two inputs have to agree.
 #[derive(Clone, Copy)]
 enum Sort {
-    /// Data, network and test set.
+    /// Origin of the images, network and test set.
     Task,
-    /// Also the number of images.
+    /// The facts of `Task` and the number of training images.
     Images,
-    /// Also labels and training.
+    /// The facts of `Images`, the kind of the labels and the settings of the training.
     Protocol,
-    /// All of that but augmentation.
+    /// The facts of `Protocol` without the augmentation.
     ProtocolButAugmentation,
 }
 
@@ -106,7 +109,7 @@ fn same(one: &Role, other: &Role, sort: Sort) -> Result<()> {
     Ok(())
 }
 
-/// The facts that count for such a comparison.
+/// The facts with those that do not count for `sort` removed or set to a fixed value.
 fn kept(facts: &Facts, sort: Sort) -> Facts {
     let mut facts = facts.clone();
     if matches!(sort, Sort::Task) {

@@ -1,5 +1,6 @@
-//! DD-Ranking's scores of a synthetic set, out of accuracies that other stages measured. `role.rs` reads an input,
-//! `fit.rs` refuses what cannot be compared, `scores.rs` holds the equations. It trains nothing itself.
+//! `evaluate.ranking`: DD-Ranking's scores of a synthetic set, computed from accuracies that other stages measured.
+//! `role.rs` reads an input, `fit.rs` checks which inputs may be compared, `scores.rs` holds the equations. The stage
+//! trains nothing.
 
 mod fit;
 mod role;
@@ -15,7 +16,7 @@ pub use scores::{Unit, augmentation_robust, hard_label_recovery, improvement_ove
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-/// How the differences are weighed.
+/// The parameters: the weights of the differences in the scores, the unit of the accuracies, and the tuned axes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -25,7 +26,7 @@ pub struct Params {
     tuned: Vec<String>,
 }
 
-/// Scores every run, and folds them.
+/// Runs the stage: computes every score for each run, and reports mean and standard deviation over the runs.
 pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let roles = read(inputs, &params.tuned)?;
     let runs = roles.check()?;
@@ -86,7 +87,7 @@ fn read(inputs: &Inputs, tuned: &[String]) -> Result<Roles> {
     })
 }
 
-/// A function of two lists, run by run.
+/// Applies a function to the values of two lists, run by run.
 fn paired(one: &[f64], other: &[f64], function: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     one.iter().zip(other).map(|(one, other)| function(*one, *other)).collect()
 }

@@ -1,5 +1,5 @@
-//! One input of the ranking: the accuracies of its runs, and what its results say about how they came about. It reads
-//! results; whether those of several inputs fit together is decided in `fit.rs`.
+//! One input of the ranking: the accuracies of its runs, and the facts about their training that its results report.
+//! This file reads results; `fit.rs` decides whether those of several inputs may be compared.
 
 use crate::context::Inputs;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -7,46 +7,50 @@ use ddpipe_interface::Value;
 use ddpipe_interface::protocol::InputArtifact;
 use serde_json::Value as Json;
 
-/// The results of one input.
+/// The results of one input, read and checked to be of one setting.
 #[derive(Debug)]
 pub(super) struct Role {
-    /// The input's name.
+    /// The name of the input, as `stage.toml` declares it.
     pub name: &'static str,
-    /// The test accuracy of every run; the best one, where something was tuned.
+    /// The test accuracy of every run, from 0 to 1; where an axis was tuned, the best one over its values.
     pub accuracies: Vec<f64>,
-    /// What is the same for all its results.
+    /// The facts that are the same for all results of the input.
     pub facts: Facts,
 }
 
-/// The axes, but for the tuned ones, that say which runs a result is of.
+/// The axes of a result with their values, without the tuned axes. Results with the same place are attempts at the same
+/// runs.
 type Place<'a> = Vec<(&'a String, &'a Value)>;
 
-/// What a result says about how it came about.
+/// What a result reports about its data and training.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Facts {
-    /// Where the images come from.
+    /// The origin of the images.
     pub origin: Json,
-    /// The network's description.
+    /// The architecture of the network with its settings, as the results describe it.
     pub network: Json,
-    /// How many images it learnt from.
+    /// The number of training images.
     pub images: u64,
-    /// Test images of every class.
+    /// \[K\], the number of test images of each class.
     pub tested: Vec<u64>,
-    /// `hard` or `soft`; only `evaluate.classifier` says it.
+    /// The kind of the labels: `hard`, `soft` or `targets`; `None` for results of kinds other than
+    /// `evaluate.classifier`.
     pub labels: Option<String>,
-    /// The settings of the training, without the rate and what else is tuned for each set; none where none are said.
+    /// The settings of the training, without the learning rate and the tuned parameters; `None` where the results
+    /// report none.
     pub protocol: Option<serde_json::Map<String, Json>>,
 }
 
 impl Role {
-    /// The input of this name, when it is connected.
+    /// Reads the input of this name; `None` when it is not connected. Errors as in [`of`](Self::of).
     pub fn optional(inputs: &Inputs, name: &'static str, tuned: &[String]) -> Result<Option<Self>> {
         let connected = inputs.has(name);
         connected.then(|| Role::of(inputs, name, tuned)).transpose()
     }
 
-    /// The input of this name. Results that differ in an axis of `tuned` are tries of the same runs; those that differ
-    /// in another axis that the manifest folds are further runs.
+    /// Reads the input of this name. Results that differ in an axis of `tuned` are attempts at the same runs, of which
+    /// the best accuracy counts; those that differ in another axis that the manifest folds are further runs. An error
+    /// if there are no results, if they differ in an axis that is neither folded nor tuned, or if their facts differ.
     pub fn of(inputs: &Inputs, name: &'static str, tuned: &[String]) -> Result<Self> {
         let results = inputs.many(name);
         ensure!(!results.is_empty(), "input {name:?} holds no result; what is gathered selects no stage");
@@ -89,7 +93,7 @@ impl Role {
 }
 
 impl Facts {
-    /// The first thing that differs, in words.
+    /// The first fact in which the two differ, in words, with both values.
     pub fn difference(&self, other: &Facts) -> String {
         if self.origin != other.origin {
             return format!("where the images come from ({} and {})", self.origin, other.origin);
@@ -119,13 +123,13 @@ impl Facts {
         }
     }
 
-    /// One setting of the training.
+    /// The setting of the training with this name, if it is reported.
     pub fn setting(&self, key: &str) -> Option<&Json> {
         self.protocol.as_ref().and_then(|protocol| protocol.get(key))
     }
 }
 
-/// An axis in which two results of one input differ though nobody said what that means.
+/// Fails if two results of one input differ in an axis that is neither folded (`over`) nor tuned.
 fn unfolded(name: &str, first: &InputArtifact, other: &InputArtifact, tuned: &[String]) -> Result<()> {
     let known = |axis: &String| tuned.contains(axis) || first.over.contains(axis) || other.over.contains(axis);
     for axis in first.labels.keys().chain(other.labels.keys()) {
@@ -139,7 +143,8 @@ fn unfolded(name: &str, first: &InputArtifact, other: &InputArtifact, tuned: &[S
     Ok(())
 }
 
-/// The accuracies of a result's students, and its facts.
+/// The test accuracies of the students of a result, and its facts. An error if the document lacks accuracies, confusion
+/// matrix or number of training images.
 fn read(document: &Json, tuned: &[String]) -> Result<(Vec<f64>, Facts)> {
     let accuracies = match &document["accuracies"] {
         Json::Array(values) => values.iter().map(Json::as_f64).collect::<Option<Vec<f64>>>(),

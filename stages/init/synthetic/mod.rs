@@ -1,5 +1,5 @@
-//! The first synthetic set: real images drawn class by class, or noise of the same shape. It computes on the host, so
-//! that every device starts from the same bits; distillation itself is elsewhere.
+//! `init.synthetic`: the first synthetic set, of real images drawn class by class or of noise with the same shape. It
+//! is computed on the CPU, so that it has the same bits on every device.
 
 use crate::artifact::{Dataset, SyntheticSet};
 use crate::context::{Context, Inputs, Outputs};
@@ -8,7 +8,7 @@ use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use tch::{Device, Tensor};
 
-/// How many images, and of what.
+/// The parameters: the number of images per class, and their source.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -23,7 +23,8 @@ enum From {
     Noise,
 }
 
-/// Makes the set. Every class draws from a stream of its own, so more classes change none that were there.
+/// Runs the stage: makes the set. Every class has its own random stream, so further classes do not change the draws of
+/// the others.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("real")?;
     let images = match params.from {
@@ -46,7 +47,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(Outputs::default().tensors("synthetic", set.to_file()))
 }
 
-/// \[classes*ipc,C,H,W\]: images of each class, none of them twice.
+/// \[classes*ipc,C,H,W\], normalised: `ipc` real images of each class, drawn without replacement. An error if a class
+/// has fewer.
 fn drawn(real: &Dataset, seed: u64, ipc: i64) -> Result<Tensor> {
     let mut chosen = Vec::new();
     for (class, positions) in real.positions_by_class()?.iter().enumerate() {
@@ -69,7 +71,7 @@ fn drawn(real: &Dataset, seed: u64, ipc: i64) -> Result<Tensor> {
     Ok(images.floats())
 }
 
-/// \[classes*ipc,C,H,W\], standard normal.
+/// \[classes*ipc,C,H,W\], standard normal noise.
 fn noise(real: &Dataset, seed: u64, ipc: i64) -> Tensor {
     let [channels, height, width] = real.image_shape();
     let shape = [ipc, channels, height, width];

@@ -1,6 +1,6 @@
-//! Class-incremental learning from a memory: classes come in steps, and after each step fresh networks are trained on
-//! the memory of the classes seen so far, and on nothing else. How a network is trained is in `training`; the order
-//! of the classes in `order.rs`, what was seen in `seen.rs`, the numbers in `results.rs` and `summary.rs`.
+//! `learn.continual`: class-incremental learning from a memory. Classes come in steps, and after each step fresh
+//! networks are trained on the memory of the classes seen so far alone. The training loop is in `training`, the order
+//! of the classes in `order.rs`, the images seen so far in `seen.rs`, the results in `results.rs` and `summary.rs`.
 
 pub mod order;
 pub mod results;
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::json;
 use summary::Summary;
 
-/// How the classes come, which network learns them, and how it is trained.
+/// The parameters: the steps and orders of the classes, the network, and its training.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -52,7 +52,8 @@ impl Params {
     }
 }
 
-/// Learns step by step, order after order.
+/// Runs the stage: for every class order and step, trains and tests the students. A checkpoint holds the results so far
+/// and the student in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let memory = TrainingSet::of(inputs, "memory")?;
     let test = TrainingSet::Real(inputs.dataset("test")?);
@@ -82,7 +83,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     for (order, tasks) in stops {
         let classes = tasks.concat();
         let (examples, test) = (remembered.seen(&classes)?, tested_on.seen(&classes)?);
-        // Named by the order's seed: an order has the same networks alone and among others.
+        // The random streams are named by the order's seed, so an order has the same networks alone and among others.
         let purpose = match order.seed {
             Some(seed) => format!("order {seed}, step {}", tasks.len()),
             None => format!("order given, step {}", tasks.len()),

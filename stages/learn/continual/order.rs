@@ -1,5 +1,5 @@
-//! In which order the classes come, and which of them come together. Drawn orders are those of numpy's legacy
-//! generator, which published class orders were drawn with. Knows no images.
+//! The order in which classes are learnt, and their division into steps. Orders are drawn as numpy's legacy generator
+//! draws them, with which published class orders were made.
 
 use anyhow::{Result, bail, ensure};
 use rand_mt::Mt;
@@ -7,15 +7,15 @@ use rand_mt::Mt;
 /// All classes in the order in which they are learnt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassOrder {
-    /// What it was drawn with; none where it was given.
+    /// The seed with which the order was drawn; `None` for an order that was given.
     pub seed: Option<u32>,
-    /// 0 to K-1, each once.
+    /// The classes 0 to K-1, each once.
     pub classes: Vec<i64>,
 }
 
 impl ClassOrder {
-    /// `np.random.seed(seed); np.random.permutation(classes)`: swaps from the last place to the second, each with a
-    /// place drawn by rejection.
+    /// The order of `np.random.seed(seed); np.random.permutation(classes)`: swaps from the last position to the second,
+    /// each with a position drawn by rejection.
     pub fn drawn(seed: u32, classes: u32) -> Self {
         let mut generator = Mt::new(seed);
         let mut order: Vec<i64> = (0..i64::from(classes)).collect();
@@ -26,7 +26,7 @@ impl ClassOrder {
         ClassOrder { seed: Some(seed), classes: order }
     }
 
-    /// An order as it is given, which has to name each of the classes once.
+    /// An order from the parameters; an error if it does not name each of the classes once.
     pub fn given(order: &[i64], classes: i64) -> Result<Self> {
         let count = order.len();
         ensure!(count as i64 == classes, "`class_order` names {count} classes, the memory has {classes}");
@@ -37,7 +37,8 @@ impl ClassOrder {
         Ok(ClassOrder { seed: None, classes: order.to_vec() })
     }
 
-    /// The classes of each step, equally many in each.
+    /// The classes of each step, the same number in each; an error if the number of classes cannot be divided by
+    /// `steps`.
     pub fn tasks(&self, steps: u64) -> Result<Vec<&[i64]>> {
         let classes = self.classes.len() as u64;
         let fits = |steps: u64| steps > 0 && steps <= classes && classes.is_multiple_of(steps);
@@ -50,7 +51,8 @@ impl ClassOrder {
     }
 }
 
-/// A whole number from 0 to `most`, both included, `most` above 0: as many low bits as `most` has, drawn until they fit.
+/// Draws a whole number from 0 to `most` (included, above 0): as many low bits as `most` has, drawn again until the
+/// number is not above `most`.
 fn up_to(most: u32, generator: &mut Mt) -> u32 {
     let mask = u32::MAX >> most.leading_zeros();
     loop {

@@ -1,24 +1,24 @@
-//! What came of the steps: accuracy, and how much of it was lost again. Pure numbers; knows no network.
+//! The results of the steps: accuracy and forgetting. Pure functions of numbers.
 
 use crate::training::Student;
 use ddpipe_nn::metrics::{Confusion, mean_std};
 use serde::{Deserialize, Serialize};
 
-/// What one network knew after one step.
+/// The test results of one network after one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Share of the test images of all classes seen so far that it classified rightly.
+    /// The share of the test images of all classes seen so far that it classified correctly.
     pub accuracy: f64,
-    /// The same for the classes of each step so far alone.
+    /// For each step so far, the share of the test images of that step's classes that it classified correctly.
     pub tasks: Vec<f64>,
-    /// Share of the memory that it classified rightly in its last epoch.
+    /// The share of the memory's images that it classified correctly in its last epoch of training.
     pub train_accuracy: f64,
-    /// Its mean cross entropy there.
+    /// Its mean cross entropy on the memory in its last epoch of training.
     pub loss: f64,
 }
 
 impl Step {
-    /// Of a student that was tested on the images of these tasks' classes.
+    /// The results of a student that was tested on the images of these tasks' classes.
     pub fn of(student: &Student, tasks: &[&[i64]]) -> Self {
         let confusion = &student.test.confusion;
         Step {
@@ -30,7 +30,7 @@ impl Step {
     }
 }
 
-/// Share of these classes' images whose class was found, among all that the network knows.
+/// The share of the images of these classes that were classified correctly, among all classes that the network knows.
 fn accuracy_on(classes: &[i64], confusion: &Confusion) -> f64 {
     let rows = || classes.iter().map(|&class| class as usize);
     let right: u64 = rows().map(|class| confusion.rows[class][class]).sum();
@@ -38,9 +38,8 @@ fn accuracy_on(classes: &[i64], confusion: &Confusion) -> f64 {
     right as f64 / all as f64
 }
 
-/// How much of what was known is lost after the last step T (Chaudhry et al., ECCV 2018): with a(k,j) the accuracy on
-/// the classes of step j after step k, the mean over j < T of max a(k,j) over j <= k < T, minus a(T,j). Nothing after a
-/// single step.
+/// Forgetting after the last step T (Chaudhry et al., ECCV 2018): with a(k,j) the accuracy on the classes of step j
+/// after step k, the mean over j < T of max a(k,j) over j <= k < T, minus a(T,j). `None` after a single step.
 pub fn forgetting(steps: &[Step]) -> Option<f64> {
     let (last, earlier) = steps.split_last()?;
     let lost = |task: usize| {
@@ -51,7 +50,7 @@ pub fn forgetting(steps: &[Step]) -> Option<f64> {
     (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
 }
 
-/// Mean over the steps of the accuracy on the classes seen so far.
+/// The mean over the steps of the accuracy on the classes seen so far.
 pub fn average_accuracy(steps: &[Step]) -> f64 {
     mean_std(&steps.iter().map(|step| step.accuracy).collect::<Vec<_>>()).0
 }
@@ -61,12 +60,12 @@ pub fn average_accuracy(steps: &[Step]) -> f64 {
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// Divided by n-1; 0 for a single value.
+    /// The standard deviation, divided by n-1; 0 for a single value.
     pub std: f64,
 }
 
 impl Spread {
-    /// Of some values; nothing of none.
+    /// Mean and standard deviation of these values; `None` if there are no values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let (mean, std) = mean_std(&values);
@@ -89,9 +88,9 @@ mod tests {
         let steps = [step(1.0, &[1.0]), step(0.75, &[0.5, 1.0]), step(0.5, &[0.75, 0.25, 0.5])];
         // The first task lost 1 - 0.75, the second 1 - 0.25.
         assert_eq!(forgetting(&steps), Some(0.5));
-        // The last step is no earlier one: what it gained is forgetting below zero.
+        // The last step does not count as an earlier one: an accuracy that rose gives negative forgetting.
         assert_eq!(forgetting(&[step(0.5, &[0.5]), step(1.0, &[1.0, 1.0])]), Some(-0.5));
-        // The best of an earlier task may come after the step that brought it.
+        // The best accuracy on an earlier task may come after a later step.
         assert_eq!(forgetting(&[step(0.0, &[0.0]), step(0.5, &[1.0, 0.0]), step(0.0, &[0.5, 0.0, 0.0])]), Some(0.25));
         assert_eq!(forgetting(&steps[..1]), None);
         assert_eq!(forgetting(&[]), None);

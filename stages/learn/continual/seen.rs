@@ -1,19 +1,20 @@
-//! The images of the classes that were seen so far: a part of a set, picked by class. An image with a soft label keeps
-//! no word on classes that are still to come. Knows no order and no step.
+//! The images of the classes seen so far: a part of a set, selected by class. In soft labels the probabilities of
+//! classes not seen yet are removed, and the rest is scaled to sum to 1.
 
 use crate::training::{Batch, Examples, TrainingSet};
 use anyhow::{Context as _, Result, ensure};
 use tch::{Device, Kind, TchError, Tensor};
 
-/// A set whose images can be picked by class.
+/// A set whose images can be selected by class.
 pub(super) struct ByClass<'a> {
     set: &'a TrainingSet,
     positions: Vec<Vec<i64>>,
 }
 
 impl<'a> ByClass<'a> {
-    /// The images of every class; `what` names the set, of which every class has to have an image. With hard labels
-    /// the label says the class, with soft ones the place: synthetic sets are sorted by class.
+    /// The positions of the images of every class. With hard labels the class is the label, with soft labels it follows
+    /// from the position, because synthetic sets are sorted by class. An error, which names the set by `what`, if a
+    /// class has no image.
     pub fn of(set: &'a TrainingSet, what: &str) -> Result<Self> {
         let positions = positions(set).with_context(|| format!("input {what:?}"))?;
         for (class, members) in positions.iter().enumerate() {
@@ -22,12 +23,12 @@ impl<'a> ByClass<'a> {
         Ok(ByClass { set, positions })
     }
 
-    /// How many images these classes have.
+    /// The number of images of these classes.
     pub fn count(&self, classes: &[i64]) -> i64 {
         classes.iter().map(|&class| self.positions[class as usize].len() as i64).sum()
     }
 
-    /// The images of these classes, class after class.
+    /// The images of these classes, in the order of `classes`.
     pub fn seen(&self, classes: &[i64]) -> Result<Seen<'a>> {
         let set = self.set.examples();
         let positions: Vec<i64> = classes.iter().flat_map(|&class| &self.positions[class as usize]).copied().collect();
@@ -46,7 +47,7 @@ impl<'a> ByClass<'a> {
 pub(super) struct Seen<'a> {
     set: &'a dyn Examples,
     positions: Tensor,
-    /// \[K\]: 1 for the classes that count.
+    /// \[K\], 1 for the classes that were seen, 0 for the others.
     share: Tensor,
 }
 
@@ -84,7 +85,8 @@ fn positions(set: &TrainingSet) -> Result<Vec<Vec<i64>>> {
     }
 }
 
-/// The class of every image by its place, checked against its soft label (\[M,K\]).
+/// The class of every image by its position, for soft labels \[M,K\]. An error if the set does not have `ipc` images of
+/// each class, or if a label gives its own class no probability.
 fn classes_by_place(labels: &Tensor, classes: i64, ipc: i64) -> Result<Vec<i64>> {
     let (count, columns) = labels.size2()?;
     ensure!(
@@ -104,7 +106,8 @@ fn classes_by_place(labels: &Tensor, classes: i64, ipc: i64) -> Result<Vec<i64>>
     Ok(places)
 }
 
-/// The positions of every class among these classes of images.
+/// The positions of the images of every class, from the class of every image. An error if a class is not in 0 to
+/// `classes` - 1.
 fn sorted(classes_of_images: &[i64], classes: i64) -> Result<Vec<Vec<i64>>> {
     let mut positions = vec![Vec::new(); classes.max(0) as usize];
     for (image, &class) in classes_of_images.iter().enumerate() {
@@ -168,7 +171,7 @@ mod tests {
         let set = set(soft(0.6));
         let (images, labels) = taken(&set, &[1, 0]);
         assert_eq!(images, [2.0, 3.0, 0.0, 1.0]);
-        // 0.6 and 0.1 are left of 0.6, 0.1 and 0.3.
+        // The probabilities 0.6 and 0.1 remain of 0.6, 0.1 and 0.3, and are divided by their sum.
         let expected =
             Tensor::from_slice2(&[[1.0, 6.0, 0.0], [1.0, 6.0, 0.0], [6.0, 1.0, 0.0], [6.0, 1.0, 0.0f32]]) / 7.0;
         assert!(labels.allclose(&expected, 1e-6, 0.0, false), "{labels:?}");

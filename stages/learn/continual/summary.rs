@@ -1,11 +1,11 @@
-//! All networks of all class orders put together: means, deviations, and the document. A run is one class order with
-//! one network after each step; what is said of runs is said over all orders and students.
+//! The summary over all networks of all class orders: means, standard deviations, and the document. A run is one class
+//! order with one network after each step; statistics of runs are over all orders and students.
 
 use crate::learn::continual::order::ClassOrder;
 use crate::learn::continual::results::{Spread, Step, average_accuracy, forgetting};
 use serde_json::{Value, json};
 
-/// Every network that was tested: order by order, in it step by step, in it student by student.
+/// The results of every network that was tested, sorted by order, then step, then student.
 pub(super) struct Summary<'a> {
     pub orders: &'a [ClassOrder],
     pub steps: usize,
@@ -14,22 +14,23 @@ pub(super) struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// The accuracy on all classes seen so far, after a step.
+    /// The accuracy on all classes seen so far after a step (from 0), over all orders and students.
     pub fn accuracy(&self, step: usize) -> Option<Spread> {
         Spread::of((0..self.orders.len()).flat_map(|order| self.students_at(order, step)).map(|step| step.accuracy))
     }
 
-    /// The mean of it over the steps.
+    /// The accuracy averaged over the steps of a run, over all runs.
     pub fn average_accuracy(&self) -> Option<Spread> {
         Spread::of(self.all_runs().map(|run| average_accuracy(&run)))
     }
 
-    /// See [`forgetting`]; nothing where there is a single step.
+    /// The forgetting of a run, as [`forgetting`] defines it, over all runs; `None` where there is a single step.
     pub fn forgetting(&self) -> Option<Spread> {
         Spread::of(self.all_runs().filter_map(|run| forgetting(&run)))
     }
 
-    /// Accuracy after each step, and each order by itself.
+    /// The JSON document: accuracy after each step, average accuracy and forgetting, over all orders and for each
+    /// order.
     pub fn document(&self) -> Value {
         let last = self.accuracy(self.steps - 1);
         let (average, forgotten) = (self.average_accuracy(), self.forgetting());

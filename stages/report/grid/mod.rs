@@ -1,4 +1,5 @@
-//! Draws the images of a synthetic set or a data set, one class per row. The drawing itself is `data::picture`.
+//! `report.grid`: draws the images of a synthetic set or a data set, one class per row. The drawing itself is in
+//! `data::picture`.
 
 use crate::artifact::{Dataset, SyntheticSet};
 use crate::context::{Context, Inputs, Outputs};
@@ -8,7 +9,7 @@ use ddpipe_interface::ArtifactType;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-/// How many images, how large.
+/// The parameters: the number of images per class, the enlargement, and the border in pixels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -17,11 +18,11 @@ pub struct Params {
     border: usize,
 }
 
-/// Images in a row when the manifest does not say: of a synthetic set, and of a data set.
+/// The default number of images in a row: of a synthetic set, and of a data set.
 const MOST_SYNTHETIC: usize = 20;
 const MOST_REAL: usize = 10;
 
-/// Draws the picture.
+/// Runs the stage: draws the picture. The images of a synthetic set are drawn as they are stored.
 pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let input = inputs.one("images")?;
     let rows = match input.artifact {
@@ -33,7 +34,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(Outputs::default().bytes("picture", ArtifactType::Image, picture))
 }
 
-/// Images in \[0,1\], `columns` of every class; white where a class has fewer.
+/// Images \[classes*columns,C,H,W\] in \[0,1\], `columns` of every class; white where a class has fewer.
 struct Rows {
     images: Tensor,
     columns: usize,
@@ -58,12 +59,13 @@ fn of_dataset(set: &Dataset, per_class: Option<usize>) -> Result<Rows> {
     let positions = set.positions_by_class()?;
     let most = positions.iter().map(Vec::len).max().unwrap_or(0);
     let columns = per_class.unwrap_or(MOST_REAL).min(most);
-    // Raw pixels over scale are the picture already; no need to normalise and undo it.
+    // Raw pixels divided by `scale` are in \[0,1\] already; they need no normalisation.
     let images = rows(&set.images, &positions, columns, |images| images / set.scale);
     Ok(Rows { images, columns, origin: set.origin.clone() })
 }
 
-/// \[classes*columns,C,H,W\] float32 on the host.
+/// \[classes*columns,C,H,W\] float32 on the CPU: the first `columns` images of every class, mapped by `shown`, and
+/// white where a class has fewer.
 fn rows(images: &Tensor, positions: &[Vec<i64>], columns: usize, shown: impl Fn(Tensor) -> Tensor) -> Tensor {
     let mut parts = Vec::new();
     for class in positions {

@@ -1,10 +1,10 @@
-//! The table as comma-separated values (RFC 4180), for programs: numbers as they are, in the shortest form that reads
-//! back.
+//! Writes a table as comma-separated values (RFC 4180), for programs: unscaled numbers, in the shortest form from which
+//! the same number is read back.
 
 use super::{Entry, Sheet};
 
-/// One line per row: its title, then mean, std and n of every column, and p and mark where cells were tested; what is
-/// missing stays empty.
+/// The table as CSV, one line per row: its title, then mean, std and n of every column, and p and mark if the cells
+/// were tested. Missing values are empty fields.
 pub fn write(sheet: &Sheet) -> String {
     let tested: &[&str] = if sheet.tested { &["p", "mark"] } else { &[] };
     let mut text = quoted(&sheet.corner);

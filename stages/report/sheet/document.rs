@@ -1,4 +1,4 @@
-//! What results say in their documents, beyond the scalars that come with them.
+//! Reads the JSON documents of results, which hold more than their metrics.
 
 use crate::context::Inputs;
 use anyhow::{Context as _, Result};
@@ -13,7 +13,7 @@ pub fn all(inputs: &Inputs, input: &str) -> Result<Vec<Value>> {
     inputs.many(input).iter().map(document).collect()
 }
 
-/// Where the data of the results came from, as they themselves say (`origin`), each once.
+/// The origins of the data of the results, from the field `origin` of their documents, without repetitions.
 pub fn origins(documents: &[Value]) -> Vec<String> {
     let mut origins: Vec<String> = Vec::new();
     for origin in documents.iter().filter_map(|document| document["origin"].as_str()) {
@@ -24,7 +24,7 @@ pub fn origins(documents: &[Value]) -> Vec<String> {
     origins
 }
 
-/// Whether any of the data is generated.
+/// Whether any of the origins is that of generated sample data.
 pub fn is_sample(origins: &[String]) -> bool {
     origins.iter().any(|origin| origin.contains("sample data"))
 }

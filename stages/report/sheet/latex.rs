@@ -1,8 +1,8 @@
-//! The table in LaTeX. Needs package booktabs.
+//! Writes a table in LaTeX; it needs the package booktabs.
 
 use super::{Entry, Mark, Sheet, wording};
 
-/// A `table` environment.
+/// The table as a LaTeX `table` environment.
 pub fn write(sheet: &Sheet) -> String {
     let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
     let titles = sheet.columns.iter().map(|title| escape(title));

@@ -1,29 +1,31 @@
-//! Sorts results into the cells of a table by their labels. A cell whose results differ in something that nobody said
-//! to fold is an error: a mean of unlike things is never shown.
+//! Sorts results into the cells of a table by their labels. It is an error if the results of a cell differ in a label
+//! that the manifest does not fold, so that no mean is taken over different things.
 
 use anyhow::{Result, bail, ensure};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::InputArtifact;
 
-/// Rows and columns in the order in which the results name them, and which results belong where.
+/// Rows and columns in the order in which the results name them, and the results of each cell.
 #[derive(Debug)]
 pub struct Layout<'a> {
     /// The titles of the rows.
     pub rows: Vec<String>,
     /// The titles of the columns.
     pub columns: Vec<String>,
-    /// `groups[row][column]`: positions and descriptions of the results of a cell.
+    /// The results of each cell as `groups[row][column]`.
     pub groups: Vec<Vec<Group<'a>>>,
 }
 
-/// The results of one cell, each with its position among all.
+/// The results of one cell, each with its index among all results.
 pub type Group<'a> = Vec<(usize, &'a InputArtifact)>;
 
-/// The values of some labels; a missing one stays missing.
+/// The values of some labels of a result; `None` for a label that the result does not have.
 type Place<'a> = Vec<Option<&'a Value>>;
 
 impl<'a> Layout<'a> {
-    /// Sorts by the values of these labels. `only` is the title of the one column that there is without labels.
+    /// Sorts results by the values of these labels. `only` is the title of the single column that there is when
+    /// `columns` is empty. An error if there are no results, if no result has a label, or if the results of a cell
+    /// differ in a label that is not folded.
     pub fn of(results: &'a [InputArtifact], rows: &[String], columns: &[String], only: &str) -> Result<Self> {
         ensure!(!results.is_empty(), "there are no results to show; what is gathered selects no stage");
         for name in rows.iter().chain(columns) {
@@ -53,7 +55,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// The axes that any result says are folded, each once.
+/// The axes that are folded in any of the results, without repetitions.
 pub fn folded(results: &[InputArtifact]) -> Vec<String> {
     let mut over: Vec<String> = Vec::new();
     for axis in results.iter().flat_map(|result| &result.over) {
@@ -95,7 +97,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// An error when results of one cell differ in a label that is not folded, or in nothing at all.
+/// Fails when results of one cell differ in a label that is not folded, or when two of them have the same labels.
 fn unlike(group: &Group, cell: &str) -> Result<()> {
     let results: Vec<&InputArtifact> = group.iter().map(|(_, result)| *result).collect();
     let differs = |label: &String| results.iter().any(|other| other.labels.get(label) != results[0].labels.get(label));
@@ -122,7 +124,7 @@ fn unlike(group: &Group, cell: &str) -> Result<()> {
     Ok(())
 }
 
-/// A scalar of a result, or an error that lists what there is.
+/// The metric of this name, or an error that lists the metrics of the result.
 pub fn metric(result: &InputArtifact, name: &str) -> Result<f64> {
     match result.metrics.get(name) {
         Some(&value) => Ok(value),
@@ -130,7 +132,7 @@ pub fn metric(result: &InputArtifact, name: &str) -> Result<f64> {
     }
 }
 
-/// Each name once, in order, with commas.
+/// The names without repetitions, in order, separated by commas; `none` if there are none.
 fn names<S: Into<String>>(names: impl Iterator<Item = S>) -> String {
     let mut known: Vec<String> = Vec::new();
     for name in names.map(Into::into) {

@@ -1,8 +1,8 @@
-//! The table in Markdown (the pipe tables of GitHub and others).
+//! Writes a table in Markdown (the pipe tables of GitHub and others).
 
 use super::{Entry, Mark, Sheet, wording};
 
-/// Caption, table, note.
+/// Caption, table and note in Markdown.
 pub fn write(sheet: &Sheet) -> String {
     let mut lines = vec![format!("**{}**", escape(&sheet.caption)), String::new()];
     let mut line = |cells: Vec<String>| lines.push(format!("| {} |", cells.join(" | ")));

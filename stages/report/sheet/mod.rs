@@ -1,6 +1,6 @@
-//! Tables of results: `layout.rs` sorts results into cells by their labels, `cell.rs` folds numbers, and `markdown.rs`,
-//! `csv.rs` and `latex.rs` write a [`Sheet`]. Which numbers a cell is made of and what they are compared with is the
-//! kinds' own affair.
+//! Tables of results: `layout.rs` sorts results into cells by their labels, `cell.rs` computes means, and
+//! `markdown.rs`, `csv.rs` and `latex.rs` write a [`Sheet`]. The kinds that use it choose the numbers of each cell and
+//! their comparison.
 
 mod cell;
 pub mod csv;
@@ -18,26 +18,26 @@ use crate::context::Outputs;
 use ddpipe_interface::ArtifactType;
 use serde::Serialize;
 
-/// A table that is ready to be written.
+/// A finished table, which can be written in several formats.
 #[derive(Debug)]
 pub struct Sheet {
-    /// Its title.
+    /// The caption of the table.
     pub caption: String,
-    /// What the numbers are.
+    /// The note below the table: what the numbers are.
     pub note: String,
-    /// What the marks mean, for those that occur.
+    /// The marks that occur, each with its meaning in words.
     pub legend: Vec<(Mark, String)>,
-    /// What the first column holds.
+    /// The title of the first column, which holds the titles of the rows.
     pub corner: String,
     /// The titles of the rows.
     pub rows: Vec<String>,
-    /// The titles of the columns.
+    /// The titles of the columns, with units.
     pub columns: Vec<String>,
-    /// The same for programs, who read numbers without people's units.
+    /// The titles of the columns in the CSV file, whose numbers are unscaled.
     pub plain_columns: Vec<String>,
-    /// `entries[row][column]`; no result, no entry.
+    /// The cells as `entries[row][column]`; `None` where there is no result.
     pub entries: Vec<Vec<Option<Entry>>>,
-    /// Whether the CSV file has p and mark as columns.
+    /// Whether the CSV file has the columns p and mark.
     pub tested: bool,
 }
 
@@ -55,36 +55,36 @@ impl Sheet {
 /// One cell and how it is shown.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its numbers.
+    /// Mean, standard deviation and number of values, unscaled.
     pub cell: Cell,
-    /// What they are multiplied by for people.
+    /// The factor by which the numbers are multiplied in Markdown and LaTeX.
     pub factor: f64,
-    /// Digits after the point for people.
+    /// Digits after the decimal point in Markdown and LaTeX.
     pub digits: usize,
-    /// Whether it says of how many values it is; else the note says it, or there is nothing to say.
+    /// Whether the cell shows its number of values; if not, the note shows it, or all cells have a single value.
     pub show_n: bool,
     /// How the cell compares with the best one.
     pub mark: Option<Mark>,
-    /// The p-value of the comparison with the best.
+    /// The p-value of the comparison with the best cell, if it was tested.
     pub p: Option<f64>,
 }
 
-/// How a cell stands to the best of those it is compared with.
+/// The result of comparing a cell with the best of its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// The best.
+    /// The best cell.
     Best,
-    /// Not significantly worse.
+    /// Not significantly worse than the best cell.
     Tied,
-    /// Significantly worse.
+    /// Significantly worse than the best cell.
     Worse,
-    /// Not tested: there is nothing to judge a difference by.
+    /// Not tested, because there are fewer than two values or they do not vary.
     Untested,
 }
 
 impl Mark {
-    /// Its name in files for programs.
+    /// The name of the mark in CSV and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Mark::Best => "best",

@@ -1,8 +1,9 @@
-//! The words of a table that are the same in every format: caption, note, and the numbers of a cell as text.
+//! The texts of a table that are the same in every format: caption, note, and the numbers of a cell.
 
 use super::{Entry, Mark, Sheet};
 
-/// The caption that was given, or what is shown by what; sample data is always called so.
+/// The caption: the one that was given, or `shown` and the labels `by` which it is shown. Sample data is always marked
+/// as such.
 pub fn caption<'a>(given: Option<&str>, shown: &str, by: impl Iterator<Item = &'a String>, sample: bool) -> String {
     let by: Vec<&str> = by.map(String::as_str).collect();
     let mut caption = match given {
@@ -16,14 +17,14 @@ pub fn caption<'a>(given: Option<&str>, shown: &str, by: impl Iterator<Item = &'
     caption
 }
 
-/// The note, and the legend in the signs of a format.
+/// The note followed by the legend; `sign` writes a mark in the format, `escape` its special characters.
 pub fn note(sheet: &Sheet, sign: fn(Mark) -> &'static str, escape: fn(&str) -> String) -> String {
     let legend = sheet.legend.iter().map(|(mark, meaning)| format!("{}: {}", sign(*mark), escape(meaning)));
     let note = Some(escape(&sheet.note)).filter(|note| !note.is_empty());
     note.into_iter().chain(legend).collect::<Vec<_>>().join("; ")
 }
 
-/// An entry's numbers. Formats differ in the sign between them.
+/// The numbers of an entry as text, scaled and rounded, with `plus_minus` between mean and standard deviation.
 pub fn numbers(entry: &Entry, plus_minus: &str) -> String {
     let number = |value: f64| format!("{:.*}", entry.digits, value * entry.factor);
     let mut text = number(entry.cell.mean);
@@ -36,7 +37,7 @@ pub fn numbers(entry: &Entry, plus_minus: &str) -> String {
     text
 }
 
-/// Escapes a text letter by letter; line breaks become spaces.
+/// Escapes a text character by character with `letter`; line breaks and other control characters become spaces.
 pub fn escape<'a>(text: &str, letter: impl Fn(char) -> Option<&'a str>) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

@@ -1,5 +1,5 @@
-//! Makes a table of one metric of many results. Sorting, folding and writing is in `report::sheet`, which it shares with
-//! `compare.table`; it tests and trains nothing.
+//! `report.table`: a table of one metric of many results. Sorting, means and formats are in `report::sheet`, which it
+//! shares with `compare.table`. There are no tests for significance.
 
 use super::sheet;
 use crate::context::{Context, Inputs, Outputs};
@@ -10,7 +10,7 @@ use ddpipe_interface::protocol::InputArtifact;
 use serde::Deserialize;
 use serde_json::json;
 
-/// What to show, and how.
+/// The parameters: rows and columns of the table, the metric, and how its numbers are shown.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -31,7 +31,7 @@ enum Best {
     Lowest,
 }
 
-/// Makes the table.
+/// Runs the stage: sorts the results into cells and writes the table as JSON, Markdown, CSV and LaTeX.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let results = inputs.many("results");
     let layout = Layout::of(results, &params.rows, &params.columns, &params.value)?;
@@ -89,7 +89,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     })
 }
 
-/// The results of one cell; a single one may say its own deviation, which one of a single student has not.
+/// The mean and standard deviation of the results of one cell. The deviation of a single result is its metric
+/// `value_std`, if it has one.
 fn fold(group: &[(usize, &InputArtifact)], params: &Params) -> Result<Option<Cell>> {
     let values = group.iter().map(|(_, result)| sheet::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
     let Some(mut cell) = Cell::of(&values) else { return Ok(None) };
@@ -99,7 +100,7 @@ fn fold(group: &[(usize, &InputArtifact)], params: &Params) -> Result<Option<Cel
     Ok(Some(cell))
 }
 
-/// What the numbers are.
+/// The note below the table: what the numbers are, and over which axes mean and standard deviation are taken.
 fn note(params: &Params, grid: &[Vec<Option<Cell>>], over: &[String]) -> String {
     let cells = || grid.iter().flatten().flatten();
     let mut note = format!("{}{}", params.value, if params.percent { " in %" } else { "" });

@@ -1,12 +1,13 @@
-//! Paints a grey digit: ink of one colour on paper of another, so that the three channels differ and no class has a
-//! colour of its own.
+//! Colours a grey digit: ink of one random colour on paper of another. The three channels differ, and the colours do
+//! not depend on the class.
 
 use ddpipe_nn::stream::Stream;
 
-/// How far apart ink and paper are at least, over all channels.
+/// The smallest distance of the colours of ink and paper: the sum of the absolute differences over the channels, which
+/// lie in \[0,1\].
 const CONTRAST: f32 = 0.9;
 
-/// Red, green and blue of a picture, one after the other.
+/// The red, the green and the blue plane of a picture, one after the other.
 pub fn paint(stream: &mut Stream, picture: &[u8]) -> Vec<u8> {
     let (paper, ink) = loop {
         let mut colour = || [stream.uniform(), stream.uniform(), stream.uniform()];

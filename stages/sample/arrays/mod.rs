@@ -1,6 +1,7 @@
-//! The sample digits in two more layouts: coloured ones as CIFAR-10's archive of records, grey ones as MedMNIST's archive
-//! of NumPy arrays. They are neither, and the files say so. `colours.rs` paints, `tar_file.rs` and `npz_file.rs` pack;
-//! nothing is shared with the readers, so that each tests the other.
+//! `sample.arrays`: the sample digits in two more formats: in colour as CIFAR-10's archive of records, in grey as
+//! MedMNIST's archive of NumPy arrays. They are neither data set, and the files say so. `colours.rs` colours the
+//! digits, `tar_file.rs` and `npz_file.rs` pack the files. No code is shared with the readers, so that each tests the
+//! other.
 
 mod colours;
 mod npz_file;
@@ -13,7 +14,7 @@ use ddpipe_interface::ArtifactType;
 use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 
-/// How many images.
+/// The parameters: the numbers of training, validation and test images.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -22,13 +23,13 @@ pub struct Params {
     test: u32,
 }
 
-/// Height and width of CIFAR's images, and of MedMNIST's smallest.
+/// Height and width in pixels of CIFAR's images, and of MedMNIST's smallest.
 const SIZES: [usize; 2] = [32, 28];
 
-/// Training files of CIFAR-10.
+/// The number of training files of CIFAR-10.
 const BATCHES: usize = 5;
 
-/// Draws all images. Each file is sample digits of its own.
+/// Runs the stage: draws the images and packs both archives. Each set of each archive has its own digits.
 pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
     let Params { train, val, test } = params;
     let total = 2 * u64::from(train) + u64::from(val) + 2 * u64::from(test);
@@ -61,7 +62,7 @@ pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
     ))
 }
 
-/// One record per image: the label, then red, green and blue.
+/// One record per image: the label, then the red, the green and the blue plane.
 fn records(seed: u64, set: &str, labels: &[u8], pixels: &[u8]) -> Vec<Vec<u8>> {
     let record = |(index, (&label, picture)): (usize, (&u8, &[u8]))| {
         let mut stream = stream(seed, &format!("colours {set}"), index as u64);

@@ -1,29 +1,29 @@
-//! Packs arrays of bytes as NumPy's savez_compressed does: a ZIP file of one .npy file per array, which says in its
-//! comment what it is. No time of day goes in: the same numbers give the same bytes.
+//! Packs arrays of bytes as NumPy's savez_compressed does: a ZIP file of one .npy file per array, with a comment that
+//! says that it is sample data. No time stamp is written, so the same numbers give the same bytes.
 
 use anyhow::Result;
 use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// Readers that do not know of it skip it; `decode.medmnist` shows it as the origin.
+/// The comment of the ZIP file. Other readers skip it; `decode.medmnist` shows it as the origin.
 const COMMENT: &str = "ddpipe sample data, not MedMNIST";
 
-/// Where the numbers of a .npy file start is a multiple of this.
+/// The numbers of a .npy file start at a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
 
-/// An archive in the making.
+/// A ZIP file to which arrays are being added.
 pub struct Archive(ZipWriter<Cursor<Vec<u8>>>);
 
 impl Archive {
-    /// An empty one, with its comment.
+    /// An empty archive with its comment.
     pub fn new() -> Result<Self> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         zip.set_comment(COMMENT)?;
         Ok(Archive(zip))
     }
 
-    /// Adds an array of unsigned bytes.
+    /// Adds an array of unsigned bytes as `<name>.npy`; `numbers` are in C order, the last axis fastest.
     pub fn add(&mut self, name: &str, shape: &[usize], numbers: &[u8]) -> Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
@@ -34,13 +34,13 @@ impl Archive {
         Ok(self.0.write_all(numbers)?)
     }
 
-    /// The file's bytes.
+    /// Finishes the archive and returns its bytes.
     pub fn finish(self) -> Result<Vec<u8>> {
         Ok(self.0.finish()?.into_inner())
     }
 }
 
-/// Version 1.0 of the format.
+/// The header of a .npy file for unsigned bytes of this shape, in version 1.0 of the format.
 fn header(shape: &[usize]) -> Vec<u8> {
     let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let mut text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({},), }}", axes.join(", "));

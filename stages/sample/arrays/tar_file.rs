@@ -1,13 +1,13 @@
-//! Packs records as CIFAR-10's archive, which says in its gzip comment what it is. No time of day goes in: the same
-//! records give the same bytes.
+//! Packs records in the layout of CIFAR-10's archive, with a gzip comment that says that it is sample data. No time
+//! stamp is written, so the same records give the same bytes.
 
 use anyhow::Result;
 use flate2::{Compression, GzBuilder};
 
-/// Readers that do not know of it skip it; `decode.cifar` shows it as the origin.
+/// The gzip comment. Other readers skip it; `decode.cifar` shows it as the origin.
 const COMMENT: &str = "ddpipe sample data, not CIFAR-10";
 
-/// The archive of these files: the training batches, and the test batch last.
+/// The bytes of the archive of these files: the training batches in order, and the test batch last.
 pub fn pack(files: &[Vec<u8>]) -> Result<Vec<u8>> {
     let packed = GzBuilder::new().mtime(0).comment(COMMENT).write(Vec::new(), Compression::new(6));
     let mut archive = tar::Builder::new(packed);

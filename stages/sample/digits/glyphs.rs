@@ -1,7 +1,7 @@
 //! The shapes of the ten digits, each in several ways of writing. Points lie in a box from -1 to 1, x to the right and
 //! y downwards; a digit is about 1.2 wide and 2 high.
 
-/// A point of the box.
+/// A point of the box, (x, y).
 pub type Point = (f32, f32);
 
 /// One movement of the pen.

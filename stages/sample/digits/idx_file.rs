@@ -1,14 +1,14 @@
-//! Packs unsigned bytes as a gzipped IDX file that says in its gzip comment what it is. No time of day goes in: the
-//! same numbers give the same bytes.
+//! Packs unsigned bytes as a gzipped IDX file whose gzip comment says that it is sample data. No time stamp is written,
+//! so the same numbers give the same bytes.
 
 use anyhow::Result;
 use flate2::{Compression, GzBuilder};
 use std::io::Write;
 
-/// Readers that do not know of it skip it; `decode.idx` shows it as the origin.
+/// The gzip comment. Other readers skip it; `decode.idx` shows it as the origin.
 const COMMENT: &str = "ddpipe sample data, not MNIST";
 
-/// The file of these axes and numbers.
+/// The bytes of an IDX file with these axes and numbers, the last axis fastest.
 pub fn pack(axes: &[u32], numbers: &[u8]) -> Result<Vec<u8>> {
     let mut header = vec![0, 0, 0x08, axes.len() as u8];
     header.extend(axes.iter().flat_map(|axis| axis.to_be_bytes()));

@@ -1,6 +1,7 @@
-//! Sample digits: drawn pictures of 0 to 9 in files of MNIST's format, for trying things out and for tests. They are
-//! not MNIST, and the files say so. `glyphs.rs` holds the shapes, `writer.rs` varies them as a hand would, `pen.rs`
-//! draws lines, `idx_file.rs` packs. It shares nothing with the reader of IDX files, so that each tests the other.
+//! `sample.digits`: generated pictures of the digits 0 to 9 in files of MNIST's format, for trying pipelines out and
+//! for tests. They are not MNIST, and the files say so. `glyphs.rs` holds the shapes, `writer.rs` varies them as
+//! handwriting does, `pen.rs` draws lines, `idx_file.rs` packs the files. No code is shared with the reader of IDX
+//! files (`decode.idx`), so that each tests the other.
 
 mod glyphs;
 mod idx_file;
@@ -14,7 +15,7 @@ use ddpipe_nn::stream::stream;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-/// How many images of which size.
+/// The parameters: the numbers of training and test images, and their height and width in pixels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -23,10 +24,10 @@ pub struct Params {
     size: u32,
 }
 
-/// Images drawn between two looks at the host.
+/// The number of images that are drawn between two checks for cancellation.
 const PART: usize = 500;
 
-/// Draws both sets.
+/// Runs the stage: draws the training and the test set and packs images and labels of each as IDX files.
 pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
     let total = u64::from(params.train) + u64::from(params.test);
     let mut outputs = Outputs::default();
@@ -47,8 +48,9 @@ pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(outputs)
 }
 
-/// Labels \[N\] and pictures \[N,size,size\] of a set; another name gives other digits. Every image has a random stream
-/// of its own, so threads change nothing. `told` hears of images as they are done.
+/// Draws a set of `count` images: labels \[N\] and pixels \[N,size,size\] as bytes. A different name `set` gives
+/// different digits. Every image has its own random stream, so the result does not depend on the number of threads.
+/// `told` is called with the number of images that were just finished.
 pub fn draw(
     ctx: &Context,
     set: &str,
@@ -71,7 +73,7 @@ pub fn draw(
     Ok((labels, pixels))
 }
 
-/// As many of each class as of any other (give or take one), in random order.
+/// The labels of a set in random order; the numbers of images per class differ by at most one.
 fn labels(seed: u64, set: &str, count: u32) -> Vec<u8> {
     let order = stream(seed, &format!("digits {set} order"), 0).permutation(i64::from(count));
     order.into_iter().map(|position| (position % 10) as u8).collect()

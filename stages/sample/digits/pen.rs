@@ -1,8 +1,9 @@
-//! A round pen on a square page of pixels: lines with soft edges. Knows neither digits nor chance.
+//! Draws lines with soft edges: a round pen on a square page of pixels. Deterministic; which lines are drawn is decided
+//! in `writer.rs`.
 
 use crate::sample::digits::glyphs::Point;
 
-/// Straight pieces between two points of a curve.
+/// The number of straight pieces that approximate a curve between two of its points.
 const PIECES: usize = 6;
 
 /// A page and the pen that draws on it.
@@ -19,7 +20,7 @@ impl Pen {
         Pen { size, radius, distance: vec![f32::INFINITY; size * size] }
     }
 
-    /// Draws from point to point.
+    /// Draws straight lines from each point to the next; coordinates are in pixels, and may lie outside the page.
     pub fn lines(&mut self, points: &[Point]) {
         for ends in points.windows(2) {
             self.line(ends[0], ends[1]);
@@ -47,7 +48,7 @@ impl Pen {
         }
     }
 
-    /// How much of every pixel is covered, 0 to 1, row by row.
+    /// The share of every pixel that is covered with ink, from 0 to 1, row by row.
     pub fn ink(&self) -> impl Iterator<Item = f32> {
         self.distance.iter().map(|distance| (self.radius + 0.5 - distance).clamp(0.0, 1.0))
     }

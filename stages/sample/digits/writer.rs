@@ -1,5 +1,5 @@
-//! Writes one digit as a hand would: a way of writing, wobbling points, a bent and slanted line, a place and a size, a
-//! thin or a thick pen, and dirt on the paper. Every draw comes from the image's own stream.
+//! Draws one digit with the variations of handwriting: one of several glyphs, displaced points, bent and slanted lines,
+//! position and size, width of the pen, and dirt on the paper. Every draw comes from the image's own stream.
 
 use super::pen;
 use crate::sample::digits::glyphs::{DIGITS, Point, Stroke};
@@ -8,10 +8,10 @@ use ddpipe_nn::stream::Stream;
 use rand_distr::{Distribution, StandardNormal};
 use std::f32::consts::{PI, TAU};
 
-/// How far control points wander, in units of half a digit's height.
+/// Standard deviation of the displacement of control points, in units of half a digit's height.
 const WOBBLE: f32 = 0.06;
 
-/// Draws the digit into `picture`, `size` times `size` black pixels.
+/// Draws the digit into `picture`, `size` times `size` bytes, row by row; ink is bright on black paper.
 pub fn write(stream: &mut Stream, digit: u8, size: usize, picture: &mut [u8]) {
     let ways = DIGITS[usize::from(digit) % DIGITS.len()];
     let glyph = ways[stream.integer(0, ways.len() as i64) as usize];
@@ -35,7 +35,7 @@ pub fn write(stream: &mut Stream, digit: u8, size: usize, picture: &mut [u8]) {
     }
 }
 
-/// What one hand does the same way over a whole digit.
+/// The properties of the handwriting that are the same over a whole digit.
 struct Hand {
     matrix: [f32; 4],
     centre: Point,
@@ -66,7 +66,7 @@ impl Hand {
         }
     }
 
-    /// From the glyph's box to pixels.
+    /// Maps a point of the glyph's box to pixels.
     fn place(&self, (x, y): Point) -> Point {
         let (depth, frequency, phase) = self.bend;
         let (x, y) = (x + depth * (frequency * y + phase).sin(), y + depth * (frequency * x + phase).cos());
@@ -80,7 +80,7 @@ fn wobble(stream: &mut Stream, (x, y): Point) -> Point {
     (x + WOBBLE * normal(), y + WOBBLE * normal())
 }
 
-/// A short line somewhere: a slip of the pen.
+/// A short line at a random place, like a slip of the pen.
 fn stray(stream: &mut Stream, size: f32) -> [Point; 2] {
     let (x, y) = (size * stream.uniform(), size * stream.uniform());
     let (sin, cos) = (TAU * stream.uniform()).sin_cos();

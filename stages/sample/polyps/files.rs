@@ -1,5 +1,5 @@
-//! The two files: a table with MHIST's header and a ZIP file that says in its comment what it is. No time of day goes
-//! in: the same images give the same bytes.
+//! Writes the two files: a table with MHIST's header, and a ZIP file with a comment that says that it is sample data.
+//! No time stamp is written, so the same images give the same bytes.
 
 use anyhow::Result;
 use std::fs::File;
@@ -7,24 +7,24 @@ use std::io::{BufWriter, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// The table's first line.
+/// The first line of the table of annotations.
 pub const HEADER: &str = "Image Name,Majority Vote Label,Number of Annotators who Selected SSA (Out of 7),Partition\n";
 
-/// Readers that do not know of it skip it; `split.mhist` shows it as the origin.
+/// The comment of the ZIP file. Other readers skip it; `split.mhist` shows it as the origin.
 const COMMENT: &str = "ddpipe sample data, not MHIST";
 
-/// A ZIP file in the making.
+/// A ZIP file to which images are being added.
 pub struct Archive(ZipWriter<BufWriter<File>>);
 
 impl Archive {
-    /// An empty one in this file, with its comment.
+    /// An empty archive in this file, with its comment.
     pub fn new(file: File) -> Result<Self> {
         let mut zip = ZipWriter::new(BufWriter::new(file));
         zip.set_comment(COMMENT)?;
         Ok(Archive(zip))
     }
 
-    /// Adds an image under this path. PNG files are packed already.
+    /// Adds a PNG file under this path, stored as it is because PNG is compressed already.
     pub fn add(&mut self, path: &str, picture: &[u8]) -> Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -34,13 +34,13 @@ impl Archive {
         Ok(self.0.write_all(picture)?)
     }
 
-    /// The whole file.
+    /// Finishes the archive and returns its file.
     pub fn finish(self) -> Result<File> {
         Ok(self.0.finish()?.into_inner().map_err(|failed| failed.into_error())?)
     }
 }
 
-/// A PNG file of RGB pixels, row by row.
+/// The bytes of a PNG file of `size` times `size` RGB pixels, row by row.
 pub fn png(size: u32, pixels: &[u8]) -> Result<Vec<u8>> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, size, size);

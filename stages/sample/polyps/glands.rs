@@ -1,6 +1,6 @@
-//! The shape of one gland, in polar coordinates around its centre: a tube cut across, with an open middle, a wall of
-//! cells and a ring of nuclei. What tells the classes apart is here: how saw-toothed the inner edge is and how much
-//! the outer edge bulges.
+//! The shape of one gland, in polar coordinates around its centre: the cross-section of a tube, with an open middle, a
+//! wall of cells and a ring of nuclei. The features that distinguish the classes are here: how saw-toothed the inner
+//! edge is and how much the outer edge bulges.
 
 use ddpipe_nn::stream::Stream;
 use std::f32::consts::TAU;
@@ -9,7 +9,7 @@ use std::f32::consts::TAU;
 pub struct Gland {
     centre: (f32, f32),
     radius: f32,
-    /// Cosine and sine of the long axis, and its length against the short one.
+    /// Cosine and sine of the direction of the long axis, and the ratio of its length to that of the short one.
     axis: (f32, f32, f32),
     open: f32,
     teeth: f32,
@@ -20,13 +20,13 @@ pub struct Gland {
     wall: f32,
 }
 
-/// Where a pixel lies, as a gland sees it.
+/// The position of a pixel relative to a gland.
 pub struct Place {
     /// Distance from the outer edge in pixels, negative inside.
     pub outside: f32,
     /// Distance from the inner edge in pixels, negative in the open middle.
     pub wall: f32,
-    /// How much of the ring of nuclei is here, 0 to 1.
+    /// The share of the pixel that nuclei cover, from 0 to 1.
     pub nucleus: f32,
 }
 
@@ -50,12 +50,12 @@ impl Gland {
         }
     }
 
-    /// The furthest that any part of the gland lies from its centre.
+    /// The largest distance of any part of the gland from its centre, in pixels.
     pub fn reach(&self) -> f32 {
         self.radius * self.axis.2 * (1.0 + self.bulge) + 3.0
     }
 
-    /// The pixel's place, unless it is beyond the gland's reach.
+    /// The position of the pixel at (x, y) relative to the gland; `None` beyond the gland's reach.
     pub fn place(&self, x: f32, y: f32) -> Option<Place> {
         let (dx, dy) = (x - self.centre.0, y - self.centre.1);
         let (cos, sin, long) = self.axis;
@@ -67,7 +67,7 @@ impl Gland {
         let angle = across.atan2(along);
         let [first, second, third] = self.phases;
         let edge = self.radius * (1.0 + self.bulge * (3.0 * angle + first).sin());
-        // A saw: up slowly, down at once, softened where it would jump.
+        // A saw tooth: rises slowly, falls quickly but without a jump.
         let turn = (self.teeth * angle / TAU + second / TAU).rem_euclid(1.0);
         let saw = if turn < 0.75 { turn / 0.75 } else { (1.0 - turn) / 0.25 };
         let inner = edge * (self.open + self.tooth_depth * (saw - 0.5));
@@ -81,5 +81,5 @@ impl Gland {
     }
 }
 
-/// Nuclei along one pixel of the outer edge, at a spacing of one.
+/// The number of nuclei per pixel of the outer edge, before it is divided by the spacing.
 const NUCLEI_PER_PIXEL: f32 = 0.55;

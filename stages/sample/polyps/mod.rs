@@ -1,6 +1,7 @@
-//! Sample tissue: generated pictures in the layout of MHIST, a table of annotations and a ZIP file of PNG images, for
-//! trying things out and for tests. They are not MHIST, and the ZIP file says so. `tissue.rs` draws, `glands.rs` says
-//! what shapes a gland takes, `files.rs` packs. It shares nothing with the reader, so that each tests the other.
+//! `sample.polyps`: generated pictures of tissue in the layout of MHIST, a table of annotations and a ZIP file of PNG
+//! images, for trying pipelines out and for tests. They are not MHIST, and the ZIP file says so. `tissue.rs` draws a
+//! picture, `glands.rs` gives the shapes of glands, `files.rs` packs. No code is shared with the reader
+//! (`split.mhist`), so that each tests the other.
 
 mod files;
 mod glands;
@@ -13,7 +14,8 @@ use ddpipe_nn::stream::{Stream, stream};
 use rayon::prelude::*;
 use serde::Deserialize;
 
-/// How many images of which size.
+/// The parameters: the numbers of training and test images, their height and width in pixels, and the folders of the
+/// ZIP file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -23,7 +25,7 @@ pub struct Params {
     folders: Folders,
 }
 
-/// Where in the ZIP file the images lie.
+/// The folders of the images in the ZIP file.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Folders {
@@ -31,13 +33,13 @@ enum Folders {
     Classes,
 }
 
-/// Images drawn between two looks at the host.
+/// The number of images that are drawn between two checks for cancellation.
 const PART: usize = 64;
 
 /// The share of SSA among MHIST's training images, and among its test images.
 const SHARES: [f64; 2] = [630.0 / 2175.0, 360.0 / 977.0];
 
-/// How likely it is, in percent, that 0, 1, 2 or 3 of seven dissent from the majority.
+/// The probability, in percent, that 0, 1, 2 or 3 of the seven annotators dissent from the majority.
 const DISSENT: [i64; 4] = [30, 30, 25, 15];
 
 struct Row {
@@ -47,7 +49,8 @@ struct Row {
     partition: &'static str,
 }
 
-/// Draws all images. Every image has a random stream of its own, so threads change nothing.
+/// Runs the stage: draws all images and writes table and ZIP file. Every image has its own random stream, so the result
+/// does not depend on the number of threads.
 pub fn run(ctx: &Context, _inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (seed, size) = (ctx.seed, params.size);
     let rows = rows(seed, &params);
@@ -90,7 +93,7 @@ impl Row {
     }
 }
 
-/// The rows in random order; how many are SSA in each partition is fixed.
+/// The rows of the table in random order; the number of SSA images in each partition is fixed.
 fn rows(seed: u64, params: &Params) -> Vec<Row> {
     let mut rows = Vec::new();
     for ((partition, count), share) in [("train", params.train), ("test", params.test)].into_iter().zip(SHARES) {

@@ -1,6 +1,6 @@
-//! One picture of tissue in the colours of haematoxylin and eosin: pink stroma with scattered cells, and glands in rows
-//! that are round and even in one class, saw-toothed and uneven in the other. How clear a case is follows from the
-//! votes. Every draw comes from the image's own stream.
+//! Draws one picture of tissue in the colours of haematoxylin and eosin: pink stroma with scattered cells, and glands
+//! in rows. The glands are round and even in one class (HP), saw-toothed and uneven in the other (SSA). How clear a
+//! case is follows from the votes. Every draw comes from the image's own stream.
 
 use crate::sample::polyps::glands::Gland;
 use ddpipe_nn::stream::Stream;
@@ -12,11 +12,11 @@ const CELLS: Colour = [0.78, 0.58, 0.78];
 const MUCIN: Colour = [0.93, 0.88, 0.94];
 const NUCLEUS: Colour = [0.38, 0.24, 0.55];
 
-/// The pixels, RGB row by row. `share` is how many of the annotators chose SSA.
+/// The pixels \[size,size,3\] of a picture, RGB row by row. `share` is the share of the annotators who chose SSA.
 pub fn draw(stream: &mut Stream, ssa: bool, share: f32, size: usize) -> Vec<u8> {
     let page = size as f32;
     let mut between = |low: f32, high: f32| low + (high - low) * stream.uniform();
-    // The classes meet where the votes are close to even.
+    // The classes look alike where the votes are close to even.
     let clear = (0.05 + 0.9 * share + between(-0.1, 0.1)).clamp(0.0, 1.0);
     let serrated = if ssa { clear.max(0.4) } else { clear.min(0.5) };
     let stain: Colour = [between(-0.07, 0.05), between(-0.08, 0.08), between(-0.05, 0.05)];
@@ -58,7 +58,7 @@ pub fn draw(stream: &mut Stream, ssa: bool, share: f32, size: usize) -> Vec<u8> 
         .collect()
 }
 
-/// Glands on a wavering grid; the more serrated, the less even.
+/// The glands on a randomly displaced grid; the more serrated they are, the more uneven the grid.
 fn glands(stream: &mut Stream, page: f32, pitch: f32, origin: (f32, f32), serrated: f32) -> Vec<Gland> {
     let count = (page / pitch).ceil() as i32 + 1;
     let mut glands = Vec::new();
@@ -79,7 +79,7 @@ fn glands(stream: &mut Stream, page: f32, pitch: f32, origin: (f32, f32), serrat
     glands
 }
 
-/// Scattered nuclei of the stroma.
+/// Draws the scattered nuclei of the stroma.
 fn cells(stream: &mut Stream, picture: &mut [Colour], size: usize, crowd: f32) {
     let page = size as f32;
     let radius = (page / 120.0).max(0.6);
@@ -100,7 +100,7 @@ fn cells(stream: &mut Stream, picture: &mut [Colour], size: usize, crowd: f32) {
     }
 }
 
-/// 1 well inside, 0 well outside, soft over one pixel.
+/// The coverage of a pixel at this depth inside a shape: 1 well inside, 0 well outside, linear over one pixel between.
 fn soft(depth: f32) -> f32 {
     (depth + 0.5).clamp(0.0, 1.0)
 }
@@ -111,7 +111,7 @@ fn blend(pixel: &mut Colour, colour: Colour, amount: f32) {
     }
 }
 
-/// Smooth noise between 0 and 1 over a page from 0 to 1.
+/// Smooth noise between 0 and 1 over a page whose coordinates go from 0 to 1.
 struct Cloud {
     cells: usize,
     values: Vec<f32>,

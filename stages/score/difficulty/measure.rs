@@ -1,4 +1,4 @@
-//! How hard an image is for one trained network. Pure: parameters, images and labels in, a number per image out.
+//! Difficulty of images for one trained network. Pure functions of parameters, images and labels.
 //!
 //! Legend: B images, C channels, H height, W width, K classes, D features, p the network's probabilities, y the label as
 //! one-hot vector, f the input of the last linear layer.
@@ -8,26 +8,27 @@
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use tch::{Kind, Reduction, TchError, Tensor};
 
-/// What is measured; a higher number is harder.
+/// The difficulty score that is computed; higher is harder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// |p - y| (Paul et al., Deep Learning on a Data Diet, 2021).
+    /// EL2N, |p - y| (Paul et al., Deep Learning on a Data Diet, 2021).
     El2n,
-    /// The norm of the cross entropy's gradient in weight and bias of the last linear layer: |p - y| sqrt(1 + |f|²).
+    /// GraNd of the last layer: the norm of the gradient of the cross entropy with respect to weight and bias of the
+    /// last linear layer, |p - y| sqrt(1 + |f|²).
     Grand,
-    /// The same in all parameters.
+    /// GraNd: the norm of the gradient of the cross entropy with respect to all parameters.
     GrandFull,
-    /// 1 - the largest probability.
+    /// Least confidence: 1 - the largest probability.
     LeastConfidence,
-    /// - sum of p log p.
+    /// Entropy of the prediction: - sum of p log p.
     Entropy,
-    /// 1 - (the largest probability - the second largest).
+    /// Margin: 1 - (the largest probability - the second largest).
     Margin,
 }
 
 impl Measure {
-    /// \[B\] float64, of images \[B,C,H,W\] with labels \[B\] int64, in evaluation mode. Memory is that of a few images
-    /// at a time.
+    /// \[B\] float64, the scores of images \[B,C,H,W\] with labels \[B\] int64, in evaluation mode. The images go
+    /// through the network in chunks, so memory does not grow with B.
     pub fn of(
         self,
         network: &Network,
@@ -42,7 +43,8 @@ impl Measure {
             let chunk = Chunk::inference(images_BCHW.device());
             let features_BD = network.embed_chunked(parameters, images_BCHW, Mode::Eval, chunk)?;
             let logits_BK = network.classify(parameters, &features_BD)?;
-            // In double precision: where a network is sure, what is hard lies in the last digits.
+            // In double precision: where the network is confident, the differences between images are in the last
+            // digits.
             let log_BK = logits_BK.f_log_softmax(1, Kind::Double)?;
             let p_BK = log_BK.f_exp()?;
             match self {
@@ -63,14 +65,14 @@ impl Measure {
     }
 }
 
-/// |p - y|, \[B\].
+/// \[B\], the L2 norm |p - y| for each image.
 fn errors(p_BK: &Tensor, labels_B: &Tensor) -> Result<Tensor, TchError> {
     let classes_K = Tensor::f_arange(p_BK.size()[1], (Kind::Int64, p_BK.device()))?;
     let y_BK = labels_B.f_unsqueeze(1)?.f_eq_tensor(&classes_K)?.f_to_kind(p_BK.kind())?;
     p_BK.f_sub(&y_BK)?.f_square()?.f_sum_dim_intlist(1, false, p_BK.kind())?.f_sqrt()
 }
 
-/// The norm of the gradient over all parameters, \[B\]: one image at a time goes forward and back.
+/// \[B\], the norm of the gradient over all parameters for each image; one image at a time goes forward and backward.
 fn gradient_norms(
     network: &Network,
     parameters: &Parameters,

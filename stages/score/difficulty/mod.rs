@@ -1,6 +1,6 @@
-//! `score.difficulty`: how hard every image of a data set is, by what networks that were trained on it say. Trains, asks,
-//! writes; what is measured is in `measure.rs`, the loop over a network's images in `scoring.rs`, and where an interrupted
-//! run continues in `state.rs`.
+//! `score.difficulty`: a difficulty score for every image of a data set, the mean over networks that were trained on
+//! it. This file trains, scores and writes; the scores are defined in `measure.rs`, the loop over a network's images is
+//! in `scoring.rs`, and the state of an interrupted run in `state.rs`.
 
 pub mod measure;
 mod picture;
@@ -23,10 +23,10 @@ use serde_json::{Value, json};
 use state::{Finished, ScoringState};
 use tch::{Device, Kind, Tensor};
 
-/// Images that a network is scoring_steps about between two looks at the clock.
+/// The number of images that a network scores at a time; progress is reported after each of these batches.
 const BATCH: i64 = 256;
 
-/// What is measured, by how many networks, and how they are trained.
+/// The parameters: the score, the number of networks, and their training.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -134,7 +134,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("seconds", ctx.seconds()))
 }
 
-/// Mean and range of every class, and the positions of its easiest and hardest images.
+/// The JSON entry of every class: mean, lowest and highest score, and the positions of its easiest and hardest images.
 fn per_class(scores: &Scores, order: &[Vec<i64>], shown: usize) -> Result<Vec<Value>> {
     let all = values(&scores.scores)?;
     let about = |(class, positions): (usize, &Vec<i64>)| {
@@ -170,7 +170,7 @@ impl Params {
         })
     }
 
-    /// As a manifest says it.
+    /// The name of the method as it is written in a manifest, with the kind of uncertainty where there is one.
     fn method(&self) -> String {
         let word = |value: Value| value.as_str().unwrap_or_default().to_string();
         match self.method {

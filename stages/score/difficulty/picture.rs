@@ -1,16 +1,18 @@
-//! The easiest and the hardest images of every class, one class per row. The drawing itself is `data::picture`.
+//! Draws the easiest and the hardest images of every class, one class per row. The drawing itself is in
+//! `data::picture`.
 
 use crate::artifact::Dataset;
 use crate::data::picture::Grid;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// Classes in a picture, at most.
+/// The largest number of classes in a picture.
 const ROWS: usize = 100;
 
-/// A PNG file: the `shown` easiest images from left to right, then the `shown` hardest, the hardest of all last. A class
-/// with few images shows some of them twice; one without is left white. Images that are neither grey nor coloured show
-/// their first channel.
+/// A PNG file with one row per class: the `shown` easiest images from left to right, then the `shown` hardest, the
+/// hardest of all last. `order` holds the positions of each class's images, easiest first. A class with few images
+/// shows some of them twice; a class without images is left white. Images that have neither 1 nor 3 channels show their
+/// first channel.
 pub(super) fn ends(real: &Dataset, order: &[Vec<i64>], shown: usize) -> Result<Vec<u8>> {
     let [channels, height, width] = real.image_shape();
     let mut rows = Vec::new();

@@ -1,5 +1,5 @@
-//! One network of several: it is trained, and scores every image. What stays the same over all of them, and how far all
-//! are, is told and saved after every step.
+//! One network of a scoring run: it is trained, and then scores every image. Progress and checkpoints cover all
+//! networks.
 
 use super::BATCH;
 use super::measure::Measure;
@@ -11,23 +11,23 @@ use anyhow::{Context as _, Result};
 use ddpipe_nn::network::Network;
 use tch::{Kind, Tensor};
 
-/// What stays the same over all networks.
+/// What all networks of a scoring run share.
 pub(super) struct ScoringRun<'a> {
     pub ctx: &'a Context,
     pub network: &'a Network,
     pub real: &'a Dataset,
-    /// None where what is forgotten in training is counted.
+    /// The score that a trained network computes; `None` for forgetting events, which are counted in training.
     pub measure: Option<Measure>,
-    /// Steps of a training.
+    /// The number of optimiser steps of one training.
     pub steps: u64,
-    /// Steps of a whole network: those of its training and one for each batch that it scores.
+    /// Units of progress of one network: the steps of its training, and one for each batch that it scores.
     pub each: u64,
-    /// Steps of all networks.
+    /// Units of progress of all networks.
     pub total: u64,
 }
 
 impl ScoringRun<'_> {
-    /// Trains a network from where it stands, and counts what it forgets where that is wanted.
+    /// Trains a network, continuing from `state`, and counts forgetting events if `scoring` has them.
     pub fn train(&self, params: &TrainingParams, seed: u64, state: State, scoring: &ScoringState) -> Result<State> {
         let settings = params.settings(seed);
         let augment = params.augmentation(self.network, seed);
@@ -44,11 +44,11 @@ impl ScoringRun<'_> {
         training.run(state, &mut progress)
     }
 
-    /// The trained network's scores of all images, \[N\] float64.
+    /// \[N\] float64, the scores of all images by the trained network. An image that was never learnt scores `epochs`.
     pub fn scores(&self, state: &State, epochs: u64, scoring: &mut ScoringState) -> Result<Tensor> {
         let Some(measure) = self.measure else {
             let counts = scoring.events.as_ref().context("nothing was counted")?.borrow().per_image()?;
-            // Never learnt is harder than forgotten as often as there was time for.
+            // An image that was never learnt is harder than one that was forgotten as often as possible.
             let counts: Vec<f64> = counts.into_iter().map(|count| count.unwrap_or(epochs) as f64).collect();
             return Ok(Tensor::f_from_slice(&counts)?.f_to_device(self.ctx.device)?);
         };

@@ -1,5 +1,5 @@
-//! The state of a scoring run: the networks that are done, the images that the running one has scored, and their form in
-//! a checkpoint. Sums are kept in double precision and in the order of networks, so that a run that continues ends with
+//! The state of a scoring run, and its form in a checkpoint: the finished networks, and the images that the current
+//! network has scored. Sums are in double precision and in the order of networks, so that a run that continues gives
 //! the same bytes.
 
 use crate::context::Checkpoint;
@@ -11,30 +11,30 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
-/// What is left of a network beside its scores.
+/// What is kept of a finished network beside its scores: training accuracy and loss of the last epoch.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Finished {
     pub train_accuracy: f64,
     pub loss: f64,
 }
 
-/// What was scored so far, of N images.
+/// The scores computed so far, of N images.
 #[derive(Debug)]
 pub(super) struct ScoringState {
-    /// The networks that are done.
+    /// The networks that are finished.
     pub finished: Vec<Finished>,
-    /// The sum of their scores, \[N\] float64.
+    /// The sum of the finished networks' scores, \[N\] float64.
     pub sum: Tensor,
-    /// Scores of the running network, \[`scored`\] float64 each part.
+    /// The scores of the current network, batch by batch, \[n\] float64 each; together `scored` images.
     pub parts: Vec<Tensor>,
-    /// Images that the running network has scored.
+    /// The number of images that the current network has scored.
     pub scored: i64,
-    /// What it forgot, where that is what is counted.
+    /// The forgetting events of the current network; `None` unless the method counts them.
     pub events: Option<RefCell<Events>>,
 }
 
 impl ScoringState {
-    /// Nothing scored yet.
+    /// The state before the first network; `forgetting` says whether forgetting events are counted.
     pub fn new(count: i64, device: Device, forgetting: bool) -> Self {
         ScoringState {
             finished: Vec::new(),
@@ -45,7 +45,7 @@ impl ScoringState {
         }
     }
 
-    /// Adds the scores of the running network, which is done.
+    /// Adds the scores \[N\] of the current network, which is finished, and begins the next one.
     pub fn finish(&mut self, scores: &Tensor, about: Finished) -> Result<()> {
         self.sum = self.sum.f_add(scores)?;
         self.finished.push(about);
@@ -54,7 +54,7 @@ impl ScoringState {
         Ok(())
     }
 
-    /// Adds all of it to a checkpoint.
+    /// Adds the whole state to a checkpoint.
     pub fn store(&self, checkpoint: &mut Checkpoint) {
         checkpoint.note("finished", &self.finished);
         checkpoint.put("scores.sum", &self.sum);
@@ -66,7 +66,7 @@ impl ScoringState {
         }
     }
 
-    /// What [`store`](Self::store) put away, and the training of the running network.
+    /// Reads the state that [`store`](Self::store) wrote, and the training state of the current network.
     pub fn restore(checkpoint: &Checkpoint, network: &Network, forgetting: bool) -> Result<(Self, State)> {
         let parts: Vec<Tensor> = checkpoint.tensors.get("scores.now").map(Tensor::shallow_clone).into_iter().collect();
         let standing = ScoringState {

@@ -1,19 +1,20 @@
-//! One network of a search space: its place, its name for people, and the part of a search that it belongs to.
+//! One network of a search space: its index, its name, and the part of a search that it belongs to.
 
 use anyhow::{Result, ensure};
 use ddpipe_nn::network::{Activation, Architecture, Norm, Pooling};
 use serde::Serialize;
 
-/// One network of a space.
+/// One network of a search space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// Its place in the whole space, from 0.
+    /// The index of the network in the whole search space, from 0.
     pub index: u64,
-    /// The network.
+    /// The architecture of the network.
     pub architecture: Architecture,
 }
 
-/// Those of the candidates that belong to this part: their number, from 0, leaves it when divided by `parts`.
+/// The candidates of this part: those whose index in `candidates` modulo `parts` equals `part`. An error if `part` is
+/// not below `parts`, or if there are more parts than candidates.
 pub fn part_of(candidates: Vec<Candidate>, part: usize, parts: usize) -> Result<Vec<Candidate>> {
     ensure!(part < parts, "part = {part}, but parts are counted from 0 to parts - 1 = {}", parts.saturating_sub(1));
     let count = candidates.len();
@@ -21,7 +22,8 @@ pub fn part_of(candidates: Vec<Candidate>, part: usize, parts: usize) -> Result<
     Ok(candidates.into_iter().skip(part).step_by(parts).collect())
 }
 
-/// A network in words, `w32 d3 instance relu average` or `16-64 k5 instance relu average`.
+/// The name of a network: `w32 d3 instance relu average` for a ConvNet (width, depth, normalisation, activation,
+/// pooling), `16-64 k5 instance relu average` for a CNN (channels of the blocks, kernel size, and the same settings).
 pub fn name(architecture: &Architecture) -> String {
     let settings = |norm: &Norm, activation: &Activation, pooling: &Pooling| {
         [word(norm), word(activation), word(pooling)].join(" ")
@@ -38,7 +40,7 @@ pub fn name(architecture: &Architecture) -> String {
     }
 }
 
-/// How manifests write a setting.
+/// A setting as it is written in a manifest.
 pub(super) fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(text)) => text,

@@ -1,6 +1,6 @@
-//! Trains the networks of a declared space on one set, one after another, and tests each. `space.rs` says which there
-//! are, `candidate.rs` what one is called, `trial.rs` trains one. What a ranking is worth is `search.nas_proxy`'s
-//! business.
+//! `search.candidates`: trains the networks of a search space on one set, one after another, and tests each. `space.rs`
+//! lists the networks, `candidate.rs` names them, `trial.rs` trains one. `search.nas_proxy` compares the rankings that
+//! result.
 
 pub mod candidate;
 pub mod space;
@@ -18,7 +18,7 @@ use serde_json::json;
 use space::{Lists, Space};
 use trial::{Done, Trial};
 
-/// Which networks, and how they are trained.
+/// The parameters: the search space, the candidates that are trained, and their training.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -38,22 +38,22 @@ pub struct Params {
     training: TrainingParams,
 }
 
-/// What a search found out about one candidate; an entry of the artifact's `candidates`.
+/// The result of training and testing one candidate; an entry of `candidates` in the document of the stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tested {
-    /// Its place in the whole space, from 0.
+    /// The index of the candidate in the whole search space, from 0.
     pub index: u64,
-    /// The network in words.
+    /// The name of the network, as [`candidate::name`] writes it.
     pub name: String,
-    /// The network.
+    /// The description of the network.
     pub network: NetworkSpec,
-    /// Trainable numbers.
+    /// The number of trainable parameters.
     pub parameters: i64,
-    /// Of one image, 2 per multiply-add.
+    /// Floating-point operations for one image: 2 per multiply-add.
     pub flops: i64,
-    /// On the test images.
+    /// The accuracy on the test images, from 0 to 1.
     pub accuracy: f64,
-    /// Mean cross entropy over the last epoch; nothing when it was not finite.
+    /// Mean training loss over the last epoch; `None` when it was not finite.
     pub loss: Option<f64>,
     /// Whether the training ended early because the loss was no longer finite.
     pub diverged: bool,
@@ -71,13 +71,14 @@ impl Params {
         }
     }
 
-    /// The settings of the training that is shuffled by this seed.
+    /// The settings of the training of one candidate, whose random streams have this seed.
     fn settings(&self, seed: u64) -> Settings {
         Settings { max_steps: self.max_steps, ..self.training.settings(seed) }
     }
 }
 
-/// Trains and tests the candidates.
+/// Runs the stage: trains and tests the candidates of this part. A checkpoint holds the finished candidates and the one
+/// in training.
 pub fn run(ctx: &Context, inputs: &Inputs, mut params: Params) -> Result<Outputs> {
     let space = Space::new(params.space, params.lists())?;
     let candidates = space.candidates(params.candidates, params.space_seed)?;
@@ -137,7 +138,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, mut params: Params) -> Result<Outputs
         .metric("seconds", ctx.seconds()))
 }
 
-/// All networks, so that one that cannot be is said before any is trained.
+/// Builds the networks of all candidates, so that an architecture that does not fit the images is an error before any
+/// network is trained.
 fn lay(candidates: &[Candidate], set: &TrainingSet) -> Result<Vec<Network>> {
     let ([channels, height, width], classes) = (set.image_shape(), set.classes());
     let network = |candidate: &Candidate| {

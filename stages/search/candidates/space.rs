@@ -1,5 +1,5 @@
-//! The search space: which networks there are, in what order, and which of them a search looks at. Pure lists and
-//! numbers; it knows no images and trains nothing.
+//! The search space: the list of its networks, their order, and the draw of those that a search trains. Pure lists and
+//! numbers.
 
 use crate::search::candidates::candidate::{Candidate, word};
 use anyhow::{Result, bail, ensure};
@@ -7,38 +7,39 @@ use ddpipe_nn::network::{Activation, Architecture, Norm, Pooling};
 use ddpipe_nn::stream::stream;
 use serde::{Deserialize, Serialize};
 
-/// A larger space is a mistake: no search trains that many networks.
+/// The largest number of networks in a space. A larger space is an error, because no search trains that many networks.
 const MOST: usize = 100_000;
 
-/// Which networks a space is made of.
+/// The form of a search space: which architectures its networks have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// ConvNets of every combination of the lists: the 720 of Zhao et al. (ICLR 2021) by default.
+    /// ConvNets with every combination of the lists. The default lists give the 720 networks of Zhao et al. (ICLR
+    /// 2021).
     Grid,
-    /// CNNs whose blocks have channels of their own, in every combination.
+    /// CNNs in which each block has its own number of channels, with every combination of the lists.
     RandomCnn,
 }
 
-/// What a space may choose from; a list that is absent is the form's own.
+/// The values from which a space is combined; for a list that is `None` the default of the form is taken.
 #[derive(Clone, Debug, Default)]
 pub struct Lists {
-    /// Channels of a block.
+    /// Numbers of channels of a block.
     pub widths: Option<Vec<i64>>,
     /// Numbers of blocks.
     pub depths: Option<Vec<i64>>,
-    /// Normalisations.
+    /// Normalisation layers.
     pub norms: Option<Vec<Norm>>,
-    /// Non-linearities.
+    /// Activation functions.
     pub activations: Option<Vec<Activation>>,
-    /// Poolings.
+    /// Pooling layers.
     pub poolings: Option<Vec<Pooling>>,
-    /// Sizes of the convolutions; the grid has none to choose.
+    /// Kernel sizes of the convolutions in pixels; must be `None` for [`Form::Grid`], whose kernel size is fixed.
     pub kernels: Option<Vec<i64>>,
 }
 
 impl Lists {
-    /// The form's own; for the grid they are the published ones.
+    /// The default lists of a form; for the grid they are the published ones.
     fn of(form: Form) -> Self {
         let grid = form == Form::Grid;
         let pick = |all: &[i64], few: &[i64]| Some(if grid { all.to_vec() } else { few.to_vec() });
@@ -56,7 +57,7 @@ impl Lists {
     }
 }
 
-/// Every network of a space, in order.
+/// A search space: the list of all its networks, in order.
 #[derive(Clone, Debug)]
 pub struct Space {
     form: Form,
@@ -64,8 +65,10 @@ pub struct Space {
 }
 
 impl Space {
-    /// Lists all networks in nested loops, the last list fastest: channels, depth, norm, activation, pooling for the
-    /// grid; depth, channels of the first block to the last, kernel, norm, activation, pooling for random CNNs.
+    /// Lists all networks in nested loops, the last list fastest. For the grid the order of the loops is channels,
+    /// depth, norm, activation, pooling; for random CNNs depth, channels of the first block to the last, kernel, norm,
+    /// activation, pooling. An error if a list is empty or names a value twice, if the grid is given `kernels`, or if
+    /// there are more than 100,000 networks.
     pub fn new(form: Form, lists: Lists) -> Result<Self> {
         ensure!(
             form != Form::Grid || lists.kernels.is_none(),
@@ -109,7 +112,7 @@ impl Space {
         Ok(Space { form, networks })
     }
 
-    /// Which networks it is made of.
+    /// The form of the space.
     pub fn form(&self) -> Form {
         self.form
     }
@@ -119,7 +122,8 @@ impl Space {
         self.networks.len()
     }
 
-    /// All networks in order, or `amount` of them, drawn without replacement by this seed and put back in order.
+    /// All networks in order, or `amount` of them, drawn without replacement by this seed and sorted back into the
+    /// order of the space. An error if `amount` is larger than the space.
     pub fn candidates(&self, amount: Option<usize>, seed: u64) -> Result<Vec<Candidate>> {
         let size = self.size();
         let mut chosen: Vec<i64> = (0..size as i64).collect();
@@ -153,14 +157,14 @@ fn within(size: Option<usize>) -> Result<()> {
     }
 }
 
-/// Equally wide blocks.
+/// The channels of every block of each ConvNet of the grid: each width with each depth, all blocks equally wide.
 fn equal_blocks(widths: &[i64], depths: &[i64]) -> Result<Vec<Vec<i64>>> {
     within(depths.iter().all(|&depth| depth <= MOST as i64).then_some(widths.len() * depths.len()))?;
     let depth = |width: i64| depths.iter().map(move |&depth| vec![width; depth.max(0) as usize]);
     Ok(widths.iter().flat_map(|&width| depth(width)).collect())
 }
 
-/// Blocks as wide as they like.
+/// The channels of every block of each random CNN: for each depth, every combination of widths.
 fn free_blocks(widths: &[i64], depths: &[i64]) -> Result<Vec<Vec<i64>>> {
     let mut shapes: Vec<Vec<i64>> = Vec::new();
     for &depth in depths {

@@ -1,6 +1,6 @@
-//! One candidate: a fresh network trained on the set and tested once, at the end. Its random streams have a seed of
-//! their own, drawn from the stage's seed and its place in the space, so that it comes out the same whichever others
-//! are trained beside it.
+//! The training of one candidate: a network with fresh weights is trained on the set and tested once, at the end. Its
+//! random streams have their own seed, drawn from the stage's seed and the candidate's index in the space, so its
+//! result does not depend on which other candidates are trained.
 
 use super::{Params, Tested};
 use crate::artifact::Dataset;
@@ -13,7 +13,7 @@ use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// What is the same for all candidates.
+/// What all candidates of a stage share: sets, parameters, and the number of candidates `total`.
 pub(super) struct Trial<'a> {
     pub ctx: &'a Context,
     pub set: &'a TrainingSet,
@@ -22,17 +22,17 @@ pub(super) struct Trial<'a> {
     pub total: u64,
 }
 
-/// The candidates that are done.
+/// The candidates that are trained and tested; stored in checkpoints.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Done {
     pub finished: Vec<Tested>,
-    /// Wall time of their tests.
+    /// Wall time of the tests of these candidates in seconds.
     pub test_seconds: f64,
 }
 
 impl Trial<'_> {
-    /// Trains and tests a candidate, from `state` if it was begun before: what came out, and the seconds of its test. The
-    /// caller adds both to what is done.
+    /// Trains and tests a candidate, continuing from `state` if it was interrupted. Returns its result and the seconds
+    /// of its test. The caller adds both to `done`.
     pub fn run(
         &self,
         candidate: &Candidate,
@@ -56,7 +56,7 @@ impl Trial<'_> {
             examples,
             augment: augment.as_deref(),
         };
-        // A search goes on when a training diverges: the candidate counts with the accuracy it has.
+        // A search continues when a training diverges: the candidate is tested as it is and keeps that accuracy.
         let mut progress = Progress::new(self.ctx, network, self.total * steps, |state: &State| {
             settings.done(state, images).min(steps)
         })

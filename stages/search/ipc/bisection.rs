@@ -1,17 +1,18 @@
-//! Bisection over an ascending list of choices of which most are unknown, on the assumption that more images per class
-//! are not worse.
+//! Bisection over an ascending list of numbers of images per class, most of which are not evaluated yet. It assumes
+//! that more images per class do not give a lower value.
 
-/// What to do next.
+/// The next step of the bisection.
 #[derive(Debug, PartialEq)]
 pub enum Step {
-    /// The value of this choice decides.
+    /// Evaluate the choice with this index; its value decides how the bisection continues.
     Look(usize),
-    /// The first choice that reaches the target; none when the last one does not.
+    /// The bisection is finished. Holds the index of the first choice that reaches the target; `None` when the last one
+    /// does not.
     Found(Option<usize>),
 }
 
-/// The next step, given the values known so far. Looks at no more than log2(n)+1 of n choices, and takes the same way
-/// whatever else is known.
+/// The next step, given the values known so far (`None` where a choice is not evaluated). Asks for no more than
+/// log2(n)+1 of n choices. The order of its questions does not depend on which other values are known.
 pub fn next(known: &[Option<f64>], target: f64) -> Step {
     let (mut low, mut high) = (0, known.len());
     while low < high {
@@ -48,7 +49,7 @@ mod tests {
             };
             prop_assert_eq!(found, values.iter().position(|value| *value >= target));
             prop_assert!(looks <= values.len().ilog2() + 1);
-            // Everything between was decided by something that was looked at.
+            // The choice that was found was evaluated itself.
             prop_assert!(found.is_none_or(|index| known[index].is_some()));
         }
     }

@@ -1,5 +1,6 @@
-//! The smallest number of images per class that is good enough. Bisects over evaluations that run only when it asks for
-//! them: it distils and trains nothing itself, and knows no method. `bisection.rs` holds the decision.
+//! `search.ipc`: the smallest number of images per class whose evaluation reaches a share of the value on the whole
+//! set. It bisects over evaluations that run only when it asks for them; it distils and trains nothing itself, and
+//! works with any method. `bisection.rs` decides which evaluation is next.
 
 mod bisection;
 
@@ -13,7 +14,8 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// What is to be reached, and where the numbers stand.
+/// The parameters: the share of the whole set's value that is to be reached, the axis that holds the numbers of images
+/// per class, and the metric that is compared.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -22,7 +24,7 @@ pub struct Params {
     value: String,
 }
 
-/// One number of images per class: what is known of it and what could be asked for.
+/// One number of images per class: the values of its evaluations that have run, and the evaluations that have not.
 #[derive(Default)]
 struct Choice<'a> {
     values: Vec<f64>,
@@ -30,14 +32,15 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// The mean value, when nothing of it is absent any more.
+    /// The mean value over its evaluations; `None` while one of them has not run.
     fn mean(&self) -> Option<f64> {
         let whole = self.absent.is_empty() && !self.values.is_empty();
         whole.then(|| self.values.iter().sum::<f64>() / self.values.len() as f64)
     }
 }
 
-/// Looks at what is there, and answers or asks for more.
+/// Runs the stage: from the evaluations that are there, either reports the number found or asks for further
+/// evaluations.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let whole: serde_json::Value = serde_json::from_slice(&inputs.bytes("whole")?).context("input \"whole\"")?;
     let reference = whole[&params.value].as_f64().with_context(|| {

@@ -1,12 +1,13 @@
-//! How well two rankings of the same candidates agree, over all of them and over the top ones. Pure numbers.
+//! Rank correlations between two rankings of the same candidates, over all of them and over the top ones. Pure
+//! functions of accuracies.
 
 use ddpipe_nn::metrics::{kendall_tau_b, spearman};
 use serde::Serialize;
 
-/// Two candidates agree or do not; a correlation says something from three on.
+/// The smallest number of top candidates: a rank correlation of two candidates can only be -1 or 1.
 const FEWEST: usize = 3;
 
-/// Rank correlations over `n` candidates; nothing where all of them are equal in one ranking.
+/// Rank correlations over `n` candidates; `None` where all candidates are equal in one of the rankings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// Number of candidates.
@@ -18,20 +19,20 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Over all candidates: accuracies in the same order.
+    /// The correlations over all candidates; both lists hold accuracies in the same order of candidates.
     pub fn of(proxy: &[f64], whole: &[f64]) -> Self {
         Agreement { n: proxy.len(), spearman: spearman(proxy, whole), kendall: kendall_tau_b(proxy, whole) }
     }
 
-    /// Over the candidates at these places; ranks are counted anew among them.
+    /// The correlations over the candidates at these positions; they are ranked again among themselves.
     pub fn among(places: &[usize], proxy: &[f64], whole: &[f64]) -> Self {
         let pick = |values: &[f64]| places.iter().filter_map(|&at| values.get(at).copied()).collect::<Vec<f64>>();
         Agreement::of(&pick(proxy), &pick(whole))
     }
 }
 
-/// The places of the `share` of highest accuracy, best first: share times their number, rounded, and at least 3 where
-/// there are so many. Of equal ones the first comes first.
+/// The positions of the top candidates, best first: the `share` of candidates with the highest accuracy, rounded to a
+/// whole number, and at least 3 if there are as many. Of candidates with equal accuracy the first comes first.
 pub fn top(accuracies: &[f64], share: f64) -> Vec<usize> {
     let wanted = (share * accuracies.len() as f64).round() as usize;
     let mut order = ranking(accuracies);
@@ -39,18 +40,18 @@ pub fn top(accuracies: &[f64], share: f64) -> Vec<usize> {
     order
 }
 
-/// The place of the highest accuracy, the first of equal ones.
+/// The position of the highest accuracy; of equal ones the first, and 0 for an empty list.
 pub fn best(accuracies: &[f64]) -> usize {
     ranking(accuracies).first().copied().unwrap_or(0)
 }
 
-/// The rank of the candidate at this place, from 1: one more than the number of better ones.
+/// The rank of the candidate at this position, from 1: one more than the number of candidates with higher accuracy.
 pub fn rank(accuracies: &[f64], place: usize) -> usize {
     let own = accuracies.get(place);
     1 + accuracies.iter().filter(|&other| own.is_some_and(|own| other > own)).count()
 }
 
-/// All positions, best first.
+/// The positions of all candidates, highest accuracy first; equal ones stay in their order.
 fn ranking(accuracies: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..accuracies.len()).collect();
     order.sort_by(|&a, &b| accuracies[b].total_cmp(&accuracies[a]));

@@ -1,6 +1,7 @@
-//! Compares searches with the same candidates: how well the ranking on a small set predicts the ranking on the whole
-//! set, what it would have chosen, and what it cost. `searches.rs` puts gathered results together, `agreement.rs` does
-//! the sums, `table.rs` writes. It trains nothing.
+//! `search.nas_proxy`: compares architecture searches with the same candidates. It reports how well the ranking on a
+//! small set (the proxy) predicts the ranking on the whole set, which architecture the proxy would have chosen, and the
+//! time it took. `searches.rs` combines gathered results, `agreement.rs` computes the correlations, `table.rs` writes
+//! the table. The stage trains nothing.
 
 pub mod agreement;
 mod searches;
@@ -14,7 +15,8 @@ use searches::Search;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// What is compared beside all candidates, and how the table is called.
+/// The parameters: the share of top candidates that are compared beside all of them, the ranking that selects them, and
+/// the caption of the table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -23,7 +25,7 @@ pub struct Params {
     caption: Option<String>,
 }
 
-/// Whose ranking says which candidates are the top ones.
+/// The ranking that selects the top candidates: that of each proxy, or that of the whole set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum TopBy {
@@ -31,25 +33,25 @@ enum TopBy {
     Whole,
 }
 
-/// What came out for one proxy; the whole set itself is compared too.
+/// The result for one proxy. The whole set itself is compared with itself in the same way.
 #[derive(Debug, Serialize)]
 struct Verdict {
-    /// `stage[axis=value]`, or `proxy[axis=value]` where one stage is gathered.
+    /// The address of the search: `stage[axis=value]`, or `proxy[axis=value]` where only one stage is gathered.
     search: String,
     images: u64,
     steps: u64,
-    /// Searches that were folded into one by the mean of their accuracies.
+    /// The number of searches that were folded into one by the mean of their accuracies.
     runs: usize,
     all: Agreement,
     top: Agreement,
-    /// The places of the top candidates in the space.
+    /// The indices of the top candidates in the search space.
     top_candidates: Vec<u64>,
     best: Choice,
-    /// Wall time of one search: trainings and tests.
+    /// Wall time of one search in seconds, trainings and tests.
     seconds: f64,
-    /// The trainings alone.
+    /// Wall time of the trainings of one search in seconds, without the tests.
     training_seconds: f64,
-    /// Trainings whose loss was no longer finite.
+    /// The number of trainings that ended because their loss was no longer finite.
     diverged: usize,
 }
 
@@ -58,15 +60,16 @@ struct Verdict {
 struct Choice {
     index: u64,
     name: String,
-    /// Its accuracy on the set that chose it.
+    /// Its test accuracy after training on the set whose ranking chose it.
     accuracy_here: f64,
-    /// Its accuracy after training on the whole set.
+    /// Its test accuracy after training on the whole set.
     accuracy: f64,
-    /// Its rank in the whole set's ranking, from 1.
+    /// Its rank in the ranking of the whole set, from 1.
     rank: usize,
 }
 
-/// Compares the searches.
+/// Runs the stage: compares each proxy with the search on the whole set. An error if the input `whole` does not hold
+/// exactly one search, or if a proxy has different candidates.
 pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let mut whole = searches::read(inputs, "whole", "whole")?;
     ensure!(

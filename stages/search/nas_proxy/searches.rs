@@ -1,6 +1,6 @@
-//! Puts gathered results of `search.candidates` together: the parts of one search into one list, searches that differ
-//! in a folded axis into the mean of their accuracies. Lists that do not hold the very same candidates are an error,
-//! never a correlation.
+//! Combines gathered results of `search.candidates`: the parts of one search become one list, and searches that differ
+//! in a folded axis become one with mean accuracies. Lists with different candidates are an error; no correlation is
+//! computed for them.
 
 use crate::context::Inputs;
 use crate::search::candidates::Tested;
@@ -10,34 +10,34 @@ use ddpipe_interface::protocol::InputArtifact;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-/// The axis that splits one search over nodes.
+/// The axis whose values are the parts of one search.
 const PART: &str = "part";
 
-/// One search, all its parts together.
+/// One search with all its parts, averaged over the folded runs.
 #[derive(Debug)]
 pub(super) struct Search {
-    /// `stage[axis=value]`, without `part` and the folded axes.
+    /// The address `stage[axis=value]`, without the axis `part` and the folded axes.
     pub address: String,
     /// The candidates, in the order of the search space.
     pub candidates: Vec<Tested>,
-    /// Of the same candidates: the mean over the runs.
+    /// The test accuracy of each of `candidates`, in the same order: the mean over the runs.
     pub accuracies: Vec<f64>,
-    /// Searches that were folded.
+    /// The number of searches (runs) that were folded into this one.
     pub runs: usize,
-    /// Images that each candidate learnt from.
+    /// The number of images on which each candidate was trained.
     pub images: u64,
-    /// Steps of each training.
+    /// The number of optimiser steps of each training.
     pub steps: u64,
-    /// Wall time of one search, its tests included.
+    /// Wall time of one search in seconds, with its tests; the mean over the runs.
     pub seconds: f64,
-    /// Wall time of the tests.
+    /// Wall time of the tests of one search in seconds; the mean over the runs.
     pub test_seconds: f64,
-    /// Trainings that diverged, over all runs.
+    /// The number of trainings that diverged, summed over the runs.
     pub diverged: usize,
     origins: Vec<String>,
 }
 
-/// What is read of a result.
+/// The fields that are read from the document of a result.
 #[derive(Deserialize)]
 struct Document {
     origin: String,
@@ -48,8 +48,9 @@ struct Document {
 
 type Labels = IndexMap<String, Value>;
 
-/// All searches of an input, in the order in which they are gathered. Results carry the name of their stage only when
-/// several stages are gathered; else they are called `role`.
+/// Reads all searches of the input `name`, in the order in which they are gathered. Results carry the name of their
+/// stage only when several stages are gathered; otherwise `role` takes its place in the address. An error if nothing is
+/// gathered or the candidates of runs or parts do not fit.
 pub(super) fn read(inputs: &Inputs, name: &str, role: &str) -> Result<Vec<Search>> {
     let mut groups: Vec<(Labels, Vec<&InputArtifact>)> = Vec::new();
     for result in inputs.many(name) {
@@ -63,7 +64,7 @@ pub(super) fn read(inputs: &Inputs, name: &str, role: &str) -> Result<Vec<Search
     groups.into_iter().map(|(labels, results)| fold(inputs, role, &labels, &results)).collect()
 }
 
-/// Where the images of these searches came from, each once.
+/// The origins of the images of these searches, without repetitions.
 pub(super) fn origins<'a>(searches: impl Iterator<Item = &'a Search>) -> Vec<String> {
     let mut origins: Vec<String> = Vec::new();
     for origin in searches.flat_map(|search| &search.origins) {
@@ -75,13 +76,14 @@ pub(super) fn origins<'a>(searches: impl Iterator<Item = &'a Search>) -> Vec<Str
 }
 
 impl Search {
-    /// An error that names a candidate which only one of the two searches has.
+    /// Checks that both searches have the same candidates; the error names a candidate that only one of them has.
     pub fn same_candidates(&self, other: &Search) -> Result<()> {
         same(&self.address, &self.candidates, &other.address, &other.candidates)
     }
 }
 
-/// The mean of the runs of one search.
+/// Folds the results of one search, which may be several runs in several parts, into one search with the mean
+/// accuracies and times of the runs. An error if the runs differ in candidates, images or steps.
 fn fold(inputs: &Inputs, role: &str, labels: &Labels, results: &[&InputArtifact]) -> Result<Search> {
     let mut runs: Vec<(Labels, Vec<&InputArtifact>)> = Vec::new();
     for &result in results {
@@ -118,14 +120,15 @@ fn fold(inputs: &Inputs, role: &str, labels: &Labels, results: &[&InputArtifact]
         return Ok(search);
     }
     let runs = search.runs as f64;
-    // Rounded so that equal means stay equal: sums in another order differ in their last digit.
+    // Rounded so that equal means stay equal: sums in a different order differ in their last digit.
     search.accuracies.iter_mut().for_each(|sum| *sum = (*sum / runs * 1e12).round() / 1e12);
     search.seconds /= runs;
     search.test_seconds /= runs;
     Ok(search)
 }
 
-/// The parts of one run.
+/// Joins the parts of one run into one search, with the candidates in the order of the search space. An error if the
+/// parts differ in images or steps, or if a candidate occurs twice.
 fn join(inputs: &Inputs, address: String, parts: &[&InputArtifact]) -> Result<Search> {
     let mut search: Option<Search> = None;
     for &part in parts {
@@ -205,7 +208,8 @@ fn without(labels: &Labels, dropped: impl Fn(&str) -> bool) -> Labels {
     kept.map(|(axis, value)| (axis.clone(), value.clone())).collect()
 }
 
-/// `stage[axis=value]`, as nodes are addressed.
+/// The address of a node, `stage[axis=value]`, from its labels; `role` is the name of the stage where the labels have
+/// none.
 fn address(role: &str, labels: &Labels) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),

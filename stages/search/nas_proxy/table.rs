@@ -1,10 +1,10 @@
-//! The comparison as a table: for people in Markdown, for programs as JSON.
+//! The comparison as a table, in Markdown for reading and in JSON for programs.
 
 use super::{Params, TopBy, Verdict};
 use crate::search::nas_proxy::agreement::Agreement;
 use serde_json::{Value, json};
 
-/// A table that is ready to be written.
+/// The finished table of the comparison.
 pub(super) struct Table {
     caption: String,
     note: String,
@@ -20,13 +20,13 @@ struct Row {
 enum Cell {
     Count(u64),
     Text(String),
-    /// With so many digits after the point.
+    /// A number, if it is defined, and its digits after the decimal point.
     Number(Option<f64>, usize),
     Percent(f64),
 }
 
 impl Table {
-    /// A row for every proxy and one for the whole set.
+    /// Makes the table: one row for every proxy, and the last one for the whole set.
     pub fn of(params: &Params, whole: &Verdict, proxies: &[Verdict], origins: &[String]) -> Self {
         let top = whole.top.n;
         let columns = [
@@ -63,7 +63,7 @@ impl Table {
         Table { caption, note, columns: columns.into(), rows }
     }
 
-    /// Rows, columns and cells.
+    /// The table as a JSON document: caption, note, rows, columns, cells and origins.
     pub fn document(&self, origins: &[String]) -> Value {
         let cells: Vec<Vec<Value>> = self.rows.iter().map(|row| row.cells.iter().map(Cell::value).collect()).collect();
         json!({
@@ -77,7 +77,7 @@ impl Table {
         })
     }
 
-    /// Caption, table, note.
+    /// The table in Markdown: caption, table and note.
     pub fn markdown(&self) -> String {
         let mut lines = vec![format!("**{}**", escape(&self.caption)), String::new()];
         let mut line = |cells: Vec<String>| lines.push(format!("| {} |", cells.join(" | ")));

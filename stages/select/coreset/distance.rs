@@ -1,15 +1,15 @@
-//! Distances from one point to many, exactly and in little memory: what herding and k-center build on.
+//! Exact distances from one point to many, in bounded memory, for herding and k-center.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; mod.rs has the legend")]
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// Numbers that are in double precision at a time: 32 MiB.
+/// The number of values that are in double precision at a time: 32 MiB.
 const CHUNK: i64 = 4 << 20;
 
-/// Squared Euclidean distances of all rows of features_ND from point_D (float64), on the host. In double precision:
-/// the differences that decide between two images are small beside the features.
+/// \[N\], the squared Euclidean distances of all rows of features_ND from point_D (float64), on the CPU. In double
+/// precision, because the differences that decide between two images are small compared with the features.
 pub(super) fn squared_distances(features_ND: &Tensor, point_D: &Tensor) -> Result<Vec<f64>> {
     let mut distances = Vec::with_capacity(features_ND.size()[0] as usize);
     for part_nD in features_ND.f_split(rows(features_ND), 0)? {
@@ -20,7 +20,7 @@ pub(super) fn squared_distances(features_ND: &Tensor, point_D: &Tensor) -> Resul
     Ok(distances)
 }
 
-/// The mean of all rows, \[D\] float64.
+/// \[D\] float64, the mean of all rows.
 pub(super) fn mean(features_ND: &Tensor) -> Result<Tensor> {
     let [count, width] = [features_ND.size()[0], features_ND.size()[1]];
     let mut sum_D = Tensor::f_zeros([width], (Kind::Double, features_ND.device()))?;
@@ -30,7 +30,7 @@ pub(super) fn mean(features_ND: &Tensor) -> Result<Tensor> {
     Ok(sum_D.f_div_scalar(count as f64)?)
 }
 
-/// One row as \[D\] float64.
+/// \[D\] float64, the row with this index.
 pub(super) fn row(features_ND: &Tensor, at: usize) -> Result<Tensor> {
     Ok(features_ND.f_get(at as i64)?.f_to_kind(Kind::Double)?)
 }

@@ -1,4 +1,4 @@
-//! What images are compared by: the pixels themselves, or what a network makes of them.
+//! The features by which images are compared: the pixels themselves, or their embeddings by a network.
 
 use crate::artifact::{Dataset, Model};
 use crate::context::{Context, Inputs};
@@ -7,19 +7,19 @@ use anyhow::{Context as _, Result};
 use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Parameters};
 use tch::Tensor;
 
-/// Images that go through at a time; the network takes them in its own chunks.
+/// The number of images that are embedded at a time; the network divides them into chunks.
 const BATCH: usize = 1024;
 
-/// Embeddings of images, a row for each.
+/// How an image becomes a row of features.
 pub(super) enum Embedding {
     /// The normalised pixels.
     Pixels,
-    /// What the network's last linear layer takes.
+    /// The input of the network's last linear layer.
     Network(Box<Network>, Parameters),
 }
 
 impl Embedding {
-    /// The network of the input `model`, which has to be for these images.
+    /// The trained network of the input `model`. An error if it is not for images of this shape and number of classes.
     pub fn trained(inputs: &Inputs, real: &Dataset) -> Result<Self> {
         let model = Model::from_file(&*inputs.tensors("model")?).context("input \"model\"")?;
         let spec: NetworkSpec = serde_json::from_value(model.network).context("input \"model\": its description")?;
@@ -30,8 +30,8 @@ impl Embedding {
         Ok(Embedding::Network(Box::new(network), parameters))
     }
 
-    /// The images at these positions as rows \[n,D\] float32, on the images' device. `tick` is called now and then and
-    /// may end it.
+    /// \[n,D\] float32, the features of the images at these positions, on the images' device. `tick` is called after
+    /// each batch with its number of images.
     pub fn of(&self, ctx: &Context, real: &Dataset, positions: &[i64], tick: &mut dyn FnMut(usize)) -> Result<Tensor> {
         let mut rows = Vec::new();
         for batch in positions.chunks(BATCH) {

@@ -1,5 +1,6 @@
-//! The choice by forgetting events (Toneva et al., ICLR 2019): how often a network unlearns an image while it is trained.
-//! What is counted is in `training::forgetting`; here a network is trained for it, and one that was interrupted continues.
+//! The selection by forgetting events (Toneva et al., ICLR 2019): how often a network unlearns an image while it is
+//! trained. The events are counted in `training::forgetting`; this file trains the network, and continues an
+//! interrupted training.
 
 use super::Params;
 use crate::artifact::Dataset;
@@ -15,8 +16,9 @@ use std::cmp::Reverse;
 
 const SGD: Sgd = Sgd { momentum: 0.9, weight_decay: 0.0005 };
 
-/// The first `amount` of `positions`, most forgotten first. An image that was never learnt counts as forgotten without
-/// end; of images forgotten equally often the first comes first.
+/// The first `amount` of `positions`, most forgotten first; `events` holds the number of events of every image, `None`
+/// if it was never learnt. Such an image comes before all others. Of images forgotten equally often the first comes
+/// first.
 pub fn most_forgotten(positions: &[i64], events: &[Option<u64>], amount: usize) -> Vec<i64> {
     let mut order = positions.to_vec();
     order.sort_by_key(|&position| Reverse(events[position as usize].map_or(u64::MAX, |events| events)));
@@ -24,7 +26,8 @@ pub fn most_forgotten(positions: &[i64], events: &[Option<u64>], amount: usize) 
     order
 }
 
-/// Trains a fresh network on all images and counts.
+/// Trains a network with fresh weights on all images, and returns the number of forgetting events of each image, `None`
+/// if it was never learnt.
 pub(super) fn count_events(
     ctx: &Context,
     network: &Network,

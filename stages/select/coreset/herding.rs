@@ -1,4 +1,5 @@
-//! Herding (Welling, ICML 2009; as iCaRL chooses exemplars): images whose mean follows the mean of all.
+//! Herding (Welling, ICML 2009; as iCaRL chooses exemplars): selects images whose mean embedding is close to the mean
+//! of all.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; mod.rs has the legend")]
 
@@ -6,9 +7,9 @@ use crate::select::coreset::distance::{mean, row, squared_distances};
 use anyhow::Result;
 use tch::Tensor;
 
-/// The first `amount` rows of features_ND (all, where there are fewer) in the order of herding: with μ the mean of all
-/// rows and S the sum of those taken, step k takes the row f that is not taken yet with the smallest |k μ - S - f|,
-/// which brings the mean of the taken ones closest to μ. Of equally good rows the first.
+/// The first `amount` rows of features_ND (all, if there are fewer) in the order of herding. With μ the mean of all
+/// rows and S the sum of those taken, step k takes the row f not yet taken with the smallest |k μ - S - f|, which
+/// brings the mean of the taken rows closest to μ. Of equally good rows the first is taken.
 pub fn herding(features_ND: &Tensor, amount: usize) -> Result<Vec<usize>> {
     let count = features_ND.size()[0] as usize;
     if count == 0 {

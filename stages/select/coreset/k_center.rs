@@ -1,4 +1,5 @@
-//! K-center, greedily (Gonzalez 1985; Sener and Savarese, ICLR 2018): images that leave no other far away.
+//! Greedy k-center (Gonzalez 1985; Sener and Savarese, ICLR 2018): selects images so that every other image is close to
+//! a selected one.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; mod.rs has the legend")]
 
@@ -6,17 +7,17 @@ use crate::select::coreset::distance::{row, squared_distances};
 use anyhow::{Result, ensure};
 use tch::Tensor;
 
-/// What the greedy choice came to.
+/// The result of the greedy selection.
 #[derive(Debug, PartialEq)]
 pub struct Centers {
-    /// Rows in the order in which they were taken, `first` at the front.
+    /// The selected rows in the order of selection, beginning with `first`.
     pub order: Vec<usize>,
     /// The largest Euclidean distance of any row to its nearest centre.
     pub radius: f64,
 }
 
-/// `amount` rows of features_ND (all, where there are fewer): `first`, then again and again the row that is farthest
-/// from its nearest centre. Of equally far rows the first.
+/// Selects `amount` rows of features_ND (all, if there are fewer): `first`, and then in each step the row that is
+/// farthest from its nearest centre. Of equally far rows the first is taken. An error if there is no row `first`.
 pub fn k_center(features_ND: &Tensor, first: usize, amount: usize) -> Result<Centers> {
     let count = features_ND.size()[0] as usize;
     ensure!(first < count, "the first centre is row {first}, there are {count} rows");
@@ -27,7 +28,7 @@ pub fn k_center(features_ND: &Tensor, first: usize, amount: usize) -> Result<Cen
         order.push(next);
         let distances = squared_distances(features_ND, &row(features_ND, next)?)?;
         nearest.iter_mut().zip(distances).for_each(|(nearest, distance)| *nearest = nearest.min(distance));
-        // The last of equal ones, counted from the end, is the first.
+        // max_by returns the last of equal elements, which in reversed order is the first row.
         let farthest = (0..count).rev().filter(|&at| !taken[at]).max_by(|&a, &b| nearest[a].total_cmp(&nearest[b]));
         match farthest {
             Some(farthest) => next = farthest,

@@ -1,5 +1,5 @@
-//! `select.coreset`: real images that stand for all, class by class. Reads, chooses, writes; how it is chosen is in
-//! `herding.rs`, `k_center.rs` and `forgetting.rs`. Shapes: N images, D features, B batch.
+//! `select.coreset`: selects real images of each class as a synthetic set. This file reads, selects and writes; the
+//! methods are in `herding.rs`, `k_center.rs` and `forgetting.rs`. Shapes: N images, D features, B batch.
 
 mod distance;
 mod embedding;
@@ -48,7 +48,8 @@ enum Features {
     Pixels,
 }
 
-/// What was chosen: positions in the data set, per class, in the order of choice, and what the method says of them.
+/// The selected images: positions in the data set for each class, in the order of selection, and what the method
+/// reports beside them.
 struct Choice {
     positions: Vec<Vec<i64>>,
     about: Value,
@@ -92,7 +93,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     ))
 }
 
-/// Every class draws from a stream of its own, so more classes change none that were there.
+/// Selects `ipc` images of each class at random. Every class has its own random stream, so further classes do not
+/// change the draws of the others.
 fn random(ctx: &Context, classes: &[Vec<i64>], ipc: usize) -> Choice {
     let draw = |(class, from): (usize, &Vec<i64>)| stream(ctx.seed, "random", class as u64).choose(from, ipc);
     Choice { positions: classes.iter().enumerate().map(draw).collect(), about: json!({}) }
@@ -143,7 +145,8 @@ fn by_features(
     Ok(Choice { positions, about })
 }
 
-/// The images as a set, normalised on the host, so that it has the same bytes whatever the device.
+/// The selected images as a synthetic set with hard labels. They are normalised on the CPU, so that the set has the
+/// same bytes on every device.
 fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> Result<SyntheticSet> {
     let picked = Tensor::f_from_slice(&positions.concat())?.f_to_device(real.images.device())?;
     let images = Dataset {

@@ -1,34 +1,34 @@
-//! The table of annotations: one row per image with its label, the votes behind it and its partition. Opens no image
-//! and does not know which of them exist.
+//! Reads the table of annotations: one row per image with its label, the votes and its partition. No image is opened
+//! here.
 
 use crate::data::problems::Problems;
 use anyhow::{Context as _, Result, bail};
 pub use ddpipe_nn::metrics::ANNOTATORS;
 use std::collections::HashMap;
 
-/// The columns, in this order and with these names.
+/// The columns of the table, in this order and with these names.
 pub const COLUMNS: [&str; 4] =
     ["Image Name", "Majority Vote Label", "Number of Annotators who Selected SSA (Out of 7)", "Partition"];
 
-/// The classes by number: hyperplastic polyp, sessile serrated adenoma.
+/// The names of the classes 0 and 1: hyperplastic polyp, sessile serrated adenoma.
 pub const CLASSES: [&str; 2] = ["HP", "SSA"];
 
 /// The partitions, in the order of the outputs.
 pub const PARTITIONS: [&str; 2] = ["train", "test"];
 
-/// What a row says about its image.
+/// Label, votes and partition of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotation {
-    /// Position in [`CLASSES`].
+    /// Index of the class in [`CLASSES`].
     pub label: usize,
-    /// How many chose SSA, 0 to 7.
+    /// How many of the seven annotators chose SSA, 0 to 7.
     pub votes: i64,
-    /// Position in [`PARTITIONS`].
+    /// Index of the partition in [`PARTITIONS`].
     pub partition: usize,
 }
 
 impl Annotation {
-    /// How many of the seven agree with the label.
+    /// How many of the seven annotators agree with the label.
     pub fn agreement(&self) -> i64 {
         if self.label == 1 { self.votes } else { ANNOTATORS - self.votes }
     }
@@ -39,19 +39,19 @@ impl Annotation {
     }
 }
 
-/// One row whose image is named properly and only here.
+/// One row of the table; its image has a valid name and no other row names it.
 #[derive(Debug)]
 pub struct Row {
-    /// Counted from 1, the header being the first.
+    /// The line number, from 1; the header is line 1.
     pub line: usize,
-    /// A plain file name.
+    /// The name of the image file, without folders.
     pub image: String,
-    /// Absent when the rest of the row is wrong, which is among the problems then.
+    /// Label, votes and partition; `None` when they are wrong, which is then among the problems.
     pub annotation: Option<Annotation>,
 }
 
-/// Reads the table. `file` is its name, for messages; what is wrong with single rows is added to `problems`. A wrong
-/// header is an error at once, since no row can be understood without it.
+/// Reads the table. `file` is its name, for messages; faults of single rows are added to `problems`. A wrong header or
+/// text that is not UTF-8 is an error at once, because no row can be read then.
 pub fn parse(bytes: &[u8], file: &str, problems: &mut Problems) -> Result<Vec<Row>> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Finds every row its file. The table names files without folders; where in the archive or folder they lie is free.
+//! Finds the file of every row. The table names files without folders, so they may be in any folder of the archive.
 
 use crate::data::images::Images;
 use crate::data::problems::Problems;
@@ -6,8 +6,8 @@ use crate::split::mhist::annotations::Row;
 use crate::split::mhist::sets::Rules;
 use std::collections::{HashMap, HashSet};
 
-/// For every row the position of its file. A row without a file, a file without a row and two files of one name are
-/// problems.
+/// The index of the file of every row. A row without a file, a file without a row and two files of one name are added
+/// to `problems`.
 pub fn matched(rows: &[Row], files: &dyn Images, rules: &Rules, problems: &mut Problems) -> Vec<Option<usize>> {
     let names = files.names();
     let mut positions: HashMap<&str, usize> = HashMap::with_capacity(names.len());
@@ -19,7 +19,7 @@ pub fn matched(rows: &[Row], files: &dyn Images, rules: &Rules, problems: &mut P
                 positions.insert(base, position);
                 bases.push(base);
             }
-            // The archive itself was found to hold two files of this very path.
+            // Two files with this same path are reported by the archive already.
             Some(&first) if names[first] == *path => {}
             Some(&first) => {
                 problems.add(format!("{}: {path}: the image is there twice, first as {}", rules.images, names[first]))

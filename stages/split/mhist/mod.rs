@@ -1,6 +1,6 @@
-//! Reads MHIST: a table of annotations and a ZIP file or a folder of images, split into a training and a test set as the
-//! table says. `annotations.rs` reads the table, `picture.rs` one image, `matched.rs` finds each row its file, `sets.rs`
-//! brings them together. It knows no network and no method.
+//! `split.mhist`: reads MHIST, a table of annotations and a ZIP file or a folder of images, and splits it into a
+//! training and a test set by the table. `annotations.rs` reads the table, `picture.rs` one image, `matched.rs` finds
+//! the file of each row, `sets.rs` makes the sets.
 
 mod annotations;
 mod matched;
@@ -20,7 +20,7 @@ use annotations::{CLASSES, PARTITIONS};
 use anyhow::Result;
 use serde::Deserialize;
 
-/// What is expected of the files.
+/// The parameters: size and number of the images, which of them are kept, and their normalisation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -41,10 +41,11 @@ enum Expect {
     None,
 }
 
-/// What a byte is divided by to lie in \[0,1\].
+/// The number by which a byte is divided to lie in \[0,1\].
 const SCALE: f64 = 255.0;
 
-/// Reads both files and holds them against each other. One error lists all that is wrong, each with its file and row.
+/// Runs the stage: reads table and images, checks them against each other, and writes both sets. One error lists all
+/// problems, each with its file and row.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let table = inputs.bytes("annotations")?;
     let rules = Rules {
@@ -100,7 +101,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 
-/// The name never takes part: the same bytes have to give the same data set, whatever the file is called.
+/// The origin of the images: parameter `origin`, the archive's comment or MHIST. File names do not affect it, so that
+/// the same bytes give the same data set.
 fn origin(params: &Params, opened: images::Opened) -> String {
     data::origin::origin(params.origin.as_deref(), &opened.comment, || match params.expect {
         Expect::Mhist => "MHIST".to_string(),

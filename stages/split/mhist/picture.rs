@@ -1,26 +1,26 @@
-//! One PNG file as three planes of bytes. The header is held against what is expected
-//! before anything is unpacked, so that a file that announces a huge picture costs nothing.
+//! Decodes one PNG file into three planes of bytes. The header is checked before pixels are unpacked, so that a file
+//! that announces a huge picture takes no memory.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use png::{BitDepth, ColorType, Decoder, Limits};
 use std::io::Cursor;
 
-/// Channels of an image: red, green, blue.
+/// The number of channels of an image: red, green, blue.
 pub const CHANNELS: usize = 3;
 
-/// Bytes of an unpacked image.
+/// The number of bytes of an unpacked image with `size` times `size` pixels.
 pub fn bytes_of(size: usize) -> usize {
     CHANNELS * size * size
 }
 
-/// The most bytes that a PNG file of such an image can reasonably have: its pixels unpacked, and as much again, with
-/// room for texts.
+/// The largest number of bytes of a PNG file of such an image that is accepted: twice its unpacked pixels and 1 MiB for
+/// text chunks.
 pub fn file_limit(size: usize) -> usize {
     2 * bytes_of(size) + (1 << 20)
 }
 
 /// Decodes a PNG file of `size` times `size` RGB pixels of 8 bits into planes \[3,size,size\]; without `planes`, only
-/// checks it. `scratch` is reused from image to image.
+/// checks it. `scratch` is a buffer for reuse. An error if the file is damaged or has another size or type of pixels.
 pub fn decode(file: &[u8], size: usize, scratch: &mut Vec<u8>, planes: Option<&mut [u8]>) -> Result<()> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(file), Limits { bytes: file_limit(size) });
     decoder.ignore_checksums(false);

@@ -1,5 +1,5 @@
-//! Brings rows and images together: every row finds its file, every file its row, and the images of each partition
-//! are decoded on all cores straight into the memory of one tensor. Knows nothing of archives or stages.
+//! Matches rows of the table with image files: every row needs a file and every file a row. The images of each
+//! partition are decoded on all cores directly into the memory of one tensor.
 
 use super::{annotations, picture};
 use crate::artifact::memory;
@@ -12,31 +12,31 @@ use anyhow::Result;
 use rayon::prelude::*;
 use tch::Tensor;
 
-/// Images between two looks at the host.
+/// The number of images that are decoded between two checks for cancellation.
 const PART: usize = 256;
 
-/// What MHIST holds: for each partition, the images of each class (Wei et al. 2021, table 1).
+/// The numbers of images of MHIST: for each partition, those of each class (Wei et al. 2021, table 1).
 const MHIST: [[usize; 2]; 2] = [[1545, 630], [617, 360]];
 
-/// What the files have to be.
+/// What is required of the files.
 #[derive(Debug)]
 pub struct Rules<'a> {
-    /// The table's name, for messages.
+    /// The name of the table, for messages.
     pub annotations: &'a str,
-    /// The name of what the images come from, for messages.
+    /// The name of the archive or folder of the images, for messages.
     pub images: &'a str,
-    /// Height and width of every image.
+    /// Height and width of every image in the files, in pixels.
     pub size: usize,
-    /// Height and width that the images are brought to, if other ones.
+    /// Height and width to which the images are resized, in pixels; `None` to keep their size.
     pub resize: Option<usize>,
-    /// Whether this has to be MHIST: its counts, and no label against its votes.
+    /// Whether the files have to be MHIST: its numbers of images, and no label that contradicts its votes.
     pub mhist: bool,
-    /// Keeps only images on whose label at least so many annotators agree.
+    /// The smallest number of annotators who agree with the label of an image that is kept.
     pub min_agreement: i64,
 }
 
 impl Rules<'_> {
-    /// Height and width of the images as they are handed on.
+    /// Height and width of the images in the sets, in pixels.
     pub fn made(&self) -> usize {
         self.resize.unwrap_or(self.size)
     }
@@ -47,25 +47,26 @@ impl Rules<'_> {
 pub struct Set {
     /// File names.
     pub names: Vec<String>,
-    /// \[N,3,H,W\] u8, H and W as [`Rules::made`] says
+    /// \[N,3,H,W\] u8; H and W are [`Rules::made`].
     pub images: Tensor,
     /// \[N\] int64, 0 for HP and 1 for SSA
     pub labels: Tensor,
-    /// \[N\] int64, 0 to 7: who chose SSA
+    /// \[N\] int64, how many of the seven annotators chose SSA.
     pub votes: Tensor,
 }
 
-/// The training and the test set, and what a person should know about them.
+/// The training and the test set, and what the user should be warned of.
 #[derive(Debug)]
 pub struct Split {
     /// The training set, then the test set.
     pub sets: [Set; 2],
-    /// Rows whose label is not that of the majority.
+    /// Rows whose label is not that of the majority of votes.
     pub contradictions: Problems,
 }
 
-/// Splits the images by their rows. `problems` has what is known to be wrong already; everything else that is wrong
-/// is found before the error comes. `tell` hears how many images of how many are read and may stop it.
+/// Splits the images by the rows of the table. `problems` holds what is known to be wrong already; everything else that
+/// is wrong is collected before the error is returned. `tell` is called with the numbers of images read and of all
+/// images, and may return an error to stop.
 pub fn split(
     table: &[u8],
     files: &dyn Images,
@@ -125,14 +126,14 @@ pub fn split(
     Ok(Split { sets, contradictions })
 }
 
-/// Memory that is used again from image to image.
+/// Buffers that are reused from image to image.
 #[derive(Default)]
 struct Scratch {
     pixels: Vec<u8>,
     planes: Vec<u8>,
 }
 
-/// Reads, decodes and, where asked to, resizes one image.
+/// Reads, decodes and, if sizes differ, resizes one image into `planes`; without `planes`, only checks it.
 fn one(files: &dyn Images, file: usize, rules: &Rules, scratch: &mut Scratch, planes: Option<&mut [u8]>) -> Result<()> {
     let (size, made) = (rules.size, rules.made());
     let bytes = files.read(file, picture::file_limit(size))?;
@@ -149,13 +150,13 @@ fn one(files: &dyn Images, file: usize, rules: &Rules, scratch: &mut Scratch, pl
 /// One image to decode.
 struct Job<'a> {
     row: &'a Row,
-    /// Its position among the files; none when it is missing.
+    /// The index of its file; `None` when it is missing.
     file: Option<usize>,
-    /// Where it goes; none when it is only checked.
+    /// The memory for its pixels \[3,H,W\]; `None` when the image is only checked.
     planes: Option<&'a mut [u8]>,
 }
 
-/// The partition that the row's image goes to, if any.
+/// The index of the partition to which the row's image belongs; `None` if the row is wrong or too few annotators agree.
 fn kept_in(row: &Row, rules: &Rules) -> Option<usize> {
     let annotation = row.annotation.filter(|annotation| annotation.agreement() >= rules.min_agreement)?;
     Some(annotation.partition)
@@ -181,7 +182,7 @@ fn count(rows: &[Row], rules: &Rules, problems: &mut Problems) {
 }
 
 impl Set {
-    /// A set of these rows, its images still black.
+    /// A set of these rows with labels and votes; the images are black until they are decoded.
     fn new(rows: &[&Row], rules: &Rules) -> Result<Self> {
         let annotations: Vec<_> = rows.iter().filter_map(|row| row.annotation).collect();
         let labels: Vec<i64> = annotations.iter().map(|annotation| annotation.label as i64).collect();

@@ -128,8 +128,7 @@ fn what_results_depend_on_changes_only_with_the_version() {
         std::fs::write(&file, lines).unwrap();
         return;
     }
-    let way_out =
-        "run `DDPIPE_UPDATE=1 cargo test --workspace --test stages what_results_depend_on` and commit stages/kinds.lock";
+    let way_out = "run `DDPIPE_UPDATE=1 cargo test --workspace --test stages what_results_depend_on` and commit stages/kinds.lock";
     assert!(stale.is_empty(), "stages/kinds.lock is not up to date: {}\n{way_out}", stale.join("; "));
     assert!(text == lines, "stages/kinds.lock is not written as the update writes it\n{way_out}");
 }

@@ -1,5 +1,5 @@
-//! Trains one network on labelled images and measures it after every epoch; `train.teacher` is the same with other
-//! defaults. The loop itself is in `training`, and so is what is told of the trained network.
+//! `train.classifier`: trains one network on labelled images and tests it after every epoch; `train.teacher` is the
+//! same with other defaults. The training loop and the report on the trained network are in `training`.
 
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
@@ -9,7 +9,7 @@ use ddpipe_nn::augment::Geometric;
 use serde::Deserialize;
 use std::cell::Cell;
 
-/// Which network, how it is trained, and on how many of the images.
+/// The parameters: the network, its training, and the number of images.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -27,7 +27,7 @@ pub struct Params {
     tuning: Tuning,
 }
 
-/// Trains the network.
+/// Runs the stage: trains the network, tests it after every epoch if there is a test set, and writes model and metrics.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let Params { network, training, learned_lr, loss, subset, geometric, class_weights, tuning } = params;
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
@@ -54,7 +54,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         augment: augment.as_deref(),
     };
     let (settings, images) = (training.settings(ctx.seed), set.examples().count());
-    // Seconds of all test passes, and the last one's scores.
+    // Seconds of all tests so far, and the scores of the last one.
     let (tested, mut scores) = (Cell::new(tested), None);
     let mut progress =
         Progress::new(ctx, &network, training_loop.steps(), |state: &State| settings.done(state, images))

@@ -1,6 +1,6 @@
-//! Which images an expert sees in which epoch (Li et al., Prioritize Alignment in Dataset Distillation, 2024): it begins
-//! with the easier ones of every class, hard ones join, and later the easiest leave. Pure arithmetic over ranks, where
-//! rank 0 is the easiest image of a class.
+//! The images that an expert sees in each epoch (Li et al., Prioritize Alignment in Dataset Distillation, 2024): it
+//! begins with the easier images of every class, harder ones are added, and later the easiest are left out. Pure
+//! arithmetic over ranks, where rank 0 is the easiest image of a class.
 
 use crate::artifact::{Dataset, Scores};
 use crate::training::{Batch, Examples};
@@ -10,20 +10,21 @@ use serde::Serialize;
 use std::ops::Range;
 use tch::{Device, TchError, Tensor};
 
-/// What part of a class is in an epoch.
+/// The part of a class's images that an epoch uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Part {
-    /// The easiest share.
+    /// The easiest share of the images.
     Easiest(f64),
-    /// Everything.
+    /// All images.
     All,
-    /// What is left without the easiest share.
+    /// All images without the easiest share.
     Without(f64),
 }
 
 impl Part {
-    /// The ranks of a class of `count` images that are in, with shares of `of` images, fractions of an image cut off.
-    /// The authors' code takes shares of 5,000 images however many there are; shares of `count` are meant.
+    /// The range of ranks that the part covers in a class of `count` images. Shares are shares of `of` images;
+    /// fractions of an image are cut off. The authors' code takes shares of 5,000 images regardless of the size of the
+    /// class; shares of `count` are meant.
     pub fn ranks(self, of: usize, count: usize) -> Range<usize> {
         let cut = |share: f64| ((share * of as f64) as usize).min(count);
         match self {
@@ -34,22 +35,22 @@ impl Part {
     }
 }
 
-/// How the part changes from epoch to epoch.
+/// The part of the images that each epoch uses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DataSchedule {
-    /// The easiest share that the first epoch has.
+    /// The easiest share, which the first epoch uses.
     pub init_share: f64,
-    /// The epoch in which all are in; the share grows evenly up to it.
+    /// The epoch in which all images are used; the share grows linearly up to it.
     pub all_epoch: u64,
-    /// Shares of the easiest that are left out in the epochs after these, the last one passed counts.
+    /// The epochs after which a share of the easiest images is left out; the last one that has passed applies.
     pub drop_epochs: Vec<u64>,
-    /// One for each of them.
+    /// The share that is left out after each of `drop_epochs`.
     pub drop_shares: Vec<f64>,
 }
 
 impl DataSchedule {
-    /// The part of an epoch, from 0: up to `all_epoch` the easiest init + (1 - init) epoch / all_epoch; after it all,
-    /// and after each of `drop_epochs` all without its share.
+    /// The part that an epoch, counted from 0, uses. Up to `all_epoch` it is the easiest init + (1 - init) epoch /
+    /// all_epoch; later it is all images, and after each of `drop_epochs` all without its share.
     pub fn part(&self, epoch: u64) -> Part {
         if epoch <= self.all_epoch {
             let grown = self.init_share + (1.0 - self.init_share) * epoch as f64 / self.all_epoch.max(1) as f64;
@@ -59,7 +60,7 @@ impl DataSchedule {
         passed.last().map_or(Part::All, |(_, &share)| Part::Without(share))
     }
 
-    /// Whether it says one thing only.
+    /// An error if `drop_epochs` and `drop_shares` differ in length, or if `drop_epochs` is not ascending.
     pub fn check(&self) -> Result<()> {
         ensure!(
             self.drop_epochs.len() == self.drop_shares.len(),
@@ -72,16 +73,18 @@ impl DataSchedule {
     }
 }
 
-/// The epochs of an expert: all images in each, or the parts of a schedule.
+/// The images of every epoch of an expert: all images in each, or the parts of a schedule.
 pub struct Curriculum {
-    /// Positions of every class's images, the easiest first, and what is taken of them; none for all images.
+    /// The schedule, and the positions of every class's images, easiest first; `None` if every epoch uses all images.
     scheduled: Option<(DataSchedule, Vec<Vec<i64>>)>,
-    /// Steps before each epoch, and after the last.
+    /// The number of optimiser steps before each epoch, and after the last.
     steps: Vec<u64>,
 }
 
 impl Curriculum {
-    /// So many epochs over `real` in batches of `batch_size`, by a schedule and the scores of these images, if any.
+    /// A curriculum of `epochs` epochs over `real` in batches of `batch_size`. `scheduled` holds a schedule and the
+    /// difficulty scores of these images, if any. An error if the scores are not of `real`, or if an epoch has no
+    /// image.
     pub fn new(
         real: &Dataset,
         epochs: u64,
@@ -110,17 +113,17 @@ impl Curriculum {
         Ok(curriculum)
     }
 
-    /// Steps before an epoch.
+    /// The number of optimiser steps before an epoch.
     pub fn before(&self, epoch: u64) -> u64 {
         self.steps[(epoch as usize).min(self.steps.len() - 1)]
     }
 
-    /// Steps of all epochs.
+    /// The number of optimiser steps of all epochs.
     pub fn total(&self) -> u64 {
         self.before(u64::MAX)
     }
 
-    /// Images in an epoch.
+    /// The number of images in an epoch.
     fn count(&self, real: &Dataset, epoch: u64) -> usize {
         match &self.scheduled {
             None => real.len().max(0) as usize,
@@ -131,7 +134,7 @@ impl Curriculum {
         }
     }
 
-    /// The images of an epoch, class by class, in the order of the data set within each.
+    /// The images of an epoch, in the order of the data set.
     pub fn subset<'a>(&self, real: &'a Dataset, epoch: u64) -> Result<Subset<'a>> {
         let positions = match &self.scheduled {
             Some((schedule, classes)) if schedule.part(epoch) != Part::All => {
@@ -150,7 +153,7 @@ impl Curriculum {
 /// Some of the images of a data set, or all.
 pub struct Subset<'a> {
     real: &'a Dataset,
-    /// \[n\] int64; none for all.
+    /// \[n\] int64, the positions of the images in `real`; `None` for all images.
     positions: Option<Tensor>,
 }
 
@@ -171,14 +174,14 @@ impl Examples for Subset<'_> {
     }
 }
 
-/// An augmentation for an epoch whose steps the loop counts as if all epochs before it had been as long: the draws of a
-/// step are those of its place in the whole training.
+/// An augmentation whose step numbers are shifted. The loop counts the steps of an epoch as if all earlier epochs had
+/// been as long; `Placed` translates them to the steps of the whole training, from which the augmentation draws.
 pub struct Placed<'a> {
-    /// The augmentation itself.
+    /// The augmentation whose steps are shifted.
     pub augment: &'a dyn Augment,
-    /// The step that the loop counts first.
+    /// The number that the loop gives to the first step of the epoch.
     pub counted: u64,
-    /// The step that it is.
+    /// The number of that step in the whole training.
     pub is: u64,
 }
 

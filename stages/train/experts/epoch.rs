@@ -1,4 +1,4 @@
-//! From the stage's parameters to what an expert is trained with, and one epoch of that training.
+//! Turns the stage's parameters into network, schedule and settings of an expert, and trains one epoch of it.
 
 use super::curriculum::{Curriculum, DataSchedule, Placed};
 use super::{Method, Params, flat};
@@ -30,8 +30,9 @@ impl Params {
         }
     }
 
-    /// The training in words and numbers. What is scheduled, and by which scores, only where something is: the files of
-    /// other experts have the bytes that they had before there were schedules.
+    /// The settings of the training as JSON, for the header of the trajectories. The schedule of images and the method
+    /// of the difficulty scores are included only where there is a schedule, so that the files of other experts keep
+    /// their bytes.
     pub(super) fn protocol(&self, scheduled: Option<(&DataSchedule, &str)>) -> Value {
         let flat = json!({ "rho": self.rho, "alpha": self.alpha, "adaptive": self.adaptive });
         let mut protocol = json!({
@@ -65,7 +66,7 @@ impl Params {
     }
 }
 
-/// What stays the same over the epochs of one expert.
+/// What all epochs of one expert share.
 pub(super) struct ExpertTraining<'a> {
     pub params: &'a Params,
     pub network: &'a Network,
@@ -76,7 +77,7 @@ pub(super) struct ExpertTraining<'a> {
 }
 
 impl ExpertTraining<'_> {
-    /// Trains the epoch that the expert is in, from where it stands to its end.
+    /// Trains the current epoch of the expert, from `state` to the end of the epoch.
     pub fn epoch(&self, state: State, progress: &mut Progress) -> Result<State> {
         let ExpertTraining { params, network, real, curriculum, ref augment, seed } = *self;
         let epoch = state.epoch;

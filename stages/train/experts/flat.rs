@@ -1,6 +1,6 @@
-//! The direction of experts whose trajectories are to be flat: GSAM (Zhuang et al., Surrogate Gap Minimization Improves
-//! Sharpness-Aware Training, 2022) in its adaptive form, as FTD uses it (Du et al., Minimizing the Accumulated Trajectory
-//! Error to Improve Dataset Distillation, 2023). Pure: parameters, images and labels in, a direction out.
+//! The gradient for experts with flat trajectories: GSAM (Zhuang et al., Surrogate Gap Minimization Improves
+//! Sharpness-Aware Training, 2022) in its adaptive form, as FTD uses it (Du et al., Minimizing the Accumulated
+//! Trajectory Error to Improve Dataset Distillation, 2023). Pure functions of parameters, images and labels.
 
 use crate::training::{Batch, Gradient, cross_entropy_gradient};
 use ddpipe_nn::network::{Chunk, Network, Parameters};
@@ -8,21 +8,23 @@ use tch::{Kind, TchError, Tensor};
 
 const EPS: f64 = 1e-12;
 
-/// How far it looks, and what it makes of it.
+/// The settings of GSAM.
 #[derive(Clone, Copy, Debug)]
 pub struct Flat {
-    /// Length of the perturbation.
+    /// The norm of the perturbation of the parameters.
     pub rho: f64,
-    /// Share of the part of the gradient that only makes the surroundings steeper which is taken off.
+    /// The weight of the part of the gradient at w that is orthogonal to the perturbed gradient; that part is
+    /// subtracted.
     pub alpha: f64,
-    /// The perturbation grows with a parameter's size.
+    /// Whether the perturbation of a parameter scales with its magnitude, as in adaptive SAM.
     pub adaptive: bool,
 }
 
 impl Flat {
-    /// With g0 the gradient at w: e = rho g0 / |g0| (adaptive: rho w² g0 / |w g0|), g1 the gradient at w + e, and g1 less
-    /// alpha times the part of g0 that is orthogonal to g1. Norms and products are over all parameters together. Loss and
-    /// right answers are those at w.
+    /// The GSAM gradient of a batch. With g0 the gradient at w, the perturbation is e = rho g0 / |g0| (adaptive: rho w²
+    /// g0 / |w g0|). With g1 the gradient at w + e, the result is g1 minus alpha times the part of g0 that is
+    /// orthogonal to g1. Norms and products are over all parameters together. Loss and number of correct predictions
+    /// are those at w.
     pub fn gradient(
         &self,
         network: &Network,
@@ -65,7 +67,7 @@ fn each(
     a.iter().zip(b).map(|(a, b)| function(a, b)).collect()
 }
 
-/// The norm over all tensors together.
+/// \[\], the L2 norm over all tensors together.
 fn norm(tensors: &[Tensor]) -> Result<Tensor, TchError> {
     let squares: Vec<Tensor> =
         tensors.iter().map(|tensor| tensor.f_square()?.f_sum(Kind::Float)).collect::<Result<_, TchError>>()?;

@@ -1,6 +1,6 @@
-//! `train.experts`: trains networks on real images and writes down their parameters after every epoch, for methods that
-//! match trajectories. The loop itself is in `training`; the direction of flat trajectories in `flat.rs`, which images
-//! an epoch has in `curriculum.rs`, and an epoch of training in `epoch.rs`.
+//! `train.experts`: trains networks on real images and stores their parameters after every epoch (trajectories), for
+//! trajectory matching. The training loop is in `training`; the gradient for flat trajectories is in `flat.rs`, the
+//! images of each epoch in `curriculum.rs`, and one epoch of training in `epoch.rs`.
 
 pub mod curriculum;
 mod epoch;
@@ -21,7 +21,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// Which network, how it is trained, and how many of them.
+/// The parameters: the network, its training, and the number of experts.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -53,14 +53,14 @@ enum Method {
     Flat,
 }
 
-/// What is left of an expert beside its parameters.
+/// What is kept of a finished expert beside its parameters: the results of its epochs, and its test accuracy.
 #[derive(Debug, Serialize, Deserialize)]
 struct Finished {
     epochs: Vec<EpochResult>,
     accuracy: Option<f64>,
 }
 
-/// Trains the experts.
+/// Runs the stage: trains the experts one after another and writes their parameters to one file as they are trained.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("train")?;
     let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
@@ -85,7 +85,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
     let file = ctx.lasting("trajectories.safetensors")?;
     let length = file.metadata().context("could not look at the file of trajectories")?.len();
-    // A checkpoint is worth nothing without the parameters that were written before it.
+    // A checkpoint can only be used together with the parameters that were written before it.
     let resumed = if length > 0 { ctx.resume() } else { None };
     if resumed.is_none() {
         file.set_len(0).context("could not begin a file of trajectories")?;
@@ -116,7 +116,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let mut progress = Progress::new(ctx, &network, total, done)
             .after(number * curriculum.total())
             .saving(|checkpoint, _| {
-                // A checkpoint must not know of parameters that the file could lose.
+                // The parameters have to be on disk before a checkpoint refers to them.
                 writer.settle()?;
                 checkpoint.note("finished", &finished);
                 Ok(())

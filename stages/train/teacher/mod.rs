@@ -1,4 +1,4 @@
-//! `train.teacher`: what `train.classifier` does, with the defaults of a network that others learn from. They stand in
-//! `stage.toml`; there is nothing else to it.
+//! `train.teacher`: the same stage as `train.classifier`, with defaults for a network from which others learn. The
+//! defaults are in `stage.toml`; the code is shared.
 
 pub use super::classifier::{Params, run};

@@ -1,6 +1,5 @@
-//! `distill.datm`: trajectory matching with difficulty in step with the size of the set, and with labels that are learnt.
-//! The loop is that of the family, in
-//! `trajectory_matching/mod.rs`.
+//! `distill.datm`: trajectory matching whose range of start epochs is chosen by the size of the set (difficulty
+//! alignment), with learnt labels. The loop is shared with MTT and PAD, in `trajectory_matching/mod.rs`.
 
 use super::{Aligned, Selection, TrajectoryMatching};
 use crate::context::{Context, Inputs, Outputs};

@@ -1,5 +1,6 @@
-//! `distill.mtt`: moves synthetic images, and the learning rate that students use on them, until a student's parameters
-//! go where an expert's went. The loop is that of the family, in `trajectory_matching/mod.rs`.
+//! `distill.mtt`: optimises synthetic images, and the learning rate that students use on them, so that training on the
+//! images moves a student's parameters to where an expert's went. The loop is shared with DATM and PAD, in
+//! `trajectory_matching/mod.rs`.
 
 use super::{Labels, Learnt, Matching, Selection, SgdSettings, TrajectoryMatching};
 use crate::context::{Context, Inputs, Outputs};

@@ -1,6 +1,5 @@
-//! `distill.pad`: trajectory matching aligned with difficulty, with labels that are learnt and a loss over the parameters
-//! that carry what the set is for. The loop is that of the family, in
-//! `trajectory_matching/mod.rs`.
+//! `distill.pad`: trajectory matching with a growing range of start epochs, learnt labels, and a loss over a selection
+//! of the network's parameters. The loop is shared with MTT and DATM, in `trajectory_matching/mod.rs`.
 
 use super::{Aligned, Selection, Selector, TrajectoryMatching};
 use crate::context::{Context, Inputs, Outputs};

@@ -41,6 +41,7 @@ fn engine(bench: &mut Criterion) {
         observer: &mut observers,
         interrupts: Interrupts::default(),
         keep_going: false,
+        commit: None,
     };
     Scheduler::new(run, |_| 1.0).run().expect("a run");
     let mut planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);

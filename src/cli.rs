@@ -1,5 +1,6 @@
 //! The command line: one module per subcommand, each with its arguments and what it does with them.
 
+mod allow;
 mod cache;
 mod check;
 mod completions;
@@ -12,6 +13,7 @@ mod runs;
 mod schema;
 mod show;
 mod stages;
+mod verify;
 mod why;
 
 use crate::exit::{Exit, Fault};
@@ -22,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 /// Runs dataset-distillation experiments as declared pipelines.
 ///
 /// Exit codes: 0 ok, 1 a stage failed, 2 the manifest or the command line, 3 the cache or another file, 4 an expectation missed
-/// (--check), 130 interrupted. Set DDPIPE_LOG=debug for a log on stderr.
+/// (--check), 5 results not comparable (verify), 130 interrupted. Set DDPIPE_LOG=debug for a log on stderr.
 #[derive(Debug, Parser)]
 #[command(name = "ddpipe", version, max_term_width = 110)]
 pub struct Cli {
@@ -38,6 +40,8 @@ enum Command {
     Plan(plan::Args),
     /// Explain why a node would run, or which record it is taken from
     Why(why::Args),
+    /// Accept the programs that a project's own kinds run, as they are now
+    Allow(allow::Args),
     /// Check a manifest without running or reading data
     Check(check::Args),
     /// Show the graph of nodes
@@ -50,6 +54,8 @@ enum Command {
     Show(show::Args),
     /// List the runs in the cache
     Runs(runs::Args),
+    /// Run recorded nodes again, beside the cache, and compare what comes out with the records
+    Verify(verify::Args),
     /// Look after the cache: du, gc, verify
     Cache(cache::Args),
     /// Check this installation: versions, devices, libtorch, cache
@@ -71,12 +77,14 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Why(args) => why::run(args),
+        Command::Allow(args) => allow::run(args),
         Command::Check(args) => check::run(args),
         Command::Graph(args) => graph::run(args),
         Command::Stages(args) => stages::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
         Command::Runs(args) => runs::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(args),

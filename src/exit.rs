@@ -20,6 +20,8 @@ pub enum Exit {
     Cache = 3,
     /// An expectation was missed (`--check`).
     Missed = 4,
+    /// Results could not be compared bit by bit, because they were computed with other numerics (`verify`).
+    Incomparable = 5,
     /// Interrupted; the same command continues.
     Interrupted = 130,
 }

@@ -2,6 +2,7 @@
 
 use crate::pipeline::{Expectation, NodeId, Pipeline};
 use ddpipe_cache::Record;
+use ddpipe_interface::metric::MEASURED;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub fn check(pipeline: &Pipeline, records: &[(NodeId, Arc<Record>)]) -> Vec<Chec
 
 fn one(pipeline: &Pipeline, expectation: &Expectation, records: &IndexMap<NodeId, &Record>) -> Vec<Checked> {
     let nodes: Vec<_> = pipeline.select(&expectation.node).collect();
-    let value = |id: NodeId| records.get(&id).and_then(|record| record.metrics.get(&expectation.name).copied());
+    let value = |id: NodeId| records.get(&id).and_then(|record| record.number(name_of(expectation)));
     let checked = |what: String, value: Option<f64>| Checked {
         what,
         value,
@@ -48,6 +49,11 @@ fn one(pipeline: &Pipeline, expectation: &Expectation, records: &IndexMap<NodeId
         _ => format!("{}.{}", node.address(), expectation.name),
     };
     nodes.iter().map(|node| checked(name(node), value(node.id))).collect()
+}
+
+/// The metric's name in records.
+fn name_of(expectation: &Expectation) -> &str {
+    expectation.name.strip_prefix(MEASURED).unwrap_or(&expectation.name)
 }
 
 fn meets(expectation: &Expectation, value: f64) -> bool {

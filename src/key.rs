@@ -6,13 +6,16 @@
 //! | the kind and its version | the node's name, the pipeline's name |
 //! | parameters that differ from their defaults | parameters at their defaults: adding one keeps old results |
 //! | the digest of every input's bytes | paths, and which node made the bytes |
-//! | labels, folded axes and metrics of gathered inputs; labels of what could be asked for | job count, threads, time, host |
+//! | labels, folded axes and metrics of gathered inputs; labels of what could be asked for | job count, time, host |
+//! | measured quantities (seconds, memory) that a gathering stage names | those that it does not name |
 //! | the seed, for kinds that draw random numbers | the seed of other kinds |
 //! | the device's class, for kinds with `device_in_key` | the device otherwise (recorded as provenance) |
-//! | argument list and digests of the files it names, for kinds with a `command` | |
+//! | the numerics, where the pipeline asks for `numerics = "strict"` | the numerics otherwise (recorded as provenance) |
+//! | for kinds with a `command`: arguments, the kind's folder and the interpreter by content, declared variables, the device's class | other environment variables |
 
 use crate::catalog::Kind;
 use crate::pipeline::Node;
+use crate::program::Program;
 use ddpipe_cache::{Digest, Key};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::Absent;
@@ -40,8 +43,10 @@ pub struct Description(Vec<(String, String)>);
 pub struct Environment {
     /// The class of the device (`cpu`, `cuda`), used by kinds that ask for it.
     pub device: String,
-    /// The digests of a command's program and scripts, by the argument that names them.
-    pub programs: Vec<(String, Digest)>,
+    /// The numerics of the workers as text, where the pipeline is strict about them.
+    pub numerics: Option<String>,
+    /// The program of a kind with a `command`.
+    pub program: Option<Program>,
 }
 
 /// Describes what running this node with these inputs means.
@@ -81,15 +86,14 @@ pub fn describe(
     if declaration.seeded {
         entries.push(("seed".to_string(), node.seed.to_string()));
     }
-    if declaration.device_in_key {
+    // A program is told the device, and may do anything with it.
+    if declaration.device_in_key || declaration.command.is_some() {
         entries.push(("device".to_string(), environment.device.clone()));
     }
-    if let Some(command) = &declaration.command {
-        entries.push(("command".to_string(), serde_json::json!(command).to_string()));
-        for (argument, digest) in &environment.programs {
-            entries.push((format!("program {argument}"), digest.hex()));
-        }
+    if let Some(numerics) = &environment.numerics {
+        entries.push(("numerics".to_string(), numerics.clone()));
     }
+    entries.extend(environment.program.iter().flat_map(Program::described));
     Description(entries)
 }
 
@@ -108,16 +112,9 @@ fn sorted(labels: &IndexMap<String, Value>) -> Vec<String> {
 }
 
 impl Description {
-    /// The key: a hash over names and values with their lengths, so that no two descriptions collide by concatenation.
+    /// The key, see [`Key::of`].
     pub fn key(&self) -> Key {
-        let mut canonical = b"ddpipe action 1\n".to_vec();
-        for (name, value) in &self.0 {
-            for text in [name, value] {
-                canonical.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                canonical.extend_from_slice(text.as_bytes());
-            }
-        }
-        Key::of(&canonical)
+        Key::of(&self.0)
     }
 
     /// Names and values, as a record keeps them.

@@ -10,16 +10,22 @@
 //! 1. [`pipeline`]: the nodes and edges that everything after it works on. [`load()`] makes one from a file by way of
 //!    [`manifest`] (the text, with the place of every value) and [`resolve`] (what it means), with [`catalog`] for the
 //!    kinds of stages. [`address`] and [`selector`] are how nodes are named, [`diagnostic`] how faults are shown.
-//! 2. [`key`]: what decides reuse, in one table. [`reason`] compares two such descriptions.
+//! 2. [`key`]: what decides reuse, in one table. [`reason`] compares two such descriptions. [`numerics`] is part of the
+//!    keys of strict pipelines; [`commit`] is provenance, [`program`] what a
+//!    project's own kinds run, and [`allowed`] what of it the user has accepted.
 //! 3. [`plan`]: what has to run, and why, as a function of the pipeline, its [`graph`] and the records of a cache.
 //!    [`sources`] and [`download`] find the files from outside before.
-//! 4. [`schedule`]: carries a plan out. [`executor`] is who runs a job; [`slots`] says on which devices.
-//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`expect`] and [`results`] come at the end.
+//! 4. [`schedule`]: carries a plan out. [`recompute`] runs what is on record again.
+//!    [`executor`] is who runs a job; [`slots`] says on which devices,
+//!    [`memory`] how much memory there is.
+//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`expect`], [`mixed`] and [`results`] come at the end.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
 pub mod address;
+pub mod allowed;
 pub mod catalog;
 pub mod cli;
+pub mod commit;
 pub mod diagnostic;
 pub mod download;
 pub mod event;
@@ -30,11 +36,16 @@ pub mod graph;
 pub mod key;
 pub mod load;
 pub mod manifest;
+pub mod memory;
+pub mod mixed;
 mod note;
+pub mod numerics;
 pub mod pipeline;
 pub mod plan;
+pub mod program;
 pub mod progress;
 pub mod reason;
+pub mod recompute;
 mod records;
 pub mod resolve;
 pub mod results;

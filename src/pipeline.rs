@@ -21,6 +21,17 @@ impl NodeId {
     }
 }
 
+/// What results of one key may differ in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum NumericsMode {
+    /// Results of another libtorch, instruction set, number of threads or device are used: they may differ in their last
+    /// bits.
+    #[default]
+    Loose,
+    /// They are kept apart: the same key means the same bytes.
+    Strict,
+}
+
 /// A whole pipeline, resolved and checked.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -35,6 +46,8 @@ pub struct Pipeline {
     pub root: PathBuf,
     /// `[pipeline] seed`: the seed of every node without one of its own.
     pub seed: u64,
+    /// `[pipeline] numerics`: whether libraries, instruction set, threads and device enter the keys.
+    pub numerics: NumericsMode,
     /// Files that come from outside, by name.
     pub sources: IndexMap<String, Source>,
     /// The kinds that the nodes are made of.

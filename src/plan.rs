@@ -4,11 +4,13 @@
 use crate::graph::Graph;
 use crate::key::{Content, Description, Environment, describe};
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
+use crate::program::Program;
 use crate::reason::{Reason, differences};
 use crate::selector::Selector;
 use crate::sources::Sources;
-use ddpipe_cache::{Digest, Key, Record};
+use ddpipe_cache::{Key, Record};
 use ddpipe_interface::Value;
+use ddpipe_interface::metric::MEASURED;
 use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,8 @@ pub struct Choice {
     pub force: Vec<Selector>,
     /// The class of the device, for kinds that keep devices apart.
     pub device: String,
+    /// The numerics of the workers as text, where the pipeline is strict about them.
+    pub numerics: Option<String>,
 }
 
 /// What is to be done about one node.
@@ -127,19 +131,20 @@ pub struct Planner<'a> {
     records: &'a dyn Records,
     sources: &'a Sources,
     environment: IndexMap<String, Environment>,
+    programs: IndexMap<String, Program>,
     needed: Vec<bool>,
     asked: BTreeMap<NodeId, BTreeSet<NodeId>>,
     forced: BTreeSet<NodeId>,
 }
 
 impl<'a> Planner<'a> {
-    /// A planner for this pipeline. `programs` holds the digests of the files that each command kind names.
+    /// A planner for this pipeline. `programs` holds the program of each kind that has one.
     pub fn new(
         pipeline: &'a Pipeline,
         graph: &'a Graph,
         records: &'a dyn Records,
         sources: &'a Sources,
-        programs: IndexMap<String, Vec<(String, Digest)>>,
+        programs: IndexMap<String, Program>,
         choice: &Choice,
     ) -> Self {
         let chosen = |selectors: &[Selector]| -> BTreeSet<NodeId> {
@@ -151,12 +156,20 @@ impl<'a> Planner<'a> {
             false => graph.needed_by(chosen(&choice.select)),
         };
         let environment = pipeline.catalog.names().map(|kind| {
-            let programs = programs.get(kind).cloned().unwrap_or_default();
-            (kind.to_string(), Environment { device: choice.device.clone(), programs })
+            let program = programs.get(kind).cloned();
+            (
+                kind.to_string(),
+                Environment { device: choice.device.clone(), numerics: choice.numerics.clone(), program },
+            )
         });
         let environment = environment.collect();
         let (asked, forced) = (BTreeMap::new(), chosen(&choice.force));
-        Planner { pipeline, graph, records, sources, environment, needed, asked, forced }
+        Planner { pipeline, graph, records, sources, environment, programs, needed, asked, forced }
+    }
+
+    /// The program of a kind, where it has one.
+    pub fn program(&self, kind: &str) -> Option<&Program> {
+        self.programs.get(kind)
     }
 
     /// Whether a node is selected, or needed or asked for by one that is.
@@ -251,7 +264,9 @@ impl<'a> Planner<'a> {
         Plan { verdicts }
     }
 
-    fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Box<Verdict>> {
+    /// The described action of a node, given the records of the nodes that it reads; else the verdict that says what is
+    /// missing.
+    pub fn action(&self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Result<Action, Box<Verdict>> {
         let node = self.pipeline.node(id);
         let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
             return Err(Box::new(Verdict::NotSelected));
@@ -259,6 +274,8 @@ impl<'a> Planner<'a> {
         let (mut inputs, mut absent) = (IndexMap::new(), IndexMap::new());
         for (name, edges) in &node.inputs {
             let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
+            let measured = kind.declaration.measured_at(name, &node.params);
+            let many = many.then_some(measured.as_slice());
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
             for (position, edge) in edges.iter().enumerate() {
                 match self.unasked(id, name, edge) {
@@ -285,11 +302,32 @@ impl<'a> Planner<'a> {
         (self.pipeline.on_demand(id, input) && !asked()).then_some(*read)
     }
 
+    /// The results of a node's record, and the measured quantities that a gathering stage names, by the names that it
+    /// uses. Others do not matter: equal bytes never make a table run again.
+    fn metrics(&self, node: NodeId, record: &Record, measured: &[&str]) -> IndexMap<String, f64> {
+        let node = self.pipeline.node(node);
+        let kind = self.pipeline.catalog.declaration(&node.kind);
+        let is_measured = |name: &str| kind.is_some_and(|kind| kind.is_measured(name, &node.params));
+        let mut metrics = record.metrics.clone();
+        // Records of format 1 have measured quantities among their metrics.
+        metrics.retain(|name, _| !is_measured(name));
+        for name in measured {
+            let plain = name.strip_prefix(MEASURED).unwrap_or(name);
+            if is_measured(plain)
+                && let Some(value) = record.number(plain)
+            {
+                metrics.insert(name.to_string(), value);
+            }
+        }
+        metrics
+    }
+
+    /// `many` has the measured quantities that the stage names, for an input that takes many.
     fn content(
         &self,
         edge: &Edge,
         siblings: &[Edge],
-        many: bool,
+        many: Option<&[&str]>,
         known: &dyn Fn(NodeId) -> Option<Arc<Record>>,
     ) -> Result<Content, Box<Verdict>> {
         let plain =
@@ -303,12 +341,10 @@ impl<'a> Planner<'a> {
                 let waits = || Box::new(Verdict::Waiting { on: vec![*node] });
                 let record = known(*node).ok_or_else(waits)?;
                 let made = record.outputs.get(output).ok_or_else(waits)?;
-                if !many {
-                    return Ok(plain(made.digest));
-                }
+                let Some(measured) = many else { return Ok(plain(made.digest)) };
                 Ok(Content {
                     labels: self.labels(*node, siblings),
-                    metrics: record.metrics.clone(),
+                    metrics: self.metrics(*node, &record, measured),
                     ..plain(made.digest)
                 })
             }

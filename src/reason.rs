@@ -53,9 +53,21 @@ pub enum Reason {
         /// The value now.
         new: String,
     },
+    /// Library, instruction set, threads or device changed, and the pipeline is strict about them.
+    NumericsChanged {
+        /// The value in the node's newest record.
+        old: String,
+        /// The value now.
+        new: String,
+    },
     /// The program of a project's own kind, or a file that it names, changed.
     ProgramChanged {
         /// The argument of the command that names the file.
+        name: String,
+    },
+    /// An environment variable that the program of a project's own kind is given changed.
+    VariableChanged {
+        /// The name of the variable.
         name: String,
     },
     /// The same action is on record, but bytes that it made are no longer in the cache.
@@ -90,6 +102,8 @@ pub fn differences(old: &[(String, String)], new: &Description) -> Vec<Reason> {
             ("input", name) => Reason::InputChanged { name: name.split('[').next().unwrap_or(name).into() },
             ("seed", _) => Reason::SeedChanged { old: or(before, "none"), new: or(now, "none") },
             ("device", _) => Reason::DeviceChanged { old: or(before, "none"), new: or(now, "none") },
+            ("env", name) => Reason::VariableChanged { name: name.into() },
+            ("numerics", _) => Reason::NumericsChanged { old: or(before, "loose"), new: or(now, "loose") },
             (_, "") => Reason::ProgramChanged { name: name.into() },
             (_, argument) => Reason::ProgramChanged { name: argument.into() },
         };
@@ -110,7 +124,9 @@ impl fmt::Display for Reason {
             Reason::InputChanged { name } => write!(f, "input {name} changed"),
             Reason::SeedChanged { old, new } => write!(f, "seed: {old} -> {new}"),
             Reason::DeviceChanged { old, new } => write!(f, "device: {old} -> {new}"),
+            Reason::NumericsChanged { old, new } => write!(f, "numerics: {old} -> {new}"),
             Reason::ProgramChanged { name } => write!(f, "its program changed: {name}"),
+            Reason::VariableChanged { name } => write!(f, "environment variable {name} changed"),
             Reason::OutputLost { name } => write!(f, "its output {name} is no longer in the cache"),
             Reason::Forced => f.write_str("forced"),
         }

@@ -14,8 +14,9 @@ use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Planner, Verdict};
 use crate::sources::Sources;
-use ddpipe_cache::{Cache, CacheError, Lookup, Record};
+use ddpipe_cache::{Cache, CacheError, Commit, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
+pub use jobs::Jobs;
 use state::{Running, State, States};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,6 +58,8 @@ pub struct Run<'a> {
     pub interrupts: Interrupts,
     /// Whether to finish what does not depend on a failed node.
     pub keep_going: bool,
+    /// The state of the project's git repository, for provenance.
+    pub commit: Option<Commit>,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -70,6 +73,7 @@ pub struct Scheduler<'a> {
     observer: &'a mut dyn Observer,
     interrupts: Interrupts,
     keep_going: bool,
+    commit: Option<Commit>,
     states: States,
     priority: Vec<f64>,
     slots: Vec<Option<NodeId>>,
@@ -103,7 +107,7 @@ const LOOK: Duration = Duration::from_millis(50);
 impl<'a> Scheduler<'a> {
     /// Prepares a run. `seconds` guesses how long a node takes, from earlier records.
     pub fn new(run: Run<'a>, seconds: impl Fn(NodeId) -> f64) -> Self {
-        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going } = run;
+        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going, commit } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
             priority: graph.longest_path(seconds),
@@ -122,6 +126,7 @@ impl<'a> Scheduler<'a> {
             observer,
             interrupts,
             keep_going,
+            commit,
         }
     }
 
@@ -279,6 +284,9 @@ impl<'a> Scheduler<'a> {
             }
             Err(error) => return Err(error),
         };
+        if forced && let Err(error) = self.cache.remove_scratch(action.key) {
+            tracing::warn!(%error, "a checkpoint of an earlier run stays");
+        }
         self.jobs += 1;
         let job = JobId(self.jobs);
         let order = match self.job(job, node, &action) {

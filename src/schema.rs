@@ -89,6 +89,10 @@ fn pipeline() -> Value {
         "name": text("the name of the pipeline"),
         "about": text("one line on what it is for"),
         "seed": or_reference(json!({ "type": "integer", "minimum": 0 }), "the seed of all stages without one of their own"),
+        "numerics": {
+            "enum": ["loose", "strict"],
+            "description": "strict: libraries, instruction set, threads and device enter the keys",
+        },
         "kinds": {
             "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
             "description": "folders with kinds of your own",

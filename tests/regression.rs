@@ -164,13 +164,15 @@ fn a_reader_that_goes_away_is_no_panic() {
     project.go("pipelines/two.toml", &[]).ok().ran(&[]);
 }
 
-/// A file named like the interpreter in a kind's folder entered the key, although the one on the path runs.
+/// A file named like the interpreter in a kind's folder was taken for the interpreter, although the one on the path runs.
+/// It counts as what it is: a file of the folder.
 #[test]
 fn a_file_in_the_kind_s_folder_named_like_a_program_on_the_path_is_not_that_program() {
     let project = Project::counting();
     project.go("pipelines/two.toml", &[]).ok();
     project.file("kinds/own/count/python3", "not run: a bare name is looked up on the path");
-    project.go("pipelines/two.toml", &[]).ok().ran(&[]);
+    let plan = project.run(&["plan", "pipelines/two.toml"]);
+    plan.ok().says("its program changed: its folder").is_silent_about("changed: python3");
 }
 
 /// Of two pictures of one node the second replaced the first; with `--json` no results were written at all.

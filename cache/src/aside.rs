@@ -55,7 +55,11 @@ impl Aside {
         self.rename(target)
     }
 
+    /// In a cache whose folders the group may write to, the group may replace and touch files too.
     fn allow(&self, target: &Path, mode: u32) -> Result<(), CacheError> {
+        let folder = self.0.path().parent().and_then(|folder| fs::metadata(folder).ok());
+        let shared = mode & 0o200 != 0 && folder.is_some_and(|folder| folder.permissions().mode() & 0o020 != 0);
+        let mode = if shared { mode | 0o020 } else { mode };
         self.0.as_file().set_permissions(Permissions::from_mode(mode)).map_err(CacheError::io("write", target))
     }
 

@@ -28,9 +28,11 @@ pub enum Lookup {
 }
 
 impl Cache {
-    /// Opens the cache at `root`, and makes it if there is none.
+    /// Opens the cache at `root`, and makes it if there is none. Where the group may write to `root`, it may write to
+    /// everything that this process makes from now on (its file mode creation mask is changed).
     pub fn open(root: &Path) -> Result<Self, CacheError> {
         let layout = Layout::new(root)?;
+        layout.share();
         layout.create()?;
         let blobs = BlobStore::new(layout.clone());
         Ok(Cache(Arc::new(Inner { layout, blobs })))

@@ -2,7 +2,9 @@
 //! `claims-v1/<key>.lock`, so that it ends with its process however that ends. The file is removed by whoever holds its
 //! lock; hence everybody who gets a lock checks that the name still means the file that was locked.
 
-use crate::{Cache, CacheError, Holder, Key, Record, record};
+use crate::record::Found;
+use crate::{Cache, CacheError, Holder, Key, Numerics, Record, record};
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
@@ -109,6 +111,41 @@ fn read_holder(file: &mut File) -> Holder {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Committed {
+    /// The record under the key: the one that was offered, or the one that was there before.
+    pub record: Record,
+    /// Set when the key had a record with other bytes.
+    pub other_bytes: Option<OtherBytes>,
+}
+
+/// Two results of one key that are not the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherBytes {
+    /// The outputs that differ.
+    pub outputs: Vec<String>,
+    /// The numerics of the result on record, where it says them.
+    pub recorded: Option<Numerics>,
+    /// The numerics of the new result.
+    pub made: Option<Numerics>,
+    /// Whether the result on record was kept; otherwise the new one replaced it.
+    pub kept: bool,
+}
+
+impl fmt::Display for OtherBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |numerics: &Option<Numerics>| numerics.as_ref().map_or("unknown".to_string(), Numerics::to_string);
+        let (recorded, made) = (said(&self.recorded), said(&self.made));
+        let outcome = if self.kept { "the one on record is kept" } else { "the new one replaces it" };
+        write!(
+            f,
+            "the same action gave other bytes ({}): on record with {recorded}; now with {made}; {outcome}",
+            self.outputs.join(", ")
+        )
+    }
+}
+
 /// The right to compute one key. Dropping it without a commit leaves nothing behind.
 #[derive(Debug)]
 pub struct Claim {
@@ -154,10 +191,16 @@ impl Claim {
     }
 
     /// Publishes the record, notes it as its node's latest and removes the key's scratch. Every output has to be in the
-    /// cache. A complete record that is there already is kept and returned, unless the claim was forced.
-    pub fn commit(self, record: Record) -> Result<Record, CacheError> {
-        if record.key != self.key {
-            return Err(CacheError::OtherKey { record: record.key, claim: self.key });
+    /// cache. A complete record that is there already is kept and returned, unless the claim was forced. A record of a
+    /// newer format is left as it is; then nothing is published.
+    ///
+    /// # Errors
+    /// The record is of another key, its description does not give its key, an output is not in the cache; I/O errors.
+    pub fn commit(self, record: Record) -> Result<Committed, CacheError> {
+        debug_assert_eq!(record.format, record::FORMAT);
+        let described = Key::of(&record.description);
+        if let Some(other) = [record.key, described].into_iter().find(|key| *key != self.key) {
+            return Err(CacheError::OtherKey { record: other, claim: self.key });
         }
         for (name, output) in &record.outputs {
             if self.cache.blobs().contains(output.digest)? != Some(output.bytes) {
@@ -169,8 +212,29 @@ impl Claim {
                 });
             }
         }
-        let record = match self.cache.peek(self.key)? {
-            Some(existing) if !self.forced => existing,
+        let before = match record::find(self.cache.layout(), self.key)? {
+            Found::Record(before) => Some(*before),
+            Found::Newer(format) => {
+                let path = self.cache.layout().record(self.key);
+                tracing::warn!(path = %path.display(), format, "a record of a newer format stays; this result is not recorded");
+                return Ok(Committed { record, other_bytes: None });
+            }
+            Found::Broken => {
+                record::set_aside(self.cache.layout(), self.key)?;
+                None
+            }
+            Found::Absent => None,
+        };
+        let complete = match &before {
+            Some(before) => self.cache.lost_outputs(before)?.is_empty(),
+            None => false,
+        };
+        let other_bytes = before.as_ref().filter(|before| !before.same_bytes(&record)).map(|before| {
+            let (recorded, made) = (before.provenance.numerics.clone(), record.provenance.numerics.clone());
+            OtherBytes { outputs: before.outputs_unlike(&record), recorded, made, kept: complete && !self.forced }
+        });
+        let record = match before {
+            Some(before) if complete && !self.forced => before,
             _ => {
                 record::write(self.cache.layout(), &record)?;
                 record
@@ -183,7 +247,7 @@ impl Claim {
         if let Err(error) = self.cache.remove_scratch(self.key) {
             tracing::warn!(%error, "the scratch folder stays until gc");
         }
-        Ok(record)
+        Ok(Committed { record, other_bytes })
     }
 }
 

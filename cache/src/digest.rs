@@ -44,9 +44,16 @@ impl From<blake3::Hash> for Digest {
 }
 
 impl Key {
-    /// The key of a description in its canonical encoding. Only the engine's `key` module makes that encoding.
-    pub fn of(canonical: &[u8]) -> Self {
-        Key(*blake3::hash(canonical).as_bytes())
+    /// The key of a description: BLAKE3 over its names and values, each with its length before it, so that no two
+    /// descriptions collide by concatenation. A record holds its description, so that its key can be computed again.
+    pub fn of(description: &[(String, String)]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"ddpipe action 1\n");
+        for text in description.iter().flat_map(|(name, value)| [name, value]) {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        Key(*hasher.finalize().as_bytes())
     }
 }
 

@@ -81,6 +81,23 @@ pub fn digest_of<'a>(files: impl IntoIterator<Item = (&'a str, Option<Digest>)>)
     hasher.finalize().into()
 }
 
+/// The digest of the folder of a program: of all its files as [`walk`] finds them, without what Python compiles
+/// (`__pycache__`). Reads every file.
+///
+/// # Errors
+/// A folder cannot be listed, or a file cannot be read.
+pub fn program(root: &Path) -> Result<Digest, CacheError> {
+    let mut files = Vec::new();
+    for found in walk(root)?.into_iter().filter(|found| !found.name.split('/').any(|part| part == "__pycache__")) {
+        let digest = match &found.place {
+            Ok(path) => Some(Digest::of_file(path).map_err(CacheError::io("read", path))?.0),
+            Err(_) => None,
+        };
+        files.push((found.name, digest));
+    }
+    Ok(digest_of(files.iter().map(|(name, digest)| (name.as_str(), *digest))))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -6,7 +6,7 @@ mod survey;
 
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
-use crate::{Cache, CacheError, Digest, Key, walk};
+use crate::{Cache, CacheError, Digest, Key, RunSeen, walk};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -25,13 +25,16 @@ pub struct GcOptions {
     pub max_size: Option<u64>,
     /// How many runs of each pipeline pin what they reached.
     pub keep_runs: usize,
+    /// Remove the folders of all but the last so many runs of each pipeline: their journals and what they were started
+    /// with. `None`: keep them all.
+    pub runs: Option<usize>,
     /// Report, but remove nothing.
     pub dry_run: bool,
 }
 
 impl Default for GcOptions {
     fn default() -> Self {
-        GcOptions { max_size: None, keep_runs: 3, dry_run: true }
+        GcOptions { max_size: None, keep_runs: 3, runs: None, dry_run: true }
     }
 }
 
@@ -52,6 +55,8 @@ pub enum Garbage {
     Damaged,
     /// Files in the layout of an older version.
     OldVersion,
+    /// The folder of a run.
+    Run,
 }
 
 /// Something that was removed, or would be.
@@ -106,6 +111,9 @@ impl Cache {
             claimed: survey.claimed.len(),
             ..GcReport::default()
         };
+        if let Some(keep) = options.runs {
+            collector.remove_runs(self.runs()?, keep)?;
+        }
         collector.remove_leftovers(&survey)?;
         collector.remove_orphans(&survey)?;
         if let Some(max_size) = options.max_size {
@@ -174,6 +182,18 @@ impl Collector<'_> {
         }
         for (key, path, _) in survey.scratch.iter().filter(|(key, ..)| survey.has_record(*key)) {
             self.unclaimed(*key, |collector| collector.remove(Garbage::Scratch, path))?;
+        }
+        Ok(())
+    }
+
+    fn remove_runs(&mut self, runs: Vec<RunSeen>, keep: usize) -> Result<(), CacheError> {
+        let mut counted: HashMap<String, usize> = HashMap::new();
+        for run in runs.into_iter().rev() {
+            let count = counted.entry(run.pipeline).or_default();
+            *count += 1;
+            if *count > keep && !run.running {
+                self.remove(Garbage::Run, &run.path)?;
+            }
         }
         Ok(())
     }

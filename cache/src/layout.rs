@@ -2,8 +2,10 @@
 //! names; `docs/cache.md` shows them to people.
 
 use crate::{CacheError, Digest, Key};
+use nix::sys::stat::{Mode, umask};
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,6 +43,15 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// Lets the group write to new files and folders, where it may write to the root: several users share the cache.
+    pub fn share(&self) {
+        let shared = fs::metadata(&self.root).is_ok_and(|root| root.permissions().mode() & 0o020 != 0);
+        if shared {
+            let mask = umask(Mode::from_bits_truncate(0o077));
+            umask(mask - Mode::S_IRWXG);
+        }
     }
 
     pub fn root(&self) -> &Path {
@@ -110,7 +121,14 @@ impl Layout {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let to = self.damaged().join(format!("{name}-{now}"));
         fs::create_dir_all(self.damaged()).map_err(CacheError::io("create", &to))?;
-        match fs::rename(path, &to) {
+        let moved = match fs::rename(path, &to) {
+            // A part of the cache may lie on another device.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                fs::copy(path, &to).and_then(|_| fs::remove_file(path))
+            }
+            moved => moved,
+        };
+        match moved {
             // Another process found the damage too.
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("set aside", path)(error)),
             _ => Ok(to),

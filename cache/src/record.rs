@@ -3,16 +3,18 @@
 
 use crate::aside::{Aside, ORDINARY};
 use crate::layout::Layout;
-use crate::{CacheError, Digest, Key};
+use crate::sealed::{self, Opened};
+use crate::{CacheError, Digest, Key, Numerics};
 use indexmap::IndexMap;
+use nix::sys::stat::futimens;
+use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-/// The format that this program writes and understands.
-pub const FORMAT: u64 = 1;
+/// The format that this program writes. It also reads format 1, which has no checksum.
+pub const FORMAT: u64 = 2;
 
 /// What one key gave. Fields that a newer program added are ignored when read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,11 +37,41 @@ pub struct Record {
     /// Final metrics. Values that are not finite survive.
     #[serde(default, with = "numbers")]
     pub metrics: IndexMap<String, f64>,
+    /// Quantities that were measured and differ from run to run: seconds, rates, peak memory. In format 1 they are among
+    /// the metrics.
+    #[serde(default, with = "numbers")]
+    pub measured: IndexMap<String, f64>,
     /// Files from outside that this action read.
     #[serde(default)]
     pub sources: IndexMap<String, SourceSeen>,
     /// The circumstances of the computation; never part of the key.
     pub provenance: Provenance,
+}
+
+impl Record {
+    /// The result or the measured quantity of this name.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.metrics.get(name).or_else(|| self.measured.get(name)).copied()
+    }
+
+    /// All results, and then all measured quantities.
+    pub fn numbers(&self) -> IndexMap<String, f64> {
+        self.metrics.iter().chain(&self.measured).map(|(name, value)| (name.clone(), *value)).collect()
+    }
+
+    /// The names of the outputs of one of two records that the other lacks or has with other bytes.
+    pub fn outputs_unlike(&self, other: &Record) -> Vec<String> {
+        let digest = |record: &Record, name: &String| record.outputs.get(name).map(|output| output.digest);
+        let mut names: Vec<String> = self.outputs.keys().cloned().collect();
+        names.extend(other.outputs.keys().filter(|name| !self.outputs.contains_key(*name)).cloned());
+        names.retain(|name| digest(self, name) != digest(other, name));
+        names
+    }
+
+    /// Whether both have the same outputs with the same bytes.
+    pub fn same_bytes(&self, other: &Record) -> bool {
+        self.outputs_unlike(other).is_empty()
+    }
 }
 
 /// One output of a stage.
@@ -85,9 +117,24 @@ pub struct Provenance {
     pub ddpipe: String,
     /// The version of libtorch.
     pub libtorch: String,
+    /// What decides the bits of the result beside the key. Absent in format 1 and where no worker said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numerics: Option<Numerics>,
+    /// The commit of the project's git repository, and whether files differ from it. Absent outside a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
     /// Anything worth knowing: continued from a checkpoint, deterministic kernels off, ….
     #[serde(default)]
     pub note: Vec<String>,
+}
+
+/// The state of the project's git repository when a stage ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The commit's hash.
+    pub hash: String,
+    /// Whether tracked files differed from it.
+    pub dirty: bool,
 }
 
 /// What lies under a key's name.
@@ -100,12 +147,8 @@ pub(crate) enum Found {
     Broken,
 }
 
-#[derive(Deserialize)]
-struct Format {
-    format: u64,
-}
-
-/// Reads what lies under a key's name and changes nothing.
+/// Reads what lies under a key's name and changes nothing. A record whose checksum or whose key does not fit its content
+/// is broken.
 pub(crate) fn find(layout: &Layout, key: Key) -> Result<Found, CacheError> {
     let path = layout.record(key);
     let text = match fs::read(&path) {
@@ -113,15 +156,13 @@ pub(crate) fn find(layout: &Layout, key: Key) -> Result<Found, CacheError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         Err(error) => return Err(CacheError::io("read", &path)(error)),
     };
-    match serde_json::from_slice::<Format>(&text) {
-        Ok(Format { format }) if format != FORMAT => return Ok(Found::Newer(format)),
-        Ok(_) => {}
-        Err(_) => return Ok(Found::Broken),
-    }
-    match serde_json::from_slice::<Record>(&text) {
-        Ok(record) if record.key == key => Ok(Found::Record(Box::new(record))),
-        _ => Ok(Found::Broken),
-    }
+    Ok(match sealed::open(&text) {
+        Some(Opened::Newer(format)) => Found::Newer(format),
+        Some(Opened::Record(record)) if record.key == key && Key::of(&record.description) == key => {
+            Found::Record(record)
+        }
+        _ => Found::Broken,
+    })
 }
 
 /// The record under a key's name. A broken one is set aside and counts as absent; so does one of a newer format.
@@ -145,16 +186,18 @@ pub(crate) fn set_aside(layout: &Layout, key: Key) -> Result<PathBuf, CacheError
 /// Publishes a record, over an existing one if there is one.
 pub(crate) fn write(layout: &Layout, record: &Record) -> Result<(), CacheError> {
     let path = layout.record(record.key);
-    let mut text = serde_json::to_vec_pretty(record).map_err(|error| CacheError::io("write", &path)(error.into()))?;
-    text.push(b'\n');
+    let text = sealed::seal(record).map_err(|error| CacheError::io("write", &path)(error.into()))?;
     let mut aside = Aside::new(&layout.records_tmp())?;
     aside.write(&text)?;
     aside.publish(&path, ORDINARY)
 }
 
-/// Marks a record as used now. Somebody else's cache may not allow that; then its age counts from its writing.
+/// Marks a record as used now. "Now" needs the right to write, not the ownership that another time would need. A cache
+/// that may not be written to keeps its times; then a record's age counts from its writing.
 pub(crate) fn touch(path: &Path) {
-    if let Err(error) = File::open(path).and_then(|file| file.set_modified(SystemTime::now())) {
+    if let Err(error) =
+        File::open(path).and_then(|file| Ok(futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?))
+    {
         tracing::debug!(path = %path.display(), %error, "the time of use was not noted");
     }
 }

@@ -15,10 +15,15 @@ use std::time::{Duration, SystemTime};
 
 const REACHED: &str = "reached.json";
 const RUNNING: &str = "running.lock";
+/// The file among the runs that has the number of the last one.
+const LAST: &str = "last";
 
 #[derive(Serialize, Deserialize)]
 struct Reached {
     pipeline: String,
+    /// Grows by one with every run of the cache, whatever the clock says; 0 of runs before there were numbers.
+    #[serde(default)]
+    number: u64,
     keys: BTreeSet<Key>,
 }
 
@@ -29,6 +34,7 @@ pub struct RunDir {
     id: String,
     path: PathBuf,
     pipeline: String,
+    number: u64,
     /// Held for its `Drop`, and seen by `gc` and by lists of runs.
     _running: Lock,
 }
@@ -42,6 +48,8 @@ pub struct RunSeen {
     pub path: PathBuf,
     /// The pipeline's name.
     pub pipeline: String,
+    /// Its number among the runs of the cache; 0 of runs before there were numbers.
+    pub number: u64,
     /// The keys whose records it used or made.
     pub reached: Vec<Key>,
     /// Whether the process of the run is still at work.
@@ -70,12 +78,28 @@ impl Cache {
             }
         };
         running.sign(&Holder::me(pipeline));
-        let run = RunDir { cache: self.clone(), id, path, pipeline: pipeline.to_string(), _running: running };
+        let number = self.next_number()?;
+        let run = RunDir { cache: self.clone(), id, path, pipeline: pipeline.to_string(), number, _running: running };
         run.pin(&[])?;
         Ok(run)
     }
 
-    /// All runs, oldest first.
+    /// The number of the next run. Two runs that begin at once may get the same; then their names decide.
+    fn next_number(&self) -> Result<u64, CacheError> {
+        let path = self.layout().runs().join(LAST);
+        let last = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let last = match last {
+            Some(last) => last,
+            None => self.runs()?.iter().map(|run| run.number).max().unwrap_or(0),
+        };
+        let number = last.saturating_add(1);
+        let mut aside = Aside::new(&self.layout().records_tmp())?;
+        aside.write(number.to_string().as_bytes())?;
+        aside.publish_accelerator(&path)?;
+        Ok(number)
+    }
+
+    /// All runs, oldest first: in the order in which they began, whatever the clock said.
     pub fn runs(&self) -> Result<Vec<RunSeen>, CacheError> {
         let mut runs = Vec::new();
         for entry in walk::entries(&self.layout().runs())? {
@@ -85,10 +109,12 @@ impl Cache {
                     id: entry.name,
                     path: entry.path,
                     pipeline: reached.pipeline,
+                    number: reached.number,
                     reached: reached.keys.into_iter().collect(),
                 });
             }
         }
+        runs.sort_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
         Ok(runs)
     }
 
@@ -125,7 +151,7 @@ impl RunDir {
         let path = self.path.join(REACHED);
         let mut reached = read(&path)?.map(|reached| reached.keys).unwrap_or_default();
         reached.extend(keys);
-        let reached = Reached { pipeline: self.pipeline.clone(), keys: reached };
+        let reached = Reached { pipeline: self.pipeline.clone(), number: self.number, keys: reached };
         let text = serde_json::to_vec_pretty(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
         let mut aside = Aside::new(&self.path)?;
         aside.write(&text)?;

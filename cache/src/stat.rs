@@ -69,7 +69,7 @@ pub struct StatCache {
 impl StatCache {
     pub(crate) fn open(cache: &Cache) -> Self {
         let path = cache.layout().stat();
-        let files = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let files = fs::read(&path).ok().and_then(|text| opened(&text)).unwrap_or_default();
         StatCache { path, tmp: cache.layout().records_tmp(), state: Mutex::new(State { files, changed: false }) }
     }
 
@@ -112,6 +112,16 @@ impl StatCache {
         Err(CacheError::Changing { path: path.clone() })
     }
 
+    /// Forgets what is known of a file, or of the files of a folder, because somebody found it to be otherwise: the next
+    /// look reads it.
+    pub fn forget(&self, path: &Path) {
+        let Ok(path) = std::path::absolute(path) else { return };
+        let mut state = self.state();
+        let before = state.files.len();
+        state.files.retain(|name, _| !Path::new(name).starts_with(&path));
+        state.changed |= state.files.len() != before;
+    }
+
     /// Writes what was learnt, if anything was. Files that are gone are forgotten.
     pub fn save(&self) -> Result<(), CacheError> {
         let mut state = self.state();
@@ -119,8 +129,7 @@ impl StatCache {
             return Ok(());
         }
         state.files.retain(|path, _| Path::new(path).exists());
-        let text =
-            serde_json::to_vec(&state.files).map_err(|error| CacheError::io("write", &self.path)(error.into()))?;
+        let text = sealed(&state.files).map_err(|error| CacheError::io("write", &self.path)(error.into()))?;
         let mut aside = Aside::new(&self.tmp)?;
         aside.write(&text)?;
         aside.publish_accelerator(&self.path)?;
@@ -131,6 +140,21 @@ impl StatCache {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text of the file: a line with its checksum, and JSON.
+fn sealed(files: &BTreeMap<String, Remembered>) -> serde_json::Result<Vec<u8>> {
+    let content = serde_json::to_vec(files)?;
+    let mut text = format!("{}\n", Digest::of(&content)).into_bytes();
+    text.extend_from_slice(&content);
+    Ok(text)
+}
+
+/// What the file says; none where it is damaged or of another form, and then everything is read anew.
+fn opened(text: &[u8]) -> Option<BTreeMap<String, Remembered>> {
+    let line = text.iter().position(|byte| *byte == b'\n')?;
+    let (line, content) = (std::str::from_utf8(&text[..line]).ok()?, &text[line + 1..]);
+    (line == Digest::of(content).hex()).then(|| serde_json::from_slice(content).ok())?
 }
 
 fn stamp(file: &File, path: &Path) -> Result<Stamp, CacheError> {

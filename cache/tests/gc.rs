@@ -24,8 +24,12 @@ fn four(it: &Fixture) -> [Key; 4] {
     })
 }
 
+fn wet_all() -> GcOptions {
+    GcOptions { dry_run: false, ..GcOptions::default() }
+}
+
 fn wet(max_size: Option<u64>) -> GcOptions {
-    GcOptions { max_size, keep_runs: 3, dry_run: false }
+    GcOptions { max_size, ..wet_all() }
 }
 
 fn room_for(blobs: usize) -> Option<u64> {
@@ -133,10 +137,10 @@ fn what_the_last_runs_of_each_pipeline_reach_stays() {
     for (letter, hours) in [(b'a', 4), (b'b', 3), (b'c', 2), (b'd', 1)] {
         it.age(keys[usize::from(letter - b'a')], &blob(letter), hours);
     }
-    let report = it.cache.gc(GcOptions { max_size: Some(0), keep_runs: 1, dry_run: false }).unwrap();
+    let report = it.cache.gc(GcOptions { max_size: Some(0), keep_runs: 1, ..wet_all() }).unwrap();
     assert_eq!(present(&it, &keys), [true, false, true, false]);
     assert_eq!((report.pinned, report.over), (2, report.after));
-    it.cache.gc(GcOptions { max_size: Some(0), keep_runs: 0, dry_run: false }).unwrap();
+    it.cache.gc(GcOptions { max_size: Some(0), keep_runs: 0, ..wet_all() }).unwrap();
     assert_eq!(present(&it, &keys), [false; 4]);
 }
 
@@ -147,7 +151,7 @@ fn what_a_run_at_work_reached_stays_whatever_the_options() {
     let run = it.cache.new_run("one").unwrap();
     run.pin(&[keys[0]]).unwrap();
     run.pin(&[keys[1]]).unwrap();
-    let everything = GcOptions { max_size: Some(0), keep_runs: 0, dry_run: false };
+    let everything = GcOptions { max_size: Some(0), keep_runs: 0, ..wet_all() };
     it.reopened().gc(everything).unwrap();
     assert_eq!(present(&it, &keys), [true, true, false, false]);
     drop(run);
@@ -222,9 +226,9 @@ fn gc_refuses_a_cache_whose_records_it_does_not_understand() {
     let it = Fixture::new();
     let key = it.ran("node", b"a");
     it.age(key, b"a", 2);
-    fs::write(it.record_path(key), "{\"format\": 2}").unwrap();
+    it.make_newer(key);
     let error = it.cache.gc(wet(None)).unwrap_err();
-    assert!(matches!(error, CacheError::NewerRecord { format: 2, .. }), "{error}");
+    assert!(matches!(error, CacheError::NewerRecord { format: 3, .. }), "{error}");
     assert!(it.blob_path(b"a").exists());
 }
 

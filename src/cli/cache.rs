@@ -28,6 +28,9 @@ enum Command {
         /// Keep everything that the last N runs of each pipeline reached
         #[arg(long, value_name = "N", default_value_t = 3)]
         keep_runs: usize,
+        /// Remove the folders of all but the last N runs of each pipeline
+        #[arg(long, value_name = "N")]
+        runs: Option<usize>,
         /// Remove, instead of saying what would be removed
         #[arg(long)]
         yes: bool,
@@ -40,8 +43,8 @@ pub(super) fn run(args: Args) -> Done {
     let cache = open(&args.cache)?;
     match args.command {
         Command::Du => print(&usage(&cache.du()?)),
-        Command::Gc { max_size, keep_runs, yes } => {
-            print(&collected(&cache.gc(GcOptions { max_size, keep_runs, dry_run: !yes })?))
+        Command::Gc { max_size, keep_runs, runs, yes } => {
+            print(&collected(&cache.gc(GcOptions { max_size, keep_runs, runs, dry_run: !yes })?))
         }
         Command::Verify => {
             let report = cache.verify()?;

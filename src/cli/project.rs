@@ -5,14 +5,15 @@ use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::load::load;
 use crate::manifest::Overrides;
-use crate::pipeline::Pipeline;
+use crate::numerics;
+use crate::pipeline::{NumericsMode, Pipeline};
 use crate::plan::{Choice, Plan, Planner};
+use crate::program::Program;
 use crate::selector::Selector;
-use crate::slots;
+use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
-use ddpipe_cache::{Cache, Digest};
-use indexmap::IndexMap;
-use std::path::{Path, PathBuf};
+use ddpipe_cache::Cache;
+use std::path::PathBuf;
 
 /// The arguments that choose and adjust a manifest.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub struct ManifestArgs {
     /// Run these nodes even if they are on record
     #[arg(long, value_name = "NODE")]
     pub force: Vec<String>,
+    /// Whether libraries, instruction set, threads and device enter the keys [default: as the manifest says]
+    #[arg(long, value_name = "MODE")]
+    pub numerics: Option<NumericsMode>,
 }
 
 /// The arguments of the commands that look at a plan and run nothing.
@@ -59,7 +63,7 @@ pub struct Planned {
 impl PlanArgs {
     /// Loads the manifest and opens its cache.
     pub fn open(&self) -> Result<Project, Fault> {
-        self.manifest.open(slots::find(&self.device, None, None)?.class())
+        self.manifest.open(&slots::find(&self.device, None, None)?)
     }
 }
 
@@ -84,15 +88,20 @@ impl ManifestArgs {
         Ok(load(&self.manifest, &overrides, Catalog::built_in()?)?)
     }
 
-    /// Loads the manifest and opens its cache, to work on this class of devices.
-    pub fn open(&self, device: &str) -> Result<Project, Fault> {
+    /// Loads the manifest and opens its cache, to work on these slots.
+    pub fn open(&self, slots: &Slots) -> Result<Project, Fault> {
         let pipeline = self.load()?;
         let select = selectors(&pipeline, &self.select, "--select")?;
         let force = selectors(&pipeline, &self.force, "--force")?;
         let graph = Graph::link(&pipeline);
         let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
         let cache = Cache::open(&root)?;
-        Ok(Project { pipeline, graph, cache, choice: Choice { select, force, device: device.to_string() } })
+        let numerics = match self.numerics.unwrap_or(pipeline.numerics) {
+            NumericsMode::Strict => Some(numerics::of(slots)?),
+            NumericsMode::Loose => None,
+        };
+        let choice = Choice { select, force, device: slots.class().to_string(), numerics };
+        Ok(Project { pipeline, graph, cache, choice })
     }
 }
 
@@ -115,35 +124,15 @@ impl Project {
 
     /// The planner of a run with these files from outside.
     pub fn planner<'a>(&'a self, sources: &'a Sources) -> Result<Planner<'a>, Fault> {
-        Ok(Planner::new(&self.pipeline, &self.graph, &self.cache, sources, self.programs()?, &self.choice))
+        Ok(Planner::new(
+            &self.pipeline,
+            &self.graph,
+            &self.cache,
+            sources,
+            Program::all(&self.pipeline.catalog, &self.cache)?,
+            &self.choice,
+        ))
     }
-
-    /// The digests of the files that the commands of a project's own kinds name, by kind.
-    fn programs(&self) -> Result<IndexMap<String, Vec<(String, Digest)>>, Fault> {
-        let mut programs = IndexMap::new();
-        let stats = self.cache.stat_cache();
-        for (name, kind) in self.pipeline.catalog.iter() {
-            let (Some(command), Some(folder)) = (&kind.declaration.command, &kind.folder) else { continue };
-            let mut files = Vec::new();
-            for (index, argument) in command.iter().enumerate() {
-                if let Some(path) = file_named(argument, folder, index == 0) {
-                    files.push((argument.clone(), stats.digest_of(&path, &[])?.digest));
-                }
-            }
-            programs.insert(name.to_string(), files);
-        }
-        Ok(programs)
-    }
-}
-
-/// The file that a command's argument names: below the kind's folder, or, for the program itself, on the path.
-fn file_named(argument: &str, folder: &Path, program: bool) -> Option<PathBuf> {
-    if !program || argument.contains('/') {
-        return Some(folder.join(argument)).filter(|path| path.is_file());
-    }
-    // A bare name is looked up on the path, as the worker does.
-    let paths = std::env::var_os("PATH")?;
-    std::env::split_paths(&paths).map(|folder| folder.join(argument)).find(|path| path.is_file())
 }
 
 fn split_set(text: &str) -> Result<(String, String), Fault> {

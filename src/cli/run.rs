@@ -1,12 +1,16 @@
 //! `ddpipe run`: obtain sources, plan, schedule, report, check expectations.
 
+use super::allow::{self, Commands};
 use super::project::{ManifestArgs, Project};
 use super::{Done, print};
+use crate::commit;
 use crate::download::Offline;
 use crate::event::{Event, Observer, Status};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
 use crate::expect::{self, Checked};
+use crate::memory;
+use crate::mixed;
 use crate::note::say;
 use crate::pipeline::NodeId;
 use crate::plan::{Plan, Records, Verdict};
@@ -35,18 +39,19 @@ pub struct Args {
     /// Computing threads per stage [default: the cores, divided among the jobs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Tensors that a worker keeps on its device between stages, in bytes or as 512MiB, 4GiB
-    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = crate::size::parse)]
-    memory_budget: u64,
+    /// Tensors that a worker keeps on its device between stages, in bytes or as 512MiB [default: 4GiB, or the jobs' part
+    /// of an eighth of the memory where that is less]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    memory_budget: Option<u64>,
     /// Finish what does not depend on a failed node
     #[arg(long)]
     keep_going: bool,
     /// Download nothing
     #[arg(long)]
     offline: bool,
-    /// Let kinds of the project's own run their programs
-    #[arg(long)]
-    allow_commands: bool,
+    /// Let kinds of the project's own run their programs: all, or only those accepted with `ddpipe allow`
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    allow_commands: Option<Commands>,
     /// Make a missed expectation an error (exit code 4)
     #[arg(long)]
     check: bool,
@@ -61,11 +66,13 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Done {
     let begun = Instant::now();
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
-    let project = args.manifest.open(slots.class())?;
+    let project = args.manifest.open(&slots)?;
     for warning in &project.pipeline.warnings {
         say(warning.render(false).trim_end());
     }
-    refuse_commands(&args, &project)?;
+    let needed = project.needed();
+    let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
+    allow::check(&project, args.allow_commands, nodes)?;
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
     let mut observers: Vec<Box<dyn Observer>> =
@@ -76,7 +83,6 @@ pub(super) fn run(args: Args) -> Done {
         (false, false) => progress::for_people(),
     });
 
-    let needed = project.needed();
     let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
     let Project { pipeline, graph, cache, .. } = &project;
     let mut planner = project.planner(&sources)?;
@@ -98,6 +104,7 @@ pub(super) fn run(args: Args) -> Done {
         observer: &mut observers,
         interrupts: listen_for_interrupts()?,
         keep_going: args.keep_going,
+        commit: commit::of(&pipeline.root),
     };
     let summary = Scheduler::new(scheduled, seconds).run()?;
     run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>())?;
@@ -111,6 +118,9 @@ pub(super) fn run(args: Args) -> Done {
     drop(observers);
 
     let checked = expect::check(pipeline, &summary.records);
+    for note in mixed::notes(pipeline, graph, &summary.records) {
+        say(&note);
+    }
     let written = results::write(pipeline, graph, cache, &summary.records)?;
     if args.json {
         // Standard output is for events alone.
@@ -124,33 +134,14 @@ pub(super) fn run(args: Args) -> Done {
     Ok(exit(&args, &summary, &checked))
 }
 
-/// Programs run only with `--allow-commands`: a manifest from somewhere else must not start anything by itself.
-fn refuse_commands(args: &Args, project: &Project) -> Result<(), Fault> {
-    if args.allow_commands {
-        return Ok(());
-    }
-    let needed = project.needed();
-    for node in project.pipeline.nodes.iter().filter(|node| needed[node.id.index()]) {
-        let declaration = project.pipeline.catalog.declaration(&node.kind);
-        if let Some(command) = declaration.and_then(|declaration| declaration.command.as_ref()) {
-            return Err(Fault::usage(format!(
-                "{}: its kind {} runs a program of the project: {}\n  allow it with --allow-commands, if you trust it",
-                node.address(),
-                node.kind,
-                command.join(" ")
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
     let seconds = std::env::var("DDPIPE_CHECKPOINT_SECONDS").ok().and_then(|text| text.parse().ok());
+    let jobs = slots.names.len();
     LocalSettings {
         threads: slots.threads,
         slots: slots.names,
         cache: project.cache.root().to_path_buf(),
-        memory_budget: args.memory_budget,
+        memory_budget: args.memory_budget.unwrap_or_else(|| memory::budget(jobs)),
         checkpoint_seconds: seconds.unwrap_or(60),
     }
 }
@@ -173,7 +164,7 @@ fn note_names(project: &Project, records: &[(NodeId, Arc<Record>)]) -> Result<()
     Ok(())
 }
 
-fn listen_for_interrupts() -> Result<Interrupts, Fault> {
+pub(super) fn listen_for_interrupts() -> Result<Interrupts, Fault> {
     let interrupts = Interrupts::default();
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
     let raised = interrupts.clone();

@@ -46,7 +46,7 @@ pub(super) fn run(args: Args) -> Done {
                 path.display()
             ));
         }
-        for (name, value) in &record.metrics {
+        for (name, value) in &record.numbers() {
             text.push_str(&format!("  {name} = {value}\n"));
         }
     }

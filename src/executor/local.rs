@@ -186,8 +186,8 @@ impl Executor for Local {
                 continue;
             }
             match message {
-                Some(FromWorker::Hello { protocol, device_name, libtorch, .. }) => {
-                    self.on_hello(slot, protocol, DeviceInfo { name: device_name, libtorch });
+                Some(FromWorker::Hello { protocol, device_name, libtorch, numerics, .. }) => {
+                    self.on_hello(slot, protocol, DeviceInfo { name: device_name, libtorch, numerics });
                 }
                 Some(message) => {
                     if let Some((id, event)) = JobEvent::of_message(message) {
@@ -244,7 +244,7 @@ pub fn worker_program() -> Result<PathBuf, StartError> {
 /// begins, so this cannot wait for the worker. Threads that spin while they wait made a step 13 times slower on two busy
 /// cores; an allocator that gives every tensor's memory back to the system took 2.0 s of system time for 20 steps of
 /// distribution matching, against 0.14 s with these thresholds.
-fn runtime(threads: usize) -> impl Iterator<Item = (&'static str, String)> {
+pub fn runtime(threads: usize) -> impl Iterator<Item = (&'static str, String)> {
     let settings = [
         ("OMP_NUM_THREADS", threads.to_string()),
         ("OMP_WAIT_POLICY", "PASSIVE".to_string()),

@@ -6,9 +6,10 @@ mod local;
 mod scripted;
 
 pub use job_event::{JobEvent, JobResult};
-pub use local::{Local, LocalSettings, worker_program};
+pub use local::{Local, LocalSettings, runtime, worker_program};
 pub use scripted::{Scripted, Step};
 
+use ddpipe_cache::Numerics;
 use ddpipe_interface::protocol::{Job, JobId};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// The version of libtorch; empty where there is none.
     pub libtorch: String,
+    /// What decides the bits of results there; none before the first job and of a worker that cannot say it.
+    pub numerics: Option<Numerics>,
 }
 
 /// Runs jobs, one at a time per slot.

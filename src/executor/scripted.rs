@@ -107,7 +107,7 @@ impl Executor for Scripted {
     }
 
     fn device(&self, _slot: usize) -> DeviceInfo {
-        DeviceInfo { name: "scripted".into(), libtorch: String::new() }
+        DeviceInfo { name: "scripted".into(), ..DeviceInfo::default() }
     }
 
     fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError> {

@@ -8,6 +8,7 @@ mod read;
 mod vars;
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
+use crate::pipeline::NumericsMode;
 pub use overrides::Overrides;
 
 use document::{Entry, Item};
@@ -39,6 +40,8 @@ pub struct PipelineTable {
     pub about: Option<String>,
     /// The seed of all stages without one of their own.
     pub seed: u64,
+    /// Whether numerics enter the keys.
+    pub numerics: NumericsMode,
     /// Folders with kinds of the project's own, as written.
     pub kinds: Vec<(String, Place)>,
 }

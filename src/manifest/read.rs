@@ -5,6 +5,7 @@ use super::document::{Entry, Item, Raw, Table};
 use super::{ExpectTable, FileTable, Manifest, PipelineTable, SourceTable, StageTable};
 use crate::address::is_name_letter;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
+use crate::pipeline::NumericsMode;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ impl Reader<'_> {
             return PipelineTable::default();
         };
         let Some(table) = self.table(&entry.item) else { return PipelineTable::default() };
-        self.known_keys(table, "[pipeline]", &["name", "about", "seed", "kinds"]);
+        self.known_keys(table, "[pipeline]", &["name", "about", "seed", "numerics", "kinds"]);
         let name = self.text(table, "name").unwrap_or_default();
         match table.get("name") {
             None => self.report.push(Diagnostic::at(&entry.key, "[pipeline] needs a name")),
@@ -49,7 +50,16 @@ impl Reader<'_> {
             _ => {}
         }
         let seed = table.get("seed").and_then(|entry| seed(&entry.item, self.report)).unwrap_or(0);
-        PipelineTable { name, about: self.text(table, "about"), seed, kinds: self.texts(table, "kinds") }
+        let numerics = table.get("numerics").map_or(NumericsMode::Loose, |entry| match &entry.item.raw {
+            Raw::String(text) if text == "strict" => NumericsMode::Strict,
+            Raw::String(text) if text == "loose" => NumericsMode::Loose,
+            _ => {
+                let found = entry.item.describe();
+                self.report.push(entry.item.fault(format!("numerics is \"loose\" or \"strict\", not {found}")));
+                NumericsMode::Loose
+            }
+        });
+        PipelineTable { name, about: self.text(table, "about"), seed, numerics, kinds: self.texts(table, "kinds") }
     }
 
     fn source(&mut self, entry: Entry) -> Option<SourceTable> {

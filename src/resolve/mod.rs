@@ -69,6 +69,7 @@ pub fn resolve(
         file,
         root,
         seed: manifest.pipeline.seed,
+        numerics: manifest.pipeline.numerics,
         sources,
         catalog,
         nodes,

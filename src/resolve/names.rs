@@ -16,7 +16,7 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
         let naming = kind.params.iter().filter_map(|(name, param)| Some((name, param.names.as_ref()?)));
         for (param, names) in naming {
             let read = read(node, names.input(), nodes);
-            let texts = node.params.get(param).into_iter().flat_map(texts);
+            let texts = node.params.get(param).into_iter().flat_map(Value::texts);
             for text in texts.filter(|_| !read.is_empty()) {
                 let fault = match names {
                     Names::LabelOf(_) => no_label(&read, text),
@@ -74,14 +74,6 @@ fn read<'a>(node: &Node, input: &str, nodes: &'a [Node]) -> Vec<&'a Node> {
         Endpoint::Source { .. } => None,
     });
     from.collect()
-}
-
-fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => vec![text],
-        Value::List(values) => values.iter().flat_map(texts).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// Where a parameter's text stands: in the list, in the parameter, or, of a default, at the stage's name.

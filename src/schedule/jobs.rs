@@ -1,21 +1,31 @@
 //! From a node and its described action to the job that a worker gets: places instead of digests alone.
 
 use super::Scheduler;
-use crate::pipeline::{Edge, Endpoint, NodeId, names_folder};
+use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline, names_folder};
 use crate::plan::Action;
-use ddpipe_cache::{CacheError, Digest, SourceSeen};
+use crate::program::Program;
+use crate::sources::Sources;
+use ddpipe_cache::{Cache, CacheError, Digest, SourceSeen};
 use ddpipe_interface::ArtifactType;
-use ddpipe_interface::protocol::{Command, InputArtifact, Job, JobId};
+use ddpipe_interface::protocol::{InputArtifact, Job, JobId};
 use indexmap::IndexMap;
+use std::path::PathBuf;
 
-impl Scheduler<'_> {
-    pub(super) fn job(&self, id: JobId, node: NodeId, action: &Action) -> Result<Job, CacheError> {
+/// What jobs are made of beside the actions.
+pub struct Jobs<'a> {
+    /// The pipeline.
+    pub pipeline: &'a Pipeline,
+    /// The cache that the inputs lie in.
+    pub cache: &'a Cache,
+    /// The files from outside.
+    pub sources: &'a Sources,
+}
+
+impl Jobs<'_> {
+    /// The job of a node: `program` is that of a project's own kind, `scratch` the folder for checkpoints.
+    pub fn job(&self, id: JobId, node: NodeId, action: &Action, program: Option<&Program>, scratch: PathBuf) -> Job {
         let node = self.pipeline.node(node);
         let kind = self.pipeline.catalog.get(&node.kind);
-        let command = kind.and_then(|kind| {
-            let argv = kind.declaration.command.clone()?;
-            Some(Command { argv, folder: kind.folder.clone().unwrap_or_else(|| self.pipeline.root.clone()) })
-        });
         let declared = kind.map(|kind| kind.declaration.outputs.iter());
         let outputs = declared.into_iter().flatten().map(|(name, output)| (name.clone(), output.artifact)).collect();
         let mut inputs = IndexMap::new();
@@ -37,21 +47,23 @@ impl Scheduler<'_> {
             }
             inputs.insert(name.clone(), artifacts);
         }
-        Ok(Job {
+        Job {
             id,
             node: node.address(),
             kind: node.kind.clone(),
-            command,
+            command: program.map(Program::command),
             params: node.params.clone(),
             seed: node.seed,
             inputs,
             absent: action.absent.clone(),
             outputs,
-            scratch: self.cache.scratch(action.key)?,
-        })
+            key: action.key,
+            version: kind.map_or(0, |kind| kind.declaration.version),
+            scratch,
+        }
     }
 
-    fn place(&self, edge: &Edge, digest: Digest) -> (std::path::PathBuf, bool, String, ArtifactType) {
+    fn place(&self, edge: &Edge, digest: Digest) -> (PathBuf, bool, String, ArtifactType) {
         match &edge.from {
             Endpoint::Source { source, file } => {
                 let seen = self.sources.get(source, file);
@@ -66,6 +78,14 @@ impl Scheduler<'_> {
                 (self.cache.blobs().path(digest), false, format!("{}.{output}", node.address()), artifact)
             }
         }
+    }
+}
+
+impl Scheduler<'_> {
+    pub(super) fn job(&self, id: JobId, node: NodeId, action: &Action) -> Result<Job, CacheError> {
+        let jobs = Jobs { pipeline: self.pipeline, cache: self.cache, sources: self.sources };
+        let program = self.planner.program(&self.pipeline.node(node).kind);
+        Ok(jobs.job(id, node, action, program, self.cache.scratch(action.key)?))
     }
 
     /// The source files that a node reads itself, for its record.

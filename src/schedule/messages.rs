@@ -4,8 +4,8 @@ use super::{Scheduler, State};
 use crate::event::{Event, Outcome, Status};
 use crate::executor::{DeviceInfo, JobEvent, JobResult};
 use crate::pipeline::NodeId;
-use ddpipe_cache::{CacheError, Output, Provenance, Record};
-use ddpipe_interface::protocol::{Cause, JobId, OutputArtifact};
+use ddpipe_cache::{CacheError, Committed, Output, Provenance, Record};
+use ddpipe_interface::protocol::{Cause, JobId, LogLevel, OutputArtifact};
 use std::sync::Arc;
 
 impl Scheduler<'_> {
@@ -47,8 +47,12 @@ impl Scheduler<'_> {
             State::Running(running) => running,
             other => return self.states.set(node, other),
         };
-        let DeviceInfo { name: device_name, libtorch } = self.executor.device(running.slot);
+        let DeviceInfo { name: device_name, libtorch, numerics } = self.executor.device(running.slot);
         let JobResult { outputs, asks, metrics, seconds, peak_memory } = result;
+        let declaration = self.pipeline.catalog.declaration(&self.pipeline.node(node).kind);
+        let is_measured =
+            |name: &str| declaration.is_some_and(|kind| kind.is_measured(name, &self.pipeline.node(node).params));
+        let (measured, metrics) = metrics.into_iter().partition(|(name, _)| is_measured(name));
         let output = |(name, made): (String, OutputArtifact)| {
             let artifact_type = made.artifact.name().to_string();
             (name, Output { digest: made.digest, bytes: made.bytes, artifact_type })
@@ -62,6 +66,7 @@ impl Scheduler<'_> {
             outputs: outputs.into_iter().map(output).collect(),
             asks,
             metrics,
+            measured,
             sources: self.sources_of(node),
             provenance: Provenance {
                 started_unix: running.started_unix,
@@ -72,6 +77,8 @@ impl Scheduler<'_> {
                 host: ddpipe_cache::host(),
                 ddpipe: env!("CARGO_PKG_VERSION").to_string(),
                 libtorch,
+                numerics,
+                commit: self.commit.clone(),
                 note: running.log.iter().filter(|line| line.starts_with("continues after")).cloned().collect(),
             },
         };
@@ -96,7 +103,12 @@ impl Scheduler<'_> {
             }
         };
         let made_on = Some(running.slot);
-        let record = Arc::new(running.claim.commit((*record).clone())?);
+        let Committed { record, other_bytes } = running.claim.commit((*record).clone())?;
+        let record = Arc::new(record);
+        if let Some(other) = other_bytes {
+            let node = self.pipeline.node(node).address();
+            self.emit(Event::Log { node, level: LogLevel::Warn, text: other.to_string() });
+        }
         if !record.asks.is_empty() {
             self.planner.ask(node, &record);
             self.readmit();
@@ -108,11 +120,20 @@ impl Scheduler<'_> {
             key: Some(record.key.hex()),
             seconds: record.provenance.seconds,
             peak_memory: record.provenance.peak_memory,
-            metrics: record.metrics.clone(),
+            metrics: record.numbers(),
             ..self.outcome(node)
         };
         self.finish(node, outcome);
         Ok(())
+    }
+
+    /// A file from outside is not what it was taken for: what was remembered of it may be wrong, and the next run reads it.
+    fn forget_sources(&self, node: NodeId) {
+        let stats = self.cache.stat_cache();
+        self.sources_of(node).values().for_each(|seen| stats.forget(&seen.path));
+        if let Err(error) = stats.save() {
+            tracing::warn!(%error, "what is remembered of source files was not saved");
+        }
     }
 
     fn on_failed(
@@ -126,8 +147,11 @@ impl Scheduler<'_> {
             self.interrupted(node);
             return Ok(());
         }
-        if cause == Cause::DamagedInput && self.make_damaged_inputs_again(node)? {
-            return Ok(());
+        if cause == Cause::DamagedInput {
+            if self.make_damaged_inputs_again(node)? {
+                return Ok(());
+            }
+            self.forget_sources(node);
         }
         let log = self.states.running_mut(node).map(|running| running.log.iter().cloned().collect());
         self.fail(node, Some(cause), message, hint, log.unwrap_or_default());

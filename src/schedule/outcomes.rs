@@ -14,7 +14,7 @@ impl Scheduler<'_> {
         let outcome = Outcome {
             status: Status::Fresh,
             key: Some(record.key.hex()),
-            metrics: record.metrics.clone(),
+            metrics: record.numbers(),
             ..self.outcome(node)
         };
         self.states.set(node, State::Done { record, made_on: None });

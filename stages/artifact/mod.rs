@@ -26,5 +26,5 @@ pub use scores::Scores;
 pub use synthetic::SyntheticSet;
 pub use tensor_file::{TensorFile, named_tensors};
 pub(crate) use tensor_file::{decode, encode};
-pub use trajectories::{Trajectories, TrajectoryShape, TrajectoryWriter};
+pub use trajectories::{Trajectories, TrajectoryShape, TrajectoryWriter, WrittenVector};
 pub use whitening::Whitening;

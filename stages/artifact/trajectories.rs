@@ -7,9 +7,13 @@
 use super::{Content, memory};
 use crate::artifact::tensor_file::{described, description, header};
 use anyhow::{Context as _, Result, ensure};
+use ddpipe_cache::Digest;
 use ddpipe_interface::ArtifactType;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
@@ -58,6 +62,16 @@ pub struct TrajectoryWriter {
     file: File,
     shape: TrajectoryShape,
     start: u64,
+    /// Of every vector that was written, by expert and epoch.
+    written: RefCell<BTreeMap<(u64, u64), Digest>>,
+}
+
+/// The digest of one vector in a file of trajectories, as a checkpoint keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenVector {
+    expert: u64,
+    epoch: u64,
+    digest: Digest,
 }
 
 impl TrajectoryWriter {
@@ -72,7 +86,7 @@ impl TrajectoryWriter {
         let start = header.len() as u64;
         file.write_all_at(&header, 0)?;
         file.set_len(start + shape.bytes()?)?;
-        Ok(TrajectoryWriter { file, shape, start })
+        Ok(TrajectoryWriter { file, shape, start, written: RefCell::default() })
     }
 
     /// Writes the parameters (\[P\]) of an expert after `epoch` epochs.
@@ -80,7 +94,32 @@ impl TrajectoryWriter {
         let vector = memory::settled(&parameters.f_to_kind(Kind::Float)?)?;
         ensure!(vector.size() == [self.shape.parameters as i64], "{:?} parameters", vector.size());
         let place = self.start + self.shape.offset(expert, epoch)?;
-        self.file.write_all_at(memory::bytes(&vector)?, place).context("could not write a trajectory")
+        let bytes = memory::bytes(&vector)?;
+        self.file.write_all_at(bytes, place).context("could not write a trajectory")?;
+        self.written.borrow_mut().insert((expert, epoch), Digest::of(bytes));
+        Ok(())
+    }
+
+    /// The digests of all vectors that were written so far: what a checkpoint keeps, so that the file is not trusted when
+    /// the stage continues.
+    pub fn written(&self) -> Vec<WrittenVector> {
+        let written = self.written.borrow();
+        written.iter().map(|(&(expert, epoch), &digest)| WrittenVector { expert, epoch, digest }).collect()
+    }
+
+    /// Whether the file still holds these vectors; if so, they count as written.
+    pub fn holds(&self, vectors: &[WrittenVector]) -> Result<bool> {
+        let mut bytes = vec![0; usize::try_from(self.shape.parameters * BYTES)?];
+        for vector in vectors {
+            let place = self.start + self.shape.offset(vector.expert, vector.epoch)?;
+            self.file.read_exact_at(&mut bytes, place).context("could not read a trajectory")?;
+            if Digest::of(&bytes) != vector.digest {
+                return Ok(false);
+            }
+        }
+        let known = vectors.iter().map(|vector| ((vector.expert, vector.epoch), vector.digest));
+        self.written.borrow_mut().extend(known);
+        Ok(true)
     }
 
     /// Forces what was written to disk, so that it survives a crash.

@@ -3,16 +3,31 @@
 //! them back by the same names.
 
 use crate::artifact::{decode, encode};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use ddpipe_cache::Digest;
 use indexmap::IndexMap;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 /// The name of the checkpoint in a stage's scratch folder.
-pub const CHECKPOINT: &str = "checkpoint.safetensors";
+pub const CHECKPOINT: &str = "checkpoint";
+
+/// What a checkpoint belongs to. One that belongs to something else is not continued.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The key of the action, 64 hexadecimal digits.
+    pub key: String,
+    /// The version of the stage kind.
+    pub version: u32,
+    /// What decides the bits beside the key, as text.
+    pub numerics: String,
+}
+
+/// The first line of a checkpoint's file: this, BLAKE3 of all that follows in hexadecimal digits, and a line feed.
+const MAGIC: &str = "ddpipe checkpoint 1 ";
 
 /// All that a loop needs to continue after an interruption with the same result.
 pub struct Checkpoint {
@@ -57,17 +72,42 @@ impl Checkpoint {
         self.tensors.iter().filter_map(rest).collect()
     }
 
-    /// The bytes of the checkpoint's file; `seconds` is the time that the stage has taken so far.
-    pub(super) fn to_bytes(&self, seconds: f64) -> Result<Vec<u8>> {
-        let about = json!({ "step": self.step, "seconds": seconds, "state": self.state });
-        encode(&self.tensors, &json!({ "checkpoint": about }))?.to_vec()
+    /// The bytes of the checkpoint's file: a line with the digest of the rest, and a safetensors file. `seconds` is the
+    /// time that the stage has taken so far.
+    pub(super) fn to_bytes(&self, origin: &Origin, seconds: f64) -> Result<Vec<u8>> {
+        let about = json!({ "origin": origin, "step": self.step, "seconds": seconds, "state": self.state });
+        let content = encode(&self.tensors, &json!({ "checkpoint": about }))?.to_vec()?;
+        let mut bytes = format!("{MAGIC}{}\n", Digest::of(&content)).into_bytes();
+        bytes.extend_from_slice(&content);
+        Ok(bytes)
     }
 
     /// Reads a checkpoint from the bytes of its file. Returns it and the seconds that the stage had taken when it was
-    /// saved.
-    pub(super) fn from_bytes(bytes: &[u8], device: Device) -> Result<(Self, f64)> {
-        let (tensors, description) = decode(bytes, device)?;
+    /// saved. An error if the file is damaged, or if the checkpoint is of another action, version or numerics.
+    pub(super) fn from_bytes(bytes: &[u8], origin: &Origin, device: Device) -> Result<(Self, f64)> {
+        let line =
+            bytes.iter().position(|byte| *byte == b'\n').context("it is no checkpoint of this version of ddpipe")?;
+        let (line, content) = (&bytes[..line], &bytes[line + 1..]);
+        let stated = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC));
+        let stated = stated.context("it is no checkpoint of this version of ddpipe")?;
+        ensure!(stated == Digest::of(content).hex(), "it is damaged");
+        let (tensors, description) = decode(content, device)?;
         let about = &description["checkpoint"];
+        let found: Origin =
+            serde_json::from_value(about["origin"].clone()).context("a checkpoint without its origin")?;
+        ensure!(found.key == origin.key, "it is of another action");
+        ensure!(
+            found.version == origin.version,
+            "it is of version {} of the kind, not {}",
+            found.version,
+            origin.version
+        );
+        ensure!(
+            found.numerics == origin.numerics,
+            "it was computed with {:?}, and this run computes with {:?}",
+            found.numerics,
+            origin.numerics
+        );
         let step = about["step"].as_u64().context("a checkpoint without a step")?;
         let seconds = about["seconds"].as_f64().context("a checkpoint without the seconds before it")?;
         Ok((Checkpoint { step, state: about["state"].clone(), tensors }, seconds))

@@ -10,14 +10,15 @@ mod checkpoint;
 mod inputs;
 mod outputs;
 
-pub use checkpoint::{CHECKPOINT, Checkpoint};
+pub use checkpoint::{CHECKPOINT, Checkpoint, Origin};
 pub use inputs::Inputs;
 pub use outputs::{Artifact, Outputs};
 
 use crate::artifact::{Content, Folder, TensorFile};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::protocol::{InputArtifact, LogLevel};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,6 +62,8 @@ pub struct Context {
     /// The seed of every random stream: `stream(ctx.seed, "purpose", step)`.
     pub seed: u64,
     scratch: PathBuf,
+    /// What its checkpoints belong to.
+    origin: Origin,
     every: Duration,
     host: Box<dyn Host>,
     started: Instant,
@@ -68,14 +71,26 @@ pub struct Context {
     earlier: Cell<f64>,
     last_saved: Cell<Instant>,
     last_told: Cell<Option<Instant>>,
+    /// The previews that are on disk, the oldest first.
+    previews: RefCell<VecDeque<PathBuf>>,
 }
+
+/// Previews that are kept on disk.
+const PREVIEWS: usize = 3;
 
 impl Context {
     /// A context with this folder for checkpoints; one is saved whenever `every` has passed.
     pub fn new(device: Device, seed: u64, scratch: PathBuf, every: Duration, host: Box<dyn Host>) -> Self {
         let started = Instant::now();
         let (last_saved, last_told, earlier) = (Cell::new(started), Cell::new(None), Cell::new(0.0));
-        Context { device, seed, scratch, every, host, started, earlier, last_saved, last_told }
+        let origin = Origin::default();
+        let previews = RefCell::default();
+        Context { device, seed, scratch, origin, every, host, started, earlier, last_saved, last_told, previews }
+    }
+
+    /// The same context, whose checkpoints belong to this action, version and numerics: others are not continued.
+    pub fn of(self, origin: Origin) -> Self {
+        Context { origin, ..self }
     }
 
     /// The seconds that the stage has taken so far, with its interrupted runs.
@@ -124,17 +139,27 @@ impl Context {
     pub fn resume(&self) -> Option<Checkpoint> {
         let path = self.scratch.join(CHECKPOINT);
         let bytes = std::fs::read(&path).ok()?;
-        match Checkpoint::from_bytes(&bytes, self.device) {
+        match Checkpoint::from_bytes(&bytes, &self.origin, self.device) {
             Ok((checkpoint, seconds)) => {
                 self.earlier.set(seconds);
                 self.log(format!("continues after step {}", checkpoint.step));
                 Some(checkpoint)
             }
             Err(error) => {
-                self.warn(format!("{}: {error:#}; starts from the beginning", path.display()));
+                self.warn(format!(
+                    "the checkpoint {} is not used: {error:#}; starts from the beginning",
+                    path.display()
+                ));
                 None
             }
         }
+    }
+
+    /// Forgets what a checkpoint said, because of what is wrong with the files beside it: the stage starts from the
+    /// beginning, which is a warning.
+    pub fn start_over(&self, why: &str) {
+        self.earlier.set(0.0);
+        self.warn(format!("{why}; starts from the beginning"));
     }
 
     /// Reports one point of a named curve while the stage runs. The stage keeps its own copy for its outputs.
@@ -142,11 +167,21 @@ impl Context {
         self.host.metric(name, step, value);
     }
 
-    /// Reports a preview (the bytes of a PNG file). A preview that cannot be written is only a warning.
+    /// Reports a preview (the bytes of a PNG file). The last three are kept. A preview that cannot be written is only a warning.
     pub fn preview(&self, step: u64, png: &[u8]) {
         let path = self.scratch.join(format!("preview-{step:08}.png"));
         match std::fs::create_dir_all(&self.scratch).and_then(|()| std::fs::write(&path, png)) {
-            Ok(()) => self.host.preview(step, path),
+            Ok(()) => {
+                self.host.preview(step, path.clone());
+                let mut previews = self.previews.borrow_mut();
+                previews.push_back(path);
+                if previews.len() > PREVIEWS
+                    && let Some(old) = previews.pop_front()
+                {
+                    // One that cannot be removed goes with the scratch folder.
+                    let _ = std::fs::remove_file(old);
+                }
+            }
             Err(error) => self.warn(format!("preview {}: {error}", path.display())),
         }
     }
@@ -186,7 +221,7 @@ impl Context {
         let path = self.scratch.join(CHECKPOINT);
         let aside = self.scratch.join(format!("{CHECKPOINT}.{}", std::process::id()));
         let write = || -> Result<()> {
-            std::fs::write(&aside, checkpoint.to_bytes(self.seconds())?)?;
+            std::fs::write(&aside, checkpoint.to_bytes(&self.origin, self.seconds())?)?;
             std::fs::File::open(&aside)?.sync_all()?;
             Ok(std::fs::rename(&aside, &path)?)
         };

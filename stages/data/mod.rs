@@ -8,3 +8,4 @@ pub mod origin;
 pub mod picture;
 pub mod problems;
 pub mod resize;
+pub mod unpacking;

@@ -11,7 +11,10 @@ pub struct Args {
     /// Print one line of JSON about libtorch and CUDA as seen from here, and exit
     #[arg(long, exclusive = true)]
     pub probe: bool,
-    /// Absent with `--probe` only.
+    /// Print one line of JSON on what decides the bits of results on this device with this many threads, and exit
+    #[arg(long, exclusive = true, value_name = "DEVICE,THREADS", value_parser = place)]
+    pub numerics: Option<(Device, u16)>,
+    /// Absent with `--probe` and `--numerics` only.
     #[command(flatten)]
     pub session: Option<Session>,
 }
@@ -50,6 +53,12 @@ fn device(text: &str) -> Result<Device, String> {
         None if text == "cpu" => Ok(Device::Cpu),
         _ => Err("a device is cpu, or cuda:0, cuda:1, …".into()),
     }
+}
+
+fn place(text: &str) -> Result<(Device, u16), String> {
+    let split = text.rsplit_once(',').and_then(|(name, threads)| Some((name, threads.parse().ok()?)));
+    let (name, threads) = split.ok_or("expected a device and a number of threads: cpu,2")?;
+    Ok((device(name)?, threads))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Interrupts {
     everything: AtomicBool,
+    /// The engine is gone.
+    abandoned: AtomicBool,
     cancelled: Mutex<HashSet<JobId>>,
 }
 
@@ -31,6 +33,17 @@ impl Interrupts {
     /// Stops one job, now or when it comes.
     pub fn cancel(&self, id: JobId) {
         self.cancelled.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    /// Whether the engine is gone: nobody waits for what runs.
+    pub fn abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Stops whatever runs, for good, because the engine is gone.
+    pub fn abandon(&self, why: &'static str) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.end(why);
     }
 
     /// Stops whatever runs, for good. The process ends by itself soon, or is ended after a time of grace.
@@ -74,7 +87,7 @@ impl Signals {
             loop {
                 match self.set.wait() {
                     Ok(Signal::SIGTERM) => interrupts.end("was told to terminate"),
-                    Ok(Signal::SIGHUP) if getppid() != self.parent => interrupts.end("the engine ended"),
+                    Ok(Signal::SIGHUP) if getppid() != self.parent => interrupts.abandon("the engine ended"),
                     _ => continue,
                 }
                 return stop();

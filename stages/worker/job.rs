@@ -1,16 +1,18 @@
 //! One job from its message to its outcome: builds the stage's context, runs it, and seals what it made. Knows
 //! neither the socket nor the order of jobs.
 
-use crate::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Outputs};
+use crate::context::{CHECKPOINT, Context, Host, Inputs, Interrupted, Origin, Outputs};
 use crate::registry;
-use crate::worker::command;
+use crate::worker::command::{self, Surroundings};
 use crate::worker::engine::{Engine, Listener};
 use crate::worker::failure::{Failure, guard};
 use crate::worker::inputs::Reader;
 use crate::worker::interrupts::Interrupts;
 use crate::worker::memory::Peak;
 use crate::worker::outputs::{Sealed, drop_non_finite, seal};
+use crate::worker::scratch::ScratchLock;
 use anyhow::{Context as _, Result};
+use ddpipe_cache::Numerics;
 use ddpipe_interface::metric::{PEAK_DEVICE_MEMORY, PEAK_MEMORY};
 use ddpipe_interface::protocol::{Cause, Job, LogLevel};
 use indexmap::IndexMap;
@@ -30,6 +32,8 @@ pub struct Worker {
     pub checkpoint_every: Duration,
     /// Threads for computing, told to programs too.
     pub threads: u16,
+    /// What decides the bits of results: a checkpoint of other numerics is not continued.
+    pub numerics: Numerics,
 }
 
 /// A job that went well.
@@ -70,12 +74,15 @@ fn once(job: &Job, worker: &Worker) -> Result<Finished, Failure> {
     }
     let device = worker.reader.device;
     let host = listener(job, worker);
+    let origin = Origin { key: job.key.hex(), version: job.version, numerics: worker.numerics.canonical() };
     let ctx =
         Context::new(computes_on(job, device), job.seed, job.scratch.clone(), worker.checkpoint_every, Box::new(host));
+    let ctx = ctx.of(origin);
     let peak = Peak::start(device);
     let start = Instant::now();
     let mut outputs = guard(|| {
-        let made = stage(job, worker, &ctx);
+        let lock = ScratchLock::take(&job.scratch, &ctx)?;
+        let made = stage(job, worker, &ctx, &lock);
         // First, since a stage that read a file half old and half new complains about something else.
         worker.reader.unchanged()?;
         let outputs = made?;
@@ -112,9 +119,12 @@ fn kept_for_others(job: &Job, worker: &Worker) -> u64 {
     worker.reader.residency.borrow().bytes_beside(&own)
 }
 
-fn stage(job: &Job, worker: &Worker, ctx: &Context) -> Result<Outputs> {
+fn stage(job: &Job, worker: &Worker, ctx: &Context, lock: &ScratchLock) -> Result<Outputs> {
     if let Some(program) = &job.command {
-        return command::run(job, program, &worker.reader, ctx, worker.threads).with_context(|| job.kind.clone());
+        let abandoned = || worker.interrupts.abandoned();
+        let (reader, threads) = (&worker.reader, worker.threads);
+        let around = Surroundings { ctx, reader, lock, abandoned: &abandoned, threads };
+        return command::run(job, program, &around).with_context(|| job.kind.clone());
     }
     let kind = registry::find(&job.kind).with_context(|| {
         format!("stage kind {:?} is not built into this ddpipe-worker; build it and ddpipe together", job.kind)

@@ -14,10 +14,13 @@ mod memory;
 mod outputs;
 mod pending;
 mod residency;
+mod scratch;
 mod serve;
 mod store;
 
+use anyhow::Result;
 use std::process::ExitCode;
+use tch::Device;
 
 /// The whole program: reads the command line, runs to its end and gives the exit code. To be called first in `main`,
 /// before the process has a second thread and before anything touches libtorch.
@@ -26,9 +29,10 @@ pub fn main() -> ExitCode {
     let signals = interrupts::block_signals();
     device::set_environment();
     let args = args::parse();
-    let done = match args.session {
-        Some(session) => signals.and_then(|signals| serve::serve(&session, signals)),
-        None => device::probe().map(|line| println!("{line}")),
+    let done = match (args.session, args.numerics) {
+        (Some(session), _) => signals.and_then(|signals| serve::serve(&session, signals)),
+        (None, Some((device, threads))) => numerics(device, threads).map(|line| println!("{line}")),
+        (None, None) => device::probe().map(|line| println!("{line}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,4 +41,9 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One line of JSON: the numerics of this process on a device.
+fn numerics(device: Device, threads: u16) -> Result<String> {
+    Ok(serde_json::to_string(&device::open(device, threads)?.numerics)?)
 }

@@ -40,6 +40,7 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
         device: opened.slot,
         device_name: opened.name,
         libtorch: opened.libtorch,
+        numerics: Some(opened.numerics.clone()),
     });
 
     let interrupts = Arc::new(Interrupts::default());
@@ -50,7 +51,8 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
     std::thread::spawn(move || read(stream, &next, &reading));
 
     let told = engine.clone();
-    let store = Rc::new(Store::start(cache.clone(), move |message| told.send(message)));
+    let store = Store::start(cache.clone(), move |message| told.send(message));
+    let store = Rc::new(store.within(session.memory_budget));
     let residency = Rc::new(RefCell::new(Residency::new(session.memory_budget)));
     let worker = Worker {
         engine,
@@ -58,6 +60,7 @@ pub fn serve(session: &Session, signals: Signals) -> Result<()> {
         reader: Reader::new(session.device, residency, store.clone(), cache),
         checkpoint_every: Duration::from_secs(session.checkpoint_seconds),
         threads: session.threads,
+        numerics: opened.numerics,
     };
     let mut spoilt = Ok(());
     while let (Ok(()), Ok(Next::Run(job))) = (&spoilt, todo.recv()) {
@@ -115,12 +118,12 @@ fn read(stream: UnixStream, next: &Sender<Next>, interrupts: &Interrupts) {
             }
             Ok(Some(ToWorker::Shutdown)) => next.send(Next::End),
             Ok(None) => {
-                interrupts.end("the engine is gone");
+                interrupts.abandon("the engine is gone");
                 next.send(Next::End)
             }
             Err(error) => {
                 tracing::error!(%error, "could not read from the engine");
-                interrupts.end("the engine cannot be understood");
+                interrupts.abandon("the engine cannot be understood");
                 next.send(Next::End)
             }
         };

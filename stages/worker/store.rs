@@ -2,16 +2,20 @@
 //! their bytes can be read here. What waits is bounded, so that a slow disk slows the stages instead of filling memory.
 
 use crate::worker::pending::Pending;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use ddpipe_cache::{Cache, Digest};
 use ddpipe_interface::protocol::{Cause, FromWorker, JobId};
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Bytes of memory that may wait; one job's outputs always may.
 const BOUND: u64 = 1 << 30;
+/// The share of a worker's memory budget that may wait, where that is less.
+const SHARE: u64 = 4;
 
 /// The store that blobs are written to.
 pub trait Blobs: Send + 'static {
@@ -34,6 +38,8 @@ pub type Output = (Digest, Pending);
 pub struct Store {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
+    /// Bytes of memory that may wait.
+    bound: u64,
 }
 
 #[derive(Default)]
@@ -59,7 +65,9 @@ impl Store {
         let thread = std::thread::spawn(move || {
             while let Some((id, outputs)) = mine.next() {
                 let put = |(digest, pending): &Output| pending.with_reader(|bytes| blobs.put(digest, bytes));
-                let written = outputs.iter().try_for_each(put);
+                // A panic here must not leave the engine waiting for a `Stored` that never comes.
+                let writing = AssertUnwindSafe(|| outputs.iter().try_for_each(put));
+                let written = catch_unwind(writing).unwrap_or_else(|panic| Err(anyhow!("a panic: {}", words(&*panic))));
                 mine.written(&outputs);
                 tell(&match written {
                     Ok(()) => FromWorker::Stored { id },
@@ -72,13 +80,18 @@ impl Store {
                 });
             }
         });
-        Store { shared, thread }
+        Store { shared, thread, bound: BOUND }
+    }
+
+    /// The same store, of a worker that may keep so many bytes in memory: less waits where that is little.
+    pub fn within(self, budget: u64) -> Self {
+        Store { bound: BOUND.min(budget / SHARE), ..self }
     }
 
     /// Queues the outputs of a job; waits first while too much is queued.
     pub fn push(&self, id: JobId, outputs: Vec<Output>) {
         let new: u64 = outputs.iter().map(|(_, pending)| pending.in_memory()).sum();
-        let full = |state: &mut State| state.bytes > 0 && state.bytes + new > BOUND;
+        let full = |state: &mut State| state.bytes > 0 && state.bytes + new > self.bound;
         let state = self.shared.changed.wait_while(self.shared.lock(), full);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.bytes += new;
@@ -102,6 +115,12 @@ impl Store {
             tracing::error!("the thread that writes to the cache panicked");
         }
     }
+}
+
+/// What a panic says.
+fn words(panic: &dyn Any) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 impl Shared {
@@ -144,12 +163,30 @@ mod tests {
             let mut text = String::new();
             bytes.read_to_string(&mut text)?;
             anyhow::ensure!(text != "bad", "no space left");
+            assert!(text != "worse", "a fault in the store");
             Ok(())
         }
     }
 
     fn output(text: &str) -> Output {
         (Digest::of(text.as_bytes()), text.as_bytes().to_vec().into())
+    }
+
+    #[test]
+    fn a_panic_while_writing_is_a_failure_of_its_job_alone() {
+        let (open, gate) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let store = Store::start(Gate(gate), move |message| tell.send(message.clone()).unwrap());
+        store.push(JobId(1), vec![output("worse")]);
+        store.push(JobId(2), vec![output("good")]);
+        open.send(()).unwrap();
+        let FromWorker::Failed { id: JobId(1), cause: Cause::Store, message, .. } = told.recv().unwrap() else {
+            panic!()
+        };
+        assert!(message.contains("a fault in the store"), "{message}");
+        open.send(()).unwrap();
+        assert!(matches!(told.recv().unwrap(), FromWorker::Stored { id: JobId(2) }));
+        store.finish();
     }
 
     #[test]

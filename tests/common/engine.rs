@@ -314,7 +314,12 @@ impl<'a> Attempt<'a> {
 
     fn choice(&self) -> Choice {
         let parse = |texts: &[String]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        Choice { select: parse(&self.choice.0), force: parse(&self.choice.1), device: self.choice.2.into() }
+        Choice {
+            select: parse(&self.choice.0),
+            force: parse(&self.choice.1),
+            device: self.choice.2.into(),
+            numerics: None,
+        }
     }
 
     fn planned(&self, pipeline: &Pipeline) -> Plan {
@@ -348,6 +353,7 @@ impl<'a> Attempt<'a> {
             observer: &mut seen,
             interrupts: self.interrupts.clone(),
             keep_going: self.keep_going,
+            commit: None,
         };
         let summary = Scheduler::new(run, seconds).run().unwrap();
         let events = seen.events;

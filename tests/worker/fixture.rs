@@ -1,6 +1,6 @@
 //! The engine's side of the conversation, for tests: starts the real program, speaks the protocol, waits for outcomes.
 
-use ddpipe_cache::{Cache, Digest};
+use ddpipe_cache::{Cache, Digest, Key};
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::*;
 use indexmap::IndexMap;
@@ -60,7 +60,9 @@ impl Worker {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let argv = argv.iter().map(|text| text.to_string()).collect();
-        Job { command: Some(Command { argv, folder }), ..self.job("own.kind") }
+        let digest = ddpipe_cache::folder::program(&folder).unwrap();
+        let command = Command { argv, folder, digest, files: Vec::new(), env: Vec::new() };
+        Job { command: Some(command), ..self.job("own.kind") }
     }
 
     pub fn job(&mut self, kind: &str) -> Job {
@@ -75,6 +77,8 @@ impl Worker {
             inputs: IndexMap::new(),
             absent: IndexMap::new(),
             outputs: IndexMap::new(),
+            key: Key::of(&[]),
+            version: 1,
             scratch: self.folder.path().join(format!("scratch-{}", self.next)),
         }
     }

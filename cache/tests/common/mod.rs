@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use ddpipe_cache::{Cache, Claim, Digest, FORMAT, Holder, Key, Lookup, Output, Provenance, Record};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -43,6 +45,17 @@ impl Fixture {
         self.cache.root().join("records-v1").join(&hex[..2]).join(format!("{}.json", &hex[2..]))
     }
 
+    /// Writes a record of the next format in a record's place: whole, with the checksum that every format has.
+    pub fn make_newer(&self, key: Key) {
+        let path = self.record_path(key);
+        let mut fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        fields.shift_remove("check");
+        fields.insert("format".into(), (FORMAT + 1).into());
+        fields.insert("carbon".into(), serde_json::json!({ "grams": 3 }));
+        reseal(&path, fields);
+    }
+
     pub fn blob_path(&self, content: &[u8]) -> PathBuf {
         self.cache.blobs().path(Digest::of(content))
     }
@@ -54,8 +67,25 @@ impl Fixture {
     }
 }
 
-pub fn key(text: &str) -> Key {
-    Key::of(text.as_bytes())
+/// The key of the action of this name.
+pub fn key(name: &str) -> Key {
+    let key = Key::of(&described(name));
+    NAMES.lock().unwrap().insert(key, name.to_string());
+    key
+}
+
+fn described(name: &str) -> Vec<(String, String)> {
+    vec![("kind".into(), "test".into()), ("param name".into(), name.into())]
+}
+
+/// What the tests' keys were made of.
+static NAMES: Mutex<BTreeMap<Key, String>> = Mutex::new(BTreeMap::new());
+
+/// Writes a record's fields with their checksum.
+pub fn reseal(path: &Path, mut fields: serde_json::Map<String, serde_json::Value>) {
+    let check = Digest::of(&serde_json::to_vec(&fields).unwrap());
+    fields.insert("check".into(), check.hex().into());
+    fs::write(path, serde_json::to_vec_pretty(&fields).unwrap()).unwrap();
 }
 
 pub fn never(holder: &Holder) -> bool {
@@ -72,7 +102,7 @@ pub fn claim(cache: &Cache, key: Key) -> Claim {
 pub fn commit(cache: &Cache, claim: Claim, node: &str, content: &[u8]) -> Record {
     let (digest, bytes) = cache.blobs().put_bytes(content).unwrap();
     let record = record(claim.key(), node, digest, bytes);
-    claim.commit(record).unwrap()
+    claim.commit(record).unwrap().record
 }
 
 pub fn record(key: Key, node: &str, digest: Digest, bytes: u64) -> Record {
@@ -82,10 +112,11 @@ pub fn record(key: Key, node: &str, digest: Digest, bytes: u64) -> Record {
         key,
         pipeline: "pipeline".into(),
         node: node.into(),
-        description: vec![("kind".into(), "test".into()), ("param.lr".into(), "0.1".into())],
+        description: described(&NAMES.lock().unwrap()[&key]),
         outputs: [("out".to_string(), output)].into_iter().collect(),
         asks: Default::default(),
         metrics: Default::default(),
+        measured: Default::default(),
         sources: Default::default(),
         provenance: Provenance {
             started_unix: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64(),

@@ -3,6 +3,7 @@
 
 use super::Params;
 use anyhow::{Result, ensure};
+use ddpipe_interface::metric::MEASURED;
 use serde::{Deserialize, Serialize};
 
 /// The unit in which the numbers of a metric are shown.
@@ -132,13 +133,14 @@ impl Value {
             params.digits.len()
         );
         let value = |(index, name): (usize, &String)| {
-            let unit = params.units.get(index).copied().unwrap_or_else(|| Unit::of(name));
-            let title = name.strip_suffix("_bytes").unwrap_or(name).replace('_', " ");
+            let plain = name.strip_prefix(MEASURED).unwrap_or(name);
+            let unit = params.units.get(index).copied().unwrap_or_else(|| Unit::of(plain));
+            let title = plain.strip_suffix("_bytes").unwrap_or(plain).replace('_', " ");
             Value {
                 name: name.clone(),
                 title: params.titles.get(index).cloned().unwrap_or(title),
                 unit,
-                best: params.best.get(index).copied().unwrap_or_else(|| Best::of(name, unit)),
+                best: params.best.get(index).copied().unwrap_or_else(|| Best::of(plain, unit)),
                 digits: params.digits[if params.digits.len() == 1 { 0 } else { index }],
             }
         };

@@ -26,7 +26,8 @@ impl Archive {
         let decoder = GzDecoder::new(bytes);
         let (files, mut decoder) = entries(decoder, name, set, &check)?;
         // The checksum follows the last byte that a reader of tar files reads, so the rest is read too.
-        io::copy(&mut decoder, &mut io::sink()).with_context(|| damaged(name))?;
+        let rest = io::copy(&mut (&mut decoder).take(REST), &mut io::sink()).with_context(|| damaged(name))?;
+        ensure!(rest < REST, "{name}: more than {REST} bytes follow the end of the archive; fetch it again");
         let comment = decoder.header().and_then(|header| header.comment());
         Ok(Archive {
             files,
@@ -34,6 +35,9 @@ impl Archive {
         })
     }
 }
+
+/// Bytes that may follow the end of the archive within the gzip stream: tar programs pad to a block.
+const REST: u64 = 1 << 20;
 
 fn damaged(name: &str) -> String {
     format!("{name}: not a tar archive (gzipped or plain), or one that is damaged or incomplete; fetch it again")

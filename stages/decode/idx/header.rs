@@ -1,6 +1,7 @@
 //! Reads the header of an IDX file (two zero bytes, element type, number of axes, then one big-endian u32 per axis) and
 //! checks that exactly the announced bytes follow. Images and labels are read in the same way.
 
+use crate::data::unpacking::Unpacking;
 use crate::decode::idx::source::Source;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::borrow::Cow;
@@ -90,9 +91,13 @@ impl IdxFile<'_> {
     }
 }
 
-/// Reads a whole file. `expect` is called with the header before the numbers are read and may return an error. Errors
+/// Reads a whole file, which may unpack to as much as `unpacking` allows. `expect` is called with the header before the numbers are read and may return an error. Errors
 /// name the offset in the unpacked file.
-pub fn read<'a>(bytes: &'a [u8], expect: impl FnOnce(&IdxFile) -> Result<()>) -> Result<IdxFile<'a>> {
+pub fn read<'a>(
+    bytes: &'a [u8],
+    unpacking: Unpacking,
+    expect: impl FnOnce(&IdxFile) -> Result<()>,
+) -> Result<IdxFile<'a>> {
     ensure!(!bytes.is_empty(), "offset 0: the file is empty");
     let mut source = Source::new(bytes);
     let magic = source.take(4)?;
@@ -126,6 +131,9 @@ pub fn read<'a>(bytes: &'a [u8], expect: impl FnOnce(&IdxFile) -> Result<()>) ->
         .with_context(|| format!("offset 4: the header announces {:?} numbers, more than can exist", file.axes))?;
 
     let start = source.offset();
+    if let Source::Gzip(..) = source {
+        unpacking.check(length as u64).context("offset 4")?;
+    }
     file.payload = source.take(length)?;
     ensure!(
         file.payload.len() == length,

@@ -12,6 +12,7 @@ use crate::context::{Context, Inputs, Outputs};
 use crate::data;
 use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::resize;
+use crate::data::unpacking::Unpacking;
 use anyhow::{Context as _, Result, bail, ensure};
 use header::{Element, IdxFile};
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub struct Params {
     whitening_eps: f64,
     scale: Option<f64>,
     origin: Option<String>,
+    max_ratio: u64,
 }
 
 /// Runs the stage: reads both files and checks them against each other. Errors name the file and the offset in its
@@ -40,8 +42,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let label_bytes = inputs.bytes("labels")?;
     let (image_name, label_name) = (&inputs.one("images")?.name, &inputs.one("labels")?.name);
 
-    let images = read_images(&image_bytes).with_context(|| image_name.clone())?;
-    let labels = read_labels(&label_bytes).with_context(|| label_name.clone())?;
+    let images = read_images(&image_bytes, params.max_ratio).with_context(|| image_name.clone())?;
+    let labels = read_labels(&label_bytes, params.max_ratio).with_context(|| label_name.clone())?;
     ctx.check()?;
     ensure!(
         images.count() == labels.count(),
@@ -77,8 +79,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 
-fn read_images(bytes: &[u8]) -> Result<IdxFile<'_>> {
-    header::read(bytes, |file| match file.axes.len() {
+fn read_images(bytes: &[u8], max_ratio: u64) -> Result<IdxFile<'_>> {
+    header::read(bytes, Unpacking::of(bytes, max_ratio), |file| match file.axes.len() {
         3 | 4 => Ok(()),
         1 => bail!(
             "offset 3: a label file (1 axis of {} entries), where images are expected; are `images` and `labels` swapped?",
@@ -88,8 +90,8 @@ fn read_images(bytes: &[u8]) -> Result<IdxFile<'_>> {
     })
 }
 
-fn read_labels(bytes: &[u8]) -> Result<IdxFile<'_>> {
-    header::read(bytes, |file| match (file.axes.len(), file.element) {
+fn read_labels(bytes: &[u8], max_ratio: u64) -> Result<IdxFile<'_>> {
+    header::read(bytes, Unpacking::of(bytes, max_ratio), |file| match (file.axes.len(), file.element) {
         (1, Element::F32 | Element::F64) => {
             bail!("offset 2: labels of element type {}; labels are whole numbers", file.element)
         }

@@ -2,6 +2,7 @@
 //! read, not with the size that the header announces.
 
 use super::header;
+use crate::data::unpacking::Unpacking;
 use crate::decode::medmnist::header::Header;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::io::Read;
@@ -17,13 +18,18 @@ pub struct Array {
 
 impl Array {
     /// Reads a file to its end. `expect` is called with the header before the numbers are read and may return an error.
-    pub fn read(mut source: impl Read, expect: impl FnOnce(&Header) -> Result<()>) -> Result<Self> {
+    pub fn read(
+        mut source: impl Read,
+        unpacking: Unpacking,
+        expect: impl FnOnce(&Header) -> Result<()>,
+    ) -> Result<Self> {
         let header = header::read(&mut source)?;
         expect(&header)?;
         let product = header.shape.iter().try_fold(header.element.size, |bytes, &axis| bytes.checked_mul(axis));
         let length = product
             .filter(|&bytes| bytes < isize::MAX as usize)
             .with_context(|| format!("the header announces {:?} numbers, more than can exist", header.shape))?;
+        unpacking.check(length as u64)?;
         let mut bytes = Vec::new();
         source
             .take(length as u64 + 1)

@@ -29,6 +29,7 @@ pub struct Params {
     whitening: WhiteningMethod,
     whitening_eps: f64,
     origin: Option<String>,
+    max_ratio: u64,
 }
 
 /// The prefixes of the names of the arrays, which are also the names of the outputs.
@@ -41,7 +42,7 @@ const SCALE: f64 = 255.0;
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let input = inputs.one("file")?;
     let bytes = inputs.bytes("file")?;
-    let mut archive = Archive::open(&bytes).with_context(|| input.name.clone())?;
+    let mut archive = Archive::open(&bytes, params.max_ratio).with_context(|| input.name.clone())?;
     let mut sets = Vec::new();
     for name in SETS {
         ctx.check()?;

@@ -3,7 +3,7 @@
 //! it. What several kinds share comes from [`Blocks`].
 
 use crate::blocks::{Written, check_references};
-use crate::{ArtifactType, Blocks, Metric, Param, Parts, Value, metric};
+use crate::{ArtifactType, Blocks, Metric, Names, Param, Parts, Value, metric};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -30,6 +30,10 @@ pub struct Declaration {
     /// The program of a kind that a project brings along; absent for the built-in kinds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// Environment variables that the program of a `command` is given, beside those that every program needs; their
+    /// values enter the key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
     /// What the stage needs while it runs.
     pub resources: Resources,
     /// Named inputs.
@@ -55,6 +59,8 @@ struct File {
     device_in_key: bool,
     paper: Option<String>,
     command: Option<Vec<String>>,
+    #[serde(default)]
+    env: Vec<String>,
     #[serde(default)]
     resources: Resources,
     #[serde(default)]
@@ -101,6 +107,9 @@ pub struct Input {
     /// What is connected here does not run for this stage's sake unless the stage asks for it. Needs `many`.
     #[serde(default)]
     pub on_demand: bool,
+    /// The measured quantities (seconds, peak memory) of what is connected that the stage reads. Needs `many`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<String>,
 }
 
 /// One output of a kind.
@@ -163,6 +172,7 @@ impl Declaration {
             device_in_key: file.device_in_key,
             paper: file.paper,
             command: file.command,
+            env: file.env,
             resources: file.resources,
             inputs: file.inputs,
             outputs: file.outputs,
@@ -191,6 +201,9 @@ impl Declaration {
         self.inputs
             .iter()
             .try_for_each(|(name, input)| input.check().map_err(|why| format!("input {name:?}: {why}")))?;
+        if self.command.is_none() && !self.env.is_empty() {
+            return Err("only a kind with a `command` has `env`".into());
+        }
         if self.command.is_some() && self.inputs.values().any(|input| input.on_demand) {
             return Err("a kind with a `command` cannot ask for inputs `on_demand`".into());
         }
@@ -215,10 +228,32 @@ impl Declaration {
         self.command.is_none() || !self.metrics.is_empty()
     }
 
-    /// The declaration of the metric `name` of a stage with these parameters, if it has such a metric.
+    /// The declaration of the metric `name` of a stage with these parameters, if it has such a metric. `measured.` may
+    /// stand before the name of a measured quantity.
     pub fn metric(&self, name: &str, params: &IndexMap<String, Value>) -> Option<&Metric> {
+        if let Some(name) = name.strip_prefix(metric::MEASURED) {
+            return self.metric(name, params).filter(|metric| metric.measured);
+        }
         let own = self.metrics.iter().find(|(declared, _)| metric::stands_for(declared, params, name));
         own.map(|(_, metric)| metric).or_else(|| metric::of_every_stage().get(name))
+    }
+
+    /// Whether `name` is a measurement of the run and no result of the stage.
+    pub fn is_measured(&self, name: &str, params: &IndexMap<String, Value>) -> bool {
+        self.metric(name, params).is_some_and(|metric| metric.measured)
+    }
+
+    /// The measured quantities of connected stages that a stage with these parameters reads at `input`, as they are
+    /// named: in the parameters that hold names of metrics, and in the input's declaration.
+    pub fn measured_at<'a>(&'a self, input: &str, params: &'a IndexMap<String, Value>) -> Vec<&'a str> {
+        let of_input = |(name, param): (&'a String, &'a Param)| match &param.names {
+            Some(Names::MetricOf(named) | Names::MetricOfEach(named)) if named == input => params.get(name),
+            _ => None,
+        };
+        let named = self.params.iter().filter_map(of_input).flat_map(Value::texts);
+        named
+            .chain(self.inputs.get(input).into_iter().flat_map(|input| input.measured.iter().map(String::as_str)))
+            .collect()
     }
 
     /// The names of the metrics that a stage with these parameters may give, for messages; `*` stands for any text.
@@ -250,6 +285,7 @@ impl Input {
         match self {
             Input { types, .. } if types.is_empty() => Err("needs at least one type"),
             Input { on_demand: true, many: false, .. } => Err("`on_demand` needs `many`"),
+            Input { measured, many: false, .. } if !measured.is_empty() => Err("`measured` needs `many`"),
             _ => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ mod artifact;
 mod blocks;
 mod declaration;
 pub mod metric;
+pub mod orphans;
 mod param;
 pub mod protocol;
 mod value;

@@ -24,6 +24,10 @@ pub struct Metric {
     /// Which of two values is better, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub better: Option<Better>,
+    /// Whether it is a measurement of the run (seconds, rates, peak memory), which differs from run to run: kept beside
+    /// the results, and handed to a table only where the table names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub measured: bool,
 }
 
 /// Which of two values of a metric is better.
@@ -36,11 +40,15 @@ pub enum Better {
     Lower,
 }
 
+/// What stands before the name of a measured quantity where a manifest names one: `measured.seconds`.
+pub const MEASURED: &str = "measured.";
+
 /// The metrics that every stage has beside those of its kind.
 pub fn of_every_stage() -> &'static IndexMap<String, Metric> {
     static METRICS: LazyLock<IndexMap<String, Metric>> = LazyLock::new(|| {
         let bytes = |name: &str, help: &str| {
-            let metric = Metric { help: help.into(), unit: Some("bytes".into()), better: Some(Better::Lower) };
+            let metric =
+                Metric { help: help.into(), unit: Some("bytes".into()), better: Some(Better::Lower), measured: true };
             (name.to_string(), metric)
         };
         IndexMap::from([

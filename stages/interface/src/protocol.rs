@@ -2,14 +2,14 @@
 //! socket. Bulk data never goes through it: artifacts are named by digest and lie in the cache.
 
 use crate::{ArtifactType, Value};
-use ddpipe_cache::Digest;
+use ddpipe_cache::{Digest, Key, Numerics};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 /// Raised when a message changes its meaning; the two sides refuse each other when they differ.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// A frame longer than this is a broken stream, not a message.
 const MAX_FRAME: u32 = 64 << 20;
@@ -56,6 +56,10 @@ pub struct Job {
     pub absent: IndexMap<String, Vec<Absent>>,
     /// Declared outputs by name.
     pub outputs: IndexMap<String, ArtifactType>,
+    /// The key of the action, and the version of the kind: checkpoints of others are not continued.
+    pub key: Key,
+    /// The version of the kind.
+    pub version: u32,
     /// A folder of the stage's own under its key: checkpoints. Kept until the record is committed.
     pub scratch: PathBuf,
 }
@@ -67,6 +71,13 @@ pub struct Command {
     pub argv: Vec<String>,
     /// The folder that relative names in `argv` refer to.
     pub folder: PathBuf,
+    /// The digest of that folder when the run was planned: the program does not run, and its result does not count, when
+    /// the folder has another one.
+    pub digest: Digest,
+    /// Files outside the folder that belong to the program, such as its interpreter, with their digests likewise.
+    pub files: Vec<(PathBuf, Digest)>,
+    /// The environment variables that the declaration names, where they are set.
+    pub env: Vec<(String, String)>,
 }
 
 /// One artifact handed to a stage.
@@ -119,6 +130,9 @@ pub enum FromWorker {
         device_name: String,
         /// libtorch's version.
         libtorch: String,
+        /// What decides the bits of this worker's results; absent of a worker that cannot say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        numerics: Option<Numerics>,
     },
     /// Where a running job stands.
     Progress {

@@ -30,6 +30,15 @@ impl Value {
             Value::List(values) => format!("a list of {}", values.len()),
         }
     }
+
+    /// The texts that it holds: itself, or those of a list.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Value::String(text) => vec![text],
+            Value::List(values) => values.iter().flat_map(Value::texts).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The canonical text of a value, as keys and plans use it: JSON, floats in the shortest form that reads back.

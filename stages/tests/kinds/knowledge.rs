@@ -6,7 +6,7 @@ use crate::host::{Stage, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile, named_tensors};
-use ddpipe_stages::context::{Interrupted, Outputs};
+use ddpipe_stages::context::{CHECKPOINT, Interrupted, Outputs};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
@@ -200,8 +200,10 @@ fn hints_move_the_layers_up_to_the_guided_one_alone() {
     // Four epochs of three batches: in the middle of the third.
     let stopped = stage().scratch(folder.path(), Duration::from_secs(3600)).interrupt_after(7).run();
     assert!(stopped.unwrap_err().chain().any(|cause| cause.is::<Interrupted>()));
-    let bytes = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
-    let checkpoint = named_tensors(&bytes, Device::Cpu).unwrap();
+    let bytes = std::fs::read(folder.path().join(CHECKPOINT)).unwrap();
+    // Behind the line with its checksum it is a safetensors file.
+    let start = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let checkpoint = named_tensors(&bytes[start..], Device::Cpu).unwrap();
 
     let outputs = stage().run().unwrap();
     let (network, _) = loaded(&outputs);

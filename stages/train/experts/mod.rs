@@ -6,7 +6,7 @@ pub mod curriculum;
 mod epoch;
 pub mod flat;
 
-use crate::artifact::{Scores, TrajectoryShape, TrajectoryWriter};
+use crate::artifact::{Scores, TrajectoryShape, TrajectoryWriter, WrittenVector};
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::{DsaParams, NetworkParams};
 use crate::training::{self, EpochResult, Experts, Progress, State};
@@ -94,8 +94,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let writer = TrajectoryWriter::new(file, &about, shape)?;
     let (mut finished, mut running): (Vec<Finished>, Option<State>) = (Vec::new(), None);
     if let Some(checkpoint) = resumed {
-        finished = checkpoint.noted("finished")?;
-        running = Some(State::resume(&network, &checkpoint)?);
+        let written: Vec<WrittenVector> = checkpoint.noted("written")?;
+        match writer.holds(&written)? {
+            true => {
+                finished = checkpoint.noted("finished")?;
+                running = Some(State::resume(&network, &checkpoint)?);
+            }
+            false => ctx.start_over("the trajectories written before the interruption are damaged"),
+        }
     }
 
     while (finished.len() as u64) < params.experts {
@@ -119,6 +125,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 // The parameters have to be on disk before a checkpoint refers to them.
                 writer.settle()?;
                 checkpoint.note("finished", &finished);
+                checkpoint.note("written", writer.written());
                 Ok(())
             })
             .on_epoch(|report, state, result| {

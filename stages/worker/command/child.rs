@@ -1,12 +1,16 @@
 //! A program in a process group of its own: its lines become progress and log, and nothing of it outlives the stage.
 
 use crate::context::{Context, Interrupted};
+use crate::worker::scratch::ScratchLock;
 use anyhow::{Context as _, Result, bail};
+use ddpipe_interface::orphans;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, Signal, killpg, signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -26,12 +30,16 @@ enum Line {
     Err(String),
 }
 
-/// Runs the program to its end. Stops it, with all it started, when the stage is interrupted.
-pub fn run(mut command: Command, ctx: &Context) -> Result<()> {
+/// Runs the program to its end. Stops it, with all it started, when the stage is interrupted: it has a time of grace to
+/// write what it has, and none when the engine is gone (`abandoned`), because the next run may already wait. The program
+/// inherits `lock`.
+pub fn run(mut command: Command, ctx: &Context, lock: &ScratchLock, abandoned: &dyn Fn() -> bool) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    // SAFETY: only async-signal-safe calls between fork and exec.
-    unsafe { command.pre_exec(|| Ok(start_afresh()?)) };
+    let inherited = lock.file().as_raw_fd();
+    // SAFETY: only async-signal-safe calls between fork and exec; the file stays open for as long as `lock` is borrowed.
+    unsafe { command.pre_exec(move || Ok(start_afresh(BorrowedFd::borrow_raw(inherited))?)) };
+    orphans::adopt().context("could not prepare to end what the program starts")?;
     let mut child = command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             anyhow::anyhow!("{name}: not found in PATH (a program of the kind's own folder is named ./…)")
@@ -50,7 +58,7 @@ pub fn run(mut command: Command, ctx: &Context) -> Result<()> {
     }
     let mut group = Group { child, ended: None };
     let mut last = String::new();
-    let status = group.watch(&lines, ctx, &mut last)?;
+    let status = group.watch(&lines, ctx, abandoned, &mut last)?;
     if !status.success() {
         let how = match (status.code(), status.signal().map(Signal::try_from)) {
             (Some(code), _) => format!("exited with status {code}"),
@@ -63,7 +71,8 @@ pub fn run(mut command: Command, ctx: &Context) -> Result<()> {
 }
 
 /// The worker blocks and ignores signals for reasons of its own, and children inherit that.
-fn start_afresh() -> nix::Result<()> {
+fn start_afresh(lock: BorrowedFd<'_>) -> nix::Result<()> {
+    fcntl(lock, FcntlArg::F_SETFD(FdFlag::empty()))?;
     SigSet::empty().thread_set_mask()?;
     // SAFETY: the default action is no handler of ours.
     unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;
@@ -78,7 +87,13 @@ struct Group {
 
 impl Group {
     /// Handles lines until the program ends. `last` is left holding the last line of stderr.
-    fn watch(&mut self, lines: &Receiver<Line>, ctx: &Context, last: &mut String) -> Result<ExitStatus> {
+    fn watch(
+        &mut self,
+        lines: &Receiver<Line>,
+        ctx: &Context,
+        abandoned: &dyn Fn() -> bool,
+        last: &mut String,
+    ) -> Result<ExitStatus> {
         let mut open = true;
         loop {
             if open {
@@ -87,7 +102,7 @@ impl Group {
                 std::thread::sleep(TICK);
             }
             if ctx.check().is_err() {
-                self.stop();
+                self.stop(abandoned);
                 return Err(Interrupted.into());
             }
             if self.has_ended()? {
@@ -108,10 +123,12 @@ impl Group {
         Ok(status != WaitStatus::StillAlive)
     }
 
-    fn stop(&mut self) {
-        let _ = killpg(self.pid(), Signal::SIGTERM);
+    fn stop(&mut self, abandoned: &dyn Fn() -> bool) {
+        if !abandoned() {
+            let _ = killpg(self.pid(), Signal::SIGTERM);
+        }
         let until = Instant::now() + GRACE;
-        while Instant::now() < until && !self.has_ended().unwrap_or(true) {
+        while Instant::now() < until && !abandoned() && !self.has_ended().unwrap_or(true) {
             std::thread::sleep(TICK);
         }
         if let Err(error) = self.reap() {
@@ -119,7 +136,7 @@ impl Group {
         }
     }
 
-    /// Ends what is left of the group, and takes the program's status.
+    /// Ends what is left of the group, and takes the program's status; then ends what left the group.
     fn reap(&mut self) -> Result<ExitStatus> {
         if let Some(status) = self.ended {
             return Ok(status);
@@ -127,6 +144,10 @@ impl Group {
         let _ = killpg(self.pid(), Signal::SIGKILL);
         let status = self.child.wait().context("could not wait for the program")?;
         self.ended = Some(status);
+        let left = orphans::end_all_but(&[]);
+        if left > 0 {
+            tracing::warn!(left, "processes that the program had started outlived it and were ended");
+        }
         Ok(status)
     }
 

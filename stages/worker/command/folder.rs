@@ -12,30 +12,39 @@ use safetensors::SafeTensors;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tch::Device;
+use tempfile::TempDir;
 
-/// The working folder of one run of a program.
-pub struct Folder(PathBuf);
+/// The working folder of one run of a program. Dropping it removes it.
+pub struct Folder(TempDir);
+
+/// How the names of working folders begin.
+const PREFIX: &str = "command-";
 
 impl Folder {
-    /// An empty one within the stage's scratch folder.
+    /// A new, empty folder within the stage's scratch folder, under a name that no other run has. What a run that was
+    /// killed has left there is removed: who holds the lock on the scratch folder is alone in it.
     pub fn create(scratch: &Path) -> Result<Self> {
-        let path = std::path::absolute(scratch.join("command"))?;
+        let scratch = std::path::absolute(scratch)?;
         let make = || {
-            if path.exists() {
-                fs::remove_dir_all(&path)?;
+            for entry in fs::read_dir(&scratch)? {
+                let entry = entry?;
+                if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+                    fs::remove_dir_all(entry.path())?;
+                }
             }
-            fs::create_dir_all(path.join("inputs"))?;
-            fs::create_dir_all(path.join("outputs"))
+            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&scratch)?;
+            fs::create_dir(folder.path().join("inputs"))?;
+            fs::create_dir(folder.path().join("outputs"))?;
+            Ok::<_, std::io::Error>(folder)
         };
-        make().with_context(|| format!("could not prepare {}", path.display()))?;
-        Ok(Folder(path))
+        make().map(Folder).with_context(|| format!("could not prepare a folder in {}", scratch.display()))
     }
 
     /// Its absolute path.
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Writes the inputs, `inputs.json` and `params.json`.
@@ -46,23 +55,24 @@ impl Folder {
             for (index, input) in artifacts.iter().enumerate() {
                 let index = if artifacts.len() == 1 { String::new() } else { format!(".{index}") };
                 let InputArtifact { artifact, name: title, digest, labels, metrics, over, .. } = input;
+                // All of this is in the key; the name of the node that made the input is not, and is left out.
                 let mut describe = |file: &str| {
                     entries.push(json!({
-                        "file": file, "type": artifact, "name": title, "digest": digest,
-                        "labels": labels, "metrics": metrics, "over": over,
+                        "file": file, "type": artifact, "digest": digest, "labels": labels, "metrics": metrics, "over": over,
                     }));
                 };
                 if *artifact == ArtifactType::Folder {
                     // Verified, and then the folder itself: copying it would cost its size for every run.
                     reader.folder(input).with_context(|| format!("input {title}"))?;
                     let file = format!("inputs/{name}{index}");
-                    std::os::unix::fs::symlink(&input.path, self.0.join(&file))?;
+                    std::os::unix::fs::symlink(&input.path, self.path().join(&file))?;
                     describe(&file);
                     continue;
                 }
+                // A copy: what a program does to its inputs must not reach the cache or the user's files.
                 let bytes = reader.bytes(input).with_context(|| format!("input {title}"))?;
                 let file = format!("inputs/{name}{index}.{}", extension(input.artifact, &bytes));
-                self.place(&file, input, &bytes)?;
+                self.write(&file, &bytes)?;
                 describe(&file);
             }
             described.insert(name.clone(), entries.into());
@@ -71,14 +81,8 @@ impl Folder {
         self.write("params.json", &serde_json::to_vec_pretty(&params)?)
     }
 
-    /// A blob is linked, not copied, where the file system allows it. A file from outside is copied: it is not ours.
-    fn place(&self, file: &str, input: &InputArtifact, bytes: &[u8]) -> Result<()> {
-        let linked = !input.source && fs::hard_link(&input.path, self.0.join(file)).is_ok();
-        if linked { Ok(()) } else { self.write(file, bytes) }
-    }
-
     fn write(&self, file: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.0.join(file);
+        let path = self.path().join(file);
         fs::write(&path, bytes).with_context(|| format!("could not write {}", path.display()))
     }
 
@@ -108,16 +112,9 @@ impl Folder {
         Ok(outputs)
     }
 
-    /// Removes the folder; what cannot be removed goes with the scratch folder.
-    pub fn remove(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::debug!(%error, "the program's folder stays");
-        }
-    }
-
     fn made(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(self.0.join("outputs")).context("the program removed outputs/")? {
+        for entry in fs::read_dir(self.path().join("outputs")).context("the program removed outputs/")? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         names.sort();
@@ -127,7 +124,7 @@ impl Folder {
     fn find(&self, name: &str, artifact: ArtifactType) -> Result<String> {
         let endings = endings(artifact);
         let mut files = endings.iter().map(|ending| format!("{name}.{ending}"));
-        let found = files.find(|file| self.0.join("outputs").join(file).is_file());
+        let found = files.find(|file| self.path().join("outputs").join(file).is_file());
         found.with_context(|| {
             let made = self.made().unwrap_or_default().join(", ");
             let made = if made.is_empty() { "nothing".into() } else { made };
@@ -136,7 +133,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str, file: &str, artifact: ArtifactType, device: Device) -> Result<Artifact> {
-        let bytes = fs::read(self.0.join("outputs").join(file))?;
+        let bytes = fs::read(self.path().join("outputs").join(file))?;
         Ok(match artifact {
             ArtifactType::Metrics | ArtifactType::Table => Artifact::Json(artifact, serde_json::from_slice(&bytes)?),
             ArtifactType::Image | ArtifactType::Files => Artifact::Bytes(artifact, bytes),
@@ -154,7 +151,7 @@ impl Folder {
     }
 
     fn json(&self, file: &str) -> Result<Option<Value>> {
-        let path = self.0.join("outputs").join(file);
+        let path = self.path().join("outputs").join(file);
         if !path.is_file() {
             return Ok(None);
         }

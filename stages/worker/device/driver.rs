@@ -13,7 +13,19 @@ pub struct Gpu {
     pub name: String,
     /// Its memory in bytes.
     pub memory: u64,
+    /// Its compute capability: major and minor number.
+    pub capability: (i32, i32),
 }
+
+impl Gpu {
+    /// The name with the compute capability: `NVIDIA H100 80GB HBM3 sm_90`.
+    pub fn described(&self) -> String {
+        format!("{} sm_{}{}", self.name, self.capability.0, self.capability.1)
+    }
+}
+
+/// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `_MINOR` of cuda.h.
+const CAPABILITY: [c_int; 2] = [75, 76];
 
 const NO_DEVICE: c_int = 100;
 
@@ -60,7 +72,14 @@ impl Driver {
             self.check("cuDeviceGetName", get(name.as_mut_ptr(), name.len() as c_int - 1, device))?;
             let get = self.function::<unsafe extern "C" fn(*mut usize, c_int) -> c_int>("cuDeviceTotalMem_v2")?;
             self.check("cuDeviceTotalMem", get(&mut memory, device))?;
-            Ok(Gpu { name: CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned(), memory: memory as u64 })
+            let get =
+                self.function::<unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int>("cuDeviceGetAttribute")?;
+            let mut capability: [c_int; 2] = [0; 2];
+            for (value, attribute) in capability.iter_mut().zip(CAPABILITY) {
+                self.check("cuDeviceGetAttribute", get(value, attribute, device))?;
+            }
+            let name = CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned();
+            Ok(Gpu { name, memory: memory as u64, capability: (capability[0], capability[1]) })
         }
     }
 

@@ -29,6 +29,13 @@ pub fn cpu_capability() -> String {
     setting("CPU capability usage: ", "\n").unwrap_or_else(|| "unknown".into())
 }
 
+/// What libtorch says of its build: compilers, libraries and their versions, without what depends on this process.
+pub fn build() -> String {
+    let text = description().unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.contains("CPU capability usage"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Asks for the same bits every time, as far as libtorch can give them. Where it cannot, it warns and goes on.
 pub fn compute_repeatably() {
     type Flag = unsafe extern "C" fn(*mut std::ffi::c_void, bool);

@@ -3,11 +3,13 @@
 mod cuda;
 mod driver;
 mod libtorch;
+mod numerics;
 mod probe;
 
 pub use probe::probe;
 
 use anyhow::{Context as _, Result, ensure};
+use ddpipe_cache::Numerics;
 use tch::Device;
 
 /// An opened device, in words.
@@ -18,6 +20,8 @@ pub struct Opened {
     pub name: String,
     /// The version of libtorch.
     pub libtorch: String,
+    /// What decides the bits of results on it.
+    pub numerics: Numerics,
 }
 
 /// Sets what the CUDA libraries read from the environment. To be called before any thread exists.
@@ -32,27 +36,27 @@ pub fn set_environment() {
 
 /// Gets the device ready. Must come before everything else that touches libtorch: CUDA is only seen by its first call.
 pub fn open(device: Device, threads: u16) -> Result<Opened> {
-    let (slot, name) = match device {
+    let (slot, name, described) = match device {
         Device::Cuda(index) => {
             let slot = format!("cuda:{index}");
-            let name = cuda(index).with_context(|| slot.clone())?;
-            (slot, name)
+            let gpu = cuda(index).with_context(|| slot.clone())?;
+            let described = gpu.described();
+            (slot, gpu.name, described)
         }
-        _ => ("cpu".into(), processor()),
+        _ => ("cpu".into(), processor(), "cpu".into()),
     };
     tch::set_num_threads(i32::from(threads));
     // A pool that is there already is as good.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
-    Ok(Opened { slot, name, libtorch: libtorch::version() })
+    let numerics = numerics::of(device, &described, threads);
+    Ok(Opened { slot, name, libtorch: libtorch::version(), numerics })
 }
 
-fn cuda(index: usize) -> Result<String> {
-    let devices = driver::devices()?;
+fn cuda(index: usize) -> Result<driver::Gpu> {
+    let mut devices = driver::devices()?;
     let visible =
         || std::env::var("CUDA_VISIBLE_DEVICES").map_or(String::new(), |ids| format!(" (CUDA_VISIBLE_DEVICES={ids})"));
-    let found = devices
-        .get(index)
-        .with_context(|| format!("there is no such device: {} found{}", counted(devices.len()), visible()))?;
+    ensure!(index < devices.len(), "there is no such device: {} found{}", counted(devices.len()), visible());
     let library = cuda::load()?;
     tracing::info!(library = %library.display(), "CUDA loaded");
     let count = tch::Cuda::device_count();
@@ -64,7 +68,7 @@ fn cuda(index: usize) -> Result<String> {
     );
     libtorch::compute_repeatably();
     tch::Cuda::cudnn_set_benchmark(false);
-    Ok(found.name.clone())
+    Ok(devices.swap_remove(index))
 }
 
 fn counted(devices: usize) -> String {

@@ -1,0 +1,55 @@
+//! The file of a record: JSON with a checksum over all that it says. `check` is BLAKE3 over the compact JSON of the record
+//! without `check`, fields in the order in which they are written. So a flipped bit and an edited number are both found.
+//! Every format from 2 on carries it, so that a record of a newer format can be told from damage.
+
+use crate::Digest;
+use crate::record::{FORMAT, Record};
+use serde_json::{Map, Value};
+
+const CHECK: &str = "check";
+
+/// What a record's file holds.
+pub(crate) enum Opened {
+    /// A record of a format that this program reads.
+    Record(Box<Record>),
+    /// A whole record of a newer format.
+    Newer(u64),
+}
+
+/// The text of a record's file.
+pub(crate) fn seal(record: &Record) -> serde_json::Result<Vec<u8>> {
+    let Value::Object(mut fields) = serde_json::to_value(record)? else {
+        return Err(serde::ser::Error::custom("a record is an object"));
+    };
+    let check = check(&fields)?;
+    fields.insert(CHECK.into(), check.hex().into());
+    let mut text = serde_json::to_vec_pretty(&fields)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Reads a record's file; none when it is damaged.
+pub(crate) fn open(text: &[u8]) -> Option<Opened> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(text).ok()?;
+    let format = fields.get("format")?.as_u64()?;
+    let stated = fields.shift_remove(CHECK);
+    match (format, stated) {
+        // As ddpipe wrote them before there were checksums.
+        (1, None) => {}
+        (2.., Some(Value::String(stated))) => {
+            let stated: Digest = stated.parse().ok()?;
+            if check(&fields).ok()? != stated {
+                return None;
+            }
+            if format > FORMAT {
+                return Some(Opened::Newer(format));
+            }
+        }
+        _ => return None,
+    }
+    serde_json::from_value(Value::Object(fields)).ok().map(|record| Opened::Record(Box::new(record)))
+}
+
+fn check(fields: &Map<String, Value>) -> serde_json::Result<Digest> {
+    Ok(Digest::of(&serde_json::to_vec(fields)?))
+}

@@ -1,6 +1,7 @@
 //! What is said about a manifest: a place in a file (or on the command line), a message and a way out. A [`Report`]
 //! holds everything that was found in one go. Knows no manifest; the phases that find faults make the diagnostics.
 
+use crate::visible::{masked, visible as shown};
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 use std::cmp::Ordering;
 use std::fmt;
@@ -42,6 +43,15 @@ pub struct Diagnostic {
     /// Another place that the fault involves, with its label.
     pub other: Option<(Place, String)>,
 }
+
+/// So many diagnostics of a report are shown; the rest is counted.
+pub const MAX_SHOWN: usize = 100;
+
+/// Names longer than this have no near ones: comparing takes time by the square of the length.
+const LONGEST_NAME: usize = 100;
+
+/// So many names are searched for a near one.
+const MOST_NAMES: usize = 1000;
 
 /// Everything that is wrong with a manifest, sorted by place. Never empty when returned as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,10 +159,11 @@ impl Diagnostic {
 
     /// The first line alone: place and message.
     pub fn headline(&self) -> String {
-        match &self.place {
+        let text = match &self.place {
             Some(place) => format!("{place}: {}", self.message),
             None => self.message.clone(),
-        }
+        };
+        shown(&text).into_owned()
     }
 
     /// The headline, the marked lines and the help; ends with a newline.
@@ -162,15 +173,17 @@ impl Diagnostic {
             false => format!("{}\n", self.headline()),
         };
         if let Some(place) = &self.place {
-            let mark = AnnotationKind::Primary.span(visible(place)).label(self.label.clone());
+            let label = |label: &str| shown(label).into_owned();
+            let mark = AnnotationKind::Primary.span(marked(place)).label(self.label.as_deref().map(label));
             let mut snippet = snippet(place).annotation(mark);
             let mut elsewhere = None;
             if let Some((other, label)) = &self.other {
-                let mark = AnnotationKind::Context.span(visible(other)).label(label.clone());
+                let mark = AnnotationKind::Context.span(marked(other)).label(shown(label).into_owned());
                 if other.source == place.source {
                     snippet = snippet.annotation(mark);
                 } else {
-                    elsewhere = Some(self::snippet(other).path(other.source.name.clone()).annotation(mark));
+                    elsewhere =
+                        Some(self::snippet(other).path(shown(&other.source.name).into_owned()).annotation(mark));
                 }
             }
             let group = Group::with_level(Level::ERROR).element(snippet).elements(elsewhere);
@@ -179,18 +192,18 @@ impl Diagnostic {
             text.push('\n');
         }
         if let Some(help) = &self.help {
-            text.push_str(&format!("  = help: {help}\n"));
+            text.push_str(&format!("  = help: {}\n", shown(help)));
         }
         text
     }
 }
 
 fn snippet<'a>(place: &Place) -> Snippet<'a, Annotation<'a>> {
-    Snippet::source(place.source.text.clone()).line_numbering(place.source.is_file)
+    Snippet::source(masked(&place.source.text).into_owned()).line_numbering(place.source.is_file)
 }
 
 /// The span cut to its first line, so that a table of many lines is marked by its head.
-fn visible(place: &Place) -> Range<usize> {
+fn marked(place: &Place) -> Range<usize> {
     let text = &place.source.text;
     let marked = text.get(place.span.clone()).unwrap_or("");
     let length = marked.find('\n').unwrap_or(marked.len());
@@ -222,9 +235,12 @@ impl Report {
         self.diagnostics.dedup();
     }
 
-    /// All diagnostics, a blank line between them.
+    /// The diagnostics, a blank line between them; of very many the first ones.
     pub fn render(&self, colour: bool) -> String {
-        let texts: Vec<_> = self.diagnostics.iter().map(|diagnostic| diagnostic.render(colour)).collect();
+        let mut texts: Vec<_> = self.diagnostics.iter().take(MAX_SHOWN).map(|it| it.render(colour)).collect();
+        if let Some(more) = self.diagnostics.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+            texts.push(format!("{more} more are not shown\n"));
+        }
         texts.join("\n")
     }
 }
@@ -255,13 +271,16 @@ pub fn shown_path(path: &Path) -> String {
 
 /// The closest of the names, if it is close enough to be a slip of the pen.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let wanted = name.to_lowercase();
     let score = |candidate: &str| strsim::jaro_winkler(&wanted, &candidate.to_lowercase());
     let distance = |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
     let letters = wanted.chars().count();
     let slips = if letters > 1 { 1 + letters / 4 } else { 0 };
+    let names = names.into_iter().take(MOST_NAMES).filter(|candidate| candidate.len() <= LONGEST_NAME);
     names
-        .into_iter()
         .map(|candidate| (distance(candidate), score(candidate), candidate))
         .filter(|(distance, score, _)| *distance <= slips || *score > 0.88)
         .min_by(|left, right| left.0.cmp(&right.0).then(right.1.total_cmp(&left.1)))

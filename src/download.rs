@@ -1,11 +1,16 @@
 //! Downloads one file that a manifest declares: continued where an earlier attempt stopped, checked before it gets its
 //! name, from the first address that works. The only place of the engine that uses the network.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+mod part;
+mod range;
+mod transfer;
+
+pub use range::ContentRange;
+
+use part::Part;
+use std::path::Path;
 use std::time::Duration;
+use transfer::{Answer, Transfer, Trouble};
 
 /// Whether the network is forbidden (`--offline`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,10 +19,23 @@ pub struct Offline(pub bool);
 /// Fetches files over HTTP.
 pub struct Downloader {
     agent: ureq::Agent,
+    silence: Duration,
 }
 
-/// How often an address is tried again after the connection broke, continuing each time.
+/// How often an address is tried again after the connection broke, continuing where that is safe.
 const ATTEMPTS: usize = 4;
+
+/// How long a server may say nothing before it is given up, unless `DDPIPE_SILENCE_SECONDS` says otherwise.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What is known about the bytes that an address has given so far.
+#[derive(Default)]
+struct Version {
+    /// The server's strong name for them, which it changes when they change.
+    etag: Option<String>,
+    /// How many they are in all.
+    total: Option<u64>,
+}
 
 impl Default for Downloader {
     fn default() -> Self {
@@ -26,20 +44,32 @@ impl Default for Downloader {
 }
 
 impl Downloader {
-    /// A downloader that gives up on a silent server after 30 s.
+    /// A downloader that gives up on a server that is silent for 30 s, or for as long as `DDPIPE_SILENCE_SECONDS` says.
     pub fn new() -> Self {
+        let said = std::env::var("DDPIPE_SILENCE_SECONDS").ok().and_then(|text| text.parse().ok());
+        let said = said.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Self::with_silence(said.filter(|limit| !limit.is_zero()).unwrap_or(SILENCE))
+    }
+
+    /// A downloader that gives up on a server that says nothing for this long, before, in or after its headers.
+    pub fn with_silence(silence: Duration) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_connect(Some(Duration::from_secs(30)))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_resolve(Some(silence))
+            .timeout_connect(Some(silence))
+            .timeout_send_request(Some(silence))
+            .timeout_recv_response(Some(silence))
+            // A body may take as long as it takes while bytes come; `Transfer` watches for silence.
             .timeout_recv_body(None)
+            .http_status_as_error(false)
             .user_agent(concat!("ddpipe/", env!("CARGO_PKG_VERSION")))
             .build();
-        Downloader { agent: config.into() }
+        Downloader { agent: config.into(), silence }
     }
 
     /// Downloads to `to`, from the first of these addresses that gives bytes which `check` accepts. Bytes collect in
-    /// `to` with `.part` behind it, which a later attempt continues where `check` can tell a wrong file (`pinned`).
-    /// Errors name every address and what it said.
+    /// `to` with `.part` behind it. Where `check` can tell a wrong file (`pinned`), a later attempt continues them; where
+    /// it cannot, they are continued only while the server says that they are the same version, and otherwise begun
+    /// anew. Errors name every address and what it said.
     pub fn fetch(
         &self,
         urls: &[String],
@@ -49,53 +79,54 @@ impl Downloader {
         on_progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<(), String> {
         if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).map_err(|error| format!("could not create {}: {error}", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("could not create {}: {error}", folder.display()))?;
         }
-        let part = part_of(to);
-        let _lock = match only_one(&part, to)? {
-            Some(lock) => lock,
-            None => return Ok(()),
-        };
+        let Some(mut part) = Part::take(to)? else { return Ok(()) };
         let mut said = Vec::new();
         for url in urls {
             if !pinned {
                 // Who knows of what these bytes are the beginning.
-                empty(&part)?;
+                part.empty()?;
             }
-            match self.fetch_one(url, &part, check, on_progress) {
-                Ok(()) => {
-                    return fs::rename(&part, to)
-                        .map_err(|error| format!("could not move {} into place: {error}", part.display()));
-                }
+            match self.fetch_one(url, &mut part, pinned, check, on_progress) {
+                Ok(()) => return part.finish(to),
                 Err(error) => said.push(format!("{url}: {error}")),
             }
         }
-        if fs::metadata(&part).is_ok_and(|metadata| metadata.len() == 0) {
-            let _ = fs::remove_file(&part);
-        }
+        part.give_up();
         Err(format!("could not be downloaded; {}", said.join("; ")))
     }
 
     fn fetch_one(
         &self,
         url: &str,
-        part: &Path,
+        part: &mut Part,
+        pinned: bool,
         check: &dyn Fn(&Path) -> Result<(), String>,
         on_progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<(), String> {
         let mut last = String::new();
+        let mut version = Version::default();
         for attempt in 0..ATTEMPTS {
-            match self.transfer(url, part, on_progress) {
-                Ok(()) => match check(part) {
+            if !pinned && version.etag.is_none() {
+                part.empty()?;
+            }
+            match self.transfer(url, part, pinned, &mut version, on_progress) {
+                Ok(()) => match check(part.path()) {
                     Ok(()) => return Ok(()),
                     Err(fault) => {
                         // Continuing a wrong file never makes it right.
-                        empty(part)?;
-                        last = fault;
+                        (version, last) = (Version::default(), fault);
+                        part.empty()?;
                     }
                 },
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::Passing(error)) => last = error,
+                Err(Trouble::Other(error)) => {
+                    (version, last) = (Version::default(), error);
+                    part.empty()?;
+                }
             }
             if attempt + 1 < ATTEMPTS {
                 std::thread::sleep(Duration::from_millis(200 << attempt));
@@ -104,84 +135,90 @@ impl Downloader {
         Err(last)
     }
 
-    fn transfer(&self, url: &str, part: &Path, on_progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), Trouble> {
-        let here = |error: std::io::Error| Trouble::Final(format!("{}: {error}", part.display()));
-        let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
-        let mut request = self.agent.get(url);
+    /// One request, and its bytes behind those that the part has.
+    fn transfer(
+        &self,
+        url: &str,
+        part: &mut Part,
+        pinned: bool,
+        version: &mut Version,
+        on_progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<(), Trouble> {
+        let have = part.len().map_err(Trouble::Final)?;
+        // An https address never becomes an http one on the way.
+        let config = self.agent.get(url).config().https_only(url.starts_with("https://")).build();
+        let mut request = config.header("Accept-Encoding", "identity");
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
-        }
-        let mut response = match request.call() {
-            // The part is the whole file already, or longer than it: start over unless the check likes it.
-            Err(ureq::Error::StatusCode(416)) => return Ok(()),
-            Err(ureq::Error::StatusCode(code)) if code < 500 => return Err(Trouble::Final(format!("status {code}"))),
-            Err(error) => return Err(Trouble::Passing(error.to_string())),
-            Ok(response) => response,
-        };
-        let continued = response.status() == 206;
-        let length = response.headers().get("content-length").and_then(|text| text.to_str().ok()?.parse::<u64>().ok());
-        let mut done = if continued { have } else { 0 };
-        let total = length.map(|length| done + length);
-        let mut file = match continued {
-            true => OpenOptions::new().append(true).open(part).map_err(here)?,
-            false => File::create(part).map_err(here)?,
-        };
-        let mut reader = response.body_mut().as_reader();
-        let mut buffer = vec![0u8; 1 << 16];
-        loop {
-            let read = reader.read(&mut buffer).map_err(|error| Trouble::Passing(error.to_string()))?;
-            if read == 0 {
-                break;
+            if let Some(etag) = &version.etag {
+                request = request.header("If-Range", etag);
             }
-            file.write_all(&buffer[..read]).map_err(here)?;
-            done += read as u64;
-            on_progress(done, total);
         }
-        file.sync_all().map_err(here)?;
-        match total {
+        let mut transfer = Transfer::begin(request, self.silence)?;
+        let answer = transfer.answer();
+        let mut done = match answer.status {
+            200 => {
+                part.empty().map_err(Trouble::Final)?;
+                *version = Version { etag: answer.strong_etag(), total: answer.length };
+                0
+            }
+            206 => {
+                let range = continued(answer, have, pinned, version).map_err(Trouble::Other)?;
+                version.total = range.total.or(version.total);
+                have
+            }
+            416 => return whole(answer, have, version).map_err(Trouble::Other),
+            code @ (408 | 429 | 500..) => return Err(Trouble::Passing(format!("status {code}"))),
+            code => return Err(Trouble::Final(format!("status {code}"))),
+        };
+        if !pinned && version.total.is_none() && !answer.chunked {
+            let what =
+                "the server does not say how long the file is, so that a cut one cannot be told from a whole one";
+            return Err(Trouble::Final(format!("{what}; declare a digest for the file")));
+        }
+        while let Some(bytes) = transfer.more()? {
+            part.write(&bytes).map_err(Trouble::Final)?;
+            done += bytes.len() as u64;
+            on_progress(done, version.total);
+        }
+        part.sync().map_err(Trouble::Final)?;
+        match version.total {
             Some(total) if done < total => {
                 Err(Trouble::Passing(format!("the connection ended after {done} of {total} bytes")))
             }
+            Some(total) if done > total => Err(Trouble::Other(format!("the server sent more than {total} bytes"))),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether trying again may help.
-enum Trouble {
-    Passing(String),
-    Final(String),
-}
-
-/// Takes the right to write a `.part`, waiting for another process that downloads the same file; nothing where that one
-/// has brought it.
-fn only_one(part: &Path, to: &Path) -> Result<Option<File>, String> {
-    let wrong = |error: std::io::Error| format!("could not write {}: {error}", part.display());
-    loop {
-        let file = OpenOptions::new().append(true).create(true).open(part).map_err(wrong)?;
-        file.lock().map_err(wrong)?;
-        let ours = file.metadata().map_err(wrong)?.ino();
-        let named = fs::metadata(part).ok().map(|metadata| metadata.ino());
-        if to.is_file() {
-            // What is locked may be a new and empty one, or the very file that has its name by now.
-            if named == Some(ours) {
-                let _ = fs::remove_file(part);
-            }
-            return Ok(None);
-        }
-        if named == Some(ours) {
-            return Ok(Some(file));
-        }
+/// Whether a 206 continues exactly the bytes that are there.
+fn continued(answer: &Answer, have: u64, pinned: bool, version: &Version) -> Result<ContentRange, String> {
+    let range = answer.range.ok_or("the server sent a part of the file and does not say which")?;
+    let (first, last) = range.bytes.ok_or("the server sent a part of the file and does not say which")?;
+    if have == 0 || first != have {
+        return Err(format!("the server was asked for the bytes from {have} on and sent those from {first} on"));
     }
+    if answer.length.is_some_and(|length| length != last - first + 1) {
+        return Err("the server sent another number of bytes than it says".into());
+    }
+    let other_total = range.total.zip(version.total).is_some_and(|(now, then)| now != then);
+    let other_etag = if pinned {
+        answer.etag.as_ref().zip(version.etag.as_ref()).is_some_and(|(now, then)| now != then)
+    } else {
+        answer.etag != version.etag
+    };
+    if other_total || other_etag {
+        return Err("the file on the server changed during the download".into());
+    }
+    Ok(range)
 }
 
-fn empty(part: &Path) -> Result<(), String> {
-    let emptied = OpenOptions::new().write(true).open(part).and_then(|file| file.set_len(0));
-    emptied.map_err(|error| format!("{}: {error}", part.display()))
-}
-
-fn part_of(to: &Path) -> PathBuf {
-    let mut name = to.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    to.with_file_name(name)
+/// Whether a 416 says that the bytes that are there are the whole file.
+fn whole(answer: &Answer, have: u64, version: &Version) -> Result<(), String> {
+    match answer.range.and_then(|range| range.total) {
+        Some(total) if total == have && have > 0 && version.total.is_none_or(|then| then == total) => Ok(()),
+        Some(total) => Err(format!("{have} bytes are there, and the file on the server has {total}")),
+        None => Err(format!("the server has nothing after {have} bytes and does not say how long the file is")),
+    }
 }

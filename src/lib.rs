@@ -55,6 +55,7 @@ pub mod selector;
 pub mod size;
 pub mod slots;
 pub mod sources;
+mod visible;
 
 pub use load::load;
 pub use manifest::Overrides;

@@ -16,7 +16,7 @@ pub fn load(path: &Path, overrides: &Overrides, catalog: Catalog) -> Result<Pipe
     let mut warnings = Vec::new();
     let manifest = Manifest::read(path, overrides, &mut report, &mut warnings);
     warnings.sort_by(|left, right| left.place.cmp(&right.place));
-    let pipeline = manifest.and_then(|manifest| resolve(manifest, path, catalog, warnings, &mut report));
+    let pipeline = manifest.and_then(|manifest| resolve(manifest, path, overrides, catalog, warnings, &mut report));
     pipeline.ok_or_else(|| {
         report.sort();
         report

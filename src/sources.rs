@@ -1,13 +1,18 @@
 //! Files that come from outside: found, downloaded where the manifest declares a URL, digested and compared with the
 //! declared digests, all before anything runs. Results are linked to the bytes that were there then.
 
+mod lock;
+
 use crate::download::{Downloader, Offline};
 use crate::event::{Event, Observer};
 use crate::pipeline::{Endpoint, Pipeline, Source, SourceFile};
 use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache, folder};
 use indexmap::IndexMap;
+use lock::Lock;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 
 /// What is known about the source files that a run needs.
 #[derive(Debug, Default)]
@@ -97,7 +102,8 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
 }
 
 /// The same, after downloading what is missing and declared with a URL: what `run` does. Files that are still missing
-/// are errors, and copies that were accepted against their pinned digest are told.
+/// are errors, and copies that were accepted against their pinned digest are told. A downloaded file without a declared
+/// digest has to have the one that it had the first time, which the lock file beside the manifest notes.
 pub fn obtain(
     pipeline: &Pipeline,
     cache: &Cache,
@@ -111,39 +117,11 @@ pub fn obtain(
         if is_there(file) {
             continue;
         }
-        let name = format!("{}/{}", source.name, file.name);
-        let obtain = source.obtain.clone().map_or(String::new(), |text| format!("; {text}"));
-        if file.url.is_empty() || offline == Offline(true) {
-            let why =
-                if file.url.is_empty() { "no URL is declared for it" } else { "--offline forbids downloading it" };
-            let path = file.path.display();
-            let (message, hint) = match (file.is_folder(), file.path.is_dir()) {
-                (false, true) => (
-                    format!("{name}: {path} is a folder, where a file is expected"),
-                    format!("write {:?} to read all that is in it{obtain}", format!("{}/", file.name)),
-                ),
-                (true, _) => (format!("{name}: there is no folder {path}"), format!("put the folder there{obtain}")),
-                _ => (format!("{name}: {path} is not there, and {why}"), format!("put the file there{obtain}")),
-            };
-            faults.push(SourceFault { message, hint });
-            continue;
-        }
-        let check = |path: &std::path::Path| -> Result<(), String> {
-            let seen = stats.digest_of(path, &algorithms(file)).map_err(|error| error.to_string())?;
-            match differs(file, &seen) {
-                Some(fault) if source.verify => Err(fault),
-                _ => Ok(()),
-            }
+        let fault = match file.url.is_empty() || offline == Offline(true) {
+            true => Some(absent(source, file)),
+            false => download(source, file, &pipeline.file, &stats, observer).err(),
         };
-        let mut on_progress = |done, total| observer.on_event(&Event::Download { file: name.clone(), done, total });
-        if let Err(message) =
-            Downloader::new().fetch(&file.url, &file.path, source.verify && pins(file), &check, &mut on_progress)
-        {
-            faults.push(SourceFault {
-                message: format!("{name}: {message}"),
-                hint: format!("put the file at {}{obtain}", file.path.display()),
-            });
-        }
+        faults.extend(fault);
     }
     if !faults.is_empty() {
         return Err(SourcesError::Faults(faults));
@@ -160,6 +138,86 @@ pub fn obtain(
         }
     }
     Ok(sources)
+}
+
+/// What to say about a file that is not there and is not downloaded.
+fn absent(source: &Source, file: &SourceFile) -> SourceFault {
+    let name = format!("{}/{}", source.name, file.name);
+    let obtain = in_words(source);
+    let why = if file.url.is_empty() { "no URL is declared for it" } else { "--offline forbids downloading it" };
+    let path = file.path.display();
+    let (message, hint) = match (file.is_folder(), file.path.is_dir()) {
+        (false, true) => (
+            format!("{name}: {path} is a folder, where a file is expected"),
+            format!("write {:?} to read all that is in it{obtain}", format!("{}/", file.name)),
+        ),
+        (true, _) => (format!("{name}: there is no folder {path}"), format!("put the folder there{obtain}")),
+        _ => (format!("{name}: {path} is not there, and {why}"), format!("put the file there{obtain}")),
+    };
+    SourceFault { message, hint }
+}
+
+/// Downloads a file; one without a declared digest is compared with the lock file beside the manifest, or noted there.
+fn download(
+    source: &Source,
+    file: &SourceFile,
+    manifest: &Path,
+    stats: &StatCache,
+    observer: &mut dyn Observer,
+) -> Result<(), SourceFault> {
+    let name = format!("{}/{}", source.name, file.name);
+    let mut hint = format!("put the file at {}{}", file.path.display(), in_words(source));
+    let mut lock = None;
+    if !pins(file) {
+        let read = Lock::read(manifest).map_err(|message| SourceFault {
+            message: format!("{name}: {message}"),
+            hint: "mend the lock file, or remove it to trust what is downloaded next".into(),
+        });
+        lock = Some(read?);
+    }
+    let noted = lock.as_ref().and_then(|lock| lock.digest(&source.name, &file.name));
+    if let (Some(_), Some(lock)) = (noted, &lock) {
+        hint = format!(
+            "{hint}\n  or, if the other bytes are right, declare their blake3 in the manifest, or remove the entry of the \
+             file from {}",
+            lock.path().display()
+        );
+    }
+    let came = Cell::new(None);
+    let check = |path: &Path| -> Result<(), String> {
+        let seen = stats.digest_of(path, &algorithms(file)).map_err(|error| error.to_string())?;
+        came.set(Some(seen.digest));
+        let other = noted.filter(|noted| *noted != seen.digest);
+        let other = other.zip(lock.as_ref()).map(|(noted, lock)| {
+            let (found, lock) = (seen.digest.hex(), lock.path().display());
+            format!("its blake3 is {found}, but it was {} when {lock} noted it", noted.hex())
+        });
+        match differs(file, &seen).or(other) {
+            Some(fault) if source.verify => Err(fault),
+            _ => Ok(()),
+        }
+    };
+    let mut on_progress = |done, total| observer.on_event(&Event::Download { file: name.clone(), done, total });
+    let told = source.verify && (pins(file) || noted.is_some());
+    Downloader::new()
+        .fetch(&file.url, &file.path, told, &check, &mut on_progress)
+        .map_err(|message| SourceFault { message: format!("{name}: {message}"), hint })?;
+    // Without a digest of the check, another process brought the file, which notes it.
+    if let (None, Some(digest), Some(lock)) = (noted, came.get(), &mut lock) {
+        let text = match lock.note(&source.name, &file.name, digest) {
+            Ok(()) => format!("its digest is noted in {}", lock.path().display()),
+            Err(message) => format!("its digest is noted nowhere ({message})"),
+        };
+        let pin = format!("pin it: blake3 = \"{}\"", digest.hex());
+        observer
+            .on_event(&Event::Warning { text: format!("{name}: downloaded without a declared digest; {text}; {pin}") });
+    }
+    Ok(())
+}
+
+/// The manifest's words on how to get the files of a source, to be put behind a hint.
+fn in_words(source: &Source) -> String {
+    source.obtain.as_ref().map_or(String::new(), |text| format!("; {text}"))
 }
 
 /// The source files that needed nodes read, each once, in the manifest's order.

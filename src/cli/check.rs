@@ -2,6 +2,7 @@
 
 use super::project::ManifestArgs;
 use super::{Done, print};
+use crate::visible::visible;
 
 /// Check a manifest.
 #[derive(Debug, clap::Args)]
@@ -16,5 +17,5 @@ pub(super) fn run(args: Args) -> Done {
         crate::note::say(warning.render(false).trim_end());
     }
     let (nodes, sources) = (pipeline.nodes.len(), pipeline.sources.len());
-    print(&format!("{}: ok, {nodes} nodes, {sources} sources\n", pipeline.name))
+    print(&visible(&format!("{}: ok, {nodes} nodes, {sources} sources\n", pipeline.name)))
 }

@@ -50,7 +50,7 @@ pub(super) fn run(args: Args) -> Done {
         count => format!(", {count} only if a search asks for them"),
     };
     text.push_str(&format!("{run} to run, {waiting} waiting for them, {fresh} on record{unasked}\n"));
-    print(&text)
+    print(&crate::visible::visible(&text))
 }
 
 fn word(verdict: &Verdict) -> &'static str {

@@ -13,6 +13,7 @@ use crate::selector::Selector;
 use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
 use ddpipe_cache::Cache;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The arguments that choose and adjust a manifest.
@@ -26,6 +27,9 @@ pub struct ManifestArgs {
     /// Set a var, param or source field: vars.ipc=50, stages.distill.params.iterations=5
     #[arg(long, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+    /// Let sources be downloaded to any folder that the manifest names; DDPIPE_DATA=DIR allows that folder alone
+    #[arg(long)]
+    pub allow_outside: bool,
     /// The cache's folder [default: .ddpipe in the project's folder]
     #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
     pub cache: Option<PathBuf>,
@@ -83,8 +87,11 @@ impl ManifestArgs {
     /// Loads the manifest alone.
     pub fn load(&self) -> Result<Pipeline, Fault> {
         let sets: Result<Vec<(String, String)>, Fault> = self.set.iter().map(|text| split_set(text)).collect();
-        let env = std::env::vars().filter(|(name, _)| name.starts_with("DDPIPE_VAR_")).collect();
-        let overrides = Overrides { profile: self.profile.clone(), sets: sets?, env };
+        let of_ours = |name: &str| name.starts_with("DDPIPE_VAR_") || name == "DDPIPE_DATA";
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let env = std::env::vars_os().filter_map(text).filter(|(name, _)| of_ours(name)).collect();
+        let (profile, allow_outside) = (self.profile.clone(), self.allow_outside);
+        let overrides = Overrides { profile, sets: sets?, env, allow_outside };
         Ok(load(&self.manifest, &overrides, Catalog::built_in()?)?)
     }
 

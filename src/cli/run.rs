@@ -19,6 +19,7 @@ use crate::results;
 use crate::schedule::{Interrupts, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
+use crate::visible::visible;
 use ddpipe_cache::Record;
 use indexmap::IndexMap;
 use std::rc::Rc;
@@ -128,7 +129,7 @@ pub(super) fn run(args: Args) -> Done {
             say(expectations(std::slice::from_ref(missed)).trim_end());
         }
     } else {
-        print(&written.text())?;
+        print(&visible(&written.text()))?;
         print(&expectations(&checked))?;
     }
     Ok(exit(&args, &summary, &checked))

@@ -1,6 +1,7 @@
 //! `ddpipe runs`: the runs that the cache remembers.
 
 use super::{Done, print};
+use crate::visible::visible;
 use std::path::PathBuf;
 
 /// List the runs.
@@ -24,5 +25,5 @@ pub(super) fn run(args: Args) -> Done {
         let ended = ended.unwrap_or_else(|| "did not end".into());
         text.push_str(&format!("{}  {}  {ended}\n", run.id, run.pipeline));
     }
-    print(&text)
+    print(&visible(&text))
 }

@@ -50,7 +50,7 @@ pub(super) fn run(args: Args) -> Done {
             text.push_str(&format!("  {name} = {value}\n"));
         }
     }
-    print(&text)
+    print(&crate::visible::visible(&text))
 }
 
 fn write(cache: &ddpipe_cache::Cache, node: &str, record: &Record, output: &str, out: &Path) -> Done {

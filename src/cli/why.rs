@@ -50,7 +50,7 @@ pub(super) fn run(args: Args) -> Done {
             Verdict::NotSelected => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }
     }
-    print(&text)
+    print(&crate::visible::visible(&text))
 }
 
 fn history(record: &Record) -> String {

@@ -2,6 +2,7 @@
 //! tree instead of serde's types, so that they can report every fault at once. Knows nothing of what a manifest means.
 
 use crate::diagnostic::{Diagnostic, Place, SourceText};
+use crate::visible::is_hidden;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
 use std::ops::Range;
@@ -182,10 +183,19 @@ fn syntax_faults(source: &Arc<SourceText>, start: usize, errors: &[toml::de::Err
 fn convert_table(source: &Arc<SourceText>, start: usize, table: &DeTable<'_>, faults: &mut Vec<Diagnostic>) -> Table {
     let entry = |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
         let place = Place::new(source, start + key.span().start..start + key.span().end);
+        faults.extend(hidden(&place, key.get_ref()));
         let item = convert(source, start, value.span(), value.get_ref(), faults);
         (key.get_ref().to_string(), Entry { key: place, item })
     };
     table.iter().map(entry).collect()
+}
+
+/// The fault of a text with characters that show nothing: names and words of a manifest reach terminals and file names.
+fn hidden(place: &Place, text: &str) -> Option<Diagnostic> {
+    let text = text.replace("\r\n", "\n");
+    let letter = text.chars().find(|letter| is_hidden(*letter))?;
+    let message = format!("the text has the character U+{:04X}, which is not visible", u32::from(letter));
+    Some(Diagnostic::at(place, message).help("write the text without it"))
 }
 
 fn convert(
@@ -198,7 +208,10 @@ fn convert(
     let place = Place::new(source, start + span.start..start + span.end);
     let raw = match value {
         DeValue::Boolean(value) => Raw::Boolean(*value),
-        DeValue::String(text) => Raw::String(text.to_string()),
+        DeValue::String(text) => {
+            faults.extend(hidden(&place, text));
+            Raw::String(text.to_string())
+        }
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Raw::Integer(number),
             Err(_) => {

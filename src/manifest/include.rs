@@ -3,8 +3,22 @@
 
 use super::document::{self, Entry, Item, Raw, Table};
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, shown_path};
+use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// So deep may files include each other.
+pub const MAX_DEPTH: usize = 64;
+
+/// So often may the files of one manifest name others in `include`, all together.
+pub const MAX_INCLUDES: usize = 256;
+
+/// A manifest, and each file that it includes, has at most so many bytes.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// All files of a manifest together have at most so many bytes.
+pub const MAX_FILES: usize = 4 << 20;
 
 /// A value that two included files state differently.
 struct Conflict {
@@ -15,34 +29,38 @@ struct Conflict {
 
 /// Reads the file and everything below it; the document, and the text of the file itself.
 pub fn read(path: &Path, report: &mut Report) -> Option<(Table, Arc<SourceText>)> {
-    let mut reader = Reader { report, open: Vec::new() };
-    reader.file(path, None)
+    let mut reader = Reader { report, open: Vec::new(), known: HashMap::new(), named: 0, bytes: 0 };
+    let mut main = None;
+    let table = reader.file(path, None, &mut main)?;
+    Some((table, main?))
 }
 
 struct Reader<'a> {
     report: &'a mut Report,
     /// The files on the way down, to notice a cycle: their true paths, and their names in messages.
     open: Vec<(PathBuf, String)>,
+    /// The files that were read, by their true paths, each with what it includes; none for those at fault.
+    known: HashMap<PathBuf, Option<Table>>,
+    /// How many names in `include` were followed.
+    named: usize,
+    /// How many bytes were read.
+    bytes: usize,
 }
 
 impl Reader<'_> {
-    fn file(&mut self, path: &Path, from: Option<&Place>) -> Option<(Table, Arc<SourceText>)> {
+    /// A file with all that it includes. The text of the first one is left in `main`.
+    fn file(&mut self, path: &Path, from: Option<&Place>, main: &mut Option<Arc<SourceText>>) -> Option<Table> {
         let name = shown_path(path);
         let fault = |message: String| match from {
             Some(place) => Diagnostic::at(place, message),
             None => Diagnostic::general(message),
         };
-        let read = path.canonicalize().and_then(|real| std::fs::read(path).map(|bytes| (real, bytes)));
-        let (real, bytes) = match read {
-            Ok(read) => read,
+        let real = match path.canonicalize() {
+            Ok(real) => real,
             Err(error) => {
                 self.report.push(fault(format!("could not read {name}: {}", error_text(&error))));
                 return None;
             }
-        };
-        let Ok(text) = String::from_utf8(bytes) else {
-            self.report.push(fault(format!("could not read {name}: it is not UTF-8 text")));
-            return None;
         };
         if let Some(start) = self.open.iter().position(|(open, _)| *open == real) {
             let names = self.open[start..].iter().map(|(_, name)| name.as_str()).chain([name.as_str()]);
@@ -50,18 +68,42 @@ impl Reader<'_> {
             self.report.push(fault(format!("the files include each other: {path}")));
             return None;
         }
-        let source = SourceText::file(name.clone(), text);
-        let own = match document::parse(&source) {
-            Ok(table) => table,
-            Err(faults) => {
-                self.report.diagnostics.extend(faults);
+        if let Some(known) = self.known.get(&real) {
+            return known.clone();
+        }
+        if self.open.len() >= MAX_DEPTH {
+            self.report.push(fault(format!("files include each other more than {MAX_DEPTH} deep")));
+            return None;
+        }
+        let text = match text_of(path) {
+            Ok(text) => text,
+            Err(why) => {
+                self.report.push(fault(format!("could not read {name}: {why}")));
+                self.known.insert(real, None);
                 return None;
             }
         };
-        self.open.push((real, name));
-        let merged = self.included(path, own);
-        self.open.pop();
-        Some((merged, source))
+        self.bytes += text.len();
+        if self.bytes > MAX_FILES {
+            self.report.push(fault(format!("the files of this manifest have more than {MAX_FILES} bytes")));
+            return None;
+        }
+        let source = SourceText::file(name.clone(), text);
+        let merged = match document::parse(&source) {
+            Ok(own) => {
+                self.open.push((real.clone(), name));
+                let merged = self.included(path, own);
+                self.open.pop();
+                Some(merged)
+            }
+            Err(faults) => {
+                self.report.diagnostics.extend(faults);
+                None
+            }
+        };
+        main.get_or_insert(source);
+        self.known.insert(real, merged.clone());
+        merged
     }
 
     /// Puts what a document includes underneath it.
@@ -70,8 +112,16 @@ impl Reader<'_> {
         let mut base = Table::new();
         let mut conflicts = Vec::new();
         for (place, name) in file_names(&entry, self.report) {
+            self.named += 1;
+            if self.named > MAX_INCLUDES {
+                if self.named == MAX_INCLUDES + 1 {
+                    let message = format!("the files of this manifest include more than {MAX_INCLUDES} others");
+                    self.report.push(Diagnostic::at(&place, message));
+                }
+                break;
+            }
             let file = path.parent().unwrap_or(Path::new("")).join(name);
-            if let Some((mut table, _)) = self.file(&file, Some(&place)) {
+            if let Some(mut table) = self.file(&file, Some(&place), &mut Some(place.source.clone())) {
                 collect_expectations(&mut base, &mut table);
                 merge(&mut base, table, &mut Vec::new(), Some(&mut conflicts));
             }
@@ -88,6 +138,21 @@ impl Reader<'_> {
         lay_over(&mut base, own);
         base
     }
+}
+
+/// The text of a plain file, or in words why it cannot be had.
+fn text_of(path: &Path) -> Result<String, String> {
+    // A device or a pipe may give bytes for ever, or none and no end.
+    if !path.is_file() {
+        return Err("it is not a file".into());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| error_text(&error))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error_text(&error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!("it has more than {MAX_FILE} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".into())
 }
 
 /// The files that an `include` names.

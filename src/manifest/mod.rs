@@ -6,6 +6,7 @@ mod include;
 mod overrides;
 mod read;
 mod vars;
+mod weight;
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
 use crate::pipeline::NumericsMode;
@@ -53,6 +54,8 @@ pub struct SourceTable {
     pub key: Place,
     /// The folder, as written.
     pub path: String,
+    /// The place of the folder in the text, where one is given.
+    pub place: Option<Place>,
     /// How a person gets the files, in words.
     pub obtain: Option<String>,
     /// Whether the declared digests are compared with those of the files.

@@ -20,8 +20,10 @@ pub struct Overrides {
     pub profile: Vec<String>,
     /// `--set PATH=VALUE`: a dotted path, and the text of a TOML value (or else a string).
     pub sets: Vec<(String, String)>,
-    /// The environment; only `DDPIPE_VAR_*` are read.
+    /// The environment; only `DDPIPE_VAR_*` and `DDPIPE_DATA` are read.
     pub env: Vec<(String, String)>,
+    /// Whether files may be downloaded to any folder that the manifest names (`--allow-outside`).
+    pub allow_outside: bool,
 }
 
 impl Overrides {

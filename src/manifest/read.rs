@@ -47,6 +47,11 @@ impl Reader<'_> {
             Some(entry) if name.trim().is_empty() && matches!(entry.item.raw, Raw::String(_)) => {
                 self.report.push(entry.item.fault("the name of the pipeline is empty"));
             }
+            // It is the name of a folder, and stands in every line about the run.
+            Some(entry) if !names_pipeline(&name) && matches!(entry.item.raw, Raw::String(_)) => {
+                let fault = entry.item.fault(format!("{name:?} cannot be the name of a pipeline"));
+                self.report.push(fault.help("a name has up to 64 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`"));
+            }
             _ => {}
         }
         let seed = table.get("seed").and_then(|entry| seed(&entry.item, self.report)).unwrap_or(0);
@@ -73,12 +78,13 @@ impl Reader<'_> {
         let files =
             files.into_iter().filter_map(|(name, entry)| Some((name.clone(), self.file(&name, &entry)?))).collect();
         let (obtain, verify) = (self.text(table, "obtain"), self.boolean(table, "verify").unwrap_or(true));
-        Some(SourceTable { key: entry.key.clone(), path, obtain, verify, files })
+        let place = table.get("path").map(|entry| entry.item.place.clone());
+        Some(SourceTable { key: entry.key.clone(), path, place, obtain, verify, files })
     }
 
     fn file(&mut self, name: &str, entry: &Entry) -> Option<FileTable> {
         let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        if name.is_empty() || !inside {
+        if name.is_empty() || !inside || name.contains(['\n', '\t', '\r']) {
             self.report.push(Diagnostic::at(
                 &entry.key,
                 format!("{name:?} is not the name of a file below the source's path"),
@@ -274,6 +280,12 @@ impl Reader<'_> {
         self.report.push(entry.item.fault(format!("{key} is a text of {digits} hexadecimal digits")));
         None
     }
+}
+
+/// Whether this may be the name of a pipeline: `[A-Za-z0-9._-]{1,64}`, and neither `.` nor `..`.
+fn names_pipeline(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(fits) && name != "." && name != ".."
 }
 
 /// Reads a seed: a whole number from 0.

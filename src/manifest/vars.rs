@@ -2,6 +2,7 @@
 //! `${` itself. References to axes of the matrix stay, as templates that each node fills. No expressions, no nesting.
 
 use super::document::{Entry, Item, Part, Raw, Table};
+use super::weight::{self, MAX_DEPTH, MAX_VALUE, MAX_VALUES};
 use crate::address::{is_name_letter, value_text};
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
 use ddpipe_interface::Value;
@@ -13,7 +14,7 @@ pub fn substitute(document: &mut Table, main: &SourceText, report: &mut Report, 
     let axes = axis_names(document, report);
     let vars = document.shift_remove("vars");
     let mut state =
-        Variables { raw: take_vars(vars, &axes, report), axes, done: IndexMap::new(), used: IndexSet::new() };
+        Variables { raw: take_vars(vars, &axes, report), axes, done: IndexMap::new(), used: IndexSet::new(), spent: 0 };
     for name in state.raw.keys().cloned().collect::<Vec<_>>() {
         state.resolve(&name, &mut Vec::new(), report);
     }
@@ -35,6 +36,8 @@ struct Variables {
     /// Variables with their own references replaced; none for those at fault.
     done: IndexMap<String, Option<Item>>,
     used: IndexSet<String>,
+    /// What was put in for variables so far, as `weight` counts.
+    spent: usize,
 }
 
 /// The axes of all stages, with the place of the first of each name.
@@ -91,6 +94,10 @@ impl Variables {
             report.push(entry.item.fault(format!("the variables need each other: {path}")));
             return None;
         }
+        if open.len() >= MAX_DEPTH {
+            report.push(entry.item.fault(format!("variables need each other more than {MAX_DEPTH} deep")));
+            return None;
+        }
         open.push(name.to_string());
         let mut item = entry.item;
         let before = report.diagnostics.len();
@@ -110,7 +117,13 @@ impl Variables {
             Raw::Table(table) => {
                 table.values_mut().for_each(|entry| self.fill_open(&mut entry.item, in_stage, open, report));
             }
-            Raw::List(items) => items.iter_mut().for_each(|item| self.fill_open(item, in_stage, open, report)),
+            Raw::List(items) => {
+                items.iter_mut().for_each(|item| self.fill_open(item, in_stage, open, report));
+                if let Some(why) = weight::too_much(items) {
+                    report.push(Diagnostic::at(&item.place, format!("with its variables put in, the list {why}")));
+                    item.raw = Raw::Faulty;
+                }
+            }
             Raw::String(text) if text.contains("${") => {
                 let text = text.clone();
                 self.fill_text(item, &text, in_stage, open, report);
@@ -154,6 +167,7 @@ impl Variables {
             if self.raw.contains_key(name) {
                 self.used.insert(name.to_string());
                 let value = self.resolve(name, open, report)?;
+                self.spend(&value, &place, report)?;
                 if reference.len() == text.len() {
                     let origin = Some(value.origin.unwrap_or(value.place));
                     return Some(Item { place: item.place.clone(), origin, raw: value.raw });
@@ -167,6 +181,11 @@ impl Variables {
                     }
                     Some(Value::String(value)) => push_text(&mut parts, &value),
                     Some(value) => push_text(&mut parts, &value_text(&value)),
+                }
+                if weight::of_parts(&parts) > MAX_VALUE {
+                    let message = format!("with its variables put in, the text has more than {MAX_VALUE} bytes");
+                    report.push(Diagnostic::at(&item.place, message));
+                    return None;
                 }
             } else if in_stage && self.axes.contains_key(name) {
                 parts.push(Part::Axis { name: name.to_string(), place });
@@ -182,6 +201,20 @@ impl Variables {
             _ => Raw::Template(parts),
         };
         Some(Item::new(item.place.clone(), raw))
+    }
+
+    /// Counts a value that is put in; none once it is too much, which is reported once.
+    fn spend(&mut self, value: &Item, place: &Place, report: &mut Report) -> Option<()> {
+        let before = self.spent;
+        self.spent = before.saturating_add(weight::of(value));
+        if self.spent <= MAX_VALUES {
+            return Some(());
+        }
+        if before <= MAX_VALUES {
+            let message = format!("variables put more than {MAX_VALUES} bytes into this manifest");
+            report.push(Diagnostic::at(place, message));
+        }
+        None
     }
 
     fn unknown(&self, name: &str, place: &Place, in_stage: bool) -> Diagnostic {

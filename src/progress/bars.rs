@@ -2,6 +2,7 @@
 
 use super::lines::{loss_text, sentence};
 use crate::event::{Event, Observer};
+use crate::visible::visible;
 use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl Bars {
 
     fn say(&self, text: &str) {
         // A terminal that cannot be written to cannot be told so either.
-        let _ = self.all.println(text);
+        let _ = self.all.println(visible(text));
     }
 
     fn bar(&mut self, name: &str) -> ProgressBar {
@@ -35,7 +36,7 @@ impl Bars {
         let make = || {
             let bar = all.add(ProgressBar::new_spinner());
             bar.set_style(style("{spinner} {prefix} {elapsed}"));
-            bar.set_prefix(name.to_string());
+            bar.set_prefix(visible(name).into_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         };
@@ -59,7 +60,7 @@ impl Observer for Bars {
                 }
                 bar.set_length(*total);
                 bar.set_position(*step);
-                bar.set_message(format!("{unit}{}", loss_text(*loss)));
+                bar.set_message(format!("{}{}", visible(unit), loss_text(*loss)));
                 return;
             }
             Event::Download { file, done, total } => {

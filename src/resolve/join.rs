@@ -5,6 +5,7 @@ use super::info::StageInfo;
 use super::lookup::{Found, Lookup, Members};
 use super::matrix::{self, Axes, MAX_NODES, shortened, unknown_axis};
 use super::reference::{Gather, Input, fill_text};
+use super::size::{self, MAX_BYTES, MAX_EDGES, MAX_PAIRS};
 use crate::address::value_text;
 use crate::diagnostic::{Diagnostic, Place, Report};
 use crate::manifest::document::Item;
@@ -72,6 +73,7 @@ pub fn join(stage: &StageInfo<'_>, own: &Axes, lookup: &mut Lookup<'_>, report: 
     let before = report.diagnostics.len();
     let mut join = Join { stage, lookup, report, inherited: IndexMap::new() };
     let mut combinations = own_combinations(own);
+    join.within_limit(combinations.len())?;
     for (name, input) in &stage.inputs {
         let input = input.as_ref()?;
         combinations.iter_mut().for_each(|combination| combination.inputs.push(Vec::new()));
@@ -134,6 +136,13 @@ struct Join<'a, 'b> {
     inherited: IndexMap<String, Inherited>,
 }
 
+/// What the combinations of a stage come to.
+#[derive(Default)]
+struct Load {
+    edges: usize,
+    bytes: usize,
+}
+
 /// The nodes that a reference found, by the values of the axes that it shares with the combinations.
 struct Buckets {
     shared: Vec<String>,
@@ -146,6 +155,7 @@ impl Join<'_, '_> {
         let mut seen = IndexMap::new();
         let mut buckets: HashMap<(String, Vec<String>), Rc<Buckets>> = HashMap::new();
         let mut joined = Vec::new();
+        let mut load = Load::default();
         for combination in combinations {
             let (text, members) = self.members(item, &combination)?;
             let shared = shared_axes(&members, &combination);
@@ -153,6 +163,7 @@ impl Join<'_, '_> {
                 note_values(&members, self.lookup.nodes, &mut seen);
                 Rc::new(Buckets::new(&members, self.lookup.nodes, shared))
             });
+            self.compare(buckets.of(&combination).len(), &item.place)?;
             for &index in buckets.of(&combination) {
                 let found = &members.found[index];
                 let mut next = combination.clone();
@@ -164,6 +175,7 @@ impl Join<'_, '_> {
                     next.axes.extend(free().map(|(name, value)| (name.clone(), value.clone())));
                 }
                 push_link(&mut next, found, item, &[]);
+                self.carry(&mut load, &next)?;
                 joined.push(next);
                 self.within_limit(joined.len())?;
             }
@@ -178,10 +190,12 @@ impl Join<'_, '_> {
         let each: Vec<&str> = gather.each.iter().map(|(name, _)| name.as_str()).collect();
         let mut seen = IndexMap::new();
         let mut joined = Vec::new();
+        let mut load = Load::default();
         for combination in combinations {
             let mut members = Vec::new();
             for item in &gather.members {
                 let (_, found) = self.members(item, &combination)?;
+                self.compare(found.found.len(), &gather.place)?;
                 members.extend(found.found.iter().map(|found| (item, found.clone())));
             }
             let nodes = self.lookup.nodes;
@@ -205,6 +219,7 @@ impl Join<'_, '_> {
             for name in &each {
                 let mut next = Vec::new();
                 for combination in open {
+                    self.compare(members.len(), &gather.place)?;
                     let agreeing = members.iter().filter(|(_, found)| agrees(found, &combination.axes));
                     let mut values = IndexMap::new();
                     for value in agreeing.filter_map(|(_, found)| axes_of(found)?.get(*name)) {
@@ -223,9 +238,11 @@ impl Join<'_, '_> {
                 open = next;
             }
             for mut combination in open {
+                self.compare(members.len(), &gather.place)?;
                 let agreeing = members.iter().filter(|(_, found)| agrees(found, &combination.axes));
                 let agreeing: Vec<_> = agreeing.cloned().collect();
                 agreeing.iter().for_each(|(item, found)| push_link(&mut combination, found, item, &over));
+                self.carry(&mut load, &combination)?;
                 joined.push(combination);
                 self.within_limit(joined.len())?;
             }
@@ -257,6 +274,31 @@ impl Join<'_, '_> {
         }
         let message = format!("with stage {:?} the pipeline has more than {MAX_NODES} nodes", self.stage.name);
         self.report.push(Diagnostic::at(&self.stage.table.key, message));
+        None
+    }
+
+    /// Counts the edges and the bytes of a combination; none, with a report, when they become too many.
+    fn carry(&mut self, load: &mut Load, combination: &Combination) -> Option<()> {
+        load.edges += combination.inputs.iter().map(Vec::len).sum::<usize>();
+        load.bytes += size::bytes(&combination.axes);
+        let message = if self.lookup.edges + load.edges > MAX_EDGES {
+            format!("with stage {:?} the pipeline has more than {MAX_EDGES} edges", self.stage.name)
+        } else if load.bytes > MAX_BYTES {
+            format!("the axes of stage {:?} have more than {MAX_BYTES} bytes", self.stage.name)
+        } else {
+            return Some(());
+        };
+        self.report.push(Diagnostic::at(&self.stage.table.key, message));
+        None
+    }
+
+    /// Counts comparisons of combinations with nodes; none, with a report, when they become too many.
+    fn compare(&mut self, pairs: usize, place: &Place) -> Option<()> {
+        self.lookup.pairs = self.lookup.pairs.saturating_add(pairs);
+        if self.lookup.pairs <= MAX_PAIRS {
+            return Some(());
+        }
+        self.report.push(Diagnostic::at(place, format!("this compares more than {MAX_PAIRS} pairs of nodes")));
         None
     }
 

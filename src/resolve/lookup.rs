@@ -3,6 +3,7 @@
 
 use super::matrix::{unknown_axis, unknown_value};
 use super::reference::{Target, part_of};
+use super::size::MAX_PAIRS;
 use crate::address::value_matches;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
@@ -61,6 +62,10 @@ pub struct Lookup<'a> {
     pub nodes: &'a [Node],
     /// The sources that were asked for.
     pub used: &'a mut IndexSet<String>,
+    /// The edges of the nodes so far.
+    pub edges: usize,
+    /// How many nodes were compared with references so far.
+    pub pairs: usize,
     /// Answers by place and text.
     pub known: HashMap<(usize, usize, String), Option<Rc<Members>>>,
 }
@@ -120,6 +125,11 @@ impl Lookup<'_> {
         let faults = selector_faults(selector, &stage.axes);
         if !faults.is_empty() {
             report.diagnostics.extend(faults.into_iter().map(|fault| item.fault(fault)));
+            return None;
+        }
+        self.pairs = self.pairs.saturating_add(stage.nodes.len());
+        if self.pairs > MAX_PAIRS {
+            report.push(item.fault(format!("this compares more than {MAX_PAIRS} pairs of nodes")));
             return None;
         }
         let nodes: Vec<&Node> = self.nodes[stage.nodes.clone()].iter().filter(|node| node.matches(selector)).collect();

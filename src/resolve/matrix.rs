@@ -1,6 +1,7 @@
 //! The axes that a stage declares itself: lists and ranges of scalars, checked. How axes travel from stage to stage is
 //! decided in `join.rs`.
 
+use super::size::{MAX_AXES, MAX_AXIS_TEXT, MAX_BYTES};
 use crate::address::{value_matches, value_text};
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::StageTable;
@@ -27,6 +28,10 @@ pub struct Axis {
 pub fn axes(stage: &StageTable, report: &mut Report) -> Option<Axes> {
     let before = report.diagnostics.len();
     let mut axes = Axes::new();
+    if stage.matrix.len() > MAX_AXES {
+        report.push(Diagnostic::at(&stage.key, format!("the stage has more than {MAX_AXES} axes")));
+        return None;
+    }
     let mut whole = true;
     for (name, entry) in &stage.matrix {
         let values = match &entry.item.raw {
@@ -47,6 +52,10 @@ pub fn axes(stage: &StageTable, report: &mut Report) -> Option<Axes> {
         if values.is_empty() {
             report.push(entry.item.fault(format!("axis {name:?} has no values")));
         }
+        let long = |(value, _): &&(Value, Place)| matches!(value, Value::String(text) if text.len() > MAX_AXIS_TEXT);
+        if let Some((_, place)) = values.iter().find(long) {
+            report.push(Diagnostic::at(place, format!("a value of an axis has at most {MAX_AXIS_TEXT} bytes")));
+        }
         duplicates(name, &values, report);
         if name == "seed" {
             for (value, place) in values.iter().filter(|(value, _)| !matches!(value, Value::Integer(0..))) {
@@ -61,8 +70,17 @@ pub fn axes(stage: &StageTable, report: &mut Report) -> Option<Axes> {
     let combinations = axes.values().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
     if combinations.is_none_or(|count| count > MAX_NODES) {
         report.push(Diagnostic::at(&stage.key, format!("the stage's matrix has more than {MAX_NODES} combinations")));
+    } else if combinations.unwrap_or(0).saturating_mul(longest(&axes)) > MAX_BYTES {
+        let message = format!("the axes of the stage's combinations have more than {MAX_BYTES} bytes");
+        report.push(Diagnostic::at(&stage.key, message));
     }
     (whole && report.diagnostics.len() == before).then_some(axes)
+}
+
+/// The bytes of a combination in which every value is the longest of its axis.
+fn longest(axes: &Axes) -> usize {
+    let text = |(value, _): &(Value, Place)| if let Value::String(text) = value { text.len() } else { 0 };
+    axes.iter().map(|(name, axis)| 64 + name.len() + axis.values.iter().map(text).max().unwrap_or(0)).sum()
 }
 
 fn list(items: &[Item], report: &mut Report) -> Option<Vec<(Value, Place)>> {

@@ -13,11 +13,13 @@ mod names;
 mod order;
 mod params;
 mod reference;
+mod size;
 mod stage;
+mod territory;
 
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report};
-use crate::manifest::{Manifest, SourceTable};
+use crate::manifest::{Manifest, Overrides, SourceTable};
 use crate::pipeline::{Pipeline, Source, SourceFile};
 use indexmap::{IndexMap, IndexSet};
 use info::StageInfo;
@@ -25,13 +27,16 @@ use lookup::Stages;
 use matrix::Axes;
 use order::Dependencies;
 use reference::Input;
+use size::Size;
 use std::path::{Path, PathBuf};
+use territory::Territory;
 
 /// Resolves a manifest that was read from `path` against these kinds and those of the project. `warnings` become the
-/// pipeline's. No pipeline where anything was reported, here or before.
+/// pipeline's; `overrides` say where the user lets files be written. No pipeline where anything was reported, here or before.
 pub fn resolve(
     manifest: Manifest,
     path: &Path,
+    overrides: &Overrides,
     mut catalog: Catalog,
     warnings: Vec<Diagnostic>,
     report: &mut Report,
@@ -40,19 +45,24 @@ pub fn resolve(
     let folder = file.parent().unwrap_or(Path::new("/"));
     let root = project(folder).to_path_buf();
     add_own_kinds(&mut catalog, &manifest, path, folder, report);
+    if !size::bearable(&manifest, report) {
+        return None;
+    }
     let infos: Vec<_> = manifest.stages.iter().map(|(name, table)| StageInfo::read(name, table, report)).collect();
     let (order, cyclic) = order::stages(&dependencies(&infos), report);
     let mut stages: Stages = manifest.stages.keys().map(|name| (name.clone(), None)).collect();
     let mut nodes = Vec::new();
     let mut used = IndexSet::new();
+    let mut size = Size::default();
     for name in &order {
-        let Some(info) = infos.iter().find(|info| info.name == name) else { continue };
+        let Some(info) = manifest.stages.get_index_of(name).and_then(|index| infos.get(index)) else { continue };
         let mut context = stage::Context {
             catalog: &catalog,
             sources: &manifest.sources,
             stages: &stages,
             nodes: &mut nodes,
             used: &mut used,
+            size: &mut size,
             seed: manifest.pipeline.seed,
         };
         let expanded = context.expand(info, cyclic.contains(name), report);
@@ -62,7 +72,8 @@ pub fn resolve(
     let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, &catalog, report);
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);
-    let sources = sources(&manifest, &root, &used, report);
+    let territory = Territory::new(&root, overrides);
+    let sources = sources(&manifest, &root, &territory, &used, report);
     report.is_empty().then(|| Pipeline {
         name: manifest.pipeline.name,
         about: manifest.pipeline.about,
@@ -127,8 +138,14 @@ fn mentioned_sources<'a>(
 }
 
 /// The sources that the stages use. One that the main file declares and nothing uses is a fault; one from an included
-/// file is left out.
-fn sources(manifest: &Manifest, root: &Path, used: &IndexSet<String>, report: &mut Report) -> IndexMap<String, Source> {
+/// file is left out. One that would be downloaded to a place which the user did not allow is a fault, too.
+fn sources(
+    manifest: &Manifest,
+    root: &Path,
+    territory: &Territory,
+    used: &IndexSet<String>,
+    report: &mut Report,
+) -> IndexMap<String, Source> {
     let mut sources = IndexMap::new();
     for (name, table) in &manifest.sources {
         if !used.contains(name) {
@@ -152,7 +169,9 @@ fn sources(manifest: &Manifest, root: &Path, used: &IndexSet<String>, report: &m
         };
         let files = table.files.iter().map(file).collect();
         let (obtain, verify) = (table.obtain.clone(), table.verify);
-        sources.insert(name.clone(), Source { name: name.clone(), path: path.clone(), obtain, verify, files });
+        let source = Source { name: name.clone(), path: path.clone(), obtain, verify, files };
+        report.diagnostics.extend(territory.fault(table, &source));
+        sources.insert(name.clone(), source);
     }
     sources
 }

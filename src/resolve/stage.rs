@@ -4,9 +4,10 @@
 use super::info::StageInfo;
 use super::join::{self, Combination, Joined, Link};
 use super::lookup::{Expanded, Lookup, Stages};
-use super::matrix::{Axes, unknown_axis};
+use super::matrix::{Axes, MAX_NODES, unknown_axis};
 use super::params::Params;
 use super::reference::{self, axes_in, fill_text, part_of, stages_named};
+use super::size::{self, MAX_BYTES, Size};
 use super::{by_axis, connect};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
@@ -30,6 +31,8 @@ pub struct Context<'a> {
     pub nodes: &'a mut Vec<Node>,
     /// The sources that were asked for.
     pub used: &'a mut IndexSet<String>,
+    /// What the nodes so far come to; those of the stage are added.
+    pub size: &'a mut Size,
     /// The pipeline's seed.
     pub seed: u64,
 }
@@ -51,7 +54,7 @@ impl Context<'_> {
         let joined = if reachable { self.join(info, own, report) } else { None };
         let lenient = joined.is_none();
         let joined = joined.unwrap_or_else(|| Joined {
-            combinations: join::own_combinations(own),
+            combinations: self.some_combinations(own),
             axes: IndexMap::new(),
             inherited: Vec::new(),
         });
@@ -78,11 +81,30 @@ impl Context<'_> {
                 .and_then(|kind| kinds.known.get(&fill_text(kind, &|axis| combination.axes.get(axis)).ok()?));
             let Some(kind) = kind else { continue };
             let values = params.values(kind, &combination.axes, lenient, report);
-            if !lenient {
-                self.node(info, kind, combination, values, report);
+            if lenient {
+                continue;
             }
+            self.size.bytes += size::bytes(&combination.axes) + size::bytes(&values);
+            self.size.edges += combination.inputs.iter().map(Vec::len).sum::<usize>();
+            if self.size.bytes > MAX_BYTES {
+                let message = format!(
+                    "with stage {:?} the axes and parameters of all nodes have more than {MAX_BYTES} bytes",
+                    info.name
+                );
+                report.push(Diagnostic::at(&info.table.key, message));
+                return None;
+            }
+            self.node(info, kind, combination, values, report);
         }
         (!lenient && !kinds.open).then_some(Expanded { nodes: first..self.nodes.len(), axes: joined.axes })
+    }
+
+    /// Combinations of a stage that has no nodes, for checking its parameters; not all, where that would take long.
+    fn some_combinations(&mut self, own: &Axes) -> Vec<Combination> {
+        let mut combinations = join::own_combinations(own);
+        combinations.truncate(MAX_NODES - self.size.probed);
+        self.size.probed += combinations.len();
+        combinations
     }
 
     /// Whether all stages that this one reads are there. Reports those that are not known.
@@ -135,6 +157,8 @@ impl Context<'_> {
             stages: self.stages,
             nodes: self.nodes,
             used: self.used,
+            edges: self.size.edges,
+            pairs: 0,
             known: HashMap::new(),
         }
     }

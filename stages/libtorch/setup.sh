@@ -3,7 +3,8 @@
 #
 # An existing LIBTORCH or LIBTORCH_USE_PYTORCH is honoured: then there is nothing to do. Otherwise the wheels of
 # requirements.txt (with --cuda also those of requirements-cuda.txt) are downloaded by pip, checked against the hashes
-# there, and unpacked. No Python package is installed, and nothing outside the folder changes.
+# there, and unpacked. No Python package is installed, and nothing outside the folder changes. Two at once wait for each
+# other; one that is killed is done again by the next.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -14,6 +15,12 @@ want=cpu
 if [ -n "${LIBTORCH:-}" ] || [ -n "${LIBTORCH_USE_PYTORCH:-}" ]; then
   echo "setup: libtorch comes from LIBTORCH${LIBTORCH:+=$LIBTORCH}${LIBTORCH_USE_PYTORCH:+_USE_PYTORCH=$LIBTORCH_USE_PYTORCH}; nothing to install"
   exit 0
+fi
+# Held until this script ends, however it ends.
+mkdir -p "$dest"
+exec 9>"$dest/.setup-lock"
+if command -v flock >/dev/null; then
+  flock --nonblock 9 || { echo "setup: waiting for another setup of .libtorch/"; flock 9; }
 fi
 stamp=$(cat "$here"/requirements*.txt "$0" | cksum | cut -d' ' -f1)
 if [ "$(cat "$dest/.stamp-$want" 2>/dev/null)" = "$stamp" ]; then
@@ -40,6 +47,9 @@ echo "setup: downloading libtorch ($want) into .libtorch/"
 rm -rf "$dest/wheels" && mkdir -p "$dest/wheels"
 download "$here/requirements.txt"
 [ "$want" = cuda ] && download "$here/requirements-cuda.txt"
+
+# From here on libtorch is in pieces, until the stamp is written again.
+rm -f "$dest"/.stamp-*
 
 # Only what links and loads is unpacked: the libraries, and the headers that torch-sys compiles against.
 python3 - "$dest" "$want" <<'PY'
@@ -82,7 +92,7 @@ for part in ("lib", "include", "cuda"):
 (dest / "build-version").write_text("2.11.0\n")
 shutil.rmtree(stage)
 PY
-rm -rf "$dest/wheels" "$dest"/.stamp-*
+rm -rf "$dest/wheels"
 echo "$stamp" > "$dest/.stamp-$want"
 [ "$want" = cuda ] && echo "$stamp" > "$dest/.stamp-cpu"
 echo "setup: libtorch 2.11.0 ($want) is ready, $(du -sh "$dest" | cut -f1)"

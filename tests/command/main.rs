@@ -17,3 +17,4 @@ mod mnist;
 mod sharing;
 mod signals;
 mod sources;
+mod terminal;

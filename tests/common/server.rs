@@ -20,6 +20,26 @@ pub enum Trick {
     Broken,
     /// The whole file although a part was asked for.
     Whole,
+    /// The connection ends in the middle of a body whose version has a name, `"A"`.
+    CutVersion,
+    /// The rest of another version, named `"B"`.
+    OtherVersion,
+    /// The rest of the version named `"A"`, as asked for.
+    SameVersion,
+    /// The rest of another version, without a name.
+    Nameless,
+    /// Nothing is left, and no word of how long the file is.
+    Nothing,
+    /// A part that begins at the first byte, whatever was asked for.
+    WrongStart,
+    /// Half of the file, without a word of how long it is.
+    Unmeasured,
+    /// Headers, and then silence.
+    SilentBody,
+    /// Nothing at all.
+    Silent,
+    /// The file of another folder, at the given place of the same server.
+    Elsewhere(&'static str),
 }
 
 /// A server with one file.
@@ -64,23 +84,62 @@ fn answer(stream: &mut TcpStream, trick: Option<Trick>, asked: &Mutex<Vec<Option
     }
     asked.lock().unwrap().push(range);
     let mut body = file();
+    let total = body.len();
+    let head = |stream: &mut TcpStream, status: &str, headers: &str| {
+        write!(stream, "HTTP/1.1 {status}\r\n{headers}Connection: close\r\n\r\n")
+    };
+    let (mut named, mut end) = ("", total);
+    let mut start = range.unwrap_or(0);
     match trick {
-        Some(Trick::Absent) => {
-            return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        None => {}
+        Some(Trick::Absent) => return head(stream, "404 Not Found", "Content-Length: 0\r\n"),
+        Some(Trick::Broken) => return head(stream, "500 Oh", "Content-Length: 0\r\n"),
+        Some(Trick::Nothing) => return head(stream, "416 Range", "Content-Length: 0\r\n"),
+        Some(Trick::Elsewhere(place)) => {
+            return head(stream, "302 Found", &format!("Content-Length: 0\r\nLocation: {place}\r\n"));
         }
-        Some(Trick::Broken) => {
-            return stream.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        Some(Trick::Unmeasured) => {
+            head(stream, "200 OK", "")?;
+            return stream.write_all(&body[..total / 2]);
+        }
+        Some(Trick::Silent | Trick::SilentBody) => {
+            if trick == Some(Trick::SilentBody) {
+                head(stream, "200 OK", &format!("Content-Length: {total}\r\n"))?;
+                stream.write_all(&body[..1000])?;
+            }
+            let kept = stream.try_clone()?;
+            std::thread::spawn(move || {
+                std::thread::sleep(std::time::Duration::from_secs(600));
+                drop(kept);
+            });
+            return Ok(());
         }
         Some(Trick::Wrong) => body.iter_mut().for_each(|byte| *byte ^= 1),
-        _ => {}
+        Some(Trick::Whole) => start = 0,
+        Some(Trick::Cut) => end = start + (total - start) / 2,
+        Some(Trick::CutVersion) => (named, end) = ("ETag: \"A\"\r\n", start + (total - start) / 2),
+        Some(Trick::SameVersion) => named = "ETag: \"A\"\r\n",
+        Some(Trick::OtherVersion | Trick::Nameless) => {
+            body.iter_mut().for_each(|byte| *byte ^= 1);
+            named = if trick == Some(Trick::Nameless) { "" } else { "ETag: \"B\"\r\n" };
+        }
+        Some(Trick::WrongStart) => {
+            let headers = format!("Content-Length: {total}\r\nContent-Range: bytes 0-{}/{total}\r\n", total - 1);
+            head(stream, "206 Partial Content", &headers)?;
+            return stream.write_all(&body);
+        }
     }
-    let start = range.filter(|_| trick != Some(Trick::Whole)).unwrap_or(0);
-    if start >= body.len() {
-        return stream.write_all(b"HTTP/1.1 416 Range\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    if start >= total {
+        return head(stream, "416 Range", &format!("Content-Length: 0\r\nContent-Range: bytes */{total}\r\n"));
     }
-    let (code, length) = (if start > 0 { "206 Partial Content" } else { "200 OK" }, body.len() - start);
-    write!(stream, "HTTP/1.1 {code}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
-    let end = if trick == Some(Trick::Cut) { start + length / 2 } else { body.len() };
+    let length = format!("Content-Length: {}\r\n{named}", total - start);
+    match start {
+        0 => head(stream, "200 OK", &length)?,
+        _ => {
+            let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", total - 1);
+            head(stream, "206 Partial Content", &format!("{length}{range}"))?;
+        }
+    }
     stream.write_all(&body[start..end])
 }
 

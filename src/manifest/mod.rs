@@ -3,11 +3,13 @@
 
 pub mod document;
 mod include;
+mod limits;
 mod overrides;
 mod read;
 mod vars;
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
+use crate::limits::Limits;
 pub use overrides::Overrides;
 
 use document::{Entry, Item};
@@ -88,6 +90,8 @@ pub struct StageTable {
     pub exclude: Option<Item>,
     /// A seed of its own, as written.
     pub seed: Option<Item>,
+    /// How long it may take, and how often it may be tried again.
+    pub limits: Limits,
 }
 
 /// A table `[[expect]]` as written.

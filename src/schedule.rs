@@ -2,11 +2,16 @@
 //! slots, and turns what comes back into records and outcomes. Threads and channels suffice, since stages run for
 //! seconds to hours. Knows no worker and no terminal: executors and observers stand behind traits.
 
+mod attempts;
+mod clocks;
 mod jobs;
 mod losses;
 mod messages;
 mod outcomes;
+mod patience;
 mod state;
+
+pub use patience::Patience;
 
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Executor, Signal};
@@ -57,6 +62,8 @@ pub struct Run<'a> {
     pub interrupts: Interrupts,
     /// Whether to finish what does not depend on a failed node.
     pub keep_going: bool,
+    /// How long to wait for stages.
+    pub patience: Patience,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -70,6 +77,9 @@ pub struct Scheduler<'a> {
     observer: &'a mut dyn Observer,
     interrupts: Interrupts,
     keep_going: bool,
+    patience: Patience,
+    /// Per node, its attempts that failed and were followed by another, in words.
+    failed: Vec<Vec<String>>,
     states: States,
     priority: Vec<f64>,
     slots: Vec<Option<NodeId>>,
@@ -103,7 +113,8 @@ const LOOK: Duration = Duration::from_millis(50);
 impl<'a> Scheduler<'a> {
     /// Prepares a run. `seconds` guesses how long a node takes, from earlier records.
     pub fn new(run: Run<'a>, seconds: impl Fn(NodeId) -> f64) -> Self {
-        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going } = run;
+        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going, patience } =
+            run;
         let nodes = pipeline.nodes.len();
         Scheduler {
             priority: graph.longest_path(seconds),
@@ -122,27 +133,30 @@ impl<'a> Scheduler<'a> {
             observer,
             interrupts,
             keep_going,
+            patience,
+            failed: vec![Vec::new(); nodes],
         }
     }
 
-    /// Runs to the end. An error is one of the cache; failures of stages are outcomes.
-    pub fn run(mut self) -> Result<Summary, CacheError> {
+    /// Runs to the end. Whatever goes wrong, in a stage, its worker or the cache, is the outcome of a node.
+    pub fn run(mut self) -> Summary {
         loop {
             self.check_interrupts();
-            while self.decide()? {}
-            self.dispatch()?;
+            while self.decide() {}
+            self.dispatch();
             if !self.states.any_unsettled() {
                 break;
             }
             if let Some(signal) = self.executor.next(LOOK) {
-                self.on_signal(signal)?;
+                self.on_signal(signal);
             }
+            self.watch_clocks();
         }
         let kill = self.interrupts.count() > 1;
         self.executor.shutdown(kill);
         let records = self.states.records();
         let interrupted = self.interrupts.count() > 0;
-        Ok(Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted })
+        Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted }
     }
 
     fn check_interrupts(&mut self) {
@@ -171,7 +185,7 @@ impl<'a> Scheduler<'a> {
 
     /// Settles or readies every node whose inputs are known by now. True when a record asked for nodes that this has
     /// passed by already.
-    fn decide(&mut self) -> Result<bool, CacheError> {
+    fn decide(&mut self) -> bool {
         for id in self.graph.order() {
             if !matches!(self.states.get(id), State::Pending) {
                 continue;
@@ -201,7 +215,7 @@ impl<'a> Scheduler<'a> {
                 Verdict::Waiting { .. } => {}
             }
         }
-        Ok(self.readmit())
+        self.readmit()
     }
 
     /// Nodes that were left out and have been asked for since become part of the run.
@@ -213,17 +227,19 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Gives free slots to ready nodes, the one with the longest way to go first.
-    fn dispatch(&mut self) -> Result<(), CacheError> {
-        if self.stopping {
-            return Ok(());
-        }
+    fn dispatch(&mut self) {
         let mut ready = self.states.ready();
         ready.sort_by(|left, right| self.priority[right.index()].total_cmp(&self.priority[left.index()]));
         for node in ready {
+            // A node that could not be started may have ended the run.
+            if self.stopping {
+                return;
+            }
             let Some(slot) = self.slot_for(node) else { continue };
-            self.claim(node, slot)?;
+            if let Err(error) = self.claim(node, slot) {
+                self.fail_for_cache(node, &error);
+            }
         }
-        Ok(())
     }
 
     /// A free slot that can reach all of the node's inputs: bytes that are still being written are reached only by the
@@ -246,6 +262,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// Takes the right to run a node and hands it to a slot. An error is one of the cache.
     fn claim(&mut self, node: NodeId, slot: usize) -> Result<(), CacheError> {
         let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
         let (action, reasons) = (action.clone(), reasons.clone());
@@ -281,20 +298,14 @@ impl<'a> Scheduler<'a> {
         };
         self.jobs += 1;
         let job = JobId(self.jobs);
-        let order = match self.job(job, node, &action) {
-            Ok(order) => order,
-            Err(error) => {
-                self.fail(node, None, error.to_string(), None, Vec::new());
-                return Ok(());
-            }
-        };
+        let order = self.job(job, node, &action)?;
         let kind = self.pipeline.node(node).kind.clone();
         let name = self.executor.slots()[slot].clone();
         self.emit(Event::Started { node: address, kind, slot: name, reasons });
         match self.executor.start(slot, order) {
             Ok(()) => {
                 self.slots[slot] = Some(node);
-                let running = Running::new(slot, job, action, claim);
+                let running = Running::new(slot, job, action, claim, self.patience.silence);
                 self.states.set(node, State::Running(Box::new(running)));
             }
             Err(error) => {
@@ -305,13 +316,10 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    fn on_signal(&mut self, signal: Signal) -> Result<(), CacheError> {
+    fn on_signal(&mut self, signal: Signal) {
         match signal {
             Signal::Job { slot, id, event } => self.on_job_event(slot, id, event),
-            Signal::Died { slot, how, log } => {
-                self.on_worker_died(slot, &how, log);
-                Ok(())
-            }
+            Signal::Died { slot, death } => self.on_worker_died(slot, &death),
         }
     }
 

@@ -88,7 +88,9 @@ impl Project {
             ("HOME", folder.join("home").display().to_string()),
             ("DDPIPE_DEVICE", "cpu".into()),
         ];
-        let env = env.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        // Without the feature `worker` there is none beside the command, and it has to be named.
+        let worker = std::env::var("DDPIPE_WORKER").ok().map(|worker| ("DDPIPE_WORKER", worker));
+        let env = env.into_iter().chain(worker).map(|(name, value)| (name.to_string(), value)).collect();
         let temp = if keep {
             let _ = temp.keep();
             None

@@ -24,7 +24,7 @@ use ddpipe_interface::protocol::JobId;
 use state::{Running, State, States};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the user asked to stop: once means "save and stop", twice "at once".
 #[derive(Clone, Debug, Default)]
@@ -78,6 +78,8 @@ pub struct Scheduler<'a> {
     interrupts: Interrupts,
     keep_going: bool,
     patience: Patience,
+    /// When the clocks were last looked at.
+    looked: Instant,
     /// Per node, its attempts that failed and were followed by another, in words.
     failed: Vec<Vec<String>>,
     states: States,
@@ -134,6 +136,7 @@ impl<'a> Scheduler<'a> {
             interrupts,
             keep_going,
             patience,
+            looked: Instant::now(),
             failed: vec![Vec::new(); nodes],
         }
     }

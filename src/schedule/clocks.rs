@@ -8,6 +8,9 @@ use crate::pipeline::NodeId;
 use ddpipe_interface::protocol::Cause;
 use std::time::{Duration, Instant};
 
+/// Between two looks at the clocks: a worker may say much in the meantime.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 /// The clocks of one running node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clocks {
@@ -54,6 +57,10 @@ impl Scheduler<'_> {
 
     /// Looks at the clocks of all nodes that a worker has.
     pub(super) fn watch_clocks(&mut self) {
+        if self.looked.elapsed() < BETWEEN_LOOKS {
+            return;
+        }
+        self.looked = Instant::now();
         for node in self.states.busy() {
             let (timeout, patience) = (self.timeout_of(node), self.patience);
             let Some(running) = self.states.running_mut(node) else { continue };
@@ -78,7 +85,7 @@ impl Scheduler<'_> {
                 self.executor.cancel(slot, job);
             } else if kills {
                 let how = format!("{}; it did not stop when asked to and was killed", self.took_too_long(node));
-                self.executor.kill(slot, Death { cause: Some(Cause::Timeout), ..Death::gone(how) });
+                self.end_worker(slot, node, Death { cause: Some(Cause::Timeout), ..Death::gone(how) });
             } else if word {
                 let event = Event::Silent { node: address(), seconds: silent.as_secs_f64() };
                 self.emit(event);

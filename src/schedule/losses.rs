@@ -9,10 +9,17 @@ use ddpipe_cache::CacheError;
 use ddpipe_interface::protocol::Cause;
 
 impl Scheduler<'_> {
+    /// Ends the worker of a slot because of a node. The slot takes no job until that has happened.
+    pub(super) fn end_worker(&mut self, slot: usize, node: NodeId, death: Death) {
+        self.slots[slot].get_or_insert(node);
+        self.executor.kill(slot, death);
+    }
+
     /// The worker of a slot is gone, with its running job and all bytes that it had not written.
     pub(super) fn on_worker_died(&mut self, slot: usize, death: &Death) {
         let lost = self.states.storing(slot);
-        if let Some(node) = self.slots[slot].take() {
+        let runs = |node: &NodeId| matches!(self.states.get(*node), State::Running(running) if running.slot == slot);
+        if let Some(node) = self.slots[slot].take().filter(runs) {
             if self.interrupts.count() > 0 {
                 self.interrupted(node);
             } else {

@@ -50,7 +50,7 @@ impl Scheduler<'_> {
         let death = Death::misunderstood(format!("{} {what}", self.pipeline.node(node).address()));
         let log = self.kept_log(node);
         self.fail(node, death.cause, death.message(), death.hint.clone(), log);
-        self.executor.kill(slot, death);
+        self.end_worker(slot, node, death);
     }
 
     /// The stage is over: its record is known, and its bytes are being written.

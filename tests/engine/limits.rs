@@ -113,3 +113,11 @@ fn a_worker_that_breaks_the_protocol_is_ended_and_named() {
         lab.attempt().with_surprises().go().is_complete();
     }
 }
+
+/// A job that was handed to a worker which is being ended for another one failed with it.
+#[test]
+fn a_worker_that_is_ended_takes_nobody_else_with_it() {
+    let lab = Lab::new("[stages.a]\nkind = \"make.data\"\n[stages.b]\nkind = \"make.noise\"\n");
+    let ran = lab.on("a", Step::StoredFirst).keep_going().with_surprises().go();
+    assert_eq!((ran.status("a"), ran.status("b")), (Status::Failed, Status::Ran));
+}

@@ -2,7 +2,7 @@
 //! not what it computes.
 
 use super::document::{Item, Raw, Table};
-use crate::diagnostic::{Report, did_you_mean};
+use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 use crate::limits::{Limits, RETRIED, Retries, Trouble, duration, parse_duration};
 use ddpipe_interface::protocol::Cause;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn retries(item: &Item, report: &mut Report) -> Option<Retries> {
         Raw::Table(table) => {
             for (name, entry) in table.iter().filter(|(name, _)| !["times", "on"].contains(&name.as_str())) {
                 let near = did_you_mean(name, ["times", "on"]);
-                let fault = entry.item.fault(format!("key {name:?} is not known here{near}"));
+                let fault = Diagnostic::at(&entry.key, format!("key {name:?} is not known here{near}"));
                 report.push(fault.help("the keys of retries are times, on"));
             }
             let Some(given) = table.get("times") else {

@@ -139,3 +139,13 @@ fn another_profile_in_the_same_folder_is_told() {
     assert_eq!(account(&project)["profile"][0], "loud");
     project.run(&with(&["--profile", "loud"])).ok().is_silent_about("writes over them");
 }
+
+#[test]
+fn a_run_with_everything_on_record_needs_no_folder_for_temporary_files() {
+    let mut project = project();
+    project.run(RUN).ok();
+    std::fs::remove_dir_all(project.path("results")).unwrap();
+    project.env("TMPDIR", "/nowhere/at/all");
+    project.run(RUN).ok().says("all 2 nodes are on record");
+    assert!(file(&project, "results/words", "first").is_some());
+}

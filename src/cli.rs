@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod doctor;
 mod graph;
+mod interrupts;
 mod plan;
 mod project;
 mod run;

@@ -91,6 +91,26 @@ pub enum Event {
         /// The process that it waits for, in words.
         holder: String,
     },
+    /// Nothing has been heard of a running node for a while.
+    Silent {
+        /// The node.
+        node: String,
+        /// Seconds since its worker last said anything about it.
+        seconds: f64,
+    },
+    /// An attempt of a node failed, and the node is tried again.
+    Retried {
+        /// The node.
+        node: String,
+        /// How many of its attempts have failed by now.
+        failed: u32,
+        /// How many further attempts its stage has in all.
+        times: u32,
+        /// The kind of failure.
+        cause: Cause,
+        /// What happened.
+        message: String,
+    },
     /// Something worth saying that concerns no single node.
     Warning {
         /// The text.

@@ -34,6 +34,7 @@ pub mod exit;
 pub mod expect;
 pub mod graph;
 pub mod key;
+pub mod limits;
 pub mod load;
 pub mod manifest;
 pub mod memory;

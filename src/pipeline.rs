@@ -5,6 +5,7 @@
 use crate::address::address;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::limits::Limits;
 use crate::selector::Selector;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
@@ -123,6 +124,8 @@ pub struct Node {
     /// What it reads, by the name of the input, in the declaration's order; one edge unless the input takes many.
     /// An optional input that was not given is absent.
     pub inputs: IndexMap<String, Vec<Edge>>,
+    /// How long it may take, and how often it may be tried again.
+    pub limits: Limits,
 }
 
 impl Node {

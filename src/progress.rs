@@ -2,12 +2,15 @@
 //! journal that every run keeps. Each is an observer of the same events.
 
 mod bars;
+mod behind;
 mod journal;
 mod json;
+mod kept_log;
 mod lines;
 mod pins;
 
 pub use bars::Bars;
+pub use behind::Behind;
 pub use journal::Journal;
 pub use json::Json;
 pub use lines::{Lines, Quiet};

@@ -128,7 +128,10 @@ impl Recompute<'_> {
                     JobEvent::Failed { cause, message, hint } => return Err(failure(cause, message, hint, log)),
                     JobEvent::Progress { .. } | JobEvent::Metric { .. } | JobEvent::Preview { .. } => {}
                 },
-                Some(Signal::Died { how, log, .. }) => return Err(failure(Cause::WorkerDied, how, None, log)),
+                Some(Signal::Died { death, .. }) => {
+                    let cause = death.cause.unwrap_or(Cause::WorkerDied);
+                    return Err(failure(cause, death.how, death.hint, death.log));
+                }
                 _ => {}
             }
         }

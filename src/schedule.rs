@@ -2,11 +2,16 @@
 //! slots, and turns what comes back into records and outcomes. Threads and channels suffice, since stages run for
 //! seconds to hours. Knows no worker and no terminal: executors and observers stand behind traits.
 
+mod attempts;
+mod clocks;
 mod jobs;
 mod losses;
 mod messages;
 mod outcomes;
+mod patience;
 mod state;
+
+pub use patience::Patience;
 
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Executor, Signal};
@@ -20,7 +25,7 @@ pub use jobs::Jobs;
 use state::{Running, State, States};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the user asked to stop: once means "save and stop", twice "at once".
 #[derive(Clone, Debug, Default)]
@@ -60,6 +65,8 @@ pub struct Run<'a> {
     pub keep_going: bool,
     /// The state of the project's git repository, for provenance.
     pub commit: Option<Commit>,
+    /// How long to wait for stages.
+    pub patience: Patience,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -74,6 +81,11 @@ pub struct Scheduler<'a> {
     interrupts: Interrupts,
     keep_going: bool,
     commit: Option<Commit>,
+    patience: Patience,
+    /// When the clocks were last looked at.
+    looked: Instant,
+    /// Per node, its attempts that failed and were followed by another, in words.
+    failed: Vec<Vec<String>>,
     states: States,
     priority: Vec<f64>,
     slots: Vec<Option<NodeId>>,
@@ -107,7 +119,19 @@ const LOOK: Duration = Duration::from_millis(50);
 impl<'a> Scheduler<'a> {
     /// Prepares a run. `seconds` guesses how long a node takes, from earlier records.
     pub fn new(run: Run<'a>, seconds: impl Fn(NodeId) -> f64) -> Self {
-        let Run { pipeline, graph, planner, cache, sources, executor, observer, interrupts, keep_going, commit } = run;
+        let Run {
+            pipeline,
+            graph,
+            planner,
+            cache,
+            sources,
+            executor,
+            observer,
+            interrupts,
+            keep_going,
+            commit,
+            patience,
+        } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
             priority: graph.longest_path(seconds),
@@ -127,27 +151,31 @@ impl<'a> Scheduler<'a> {
             interrupts,
             keep_going,
             commit,
+            patience,
+            looked: Instant::now(),
+            failed: vec![Vec::new(); nodes],
         }
     }
 
-    /// Runs to the end. An error is one of the cache; failures of stages are outcomes.
-    pub fn run(mut self) -> Result<Summary, CacheError> {
+    /// Runs to the end. Whatever goes wrong, in a stage, its worker or the cache, is the outcome of a node.
+    pub fn run(mut self) -> Summary {
         loop {
             self.check_interrupts();
-            while self.decide()? {}
-            self.dispatch()?;
+            while self.decide() {}
+            self.dispatch();
             if !self.states.any_unsettled() {
                 break;
             }
             if let Some(signal) = self.executor.next(LOOK) {
-                self.on_signal(signal)?;
+                self.on_signal(signal);
             }
+            self.watch_clocks();
         }
         let kill = self.interrupts.count() > 1;
         self.executor.shutdown(kill);
         let records = self.states.records();
         let interrupted = self.interrupts.count() > 0;
-        Ok(Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted })
+        Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted }
     }
 
     fn check_interrupts(&mut self) {
@@ -176,7 +204,7 @@ impl<'a> Scheduler<'a> {
 
     /// Settles or readies every node whose inputs are known by now. True when a record asked for nodes that this has
     /// passed by already.
-    fn decide(&mut self) -> Result<bool, CacheError> {
+    fn decide(&mut self) -> bool {
         for id in self.graph.order() {
             if !matches!(self.states.get(id), State::Pending) {
                 continue;
@@ -206,7 +234,7 @@ impl<'a> Scheduler<'a> {
                 Verdict::Waiting { .. } => {}
             }
         }
-        Ok(self.readmit())
+        self.readmit()
     }
 
     /// Nodes that were left out and have been asked for since become part of the run.
@@ -218,17 +246,19 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Gives free slots to ready nodes, the one with the longest way to go first.
-    fn dispatch(&mut self) -> Result<(), CacheError> {
-        if self.stopping {
-            return Ok(());
-        }
+    fn dispatch(&mut self) {
         let mut ready = self.states.ready();
         ready.sort_by(|left, right| self.priority[right.index()].total_cmp(&self.priority[left.index()]));
         for node in ready {
+            // A node that could not be started may have ended the run.
+            if self.stopping {
+                return;
+            }
             let Some(slot) = self.slot_for(node) else { continue };
-            self.claim(node, slot)?;
+            if let Err(error) = self.claim(node, slot) {
+                self.fail_for_cache(node, &error);
+            }
         }
-        Ok(())
     }
 
     /// A free slot that can reach all of the node's inputs: bytes that are still being written are reached only by the
@@ -251,6 +281,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// Takes the right to run a node and hands it to a slot. An error is one of the cache.
     fn claim(&mut self, node: NodeId, slot: usize) -> Result<(), CacheError> {
         let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
         let (action, reasons) = (action.clone(), reasons.clone());
@@ -289,20 +320,14 @@ impl<'a> Scheduler<'a> {
         }
         self.jobs += 1;
         let job = JobId(self.jobs);
-        let order = match self.job(job, node, &action) {
-            Ok(order) => order,
-            Err(error) => {
-                self.fail(node, None, error.to_string(), None, Vec::new());
-                return Ok(());
-            }
-        };
+        let order = self.job(job, node, &action)?;
         let kind = self.pipeline.node(node).kind.clone();
         let name = self.executor.slots()[slot].clone();
         self.emit(Event::Started { node: address, kind, slot: name, reasons });
         match self.executor.start(slot, order) {
             Ok(()) => {
                 self.slots[slot] = Some(node);
-                let running = Running::new(slot, job, action, claim);
+                let running = Running::new(slot, job, action, claim, self.patience.silence);
                 self.states.set(node, State::Running(Box::new(running)));
             }
             Err(error) => {
@@ -313,13 +338,10 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    fn on_signal(&mut self, signal: Signal) -> Result<(), CacheError> {
+    fn on_signal(&mut self, signal: Signal) {
         match signal {
             Signal::Job { slot, id, event } => self.on_job_event(slot, id, event),
-            Signal::Died { slot, how, log } => {
-                self.on_worker_died(slot, &how, log);
-                Ok(())
-            }
+            Signal::Died { slot, death } => self.on_worker_died(slot, &death),
         }
     }
 

@@ -179,6 +179,11 @@ fn stage(catalog: &Catalog) -> Value {
         "params": { "type": "object" },
         "matrix": { "$ref": "#/$defs/matrix" },
         "seed": or_reference(json!({ "type": "integer", "minimum": 0 }), "instead of the pipeline's"),
+        "timeout": {
+            "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "type": "string" }],
+            "description": "how long it may take: seconds, or 30s, 90min, 2h",
+        },
+        "retries": retries(),
     })));
     let of_kind = |name: &str| {
         json!({
@@ -193,6 +198,17 @@ fn stage(catalog: &Catalog) -> Value {
         stage["allOf"] = catalog.names().map(of_kind).collect();
     }
     stage
+}
+
+fn retries() -> Value {
+    let times = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
+    let names = crate::limits::RETRIED.map(|cause| cause.name());
+    let trouble = json!({ "anyOf": [{ "enum": names }, { "type": "integer", "minimum": 1, "maximum": 255 }] });
+    let on = json!({ "type": "array", "items": trouble, "description": "failures, and exit statuses of its program" });
+    let mut table = object(properties(json!({ "times": times.clone(), "on": on })));
+    table["required"] = json!(["times"]);
+    let reference = json!({ "type": "string", "pattern": REFERENCE });
+    json!({ "anyOf": [times, table, reference], "description": "how often it is tried again after a failure" })
 }
 
 fn inputs(declaration: &Declaration) -> Value {

@@ -206,7 +206,7 @@ open("outputs/text.bin", "w").write("words")
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    assert_eq!(files, ["poster-two.svg", "poster.svg", "poster.text"]);
+    assert_eq!(files, ["poster-two.svg", "poster.svg", "poster.text", "run.json"]);
     assert_eq!(project.read("results/two/poster.svg"), "<svg><text>one</text></svg>");
     assert_eq!(project.read("results/two/poster-two.svg"), "<svg><text>two</text></svg>");
     std::fs::remove_dir_all(project.path("results")).unwrap();

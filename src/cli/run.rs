@@ -1,11 +1,12 @@
 //! `ddpipe run`: obtain sources, plan, schedule, report, check expectations.
 
 use super::allow::{self, Commands};
+use super::interrupts::Signals;
 use super::project::{ManifestArgs, Project};
 use super::{Done, print};
 use crate::commit;
 use crate::download::Offline;
-use crate::event::{Event, Observer, Status};
+use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
 use crate::expect::{self, Checked};
@@ -16,15 +17,16 @@ use crate::pipeline::NodeId;
 use crate::plan::{Plan, Records, Verdict};
 use crate::progress;
 use crate::results;
-use crate::schedule::{Interrupts, Run, Scheduler, Summary};
+use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
 use crate::visible::visible;
 use ddpipe_cache::Record;
+use ddpipe_interface::protocol::Cause;
 use indexmap::IndexMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Run a pipeline.
 #[derive(Debug, clap::Args)]
@@ -47,6 +49,9 @@ pub struct Args {
     /// Finish what does not depend on a failed node
     #[arg(long)]
     keep_going: bool,
+    /// Stop a stage that takes longer than this: seconds, or 90min, 2h; a stage's own `timeout` comes first
+    #[arg(long, value_name = "TIME", value_parser = crate::limits::parse_duration)]
+    timeout: Option<Duration>,
     /// Download nothing
     #[arg(long)]
     offline: bool,
@@ -78,11 +83,16 @@ pub(super) fn run(args: Args) -> Done {
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(progress::Journal::new(&run)?), Box::new(progress::Pins::new(run.clone()))];
-    observers.push(match (args.json, args.quiet) {
-        (true, _) => Box::new(progress::Json),
-        (false, true) => Box::new(progress::Quiet),
-        (false, false) => progress::for_people(),
-    });
+    let interrupts = Interrupts::default();
+    let (json, quiet) = (args.json, args.quiet);
+    let shown = move || -> Box<dyn Observer> {
+        match (json, quiet) {
+            (true, _) => Box::new(progress::Json),
+            (false, true) => Box::new(progress::Quiet),
+            (false, false) => progress::for_people(),
+        }
+    };
+    observers.push(Box::new(progress::Behind::new(shown, interrupts.clone())));
 
     let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
     let Project { pipeline, graph, cache, .. } = &project;
@@ -93,7 +103,8 @@ pub(super) fn run(args: Args) -> Done {
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
-    let mut executor = Local::new(local(&args, slots, &project))?;
+    let signals = Signals::listen(&interrupts)?;
+    let mut executor = Local::new(local(&args, slots, &project));
     let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
     let scheduled = Run {
         pipeline,
@@ -103,26 +114,37 @@ pub(super) fn run(args: Args) -> Done {
         sources: &sources,
         executor: &mut executor,
         observer: &mut observers,
-        interrupts: listen_for_interrupts()?,
+        interrupts,
         keep_going: args.keep_going,
         commit: commit::of(&pipeline.root),
+        patience: Patience::of_environment(args.timeout),
     };
-    let summary = Scheduler::new(scheduled, seconds).run()?;
-    run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>())?;
-    note_names(&project, &summary.records)?;
+    let summary = Scheduler::new(scheduled, seconds).run();
+    // What goes wrong from here on is said at the end: it must not keep the results of what is done from anybody.
+    let mut faults: Vec<Fault> = Vec::new();
+    let pinned = run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>());
+    faults.extend(pinned.err().map(Fault::from));
+    faults.extend(note_names(&project, &summary.records).err());
 
+    let over =
+        results::Over { run: run.id(), called: args.called(&project), records: &summary.records, lost: lost(&summary) };
+    let mut written = results::write(pipeline, graph, cache, over);
+    for text in std::mem::take(&mut written.warnings) {
+        observers.on_event(&Event::Warning { text });
+    }
+    faults.append(&mut written.faults);
     let mut counts: IndexMap<Status, usize> = IndexMap::new();
     for outcome in &summary.outcomes {
         *counts.entry(outcome.status).or_default() += 1;
     }
     observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
     drop(observers);
+    signals.over();
 
     let checked = expect::check(pipeline, &summary.records);
     for note in mixed::notes(pipeline, graph, &summary.records) {
         say(&note);
     }
-    let written = results::write(pipeline, graph, cache, &summary.records)?;
     if args.json {
         // Standard output is for events alone.
         for missed in checked.iter().filter(|check| !check.met) {
@@ -132,7 +154,32 @@ pub(super) fn run(args: Args) -> Done {
         print(&visible(&written.text()))?;
         print(&expectations(&checked))?;
     }
-    Ok(exit(&args, &summary, &checked))
+    faults.iter().for_each(say);
+    Ok(exit(&args, &summary, &checked, &faults))
+}
+
+impl Args {
+    /// How the run was called, for its results.
+    fn called(&self, project: &Project) -> results::Called {
+        let variables = std::env::vars().filter(|(name, _)| name.starts_with("DDPIPE_VAR_"));
+        let file = &project.pipeline.file;
+        results::Called {
+            manifest: file.strip_prefix(&project.pipeline.root).unwrap_or(file).to_path_buf(),
+            profile: self.manifest.profile.clone(),
+            set: variables.map(|(name, value)| format!("{name}={value}")).chain(self.manifest.set.clone()).collect(),
+            select: self.manifest.select.clone(),
+            cache: project.cache.root().to_path_buf(),
+        }
+    }
+}
+
+/// Why nodes have no result, by address.
+fn lost(summary: &Summary) -> IndexMap<String, String> {
+    let reason = |outcome: &Outcome| {
+        let failure = outcome.failure.as_ref()?;
+        Some((outcome.node.clone(), failure.message.lines().next().unwrap_or_default().to_string()))
+    };
+    summary.outcomes.iter().filter_map(reason).collect()
 }
 
 fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
@@ -165,21 +212,6 @@ fn note_names(project: &Project, records: &[(NodeId, Arc<Record>)]) -> Result<()
     Ok(())
 }
 
-pub(super) fn listen_for_interrupts() -> Result<Interrupts, Fault> {
-    let interrupts = Interrupts::default();
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
-    let raised = interrupts.clone();
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            raised.raise();
-            if raised.count() == 1 {
-                say("stopping: running stages save their checkpoints; again to stop at once");
-            }
-        }
-    });
-    Ok(interrupts)
-}
-
 fn expectations(checked: &[Checked]) -> String {
     let mut text = String::new();
     for check in checked {
@@ -190,9 +222,16 @@ fn expectations(checked: &[Checked]) -> String {
     text
 }
 
-fn exit(args: &Args, summary: &Summary, checked: &[Checked]) -> Exit {
+/// The cache first: what it could not do is no fault of the stages.
+fn exit(args: &Args, summary: &Summary, checked: &[Checked], faults: &[Fault]) -> Exit {
+    let of_cache = |outcome: &Outcome| {
+        let cause = outcome.failure.as_ref().and_then(|failure| failure.cause);
+        outcome.status == Status::Failed && matches!(cause, Some(Cause::Cache | Cause::Store))
+    };
     if summary.interrupted || summary.count(Status::Interrupted) > 0 {
         Exit::Interrupted
+    } else if summary.outcomes.iter().any(of_cache) || !faults.is_empty() {
+        Exit::Cache
     } else if summary.count(Status::Failed) > 0 {
         Exit::Stage
     } else if args.check && checked.iter().any(|check| !check.met) {

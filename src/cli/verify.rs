@@ -1,8 +1,9 @@
 //! `ddpipe verify`: runs recorded nodes again, beside the cache, and compares what comes out with the records.
 
 use super::allow::{self, Commands};
+use super::interrupts::Signals;
 use super::project::{ManifestArgs, Planned, Project};
-use super::run::listen_for_interrupts;
+
 use super::{Done, print};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
@@ -11,6 +12,7 @@ use crate::pipeline::NodeId;
 use crate::plan::{Plan, Verdict};
 use crate::program::Program;
 use crate::recompute::{Comparison, Recompute, Recorded};
+use crate::schedule::Interrupts;
 use crate::slots;
 use ddpipe_cache::{Cache, Digest, Record};
 use std::sync::Arc;
@@ -52,8 +54,9 @@ pub(super) fn run(args: Args) -> Done {
         memory_budget: memory::budget(1),
         checkpoint_seconds: 3600,
     };
-    let mut executor = Local::new(settings)?;
-    let interrupts = listen_for_interrupts()?;
+    let mut executor = Local::new(settings);
+    let interrupts = Interrupts::default();
+    let signals = Signals::listen(&interrupts)?;
     let mut recompute = Recompute {
         pipeline: &project.pipeline,
         cache: &project.cache,
@@ -81,6 +84,7 @@ pub(super) fn run(args: Args) -> Done {
         print(&format!("{address}: {words} ({:.1} s)\n", begun.elapsed().as_secs_f64()))?;
         exit = worse(exit, outcome);
     }
+    signals.over();
     Ok(exit)
 }
 

@@ -1,12 +1,19 @@
 //! Who runs a job. The scheduler knows this trait alone: workers on this machine stand behind it, and a fake in tests.
 //! An executor knows nothing of the graph, of keys or of records.
 
+mod conversation;
+mod death;
 mod job_event;
 mod local;
+mod program;
+mod rendezvous;
 mod scripted;
+mod worker;
 
+pub use death::Death;
 pub use job_event::{JobEvent, JobResult};
-pub use local::{Local, LocalSettings, runtime, worker_program};
+pub use local::{Local, LocalSettings};
+pub use program::{runtime, worker_program};
 pub use scripted::{Scripted, Step};
 
 use ddpipe_cache::Numerics;
@@ -29,10 +36,8 @@ pub enum Signal {
     Died {
         /// The slot.
         slot: usize,
-        /// How it ended: `killed by signal 9`.
-        how: String,
-        /// Its last lines on stderr.
-        log: Vec<String>,
+        /// How it ended.
+        death: Death,
     },
 }
 
@@ -67,6 +72,8 @@ pub trait Executor {
     fn start(&mut self, slot: usize, job: Job) -> Result<(), StartError>;
     /// Asks a job to save its checkpoint and stop.
     fn cancel(&mut self, slot: usize, id: JobId);
+    /// Ends the worker of a slot at once, for this reason; [`Signal::Died`] with it follows.
+    fn kill(&mut self, slot: usize, death: Death);
     /// The next signal, or nothing within `timeout`.
     fn next(&mut self, timeout: Duration) -> Option<Signal>;
     /// Ends all workers, after they have written what is pending (or at once, with `kill`).

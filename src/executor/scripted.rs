@@ -1,7 +1,7 @@
 //! An executor for tests of the engine: no processes, no torch. Every job "makes" bytes that depend on its kind,
 //! parameters, seed and inputs alone, so that reuse behaves as with real stages; a script says what goes wrong.
 
-use super::{DeviceInfo, Executor, JobEvent, JobResult, Signal, StartError};
+use super::{Death, DeviceInfo, Executor, JobEvent, JobResult, Signal, StartError};
 use ddpipe_cache::Cache;
 use ddpipe_interface::protocol::{Cause, Job, JobId, OutputArtifact};
 use indexmap::IndexMap;
@@ -26,6 +26,16 @@ pub enum Step {
     Die,
     /// It runs until it is cancelled.
     Hang,
+    /// It runs until its worker is killed.
+    Stick,
+    /// It says that it gave what is not in the cache.
+    Lie,
+    /// Its worker says twice that it is done.
+    DoneTwice,
+    /// Its worker says that the outputs are stored before it is done.
+    StoredFirst,
+    /// It fails with these words.
+    FailSaying(Cause, String),
 }
 
 /// What was run, in order, as `node@slot`; shared with the test.
@@ -97,7 +107,8 @@ impl Scripted {
     }
 
     fn die(&mut self, slot: usize) {
-        self.signals.push_back(Signal::Died { slot, how: "it was told to".into(), log: vec!["last words".into()] });
+        let death = Death::gone("it was told to").with_log(vec!["last words".into()]);
+        self.signals.push_back(Signal::Died { slot, death });
     }
 }
 
@@ -134,6 +145,26 @@ impl Executor for Scripted {
                 self.die(slot);
             }
             Step::Die => self.die(slot),
+            Step::Lie => {
+                let digest = ddpipe_cache::Digest::of(b"never written");
+                let lie = |(name, artifact): (&String, &ddpipe_interface::ArtifactType)| {
+                    (name.clone(), OutputArtifact { digest, bytes: 13, artifact: *artifact })
+                };
+                let outputs = job.outputs.iter().map(lie).collect();
+                self.done(slot, job.id, outputs, IndexMap::new(), IndexMap::new());
+                self.report(slot, job.id, JobEvent::Stored);
+            }
+            Step::DoneTwice => {
+                self.succeed(slot, &job, Vec::new(), None);
+                self.succeed(slot, &job, Vec::new(), None);
+                self.report(slot, job.id, JobEvent::Stored);
+            }
+            Step::StoredFirst => {
+                self.report(slot, job.id, JobEvent::Stored);
+                self.succeed(slot, &job, Vec::new(), None);
+            }
+            Step::FailSaying(cause, words) => self.fail(slot, job.id, cause, words),
+            Step::Stick => {}
             Step::Hang => self.hanging.push((slot, job.id)),
         }
         Ok(())
@@ -144,6 +175,11 @@ impl Executor for Scripted {
             self.hanging.retain(|job| *job != (slot, id));
             self.fail(slot, id, Cause::Interrupted, "interrupted".into());
         }
+    }
+
+    fn kill(&mut self, slot: usize, death: Death) {
+        self.hanging.retain(|(other, _)| *other != slot);
+        self.signals.push_back(Signal::Died { slot, death });
     }
 
     fn next(&mut self, timeout: Duration) -> Option<Signal> {

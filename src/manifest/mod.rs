@@ -3,12 +3,14 @@
 
 pub mod document;
 mod include;
+mod limits;
 mod overrides;
 mod read;
 mod vars;
 mod weight;
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
+use crate::limits::Limits;
 use crate::pipeline::NumericsMode;
 pub use overrides::Overrides;
 
@@ -94,6 +96,8 @@ pub struct StageTable {
     pub exclude: Option<Item>,
     /// A seed of its own, as written.
     pub seed: Option<Item>,
+    /// How long it may take, and how often it may be tried again.
+    pub limits: Limits,
 }
 
 /// A table `[[expect]]` as written.

@@ -2,7 +2,7 @@
 //! all of them. Knows no kinds: inputs, parameters and axes pass through as written.
 
 use super::document::{Entry, Item, Raw, Table};
-use super::{ExpectTable, FileTable, Manifest, PipelineTable, SourceTable, StageTable};
+use super::{ExpectTable, FileTable, Manifest, PipelineTable, SourceTable, StageTable, limits};
 use crate::address::is_name_letter;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
 use crate::pipeline::NumericsMode;
@@ -116,7 +116,11 @@ impl Reader<'_> {
 
     fn stage(&mut self, entry: Entry) -> Option<StageTable> {
         let table = self.table(&entry.item)?;
-        self.known_keys(table, "a stage", &["kind", "about", "inputs", "params", "matrix", "seed"]);
+        self.known_keys(
+            table,
+            "a stage",
+            &["kind", "about", "inputs", "params", "matrix", "seed", "timeout", "retries"],
+        );
         self.text(table, "about");
         let kind = table.get("kind").map(|entry| entry.item.clone());
         match kind.as_ref().map(|kind| &kind.raw) {
@@ -133,7 +137,8 @@ impl Reader<'_> {
         let exclude = matrix.shift_remove("exclude").map(|entry| entry.item);
         matrix.retain(|name, entry| self.good_name(name, entry, "an axis"));
         let seed = table.get("seed").map(|entry| entry.item.clone());
-        Some(StageTable { key: entry.key.clone(), kind, inputs, params, matrix, exclude, seed })
+        let limits = limits::read(table, self.report);
+        Some(StageTable { key: entry.key.clone(), kind, inputs, params, matrix, exclude, seed, limits })
     }
 
     fn expectations(&mut self, entry: Option<&Entry>) -> Vec<ExpectTable> {

@@ -1,16 +1,26 @@
-//! The journal of a run: its events as JSON lines in `runs/<id>/events.jsonl`, for later looks at what happened.
+//! The journal of a run: its events as JSON lines in `runs/<id>/events.jsonl`, for later looks at what happened. Bounded by
+//! the nodes and their curves: of a node's log it has the first and the last lines.
 
+use super::kept_log::KeptLog;
 use crate::event::{Event, Observer};
 use ddpipe_cache::RunDir;
+use indexmap::IndexMap;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Letters of a log line that the journal has.
+const LETTERS: usize = 4000;
+/// How long a log line may be on its way to the file.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes events to the run's folder. Progress is left out: the curves tell more in less.
 pub struct Journal {
     file: BufWriter<File>,
     begun: Instant,
+    flushed: Instant,
+    logs: IndexMap<String, KeptLog<String>>,
 }
 
 #[derive(Serialize)]
@@ -21,27 +31,78 @@ struct Line<'a> {
     event: &'a Event,
 }
 
+/// In place of the lines of a log that are not kept.
+#[derive(Serialize)]
+struct LeftOut<'a> {
+    event: &'static str,
+    node: &'a str,
+    lines: u64,
+}
+
 impl Journal {
     /// A journal in this run's folder.
     pub fn new(run: &RunDir) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(run.path().join("events.jsonl"))?);
-        Ok(Journal { file, begun: Instant::now() })
+        let begun = Instant::now();
+        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new() })
+    }
+
+    fn note(&mut self, event: &Event) -> std::io::Result<()> {
+        let at = (self.begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+        match event {
+            Event::Progress { .. } | Event::Download { .. } => return Ok(()),
+            Event::Log { node, level, text } => {
+                let text = text.chars().take(LETTERS).collect();
+                let event = Event::Log { node: node.clone(), level: *level, text };
+                let line = serde_json::to_string(&Line { at, event: &event })?;
+                if let Some(line) = self.logs.entry(node.clone()).or_default().take(line) {
+                    writeln!(self.file, "{line}")?;
+                }
+                return self.flush_now_and_then();
+            }
+            Event::Finished(outcome) => self.end_log(&outcome.node)?,
+            Event::Retried { node, .. } => self.end_log(node)?,
+            _ => {}
+        }
+        writeln!(self.file, "{}", serde_json::to_string(&Line { at, event })?)?;
+        // A crash must leave what led to it; metrics may wait.
+        if matches!(event, Event::Metric { .. }) { self.flush_now_and_then() } else { self.file.flush() }
+    }
+
+    fn end_log(&mut self, node: &str) -> std::io::Result<()> {
+        let Some(log) = self.logs.shift_remove(node) else { return Ok(()) };
+        let (lines, last) = log.end();
+        if lines > 0 {
+            let left_out = LeftOut { event: "log_left_out", node, lines };
+            writeln!(self.file, "{}", serde_json::to_string(&left_out)?)?;
+        }
+        last.iter().try_for_each(|line| writeln!(self.file, "{line}"))
+    }
+
+    fn flush_now_and_then(&mut self) -> std::io::Result<()> {
+        if self.flushed.elapsed() < PAUSE {
+            return Ok(());
+        }
+        self.flushed = Instant::now();
+        self.file.flush()
     }
 }
 
 impl Observer for Journal {
     fn on_event(&mut self, event: &Event) {
-        if matches!(event, Event::Progress { .. } | Event::Download { .. }) {
-            return;
-        }
-        let at = (self.begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-        let written = serde_json::to_writer(&mut self.file, &Line { at, event })
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.file.write_all(b"\n"))
-            // A crash must leave what led to it; metrics may wait.
-            .and_then(|()| if matches!(event, Event::Metric { .. }) { Ok(()) } else { self.file.flush() });
-        if let Err(error) = written {
+        if let Err(error) = self.note(event) {
             tracing::warn!("the run's journal: {error}");
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let nodes: Vec<String> = self.logs.keys().cloned().collect();
+        for node in nodes {
+            if let Err(error) = self.end_log(&node) {
+                tracing::warn!("the run's journal: {error}");
+            }
         }
     }
 }

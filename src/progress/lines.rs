@@ -38,7 +38,7 @@ pub struct Quiet;
 impl Observer for Quiet {
     fn on_event(&mut self, event: &Event) {
         let wrong = match event {
-            Event::Warning { .. } => true,
+            Event::Warning { .. } | Event::Silent { .. } | Event::Retried { .. } => true,
             Event::Log { level, .. } => *level == LogLevel::Warn,
             Event::Finished(outcome) => outcome.failure.is_some(),
             _ => false,
@@ -64,6 +64,13 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
         }
         Event::Log { node, level: LogLevel::Warn, text } => format!("{node}: warning: {text}"),
         Event::Waiting { node, holder } => format!("{node}: waits for {holder}"),
+        Event::Silent { node, seconds } => {
+            format!("{node}: no word of it for {}; it may still be at work; Ctrl-C stops the run", duration(*seconds))
+        }
+        Event::Retried { node, failed, times, message, .. } => {
+            let message = message.lines().next().unwrap_or_default();
+            format!("{node}: attempt {failed} failed, tried again (retry {failed} of {times}): {message}")
+        }
         Event::Warning { text } => format!("warning: {text}"),
         Event::Finished(outcome) => return finished(outcome),
         Event::Ended { counts, seconds } => {

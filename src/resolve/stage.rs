@@ -273,7 +273,8 @@ impl Context<'_> {
         inputs.sort_by_cached_key(|name, _| kind.inputs.get_index_of(name));
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let (stage, kind) = (info.name.to_string(), kind.name.clone());
-        self.nodes.push(Node { id, stage, axes: combination.axes, kind, params, seed, inputs });
+        let limits = info.table.limits.clone();
+        self.nodes.push(Node { id, stage, axes: combination.axes, kind, params, seed, inputs, limits });
     }
 
     /// The stage's own seed, else that of the axis, else the pipeline's.

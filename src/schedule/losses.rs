@@ -3,27 +3,40 @@
 
 use super::{Scheduler, State};
 use crate::event::Event;
+use crate::executor::Death;
 use crate::pipeline::{Endpoint, NodeId};
 use ddpipe_cache::CacheError;
 use ddpipe_interface::protocol::Cause;
 
 impl Scheduler<'_> {
+    /// Ends the worker of a slot because of a node. The slot takes no job until that has happened.
+    pub(super) fn end_worker(&mut self, slot: usize, node: NodeId, death: Death) {
+        self.slots[slot].get_or_insert(node);
+        self.executor.kill(slot, death);
+    }
+
     /// The worker of a slot is gone, with its running job and all bytes that it had not written.
-    pub(super) fn on_worker_died(&mut self, slot: usize, how: &str, log: Vec<String>) {
+    pub(super) fn on_worker_died(&mut self, slot: usize, death: &Death) {
         let lost = self.states.storing(slot);
-        if let Some(node) = self.slots[slot].take() {
+        let runs = |node: &NodeId| matches!(self.states.get(*node), State::Running(running) if running.slot == slot);
+        if let Some(node) = self.slots[slot].take().filter(runs) {
             if self.interrupts.count() > 0 {
                 self.interrupted(node);
             } else {
-                let hint = "if the machine ran out of memory, lower --jobs or the batch; the same command continues";
-                let message = format!("the worker's process is gone: {how}");
-                self.fail(node, Some(Cause::WorkerDied), message, Some(hint.into()), log.clone());
+                let late = death.cause == Some(Cause::Timeout);
+                let hint = if late { Some(self.more_time(node)) } else { death.hint.clone() };
+                let log = match death.log.is_empty() {
+                    true => self.kept_log(node),
+                    false => death.log.clone(),
+                };
+                self.fail(node, death.cause, death.message(), hint, log);
             }
         }
         for node in lost {
             if !self.start_over(node) {
-                let message = format!("the worker's process ended before the outputs were written: {how}");
-                self.fail(node, Some(Cause::WorkerDied), message, None, log.clone());
+                let message = format!("the worker's process ended before the outputs were written: {}", death.how);
+                let cause = death.cause.or(Some(Cause::WorkerDied));
+                self.fail(node, cause, message, death.hint.clone(), death.log.clone());
             }
         }
     }

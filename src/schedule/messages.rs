@@ -2,17 +2,21 @@
 
 use super::{Scheduler, State};
 use crate::event::{Event, Outcome, Status};
-use crate::executor::{DeviceInfo, JobEvent, JobResult};
+use crate::executor::{Death, DeviceInfo, JobEvent, JobResult};
 use crate::pipeline::NodeId;
-use ddpipe_cache::{CacheError, Committed, Output, Provenance, Record};
+use ddpipe_cache::{Committed, Output, Provenance, Record};
 use ddpipe_interface::protocol::{Cause, JobId, LogLevel, OutputArtifact};
 use std::sync::Arc;
 
 impl Scheduler<'_> {
     /// Acts on what the worker of a slot says about a job.
-    pub(super) fn on_job_event(&mut self, slot: usize, job: JobId, event: JobEvent) -> Result<(), CacheError> {
-        // A job that the user's second Ctrl-C has settled already.
-        let Some(node) = self.states.of_job(job) else { return Ok(()) };
+    pub(super) fn on_job_event(&mut self, slot: usize, job: JobId, event: JobEvent) {
+        // A job that is settled already: by the user's second Ctrl-C, or by its failure.
+        let Some(node) = self.states.of_job(job) else { return };
+        let silence = self.patience.silence;
+        if let Some(running) = self.states.running_mut(node) {
+            running.clocks.hear(silence);
+        }
         let address = self.pipeline.node(node).address();
         match event {
             JobEvent::Progress { step, total, loss, unit } => {
@@ -22,29 +26,40 @@ impl Scheduler<'_> {
             JobEvent::Preview { step, path } => self.emit(Event::Preview { node: address, step, path }),
             JobEvent::Log { level, text } => {
                 if let Some(running) = self.states.running_mut(node) {
-                    running.keep(text.clone());
+                    running.keep(&text);
                 }
                 self.emit(Event::Log { node: address, level, text });
             }
-            JobEvent::Done(result) => {
-                self.slots[slot] = None;
-                self.on_done(node, result);
-            }
-            JobEvent::Stored => self.on_stored(node)?,
-            JobEvent::Failed { cause, message, hint } => {
-                if self.slots[slot] == Some(node) {
-                    self.slots[slot] = None;
+            JobEvent::Done(result) => match self.states.get(node) {
+                State::Running(_) => {
+                    self.free_slot_of(node);
+                    self.on_done(node, result);
                 }
-                self.on_failed(node, cause, message, hint)?;
-            }
+                _ => self.on_nonsense(slot, node, "said twice that it is done"),
+            },
+            JobEvent::Stored => match self.states.get(node) {
+                State::Storing { .. } => self.on_stored(node),
+                _ => self.on_nonsense(slot, node, "said that its outputs are stored before it was done"),
+            },
+            JobEvent::Failed { cause, message, hint } => self.on_failed(node, cause, message, hint),
         }
-        Ok(())
+    }
+
+    /// A worker that breaks the protocol about a job cannot be trusted with any other: it is ended.
+    fn on_nonsense(&mut self, slot: usize, node: NodeId, what: &str) {
+        let death = Death::misunderstood(format!("{} {what}", self.pipeline.node(node).address()));
+        let log = self.kept_log(node);
+        self.fail(node, death.cause, death.message(), death.hint.clone(), log);
+        self.end_worker(slot, node, death);
     }
 
     /// The stage is over: its record is known, and its bytes are being written.
     fn on_done(&mut self, node: NodeId, result: JobResult) {
         let running = match self.states.replace(node, State::Pending) {
-            State::Running(running) => running,
+            State::Running(mut running) => {
+                running.clocks.done();
+                running
+            }
             other => return self.states.set(node, other),
         };
         let DeviceInfo { name: device_name, libtorch, numerics } = self.executor.device(running.slot);
@@ -57,6 +72,7 @@ impl Scheduler<'_> {
             let artifact_type = made.artifact.name().to_string();
             (name, Output { digest: made.digest, bytes: made.bytes, artifact_type })
         };
+        let continued = running.log.iter().filter(|line| line.starts_with("continues after"));
         let record = Record {
             format: ddpipe_cache::FORMAT,
             key: running.action.key,
@@ -79,7 +95,7 @@ impl Scheduler<'_> {
                 libtorch,
                 numerics,
                 commit: self.commit.clone(),
-                note: running.log.iter().filter(|line| line.starts_with("continues after")).cloned().collect(),
+                note: self.failed[node.index()].iter().chain(continued).cloned().collect(),
             },
         };
         let wrong = match record.asks.is_empty() {
@@ -94,16 +110,16 @@ impl Scheduler<'_> {
     }
 
     /// The bytes are safe: the record is committed.
-    fn on_stored(&mut self, node: NodeId) -> Result<(), CacheError> {
+    fn on_stored(&mut self, node: NodeId) {
         let (running, record) = match self.states.replace(node, State::Pending) {
             State::Storing { running, record } => (running, record),
-            other => {
-                self.states.set(node, other);
-                return Ok(());
-            }
+            other => return self.states.set(node, other),
         };
         let made_on = Some(running.slot);
-        let Committed { record, other_bytes } = running.claim.commit((*record).clone())?;
+        let Committed { record, other_bytes } = match running.claim.commit((*record).clone()) {
+            Ok(committed) => committed,
+            Err(error) => return self.fail_for_cache(node, &error),
+        };
         let record = Arc::new(record);
         if let Some(other) = other_bytes {
             let node = self.pipeline.node(node).address();
@@ -112,7 +128,7 @@ impl Scheduler<'_> {
         if !record.asks.is_empty() {
             self.planner.ask(node, &record);
             self.readmit();
-            return Ok(());
+            return;
         }
         self.states.set(node, State::Done { record: record.clone(), made_on });
         let outcome = Outcome {
@@ -124,7 +140,6 @@ impl Scheduler<'_> {
             ..self.outcome(node)
         };
         self.finish(node, outcome);
-        Ok(())
     }
 
     /// A file from outside is not what it was taken for: what was remembered of it may be wrong, and the next run reads it.
@@ -136,25 +151,32 @@ impl Scheduler<'_> {
         }
     }
 
-    fn on_failed(
-        &mut self,
-        node: NodeId,
-        cause: Cause,
-        message: String,
-        hint: Option<String>,
-    ) -> Result<(), CacheError> {
-        if cause == Cause::Interrupted {
-            self.interrupted(node);
-            return Ok(());
-        }
-        if cause == Cause::DamagedInput {
-            if self.make_damaged_inputs_again(node)? {
-                return Ok(());
+    fn on_failed(&mut self, node: NodeId, cause: Cause, message: String, hint: Option<String>) {
+        let ran_out = self.states.running_mut(node).is_some_and(|running| running.clocks.ran_out());
+        let log = self.kept_log(node);
+        self.free_slot_of(node);
+        match cause {
+            Cause::Interrupted if ran_out && self.interrupts.count() == 0 => {
+                let text = format!("{}; it was asked to stop: {message}", self.took_too_long(node));
+                let more = self.more_time(node);
+                self.fail(node, Some(Cause::Timeout), text, Some(more), log);
             }
-            self.forget_sources(node);
+            Cause::Interrupted => self.interrupted(node),
+            Cause::DamagedInput => match self.make_damaged_inputs_again(node) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.forget_sources(node);
+                    self.fail(node, Some(cause), message, hint, log);
+                }
+                Err(error) => self.fail_for_cache(node, &error),
+            },
+            _ => self.fail(node, Some(cause), message, hint, log),
         }
+    }
+
+    /// The last lines of a running node's log.
+    pub(super) fn kept_log(&mut self, node: NodeId) -> Vec<String> {
         let log = self.states.running_mut(node).map(|running| running.log.iter().cloned().collect());
-        self.fail(node, Some(cause), message, hint, log.unwrap_or_default());
-        Ok(())
+        log.unwrap_or_default()
     }
 }

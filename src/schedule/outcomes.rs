@@ -4,7 +4,7 @@
 use super::{Scheduler, State};
 use crate::event::{Event, Failure, Outcome, Status};
 use crate::pipeline::NodeId;
-use ddpipe_cache::Record;
+use ddpipe_cache::{CacheError, Record};
 use ddpipe_interface::protocol::Cause;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -66,6 +66,13 @@ impl Scheduler<'_> {
         self.mark_lost(node, status, cause, "the run was interrupted; the same command continues it".into());
     }
 
+    /// A node cannot go on because of the cache.
+    pub(super) fn fail_for_cache(&mut self, node: NodeId, error: &CacheError) {
+        let (message, hint) = told_in_parts(error);
+        self.fail(node, Some(Cause::Cache), message, hint, Vec::new());
+    }
+
+    /// A node has failed: it is tried again where its stage allows that, else this is its outcome.
     pub(super) fn fail(
         &mut self,
         node: NodeId,
@@ -74,6 +81,9 @@ impl Scheduler<'_> {
         hint: Option<String>,
         log: Vec<String>,
     ) {
+        if self.try_again(node, cause, &message) {
+            return;
+        }
         self.free_slot_of(node);
         let failure = Failure { cause, message, hint, log };
         let key = self.states.running_mut(node).map(|running| running.action.key.hex());
@@ -96,7 +106,7 @@ impl Scheduler<'_> {
         self.finish(node, outcome);
     }
 
-    fn free_slot_of(&mut self, node: NodeId) {
+    pub(super) fn free_slot_of(&mut self, node: NodeId) {
         for slot in &mut self.slots {
             if *slot == Some(node) {
                 *slot = None;
@@ -120,5 +130,14 @@ impl Scheduler<'_> {
     pub(super) fn finish(&mut self, node: NodeId, outcome: Outcome) {
         self.outcomes[node.index()] = Some(outcome.clone());
         self.emit(Event::Finished(outcome));
+    }
+}
+
+/// What happened, and the way out that the cache's errors have on lines of their own.
+fn told_in_parts(error: &CacheError) -> (String, Option<String>) {
+    let text = error.to_string();
+    match text.split_once('\n') {
+        Some((message, way_out)) => (message.to_string(), Some(way_out.trim().to_string())),
+        None => (text, Some("once the cache can be used again, the same command continues".into())),
     }
 }

@@ -7,6 +7,7 @@
 //!    +-> Done, Skipped, Failed, NotSelected
 //! ```
 
+use super::clocks::Clocks;
 use crate::event::Status;
 use crate::pipeline::NodeId;
 use crate::plan::Action;
@@ -15,7 +16,7 @@ use ddpipe_cache::{Claim, Record};
 use ddpipe_interface::protocol::JobId;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The state of one node.
 #[derive(Debug)]
@@ -45,19 +46,25 @@ pub(super) struct Running {
     pub claim: Claim,
     pub started: Instant,
     pub started_unix: f64,
+    pub clocks: Clocks,
     pub log: VecDeque<String>,
 }
 
 /// Lines of a stage's log that are kept for its outcome.
 const KEPT_LINES: usize = 20;
+/// Letters of each of them.
+const KEPT_LETTERS: usize = 2000;
 
 impl Running {
-    pub fn new(slot: usize, job: JobId, action: Action, claim: Claim) -> Self {
+    pub fn new(slot: usize, job: JobId, action: Action, claim: Claim, silence: Duration) -> Self {
         let (started, started_unix) = (Instant::now(), super::unix_now());
-        Running { slot, job, action, claim, started, started_unix, log: VecDeque::new() }
+        let (clocks, log) = (Clocks::start(silence), VecDeque::new());
+        Running { slot, job, action, claim, started, started_unix, clocks, log }
     }
 
-    pub fn keep(&mut self, line: String) {
+    /// Keeps the begin of a line for the outcome.
+    pub fn keep(&mut self, line: &str) {
+        let line = line.chars().take(KEPT_LETTERS).collect();
         if self.log.len() == KEPT_LINES {
             self.log.pop_front();
         }

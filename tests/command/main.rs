@@ -14,6 +14,8 @@ mod download;
 mod folders;
 mod kinds;
 mod mnist;
+mod protocol;
+mod results;
 mod sharing;
 mod signals;
 mod sources;

@@ -7,11 +7,11 @@
 use ddpipe::Overrides;
 use ddpipe::catalog::Catalog;
 use ddpipe::event::{Event, Failure, Observer, Outcome, Status};
-use ddpipe::executor::{DeviceInfo, Executor, Scripted, Signal, StartError, Step};
+use ddpipe::executor::{Death, DeviceInfo, Executor, Scripted, Signal, StartError, Step};
 use ddpipe::graph::Graph;
 use ddpipe::pipeline::{NodeId, Pipeline};
 use ddpipe::plan::{Choice, Plan, Planner, Verdict};
-use ddpipe::schedule::{Interrupts, Run, Scheduler, Summary};
+use ddpipe::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use ddpipe::sources;
 use ddpipe_cache::{Cache, Record};
 use ddpipe_interface::Declaration;
@@ -184,6 +184,7 @@ impl Lab {
             script: Vec::new(),
             slots: vec!["cpu"],
             keep_going: false,
+            patience: Patience::default(),
             choice: (Vec::new(), Vec::new(), "cpu"),
             interrupts: Interrupts::default(),
             gate: None,
@@ -225,6 +226,7 @@ pub struct Attempt<'a> {
     script: Vec<(String, Step)>,
     slots: Vec<&'static str>,
     keep_going: bool,
+    patience: Patience,
     choice: (Vec<String>, Vec<String>, &'static str),
     interrupts: Interrupts,
     gate: Option<Gate>,
@@ -254,6 +256,12 @@ impl<'a> Attempt<'a> {
     /// With `--keep-going`.
     pub fn keep_going(mut self) -> Self {
         self.keep_going = true;
+        self
+    }
+
+    /// With these clocks.
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -354,8 +362,9 @@ impl<'a> Attempt<'a> {
             interrupts: self.interrupts.clone(),
             keep_going: self.keep_going,
             commit: None,
+            patience: self.patience,
         };
-        let summary = Scheduler::new(run, seconds).run().unwrap();
+        let summary = Scheduler::new(run, seconds).run();
         let events = seen.events;
         let journal = journal.lock().unwrap().clone();
         let planned = pipeline.nodes.iter().map(|node| (node.address(), word(&plan, node.id))).collect();
@@ -517,6 +526,10 @@ impl Executor for Gated {
 
     fn cancel(&mut self, slot: usize, id: JobId) {
         self.inner.cancel(slot, id);
+    }
+
+    fn kill(&mut self, slot: usize, death: Death) {
+        self.inner.kill(slot, death);
     }
 
     fn next(&mut self, timeout: Duration) -> Option<Signal> {

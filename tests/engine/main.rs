@@ -6,10 +6,12 @@
 #[path = "../common/engine.rs"]
 mod lab;
 
+mod cache_errors;
 mod expectations;
 mod failures;
 mod gather;
 mod interrupts;
+mod limits;
 mod losses;
 mod on_demand;
 mod order;

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 /// Raised when a message changes its meaning; the two sides refuse each other when they differ.
 pub const PROTOCOL_VERSION: u32 = 3;
 
-/// A frame longer than this is a broken stream, not a message.
-const MAX_FRAME: u32 = 64 << 20;
+/// The most bytes of one message, 64 MiB: a longer frame is a broken stream, and a longer message is not sent.
+pub const MAX_FRAME: u32 = 64 << 20;
 
 /// Names one job within one worker's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -251,31 +251,87 @@ pub enum Cause {
     Store,
     /// The worker's process ended (only the engine says this).
     WorkerDied,
+    /// The worker broke the protocol or speaks another version of it (only the engine says this).
+    Protocol,
+    /// The stage took longer than its `timeout` (only the engine says this).
+    Timeout,
+    /// The cache could not be read or written for this node (only the engine says this).
+    Cache,
+}
+
+impl Cause {
+    /// Its name in events, records and manifests: `worker_died`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Error => "error",
+            Cause::Panic => "panic",
+            Cause::OutOfMemory => "out_of_memory",
+            Cause::Interrupted => "interrupted",
+            Cause::DamagedInput => "damaged_input",
+            Cause::Store => "store",
+            Cause::WorkerDied => "worker_died",
+            Cause::Protocol => "protocol",
+            Cause::Timeout => "timeout",
+            Cause::Cache => "cache",
+        }
+    }
+}
+
+/// One message as its frame: the length, then the JSON.
+///
+/// # Errors
+/// Of kind `InvalidInput` when the message is longer than [`MAX_FRAME`] or is no JSON; then nothing was sent.
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0u8; 4];
+    let refused = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+    serde_json::to_writer(&mut frame, message).map_err(|error| refused(format!("a message is no JSON: {error}")))?;
+    let length = u32::try_from(frame.len() - 4).ok().filter(|&length| length <= MAX_FRAME);
+    let length = length.ok_or_else(|| {
+        refused(format!("a message of {} bytes is above the limit of {} MiB", frame.len() - 4, MAX_FRAME >> 20))
+    })?;
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(frame)
 }
 
 /// Writes one message and flushes.
+///
+/// # Errors
+/// As [`encode`], before anything is written; otherwise those of the stream.
 pub fn write_message<T: Serialize>(stream: &mut impl Write, message: &T) -> io::Result<()> {
-    let body = serde_json::to_vec(message).map_err(io::Error::other)?;
-    let length = u32::try_from(body.len()).ok().filter(|&length| length <= MAX_FRAME);
-    let length = length.ok_or_else(|| io::Error::other(format!("a message of {} bytes is too long", body.len())))?;
-    stream.write_all(&length.to_le_bytes())?;
-    stream.write_all(&body)?;
+    stream.write_all(&encode(message)?)?;
     stream.flush()
 }
 
-/// Reads one message; `None` when the other side closed the stream between two messages.
-pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
+/// Reads the JSON of one message; `None` when the other side closed the stream between two messages.
+///
+/// # Errors
+/// `InvalidData` for a frame above [`MAX_FRAME`], `UnexpectedEof` when the stream ends inside a message.
+pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0u8; 4];
     match stream.read_exact(&mut length[..1]) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    stream.read_exact(&mut length[1..])?;
+    let cut = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the stream ended in the middle of a message"),
+        _ => error,
+    };
+    stream.read_exact(&mut length[1..]).map_err(cut)?;
     let length = u32::from_le_bytes(length);
     if length > MAX_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes is not a message")));
+        let text = format!("a message of {length} bytes is above the limit of {} MiB", MAX_FRAME >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
     let mut body = vec![0u8; length as usize];
-    stream.read_exact(&mut body)?;
+    stream.read_exact(&mut body).map_err(cut)?;
+    Ok(Some(body))
+}
+
+/// Reads one message; `None` when the other side closed the stream between two messages.
+///
+/// # Errors
+/// As [`read_frame`]; `InvalidData` for a message that is not known here.
+pub fn read_message<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
+    let Some(body) = read_frame(stream)? else { return Ok(None) };
     serde_json::from_slice(&body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -1,0 +1,52 @@
+//! One file of a results folder: its name, and how it is written so that others may read it.
+
+use crate::exit::Fault;
+use crate::pipeline::Node;
+use ddpipe_interface::{ArtifactType, Output};
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// `table.md`, or with axes `grid-method=dm.png`: the ending is the declared extension, else that of the type. Two outputs
+/// of the same form have the same name here.
+pub(super) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> String {
+    let axes: Vec<String> =
+        node.axes.iter().map(|(name, value)| format!("{name}={}", crate::address::value_text(value))).collect();
+    let mut stem = node.stage.clone();
+    if !axes.is_empty() {
+        stem = format!("{stem}-{}", axes.join(","));
+    }
+    let stem: String =
+        stem.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect();
+    let extension = match (&output.extension, output.artifact) {
+        (Some(extension), _) => extension.as_str(),
+        (None, ArtifactType::Table) => "json",
+        (None, ArtifactType::Image) if bytes.starts_with(b"\x89PNG") => "png",
+        (None, ArtifactType::Image) => "svg",
+        (None, _) => name,
+    };
+    format!("{stem}.{extension}")
+}
+
+/// Writes a file whole or not at all, with the mode that the user's umask gives. One that has the right content already
+/// is not touched.
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    // Earlier versions left files that only their owner could read.
+    let private = std::fs::metadata(path).is_ok_and(|seen| seen.permissions().mode() & 0o777 == 0o600);
+    if !private && std::fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(path);
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut aside = tempfile::Builder::new()
+            .prefix(".writing-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        aside.write_all(bytes)?;
+        aside.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|error| Fault::io("write", path, &error))
+}

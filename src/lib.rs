@@ -18,7 +18,8 @@
 //! 4. [`schedule`]: carries a plan out. [`recompute`] runs what is on record again.
 //!    [`executor`] is who runs a job; [`slots`] says on which devices,
 //!    [`memory`] how much memory there is.
-//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`expect`], [`mixed`] and [`results`] come at the end.
+//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`started`] keeps what it
+//!    was started with, [`expect`], [`mixed`] and [`results`] come at the end.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
 pub mod address;
@@ -56,6 +57,7 @@ pub mod selector;
 pub mod size;
 pub mod slots;
 pub mod sources;
+pub mod started;
 mod visible;
 
 pub use load::load;

@@ -4,12 +4,13 @@
 
 use crate::address::address;
 use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, SourceText};
 use crate::limits::Limits;
 use crate::selector::Selector;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One node of the pipeline: an index into [`Pipeline::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +43,8 @@ pub struct Pipeline {
     pub about: Option<String>,
     /// The manifest that was loaded, absolute.
     pub file: PathBuf,
+    /// The texts of the manifest and of all that it includes, by absolute path, the manifest's first.
+    pub files: IndexMap<PathBuf, Arc<SourceText>>,
     /// The project's folder, absolute: the one that holds the `pipelines` folder with the manifest in it, else the
     /// manifest's own. Relative paths of sources, the cache and the results refer to it.
     pub root: PathBuf,

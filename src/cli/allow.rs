@@ -96,7 +96,7 @@ pub(super) fn check(
             new.join(", ")
         ))),
         (false, Commands::All) => {
-            say(&format!(
+            say(format!(
                 "runs programs that you have not accepted before: {}; `ddpipe allow` remembers them",
                 new.join(", ")
             ));

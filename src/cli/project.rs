@@ -12,6 +12,7 @@ use crate::program::Program;
 use crate::selector::Selector;
 use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
+use crate::started::Started;
 use ddpipe_cache::Cache;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +21,12 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub struct ManifestArgs {
     /// The manifest
-    pub manifest: PathBuf,
+    #[arg(required_unless_present = "from_run")]
+    pub manifest: Option<PathBuf>,
+    /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
+    /// cache is `--cache`, or .ddpipe in this folder)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select", "allow_outside"])]
+    pub from_run: Option<String>,
     /// Apply this profile of the manifest; several in order
     #[arg(long, value_name = "NAME")]
     pub profile: Vec<String>,
@@ -81,24 +87,52 @@ pub struct Project {
     pub cache: Cache,
     /// The selected and the forced nodes, and the device's class.
     pub choice: Choice,
+    /// What was asked for.
+    pub invocation: Invocation,
+}
+
+/// What decides which pipeline a command works on.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// What is laid over it.
+    pub overrides: Overrides,
+    /// Selectors as written.
+    pub select: Vec<String>,
 }
 
 impl ManifestArgs {
     /// Loads the manifest alone.
     pub fn load(&self) -> Result<Pipeline, Fault> {
+        let Invocation { manifest, overrides, .. } = self.invocation()?;
+        Ok(load(&manifest, &overrides, Catalog::built_in()?)?)
+    }
+
+    /// What is asked for: by the command line and the environment, or as in an earlier run.
+    pub fn invocation(&self) -> Result<Invocation, Fault> {
+        if let Some(id) = &self.from_run {
+            let root = self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe"));
+            let started = Started::read(&super::cache::open(&root)?, id)?;
+            let overrides = started.overrides();
+            return Ok(Invocation { manifest: started.manifest, overrides, select: started.select });
+        }
+        let manifest =
+            self.manifest.clone().ok_or_else(|| Fault::usage("name a manifest, or a run with --from-run"))?;
         let sets: Result<Vec<(String, String)>, Fault> = self.set.iter().map(|text| split_set(text)).collect();
         let of_ours = |name: &str| name.starts_with("DDPIPE_VAR_") || name == "DDPIPE_DATA";
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let env = std::env::vars_os().filter_map(text).filter(|(name, _)| of_ours(name)).collect();
         let (profile, allow_outside) = (self.profile.clone(), self.allow_outside);
-        let overrides = Overrides { profile, sets: sets?, env, allow_outside };
-        Ok(load(&self.manifest, &overrides, Catalog::built_in()?)?)
+        let overrides = Overrides { profile, sets: sets?, env, allow_outside, texts: None };
+        Ok(Invocation { manifest, overrides, select: self.select.clone() })
     }
 
     /// Loads the manifest and opens its cache, to work on these slots.
     pub fn open(&self, slots: &Slots) -> Result<Project, Fault> {
-        let pipeline = self.load()?;
-        let select = selectors(&pipeline, &self.select, "--select")?;
+        let invocation = self.invocation()?;
+        let pipeline = load(&invocation.manifest, &invocation.overrides, Catalog::built_in()?)?;
+        let select = selectors(&pipeline, &invocation.select, "--select")?;
         let force = selectors(&pipeline, &self.force, "--force")?;
         let graph = Graph::link(&pipeline);
         let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
@@ -108,7 +142,7 @@ impl ManifestArgs {
             NumericsMode::Loose => None,
         };
         let choice = Choice { select, force, device: slots.class().to_string(), numerics };
-        Ok(Project { pipeline, graph, cache, choice })
+        Ok(Project { pipeline, graph, cache, choice, invocation })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::allow::{self, Commands};
 use super::interrupts::Signals;
-use super::project::{ManifestArgs, Project};
+use super::project::{Invocation, ManifestArgs, Project};
 use super::{Done, print};
 use crate::commit;
 use crate::download::Offline;
@@ -20,6 +20,7 @@ use crate::results;
 use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
+use crate::started::Started;
 use crate::visible::visible;
 use ddpipe_cache::Record;
 use ddpipe_interface::protocol::Cause;
@@ -81,6 +82,9 @@ pub(super) fn run(args: Args) -> Done {
     allow::check(&project, args.allow_commands, nodes)?;
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
+    let commit = commit::of(&project.pipeline.root);
+    let Invocation { overrides, select, .. } = &project.invocation;
+    Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run)?;
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(progress::Journal::new(&run)?), Box::new(progress::Pins::new(run.clone()))];
     let interrupts = Interrupts::default();
@@ -116,7 +120,7 @@ pub(super) fn run(args: Args) -> Done {
         observer: &mut observers,
         interrupts,
         keep_going: args.keep_going,
-        commit: commit::of(&pipeline.root),
+        commit,
         patience: Patience::of_environment(args.timeout),
     };
     let summary = Scheduler::new(scheduled, seconds).run();
@@ -161,13 +165,16 @@ pub(super) fn run(args: Args) -> Done {
 impl Args {
     /// How the run was called, for its results.
     fn called(&self, project: &Project) -> results::Called {
-        let variables = std::env::vars().filter(|(name, _)| name.starts_with("DDPIPE_VAR_"));
+        let overrides = &project.invocation.overrides;
+        let variables = overrides.env.iter().filter(|(name, _)| name.starts_with("DDPIPE_VAR_"));
+        let variables = variables.map(|(name, value)| format!("{name}={value}"));
+        let sets = overrides.sets.iter().map(|(path, value)| format!("{path}={value}"));
         let file = &project.pipeline.file;
         results::Called {
             manifest: file.strip_prefix(&project.pipeline.root).unwrap_or(file).to_path_buf(),
-            profile: self.manifest.profile.clone(),
-            set: variables.map(|(name, value)| format!("{name}={value}")).chain(self.manifest.set.clone()).collect(),
-            select: self.manifest.select.clone(),
+            profile: overrides.profile.clone(),
+            set: variables.chain(sets).collect(),
+            select: project.invocation.select.clone(),
             cache: project.cache.root().to_path_buf(),
         }
     }

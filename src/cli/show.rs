@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Show a node's outputs.
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,

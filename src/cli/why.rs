@@ -7,6 +7,7 @@ use ddpipe_cache::Record;
 
 /// Explain a node.
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,

@@ -3,9 +3,10 @@
 
 use super::document::{self, Entry, Item, Raw, Table};
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, shown_path};
-use std::collections::HashMap;
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// So deep may files include each other.
@@ -27,16 +28,33 @@ struct Conflict {
     second: Place,
 }
 
-/// Reads the file and everything below it; the document, and the text of the file itself.
-pub fn read(path: &Path, report: &mut Report) -> Option<(Table, Arc<SourceText>)> {
-    let mut reader = Reader { report, open: Vec::new(), known: HashMap::new(), named: 0, bytes: 0 };
+/// What a manifest's files say.
+pub struct Read {
+    /// The document.
+    pub document: Table,
+    /// The text of the file that was named.
+    pub main: Arc<SourceText>,
+    /// The texts of all files by absolute path, that of the file that was named first.
+    pub files: Files,
+}
+
+/// Texts of files by absolute path.
+pub type Files = IndexMap<PathBuf, Arc<SourceText>>;
+
+/// Reads the file and everything below it: from the disk, or from `texts`, which then have every file.
+pub fn read(path: &Path, texts: Option<&BTreeMap<PathBuf, String>>, report: &mut Report) -> Option<Read> {
+    let (open, known, files) = (Vec::new(), HashMap::new(), Files::new());
+    let mut reader = Reader { report, texts, open, known, files, named: 0, bytes: 0 };
     let mut main = None;
-    let table = reader.file(path, None, &mut main)?;
-    Some((table, main?))
+    let document = reader.file(path, None, &mut main)?;
+    Some(Read { document, main: main?, files: reader.files })
 }
 
 struct Reader<'a> {
     report: &'a mut Report,
+    texts: Option<&'a BTreeMap<PathBuf, String>>,
+    /// The texts that were read, the first one first.
+    files: Files,
     /// The files on the way down, to notice a cycle: their true paths, and their names in messages.
     open: Vec<(PathBuf, String)>,
     /// The files that were read, by their true paths, each with what it includes; none for those at fault.
@@ -55,7 +73,11 @@ impl Reader<'_> {
             Some(place) => Diagnostic::at(place, message),
             None => Diagnostic::general(message),
         };
-        let real = match path.canonicalize() {
+        let real = match self.texts {
+            Some(_) => Ok(normal(path)),
+            None => path.canonicalize(),
+        };
+        let real = match real {
             Ok(real) => real,
             Err(error) => {
                 self.report.push(fault(format!("could not read {name}: {}", error_text(&error))));
@@ -75,7 +97,11 @@ impl Reader<'_> {
             self.report.push(fault(format!("files include each other more than {MAX_DEPTH} deep")));
             return None;
         }
-        let text = match text_of(path) {
+        let text = match self.texts {
+            Some(texts) => texts.get(&real).cloned().ok_or_else(|| "it was no file of that run".to_string()),
+            None => text_of(path),
+        };
+        let text = match text {
             Ok(text) => text,
             Err(why) => {
                 self.report.push(fault(format!("could not read {name}: {why}")));
@@ -89,6 +115,7 @@ impl Reader<'_> {
             return None;
         }
         let source = SourceText::file(name.clone(), text);
+        self.files.insert(normal(path), source.clone());
         let merged = match document::parse(&source) {
             Ok(own) => {
                 self.open.push((real.clone(), name));
@@ -138,6 +165,21 @@ impl Reader<'_> {
         lay_over(&mut base, own);
         base
     }
+}
+
+/// An absolute path without `.` and `..`, in letters: the name under which a text is kept.
+fn normal(path: &Path) -> PathBuf {
+    let mut parts = PathBuf::new();
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components() {
+        match part {
+            Component::ParentDir => {
+                parts.pop();
+            }
+            Component::CurDir => {}
+            part => parts.push(part),
+        }
+    }
+    parts
 }
 
 /// The text of a plain file, or in words why it cannot be had.

@@ -16,7 +16,7 @@ pub use overrides::Overrides;
 
 use document::{Entry, Item};
 use indexmap::IndexMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A manifest as written.
@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub struct Manifest {
     /// The text of the file that was named; includes have texts of their own.
     pub main: Arc<SourceText>,
+    /// The texts of all files by absolute path, that of the file that was named first.
+    pub files: IndexMap<PathBuf, Arc<SourceText>>,
     /// The table `[pipeline]`.
     pub pipeline: PipelineTable,
     /// The tables `[sources.NAME]`, by name.
@@ -126,12 +128,12 @@ impl Manifest {
         report: &mut Report,
         warnings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let (mut document, main) = include::read(path, report)?;
+        let include::Read { mut document, main, files } = include::read(path, overrides.texts.as_ref(), report)?;
         if !report.is_empty() {
             return None;
         }
         overrides.apply(&mut document, report, warnings);
         vars::substitute(&mut document, &main, report, warnings);
-        Some(read::manifest(document, main, report))
+        Some(read::manifest(document, main, files, report))
     }
 }

@@ -5,6 +5,8 @@
 use super::document::{self, Entry, Item, Raw, Table};
 use super::include::lay_over;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The variables of the environment that set variables of the manifest.
@@ -24,6 +26,8 @@ pub struct Overrides {
     pub env: Vec<(String, String)>,
     /// Whether files may be downloaded to any folder that the manifest names (`--allow-outside`).
     pub allow_outside: bool,
+    /// The texts of the manifest's files by absolute path, where those of an earlier run are read instead of the files.
+    pub texts: Option<BTreeMap<PathBuf, String>>,
 }
 
 impl Overrides {

@@ -2,6 +2,7 @@
 //! all of them. Knows no kinds: inputs, parameters and axes pass through as written.
 
 use super::document::{Entry, Item, Raw, Table};
+use super::include::Files;
 use super::{ExpectTable, FileTable, Manifest, PipelineTable, SourceTable, StageTable, limits};
 use crate::address::is_name_letter;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
@@ -9,8 +10,8 @@ use crate::pipeline::NumericsMode;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-/// Reads the whole document.
-pub fn manifest(mut document: Table, main: Arc<SourceText>, report: &mut Report) -> Manifest {
+/// Reads the whole document of these files, of which `main` is the first.
+pub fn manifest(mut document: Table, main: Arc<SourceText>, files: Files, report: &mut Report) -> Manifest {
     let mut reader = Reader { report };
     reader.known_keys(&document, "the top level", &["pipeline", "sources", "stages", "expect"]);
     let pipeline = reader.pipeline(document.get("pipeline"), &main);
@@ -25,7 +26,7 @@ pub fn manifest(mut document: Table, main: Arc<SourceText>, report: &mut Report)
         let fault = Diagnostic::at(&Place::new(&main, 0..0), "the manifest has no stages");
         reader.report.push(fault.help("add a [stages.NAME] table with a kind"));
     }
-    Manifest { main, pipeline, sources, stages, expectations }
+    Manifest { main, files, pipeline, sources, stages, expectations }
 }
 
 struct Reader<'a> {

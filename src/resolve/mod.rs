@@ -78,6 +78,7 @@ pub fn resolve(
         name: manifest.pipeline.name,
         about: manifest.pipeline.about,
         file,
+        files: manifest.files,
         root,
         seed: manifest.pipeline.seed,
         numerics: manifest.pipeline.numerics,

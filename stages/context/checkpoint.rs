@@ -113,3 +113,56 @@ impl Checkpoint {
         Ok((Checkpoint { step, state: about["state"].clone(), tensors }, seconds))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin { key: "ab".repeat(32), version: 2, numerics: "libtorch 2.11".into() }
+    }
+
+    fn saved() -> Vec<u8> {
+        let mut checkpoint = Checkpoint::new(7);
+        checkpoint.put("images", &Tensor::arange(6, (tch::Kind::Float, Device::Cpu)));
+        checkpoint.note("losses", [0.5, 0.25]);
+        checkpoint.to_bytes(&origin(), 12.5).unwrap()
+    }
+
+    fn refused(bytes: &[u8], origin: &Origin) -> Option<String> {
+        Checkpoint::from_bytes(bytes, origin, Device::Cpu).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_checkpoint_is_read_as_it_was_saved() {
+        let (read, seconds) = Checkpoint::from_bytes(&saved(), &origin(), Device::Cpu).unwrap();
+        assert_eq!((read.step, seconds), (7, 12.5));
+        assert_eq!(*read.get("images").unwrap(), Tensor::arange(6, (tch::Kind::Float, Device::Cpu)));
+        assert_eq!(read.noted::<Vec<f64>>("losses").unwrap(), [0.5, 0.25]);
+    }
+
+    #[test]
+    fn no_flipped_bit_and_no_missing_byte_of_a_checkpoint_is_believed() {
+        let whole = saved();
+        for place in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1 << (place % 8);
+            assert!(refused(&bytes, &origin()).is_some(), "byte {place} of {}", whole.len());
+        }
+        (0..whole.len()).for_each(|length| assert!(refused(&whole[..length], &origin()).is_some(), "{length} bytes"));
+    }
+
+    #[test]
+    fn a_checkpoint_of_something_else_is_not_continued() {
+        let other = |change: fn(&mut Origin)| {
+            let mut origin = origin();
+            change(&mut origin);
+            refused(&saved(), &origin).unwrap()
+        };
+        assert!(other(|origin| origin.key = "cd".repeat(32)).contains("another action"));
+        assert!(other(|origin| origin.version = 3).contains("version 2 of the kind, not 3"));
+        assert!(other(|origin| origin.numerics = "libtorch 2.12".into()).contains("libtorch 2.11"));
+    }
+}

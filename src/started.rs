@@ -1,0 +1,151 @@
+//! What a run was started with, kept in its folder as `start.json`: the files of the manifest as they were, the command
+//! line, the environment and the commit. So a run can be looked at, and started again, whatever has changed since.
+
+use crate::exit::Fault;
+use crate::manifest::Overrides;
+use crate::pipeline::{Endpoint, Node, Pipeline};
+use ddpipe_cache::{Cache, Commit, RunDir};
+use ddpipe_interface::Value;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file's name in the folder of a run.
+const FILE: &str = "start.json";
+
+/// What a run was started with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Started {
+    /// The version of ddpipe.
+    pub ddpipe: String,
+    /// The command line, the program's name first.
+    pub command: Vec<String>,
+    /// The folder that it was called in.
+    pub folder: PathBuf,
+    /// The manifest's file, absolute.
+    pub manifest: PathBuf,
+    /// `--profile`, in order.
+    pub profile: Vec<String>,
+    /// `--set`, in order, as paths and values.
+    pub sets: Vec<(String, String)>,
+    /// The environment variables that changed the manifest.
+    pub env: Vec<(String, String)>,
+    /// `--allow-outside`.
+    pub allow_outside: bool,
+    /// `--select`, in order.
+    pub select: Vec<String>,
+    /// The state of the project's git repository.
+    pub commit: Option<Commit>,
+    /// The texts of the manifest and of all that it includes, by absolute path, the manifest first.
+    pub files: IndexMap<PathBuf, String>,
+    /// The manifest as it was resolved: every node.
+    pub nodes: Vec<ResolvedNode>,
+}
+
+/// A node as a manifest was resolved.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResolvedNode {
+    /// Its address: `distill[method=dm]`.
+    pub node: String,
+    /// Its stage kind.
+    pub kind: String,
+    /// Its seed.
+    pub seed: u64,
+    /// All parameters, defaults filled in.
+    pub params: IndexMap<String, Value>,
+    /// What is connected to each input: `node.output`, or `source:name/file`.
+    pub inputs: IndexMap<String, Vec<String>>,
+}
+
+impl ResolvedNode {
+    fn of(node: &Node, pipeline: &Pipeline) -> Self {
+        let from = |endpoint: &Endpoint| match endpoint {
+            Endpoint::Source { source, file } => format!("source:{source}/{file}"),
+            Endpoint::Node { node, output } => format!("{}.{output}", pipeline.node(*node).address()),
+        };
+        let connected =
+            node.inputs.iter().map(|(name, edges)| (name.clone(), edges.iter().map(|edge| from(&edge.from)).collect()));
+        ResolvedNode {
+            node: node.address(),
+            kind: node.kind.clone(),
+            seed: node.seed,
+            params: node.params.clone(),
+            inputs: connected.collect(),
+        }
+    }
+}
+
+impl Started {
+    /// What this process runs.
+    pub fn now(pipeline: &Pipeline, overrides: &Overrides, select: &[String], commit: Option<Commit>) -> Self {
+        Started {
+            ddpipe: env!("CARGO_PKG_VERSION").to_string(),
+            command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            folder: std::env::current_dir().unwrap_or_default(),
+            manifest: pipeline.file.clone(),
+            profile: overrides.profile.clone(),
+            sets: overrides.sets.clone(),
+            env: overrides.env.clone(),
+            allow_outside: overrides.allow_outside,
+            select: select.to_vec(),
+            commit,
+            files: pipeline.files.iter().map(|(path, text)| (path.clone(), text.text.clone())).collect(),
+            nodes: pipeline.nodes.iter().map(|node| ResolvedNode::of(node, pipeline)).collect(),
+        }
+    }
+
+    /// Writes it into the folder of a run.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, run: &RunDir) -> Result<(), Fault> {
+        let path = run.path().join(FILE);
+        let failed = |error: std::io::Error| Fault::io("write", &path, &error);
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        fs::write(&path, text).map_err(failed)
+    }
+
+    /// Reads what a run of this cache was started with. `id` may be the first letters of its name.
+    ///
+    /// # Errors
+    /// There is no such run, there are several, or its folder does not say it.
+    pub fn read(cache: &Cache, id: &str) -> Result<Self, Fault> {
+        let runs = cache.runs()?;
+        let matching: Vec<_> = runs.iter().filter(|run| run.id.starts_with(id)).collect();
+        let run = match matching.as_slice() {
+            [run] => run,
+            [] => {
+                let near = crate::diagnostic::did_you_mean(id, runs.iter().map(|run| run.id.as_str()));
+                let root = cache.root().display();
+                return Err(Fault::usage(format!(
+                    "there is no run {id:?} in {root}{near}\n  `ddpipe runs` lists them"
+                )));
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|run| run.id.as_str()).collect();
+                return Err(Fault::usage(format!("{id:?} may be any of the runs {}", names.join(", "))));
+            }
+        };
+        Started::in_folder(&run.path)
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self, Fault> {
+        let path = folder.join(FILE);
+        let text = fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
+        let wrong = |error| Fault::usage(format!("{}: not what a run was started with: {error}", path.display()));
+        serde_json::from_slice(&text).map_err(wrong)
+    }
+
+    /// The overrides that load the same manifest again: the texts are those of the run, whatever the files say now.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            profile: self.profile.clone(),
+            sets: self.sets.clone(),
+            env: self.env.clone(),
+            allow_outside: self.allow_outside,
+            texts: Some(self.files.clone().into_iter().collect()),
+        }
+    }
+}

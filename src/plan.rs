@@ -8,7 +8,7 @@ use crate::program::Program;
 use crate::reason::{Reason, differences};
 use crate::selector::Selector;
 use crate::sources::Sources;
-use ddpipe_cache::{Key, Record};
+use ddpipe_cache::{CacheError, Key, Record};
 use ddpipe_interface::Value;
 use ddpipe_interface::metric::MEASURED;
 use ddpipe_interface::protocol::Absent;
@@ -19,9 +19,9 @@ use std::sync::Arc;
 /// The questions that the planner asks a cache.
 pub trait Records {
     /// The record of this key, if there is one, whether or not its outputs are still there.
-    fn find(&self, key: &Key) -> Option<Record>;
+    fn find(&self, key: &Key) -> Result<Option<Record>, CacheError>;
     /// The first output of a record whose bytes are no longer in the cache.
-    fn lost_output(&self, record: &Record) -> Option<String>;
+    fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError>;
     /// The newest record of a node of this pipeline.
     fn newest(&self, pipeline: &str, node: &str) -> Option<Record>;
 }
@@ -55,6 +55,11 @@ pub enum Verdict {
     Waiting {
         /// The nodes that run first.
         on: Vec<NodeId>,
+    },
+    /// Whether it is on record cannot be told, because the cache cannot be read.
+    Unreadable {
+        /// What the cache says.
+        error: Arc<CacheError>,
     },
     /// A source file that it reads is not there.
     Missing {
@@ -117,7 +122,9 @@ impl Plan {
         let count = |test: fn(&Verdict) -> bool| self.verdicts.iter().filter(|verdict| test(verdict)).count();
         (
             count(|verdict| matches!(verdict, Verdict::Run { .. })),
-            count(|verdict| matches!(verdict, Verdict::Waiting { .. } | Verdict::Missing { .. })),
+            count(|verdict| {
+                matches!(verdict, Verdict::Waiting { .. } | Verdict::Missing { .. } | Verdict::Unreadable { .. })
+            }),
             count(|verdict| matches!(verdict, Verdict::Fresh(_))),
         )
     }
@@ -216,12 +223,18 @@ impl<'a> Planner<'a> {
             if self.forced.contains(&id) {
                 return Verdict::Run { action, reasons: vec![Reason::Forced] };
             }
+            let unreadable = |error| Verdict::Unreadable { error: Arc::new(error) };
             let reasons = match self.records.find(&action.key) {
-                None => self.explain(id, &action.description),
-                Some(record) if !record.asks.is_empty() && self.ask(id, &record) => continue,
-                Some(record) => match self.lacks(id, &record).or_else(|| self.records.lost_output(&record)) {
-                    None => return Verdict::Fresh(Arc::new(record)),
+                Err(error) => return unreadable(error),
+                Ok(None) => self.explain(id, &action.description),
+                Ok(Some(record)) if !record.asks.is_empty() && self.ask(id, &record) => continue,
+                Ok(Some(record)) => match self.lacks(id, &record) {
                     Some(name) => vec![Reason::OutputLost { name }],
+                    None => match self.records.lost_output(&record) {
+                        Err(error) => return unreadable(error),
+                        Ok(None) => return Verdict::Fresh(Arc::new(record)),
+                        Ok(Some(name)) => vec![Reason::OutputLost { name }],
+                    },
                 },
             };
             return Verdict::Run { action, reasons };

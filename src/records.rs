@@ -1,22 +1,20 @@
-//! The planner's view of a cache. Trouble with a single record is logged and counts as "not there": the stage runs.
+//! The planner's view of a cache. A record that cannot be read, for want of a device or of file descriptors, is an error
+//! of its node and not a missing record: otherwise hours of work would be done again for nothing.
 
 use crate::plan::Records;
-use ddpipe_cache::{Cache, Key, Record};
+use ddpipe_cache::{Cache, CacheError, Key, Record};
 
 impl Records for Cache {
-    fn find(&self, key: &Key) -> Option<Record> {
-        said(self.record(*key)).flatten()
+    fn find(&self, key: &Key) -> Result<Option<Record>, CacheError> {
+        self.record(*key)
     }
 
-    fn lost_output(&self, record: &Record) -> Option<String> {
-        said(self.lost_outputs(record)).and_then(|lost| lost.into_iter().next())
+    fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError> {
+        Ok(self.lost_outputs(record)?.into_iter().next())
     }
 
+    /// What a node gave last only explains why it runs: trouble with it is logged.
     fn newest(&self, pipeline: &str, node: &str) -> Option<Record> {
-        said(self.newest_record(pipeline, node)).flatten()
+        self.newest_record(pipeline, node).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
-}
-
-fn said<T>(result: Result<T, ddpipe_cache::CacheError>) -> Option<T> {
-    result.inspect_err(|error| tracing::warn!("{error}")).ok()
 }

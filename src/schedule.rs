@@ -231,6 +231,7 @@ impl<'a> Scheduler<'a> {
                 Verdict::Fresh(record) => self.fresh(id, record),
                 Verdict::Run { action, reasons } => self.states.set(id, State::Ready { action, reasons }),
                 Verdict::Missing { file } => self.missing(id, &file),
+                Verdict::Unreadable { error } => self.fail_for_cache(id, &error),
                 Verdict::Waiting { .. } => {}
             }
         }

@@ -58,6 +58,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Fresh(_) => "fresh",
         Verdict::Run { .. } => "run",
         Verdict::Waiting { .. } | Verdict::Missing { .. } => "waits",
+        Verdict::Unreadable { .. } => "error",
         Verdict::NotSelected => "left",
     }
 }
@@ -71,6 +72,7 @@ fn why(pipeline: &Pipeline, verdict: &Verdict) -> String {
             format!("for {}{more}", names.join(", "))
         }
         Verdict::Missing { file } => format!("for the source file {file}"),
+        Verdict::Unreadable { error } => error.to_string(),
         Verdict::Fresh(_) | Verdict::NotSelected => String::new(),
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn run(args: Args) -> Done {
                     text.push_str(&format!("    {}\n", project.pipeline.node(*node).address()));
                 }
             }
+            Verdict::Unreadable { error } => text.push_str(&format!("  cannot be told: {error}\n")),
             Verdict::Missing { file } => text.push_str(&format!("  waits for the source file {file}\n")),
             Verdict::NotSelected => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }

@@ -45,6 +45,7 @@ fn garbage_collection_beside_runs_costs_them_nothing_that_they_have_reached() {
     let whole = whole();
     let projects = projects(2);
     let cache = projects[0].path(".ddpipe");
+    ddpipe_cache::Cache::open(&cache).unwrap();
     let (over, collected, left) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(times(4)));
     let (runs, stages) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let begun = Instant::now();

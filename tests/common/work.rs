@@ -21,7 +21,7 @@ before = { type = ["files"], help = "what was written before", many = true, opti
 written = { type = "files", help = "lines" }
 [params]
 name = { type = "string", help = "whose lines" }
-steps = { type = "integer", default = 8, help = "how many lines" }
+steps = { type = "integer", default = 4, help = "how many lines" }
 "#;
 
 /// Stages of the worker's own and of a program, in two branches that meet.

@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test setup setup-cuda build install check
+.PHONY: demo test setup setup-cuda build install check fuzz soak
 
 # Runs the main job on generated sample digits and prints the accuracy table and where the pictures are.
 demo: build
@@ -32,3 +32,32 @@ check: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+# Every reader of bytes from outside under fuzzing, so many seconds each; inputs that fail are kept in target/fuzz/.
+FUZZ_SECONDS ?= 60
+fuzz: export DDPIPE_FUZZ = $(FUZZ_SECONDS)
+fuzz: setup
+	$(CARGO) test --workspace --test fuzz -- --nocapture
+	$(CARGO) test --workspace --test stages fuzz:: -- --nocapture
+
+# The long forms of all tests that try things at random, for about SOAK hours on two cores. A part that has passed leaves
+# a file in target/soak/ and does not run again until that file is removed, so that the same command continues.
+SOAK ?= 1
+SOAKED := target/soak/$(SOAK)h
+PARTS := cache kills races determinism fuzz-engine fuzz-stages
+soak: setup
+	@$(MAKE) --no-print-directory --keep-going $(PARTS:%=$(SOAKED)/%) || true
+	@./tests/soak.sh table $(SOAKED) $(PARTS)
+
+$(SOAKED)/cache:
+	@DDPIPE_SOAK=$$(($(SOAK) * 1000)) ./tests/soak.sh part $@ $(CARGO) test -p ddpipe-cache
+$(SOAKED)/kills:
+	@DDPIPE_SOAK=$$(($(SOAK) * 600)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test command kills::
+$(SOAKED)/races:
+	@DDPIPE_SOAK=$$(($(SOAK) * 200)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test command races::
+$(SOAKED)/determinism:
+	@DDPIPE_SOAK=1 ./tests/soak.sh part $@ $(CARGO) test --workspace --test stages kinds::determinism::
+$(SOAKED)/fuzz-engine:
+	@DDPIPE_FUZZ=$$(($(SOAK) * 60)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test fuzz
+$(SOAKED)/fuzz-stages:
+	@DDPIPE_FUZZ=$$(($(SOAK) * 60)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test stages fuzz::

@@ -1,6 +1,7 @@
 //! How a node is written: `distill[method=dm,seed=0]`. The letters of names and the text of axis values, which addresses,
 //! selectors and templates share. Knows no node and no selector.
 
+use crate::visible::is_hidden;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
 
@@ -39,5 +40,18 @@ pub fn is_name_letter(letter: char) -> bool {
 /// A text as a value in brackets: bare where that reads back unambiguously, else quoted.
 pub fn bare(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+.:/".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) { text.to_string() } else { format!("{text:?}") }
+    if !text.is_empty() && text.chars().all(plain) { text.to_string() } else { quoted(text) }
+}
+
+/// A text as a string of JSON, which selectors read; what a terminal would obey or not show is written as `\u202e`.
+fn quoted(text: &str) -> String {
+    let mut json = String::new();
+    for letter in serde_json::Value::from(text).to_string().chars() {
+        if is_hidden(letter) {
+            letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| json.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            json.push(letter);
+        }
+    }
+    json
 }

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn an_address_reads_back_even_with_odd_values() {
-        for text in ["a,b", "x]", "two words", "é\"", "", "1e-3"] {
+        let hidden = "\0\u{1b}\u{7f}\u{9b}\u{ad}\u{202e}\u{e0041}";
+        for text in ["a,b", "x]", "two words", "é\"", "", "1e-3", "e\u{301}\u{378}\u{e000}", hidden] {
             let odd = axes(&[("name", Value::String(text.into())), ("lr", Value::Float(0.001))]);
             let address = address("distill", &odd);
             let selector: Selector = address.parse().unwrap();

@@ -1,7 +1,7 @@
 //! Files that come from outside: found, downloaded where the manifest declares a URL, digested and compared with the
 //! declared digests, all before anything runs. Results are linked to the bytes that were there then.
 
-mod lock;
+pub mod lock;
 
 use crate::download::{Downloader, Offline};
 use crate::event::{Event, Observer};

@@ -2,20 +2,28 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/dice.rs"]
+mod dice;
+#[path = "../common/processes.rs"]
+mod processes;
 #[path = "../common/project.rs"]
 mod project;
 #[path = "../common/server.rs"]
 mod server;
+#[path = "../common/work.rs"]
+mod work;
 
 mod basics;
 mod cache;
 mod commands;
 mod download;
 mod folders;
+mod kills;
 mod kinds;
 mod mnist;
 mod programs;
 mod protocol;
+mod races;
 mod record_keeping;
 mod results;
 mod sharing;

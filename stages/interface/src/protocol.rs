@@ -322,8 +322,12 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
         let text = format!("a message of {length} bytes is above the limit of {} MiB", MAX_FRAME >> 20);
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    let mut body = vec![0u8; length as usize];
-    stream.read_exact(&mut body).map_err(cut)?;
+    // Grows with what arrives: a length alone takes no memory.
+    let mut body = Vec::new();
+    stream.by_ref().take(u64::from(length)).read_to_end(&mut body)?;
+    if body.len() < length as usize {
+        return Err(cut(io::ErrorKind::UnexpectedEof.into()));
+    }
     Ok(Some(body))
 }
 

@@ -2,45 +2,13 @@
 //! do not belong together, and bytes that are no IDX file at all.
 
 use crate::host::{Stage, message, tensors};
+use crate::memory;
 use crate::walker::{self, Case, Report};
 use ddpipe_stages::artifact::Dataset;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::Write;
-
-/// Watches the largest single allocation of a thread: a reader that believes a header shows here.
-struct Watch;
-
-thread_local!(static LARGEST: Cell<usize> = const { Cell::new(0) });
-
-fn watch(size: usize) {
-    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Watch {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        watch(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        watch(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        watch(size);
-        unsafe { System.realloc(old, layout, size) }
-    }
-    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(old, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watch = Watch;
 
 /// A stage that reads these two files, named `images.idx` and `labels.idx`.
 fn reading(images: &[u8], labels: &[u8]) -> Stage {
@@ -68,9 +36,9 @@ fn cases() {
             } else {
                 stage.file("images", name, bytes).file("labels", "labels_valid", labels.clone())
             };
-            LARGEST.set(0);
+            memory::begin();
             let result = stage.run();
-            report.check(case, &format!("{name}: {} bytes at once", LARGEST.get()), LARGEST.get() < 1 << 20);
+            report.check(case, &format!("{name}: {} bytes at once", memory::largest()), memory::largest() < 1 << 20);
             let refused =
                 !expected.starts_with("ok") || expected.contains("zero images") || expected.contains("differ");
             match result {
@@ -240,10 +208,10 @@ proptest! {
         let labels = idx(0x08, &[2], &[0, 1]);
         let images = idx(0x08, &[2, 1, 1], &[0, 1]);
         let stage = if as_labels { reading(&images, &bytes) } else { reading(&bytes, &labels) };
-        LARGEST.set(0);
+        memory::begin();
         let result = stage.run();
         let limit = (64 << 10) + 2 * 1032 * bytes.len();
-        prop_assert!(LARGEST.get() <= limit, "{} bytes at once for a file of {}", LARGEST.get(), bytes.len());
+        prop_assert!(memory::largest() <= limit, "{} bytes at once for a file of {}", memory::largest(), bytes.len());
         if let Err(error) = result {
             let text = format!("{error:#}");
             prop_assert!(text.contains("images.idx") || text.contains("labels.idx") || text.contains("channel"), "{}", text);

@@ -9,6 +9,7 @@ mod data_path;
 mod declarations;
 mod decode_arrays;
 mod decode_folder;
+mod determinism;
 mod difficulty;
 mod feature_regression;
 mod gradient_matching;

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 /// The small stages of all kinds.
-fn all() -> Vec<Small> {
+pub fn all() -> Vec<Small> {
     let lists = [
         classifiers::small,
         compare_table::small,
@@ -81,7 +81,7 @@ const DIGESTS: &str = "DDPIPE_TEST_DIGESTS";
 /// The kinds whose bytes depend on the number of threads. They compute gradients or train networks, and libtorch shares the
 /// sums of its convolutions and matrix products out among the threads: added up in another order, they are rounded
 /// otherwise. How far depends on the processor too, so that nothing is expected of these.
-const DEPENDENT: &[&str] = &[
+pub const DEPENDENT: &[&str] = &[
     "distill.datadam",
     "distill.datm",
     "distill.dc",
@@ -128,7 +128,8 @@ fn the_number_of_threads_changes_nothing_where_no_network_is_trained() {
     assert!(differing.is_empty(), "made otherwise on two threads: {differing:#?}");
 }
 
-fn digests(all: &[Small]) -> BTreeMap<String, Made> {
+/// The digests of what these small stages make, by name.
+pub fn digests(all: &[Small]) -> BTreeMap<String, Made> {
     let digest = |bytes: &Vec<u8>| Digest::of(bytes).to_string().into_bytes();
     let digests = |made: Made| made.iter().map(|(name, bytes)| (name.clone(), digest(bytes))).collect();
     all.iter().map(|small| (small.name(), digests(small.made().unwrap()))).collect()

@@ -1,0 +1,8 @@
+//! `readers::declaration` under libFuzzer.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/readers/mod.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| readers::declaration(data));

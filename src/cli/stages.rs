@@ -89,7 +89,8 @@ fn line(name: &str, metric: &Metric) -> String {
         Better::Higher => "higher is better",
         Better::Lower => "lower is better",
     });
-    let notes: Vec<&str> = metric.unit.as_deref().into_iter().chain(better).collect();
+    let measured = metric.measured.then_some("measured");
+    let notes: Vec<&str> = metric.unit.as_deref().into_iter().chain(better).chain(measured).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     format!("  {name}{notes}\n      {}\n", metric.help)
 }

@@ -1,7 +1,7 @@
 //! Real images with labels, as stages read them. Images keep the type in which they were decoded (u8 where the file has
 //! bytes) and become normalised floats when a stage asks for them, some or all at once.
 
-use super::{Normalisation, TensorFile, Whitening};
+use super::{Normalisation, TensorFile, whitening};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ impl Dataset {
         if let Some(votes) = &agreement {
             ensure!(votes.size() == labels.size(), "{:?} labels but {:?} votes", labels.size(), votes.size());
         }
-        let whitening = Whitening::read(file, &images.size()[1..])?;
+        let whitening = whitening::read(file, &images.size()[1..])?;
         Ok(Dataset {
             images,
             labels,
@@ -77,7 +77,7 @@ impl Dataset {
             None => file,
         };
         match &self.normalisation.whitening {
-            Some(whitening) => whitening.write(file),
+            Some(whitening) => whitening::write(whitening, file),
             None => file,
         }
     }

@@ -2,7 +2,7 @@
 //! soft labels, the normalisation (by which images become pictures), and the decoder of factorised images, if there is
 //! one.
 
-use super::{Decoder, Normalisation, TensorFile, Whitening};
+use super::{Decoder, Normalisation, TensorFile, whitening};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ impl SyntheticSet {
             about.classes,
             labels.size()
         );
-        let whitening = Whitening::read(file, &images.size()[1..])?;
+        let whitening = whitening::read(file, &images.size()[1..])?;
         Ok(SyntheticSet {
             images,
             labels,
@@ -95,7 +95,7 @@ impl SyntheticSet {
             .with("images", self.images.shallow_clone())
             .with("labels", self.labels.shallow_clone());
         match &self.normalisation.whitening {
-            Some(whitening) => whitening.write_back(file),
+            Some(whitening) => whitening::write_back(whitening, file),
             None => file,
         }
     }

@@ -1,128 +1,35 @@
-//! ZCA whitening of images: the linear map after which pixels are uncorrelated and of equal variance, and which changes
-//! them as little as possible; and its inverse. It is computed from a covariance, which `data::normalising` provides,
-//! and can be applied to any number of images.
-//!
-//! Legend: N images, D pixels of an image over all channels.
-#![expect(non_snake_case, reason = "tensors carry their shape in their names; the legend is above")]
+//! The whitening in the file of a data set or of a synthetic set: its tensors lie beside the images.
+#![expect(non_snake_case, reason = "tensors carry their shape in their names: D pixels of an image over all channels")]
 
 use super::TensorFile;
-use anyhow::{Context as _, Result, ensure};
-use tch::{Kind, Tensor};
+use crate::data::normalisation::Whitening;
+use anyhow::Result;
+use tch::Tensor;
 
 const MEAN: &str = "whitening_mean";
 const MATRIX: &str = "whitening_matrix";
 const INVERSE: &str = "whitening_inverse";
 
-/// The map W = U (S + eps)^(-1/2) U' for a covariance U S U', the mean that is subtracted before it, and the inverse of
-/// W. All tensors are float32; both matrices are symmetric.
-#[derive(Debug)]
-pub struct Whitening {
-    mean_D: Tensor,
-    /// W; `None` when it was read from a synthetic set's file, which holds only the inverse.
-    matrix_DD: Option<Tensor>,
-    inverse_DD: Tensor,
+/// Reads the whitening from a file of images of this shape (channels, height, width); `None` if there is none.
+pub(super) fn read(file: &TensorFile, image: &[i64]) -> Result<Option<Whitening>> {
+    let Some(inverse_DD) = file.tensors.get(INVERSE) else { return Ok(None) };
+    let (mean_D, matrix_DD) = (file.get(MEAN)?.shallow_clone(), file.tensors.get(MATRIX).map(Tensor::shallow_clone));
+    let whitening = Whitening::of_parts(mean_D, matrix_DD, inverse_DD.shallow_clone());
+    whitening.fits(image)?;
+    Ok(Some(whitening))
 }
 
-impl Whitening {
-    /// The whitening of images with this mean \[D\] and covariance \[D,D\], both float64. `eps` is added to every
-    /// eigenvalue. An error if `eps` is not above zero or the covariance is not float64.
-    pub fn zca(mean_D: &Tensor, covariance_DD: &Tensor, eps: f64) -> Result<Self> {
-        ensure!(eps > 0.0, "a whitening needs an eps above zero, this one is {eps}");
-        ensure!(covariance_DD.kind() == Kind::Double, "a covariance of {:?}, not of doubles", covariance_DD.kind());
-        let (values_D, vectors_DD) = covariance_DD.f_linalg_eigh("L").context("no eigenvectors of the covariance")?;
-        // Variances are not negative, but rounding in the decomposition can give negative eigenvalues.
-        let root_D = (values_D.f_clamp_min(0.0)? + eps).f_sqrt()?;
-        let recompose = |scale_D: &Tensor| -> Result<Tensor> {
-            let product = (&vectors_DD * scale_D).f_matmul(&vectors_DD.f_transpose(0, 1)?)?;
-            Ok(product.f_to_kind(Kind::Float)?)
-        };
-        Ok(Whitening {
-            mean_D: mean_D.f_to_kind(Kind::Float)?,
-            matrix_DD: Some(recompose(&root_D.f_reciprocal()?)?),
-            inverse_DD: recompose(&root_D)?,
-        })
-    }
-
-    /// \[N,C,H,W\], the whitened images (x - mean) W, for normalised images x \[N,C,H,W\].
-    pub fn apply(&self, images: &Tensor) -> Tensor {
-        let centred_ND = images.flatten(1, -1) - like(&self.mean_D, images);
-        let white_ND = match &self.matrix_DD {
-            Some(matrix) => centred_ND.matmul(&like(matrix, images)),
-            // In double precision, because solving loses digits that multiplying does not lose.
-            None => {
-                let inverse_DD = self.inverse_DD.to_device(images.device()).to_kind(Kind::Double);
-                Tensor::linalg_solve(&inverse_DD, &centred_ND.to_kind(Kind::Double), false).to_kind(images.kind())
-            }
-        };
-        white_ND.view_as(images)
-    }
-
-    /// \[N,C,H,W\], the normalised images x W^-1 + mean, for whitened images x: the inverse of [`apply`](Self::apply).
-    pub fn undo(&self, images: &Tensor) -> Tensor {
-        let restored_ND = images.flatten(1, -1).matmul(&like(&self.inverse_DD, images)) + like(&self.mean_D, images);
-        restored_ND.view_as(images)
-    }
-
-    /// An error if the whitening is not for images of this shape (channels, height, width).
-    pub fn fits(&self, image: &[i64]) -> Result<()> {
-        let pixels: i64 = image.iter().product();
-        let found = self.mean_D.size();
-        ensure!(found == [pixels], "a whitening of {found:?} pixels, where images have {pixels} ({image:?})");
-        let square = |matrix: &Tensor| matrix.size() == [pixels; 2];
-        ensure!(
-            self.matrix_DD.iter().chain([&self.inverse_DD]).all(square),
-            "a whitening of {pixels} pixels whose matrix is {:?}",
-            self.inverse_DD.size()
-        );
-        Ok(())
-    }
-
-    /// Reads the whitening from a file of images of this shape (channels, height, width); `None` if there is none.
-    pub(super) fn read(file: &TensorFile, image: &[i64]) -> Result<Option<Self>> {
-        let Some(inverse_DD) = file.tensors.get(INVERSE) else { return Ok(None) };
-        let whitening = Whitening {
-            mean_D: file.get(MEAN)?.shallow_clone(),
-            matrix_DD: file.tensors.get(MATRIX).map(Tensor::shallow_clone),
-            inverse_DD: inverse_DD.shallow_clone(),
-        };
-        whitening.fits(image)?;
-        Ok(Some(whitening))
-    }
-
-    /// Adds mean, inverse and, if it is known, W to a file.
-    pub(super) fn write(&self, file: TensorFile) -> TensorFile {
-        let file = self.write_back(file);
-        match &self.matrix_DD {
-            Some(matrix) => file.with(MATRIX, matrix.shallow_clone()),
-            None => file,
-        }
-    }
-
-    /// Adds only mean and inverse to a file, because the matrices are large.
-    pub(super) fn write_back(&self, file: TensorFile) -> TensorFile {
-        file.with(MEAN, self.mean_D.shallow_clone()).with(INVERSE, self.inverse_DD.shallow_clone())
+/// Adds mean, inverse and, if it is known, W to a file.
+pub(super) fn write(whitening: &Whitening, file: TensorFile) -> TensorFile {
+    let file = write_back(whitening, file);
+    match whitening.parts() {
+        (_, Some(matrix_DD), _) => file.with(MATRIX, matrix_DD.shallow_clone()),
+        _ => file,
     }
 }
 
-fn like(tensor: &Tensor, images: &Tensor) -> Tensor {
-    tensor.to_device(images.device()).to_kind(images.kind())
-}
-
-impl Clone for Whitening {
-    /// A clone shares the tensors, which are never changed in place.
-    fn clone(&self) -> Self {
-        Whitening {
-            mean_D: self.mean_D.shallow_clone(),
-            matrix_DD: self.matrix_DD.as_ref().map(Tensor::shallow_clone),
-            inverse_DD: self.inverse_DD.shallow_clone(),
-        }
-    }
-}
-
-impl PartialEq for Whitening {
-    /// Compares mean and inverse; W follows from the inverse.
-    fn eq(&self, other: &Self) -> bool {
-        let same = |a: &Tensor, b: &Tensor| a.size() == b.size() && a.equal(&b.to_device(a.device()));
-        same(&self.mean_D, &other.mean_D) && same(&self.inverse_DD, &other.inverse_DD)
-    }
+/// Adds only mean and inverse to a file, because the matrices are large.
+pub(super) fn write_back(whitening: &Whitening, file: TensorFile) -> TensorFile {
+    let (mean_D, _, inverse_DD) = whitening.parts();
+    file.with(MEAN, mean_D.shallow_clone()).with(INVERSE, inverse_DD.shallow_clone())
 }

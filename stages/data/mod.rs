@@ -2,8 +2,7 @@
 //! of image tensors. Methods and networks are elsewhere.
 
 pub mod images;
-pub mod moments;
-pub mod normalising;
+pub mod normalisation;
 pub mod origin;
 pub mod picture;
 pub mod problems;

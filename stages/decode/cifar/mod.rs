@@ -8,7 +8,7 @@ mod records;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
-use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
+use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::origin::origin;
 use crate::data::resize::resize;
 use anyhow::{Result, bail, ensure};
@@ -73,7 +73,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         outputs = outputs.tensors(name, set.to_file()).metric(&format!("{name}_images"), set.len() as f64);
     }
     outputs = outputs.metric("classes", classes as f64);
-    let scalars = normalising::scalars(&normalisation);
+    let scalars = normalisation::scalars(&normalisation);
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 

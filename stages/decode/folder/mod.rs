@@ -9,8 +9,8 @@ use crate::artifact::{Dataset, memory};
 use crate::context::{Context, Inputs, Outputs};
 use crate::data;
 use crate::data::images::{self, Images};
-use crate::data::moments;
-use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
+use crate::data::normalisation::moments;
+use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::problems::Problems;
 use anyhow::{Context as _, Result, ensure};
 use layout::{Entry, Rules, Split};
@@ -110,7 +110,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let count = dataset.len() as f64;
         outputs = outputs.tensors(partition, dataset.to_file()).metric(&format!("{partition}_images"), count);
     }
-    let scalars = normalising::scalars(&normalisation);
+    let scalars = normalisation::scalars(&normalisation);
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 

@@ -10,7 +10,7 @@ mod statistics;
 use crate::artifact::{Dataset, Normalisation};
 use crate::context::{Context, Inputs, Outputs};
 use crate::data;
-use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
+use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::resize;
 use crate::data::unpacking::Unpacking;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -75,7 +75,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .tensors("dataset", dataset.to_file())
         .metric("images", dataset.len() as f64)
         .metric("classes", params.classes as f64);
-    let scalars = normalising::scalars(&dataset.normalisation);
+    let scalars = normalisation::scalars(&dataset.normalisation);
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 

@@ -2,7 +2,7 @@
 //! order, so that the result does not depend on the number of threads.
 
 use crate::artifact::memory;
-use crate::data::moments;
+use crate::data::normalisation::moments;
 use crate::decode::idx::header::{Element, IdxFile};
 use anyhow::Result;
 use rayon::prelude::*;

@@ -9,7 +9,7 @@ mod sets;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
-use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
+use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::origin::origin;
 use crate::data::resize::resize;
 use anyhow::{Context as _, Result};
@@ -69,6 +69,6 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         outputs = outputs.tensors(name, set.to_file()).metric(&format!("{name}_images"), set.len() as f64);
     }
     outputs = outputs.metric("classes", classes as f64);
-    let scalars = normalising::scalars(&normalisation);
+    let scalars = normalisation::scalars(&normalisation);
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }

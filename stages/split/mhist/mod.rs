@@ -14,8 +14,9 @@ pub use sets::{Rules, Set, Split, split};
 use crate::artifact::{Dataset, memory};
 use crate::context::{Context, Inputs, Outputs};
 use crate::data;
-use crate::data::normalising::{self, NormalisationSpec, Normalise, WhiteningMethod};
-use crate::data::{images, moments};
+use crate::data::images;
+use crate::data::normalisation::moments;
+use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use annotations::{CLASSES, PARTITIONS};
 use anyhow::Result;
 use serde::Deserialize;
@@ -97,7 +98,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             .metric(&format!("{partition}_images"), dataset.len() as f64)
             .metric(&format!("{partition}_ssa"), ssa);
     }
-    let scalars = normalising::scalars(&normalisation);
+    let scalars = normalisation::scalars(&normalisation);
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
 }
 

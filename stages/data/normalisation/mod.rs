@@ -1,7 +1,14 @@
 //! The normalisation of images and its inverse: mean and standard deviation per channel, and optionally a whitening. A
-//! data set passes it on to every synthetic set that is made from it.
+//! data set passes it on to every synthetic set that is made from it. `parameters.rs` computes it as the decoders'
+//! parameters say, from the moments of pixels in `moments.rs`; `whitening.rs` is the linear map.
 
-use super::Whitening;
+pub mod moments;
+mod parameters;
+mod whitening;
+
+pub use parameters::{NormalisationSpec, Normalise, WhiteningMethod, scalars};
+pub use whitening::Whitening;
+
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 

@@ -1,8 +1,7 @@
 //! The normalisation that the decoders' parameters `normalise`, `mean`, `std`, `whitening` and `whitening_eps` ask for,
 //! computed from the training images. The same for all file formats.
 
-use super::moments;
-use crate::artifact::{Normalisation, Whitening};
+use super::{Normalisation, Whitening, moments};
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;

@@ -91,7 +91,12 @@ impl Cache {
             Some(last) => last,
             None => self.runs()?.iter().map(|run| run.number).max().unwrap_or(0),
         };
-        let number = last.saturating_add(1);
+        // A power cut may bring back an older text of that file, or runs that have no number in it.
+        let newest = walk::entries(&self.layout().runs())?.into_iter().rev().find_map(|entry| {
+            let reached = read(&entry.path.join(REACHED)).ok().flatten()?;
+            Some(reached.number)
+        });
+        let number = last.max(newest.unwrap_or(0)).saturating_add(1);
         let mut aside = Aside::new(&self.layout().records_tmp())?;
         aside.write(sealed_last(number).as_bytes())?;
         aside.publish_accelerator(&path)?;

@@ -24,7 +24,7 @@ pub enum Deed {
     Collect,
     /// Saves a checkpoint twice.
     Checkpoint,
-    /// Begins a run and pins.
+    /// Begins two runs, one after the other, which pin.
     Pin,
     /// Reads a file from outside and remembers its digest.
     Remember,
@@ -181,9 +181,11 @@ impl Deed {
                 Ok(vec![Digest::of_file(&scratch.join("checkpoint")).map_err(CacheError::io("read", &scratch))?.0])
             }
             Deed::Pin => {
-                let run = cache.new_run("other")?;
-                run.pin(&[key("idle")])?;
-                run.pin(&[key("old")])?;
+                for node in ["idle", "old"] {
+                    let run = cache.new_run("other")?;
+                    run.pin(&[key("pinned")])?;
+                    run.pin(&[key(node)])?;
+                }
                 Ok(Vec::new())
             }
             Deed::Remember => {
@@ -197,8 +199,8 @@ impl Deed {
     }
 }
 
-/// What holds in every cache: verification finds nothing, and what is on record has the right bytes. The nodes `whole`
-/// are on record.
+/// What holds in every cache: verification finds nothing, what is on record has the right bytes, and a run that begins is
+/// the newest. The nodes `whole` are on record.
 pub fn examine(root: &Path, whole: &[Key]) -> Result<(), String> {
     let cache = Cache::open(root).map_err(|error| error.to_string())?;
     let mut seen = Vec::new();
@@ -212,7 +214,19 @@ pub fn examine(root: &Path, whole: &[Key]) -> Result<(), String> {
             }
         }
         seen.push(key(node));
+        let newest = cache.newest_record("pipeline", node).map_err(|error| error.to_string())?;
+        if newest.is_some_and(|newest| newest.node != *node) {
+            return Err(format!("the newest record of {node} is of another node"));
+        }
     }
+    let run = cache.new_run("other").map_err(|error| error.to_string())?;
+    let runs = cache.runs().map_err(|error| error.to_string())?;
+    if runs.last().is_none_or(|newest| newest.id != run.id()) {
+        return Err(format!("{} is not the newest of {runs:?}", run.id()));
+    }
+    let begun = run.path().to_path_buf();
+    drop(run);
+    fs::remove_dir_all(begun).map_err(|error| error.to_string())?;
     if let Some(key) = whole.iter().find(|key| !seen.contains(key)) {
         return Err(format!("the record of {key} is lost"));
     }

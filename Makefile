@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test setup setup-cuda build install check
+.PHONY: demo test setup setup-cuda build install check soak
 
 # Runs the main job on generated sample digits and prints the accuracy table and where the pictures are.
 demo: build
@@ -32,3 +32,7 @@ check: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+# The long forms of the cache's harnesses (docs/reliability.md), DDPIPE_SOAK times the quick size, with their summaries.
+soak:
+	DDPIPE_SOAK=$${DDPIPE_SOAK:-8} $(CARGO) test -p ddpipe-cache --lib harness -- --nocapture

@@ -1,7 +1,8 @@
 //! Single flipped bits. A damaged file is either noticed, or says what it said before: nothing false is ever believed.
 //! `cache/tests/records.rs` does the same to every byte of a record.
 
-use super::deeds::{BEFORE, commit, content, digests, furnish, key};
+use super::deeds::{BEFORE, commit, content, digests, key};
+use super::scene::furnish;
 use super::{Chance, folder, soak};
 use crate::{Cache, CacheError, Digest};
 use std::fs::{self, Permissions};

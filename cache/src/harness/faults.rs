@@ -3,7 +3,8 @@
 //! reported success or an honest error, the cache is whole, nothing that was on record is lost, and the same deed gives the
 //! same digests.
 
-use super::deeds::{BEFORE, DEEDS, Deed, examine, furnish, key, outside};
+use super::deeds::{BEFORE, DEEDS, Deed, key, outside};
+use super::scene::{examine, furnish};
 use super::watch::{CLASSES, Fault, How, with_fault};
 use super::{folder, soak};
 use crate::CacheError;

@@ -10,6 +10,7 @@ mod lock_model;
 mod power;
 mod power_model;
 mod races;
+mod scene;
 pub(crate) mod watch;
 
 use tempfile::TempDir;

@@ -3,8 +3,9 @@
 //! as recorded must be whole, nothing may have wrong bytes, verification must find nothing, and the deed must give the same
 //! digests when it is done again.
 
-use super::deeds::{BEFORE, DEEDS, Deed, examine, furnish, key, outside};
+use super::deeds::{BEFORE, DEEDS, Deed, key, outside};
 use super::power_model::{Found, Model};
+use super::scene::{examine, furnish};
 use super::watch::{Class, Event, Fault, How, recorded};
 use super::{Chance, folder, soak};
 use crate::{Digest, Key};
@@ -14,7 +15,7 @@ use std::fs;
 use tempfile::TempDir;
 
 /// How many folders are looked at after one operation, in the quick form.
-const MOST: usize = 24;
+const MOST: usize = 16;
 
 #[test]
 fn the_power_is_cut_after_every_operation() {

@@ -2,7 +2,8 @@
 //! while they collect or commit. Locks belong to open files, so that threads which each open the cache stand for processes;
 //! those that are killed are real ones.
 
-use super::deeds::{BEFORE, Deed, commit, content, digests, examine, furnish, key};
+use super::deeds::{BEFORE, Deed, commit, content, digests, key};
+use super::scene::{examine, furnish};
 use super::{Chance, folder, soak};
 use crate::{Cache, CacheError, Digest, GcOptions};
 use std::path::Path;

@@ -50,7 +50,7 @@ soak: setup
 	@./tests/soak.sh table $(SOAKED) $(PARTS)
 
 $(SOAKED)/cache:
-	@DDPIPE_SOAK=$$(($(SOAK) * 1000)) ./tests/soak.sh part $@ $(CARGO) test -p ddpipe-cache
+	@DDPIPE_SOAK=$$(($(SOAK) * 8)) ./tests/soak.sh part $@ $(CARGO) test --workspace --lib harness
 $(SOAKED)/kills:
 	@DDPIPE_SOAK=$$(($(SOAK) * 600)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test command kills::
 $(SOAKED)/races:

@@ -1,15 +1,14 @@
 //! Blobs: bytes named by their digest. A published blob is whole, read-only and never changes. Knows no records: `gc`
 //! decides what may go.
 
-use crate::aside::{Aside, READ_ONLY};
+use crate::aside::{self, Aside, READ_ONLY};
 use crate::layout::Layout;
-use crate::{CacheError, Digest};
+use crate::{CacheError, Digest, disk};
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 /// The blobs under `blobs-v1/`. They are named by content, so that putting one twice is harmless.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl BlobStore {
     /// The length in bytes of a blob that is there.
     pub fn contains(&self, digest: Digest) -> Result<Option<u64>, CacheError> {
         let path = self.path(digest);
-        match fs::metadata(&path) {
+        match disk::look(&path) {
             Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(CacheError::io("read", &path)(error)),
@@ -42,7 +41,7 @@ impl BlobStore {
     /// The blob's bytes, not verified; none where the blob is not there.
     pub fn open(&self, digest: Digest) -> Result<Option<File>, CacheError> {
         let path = self.path(digest);
-        match File::open(&path) {
+        match disk::open(&path) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(CacheError::io("read", &path)(error)),
@@ -84,7 +83,7 @@ impl BlobStore {
 
     /// Stores a copy of a file; its digest and length.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), CacheError> {
-        let mut file = File::open(path).map_err(CacheError::io("read", path))?;
+        let mut file = disk::open(path).map_err(CacheError::io("read", path))?;
         let (aside, digest, bytes) = self.receive(&mut file, path)?;
         if !self.keep_existing(digest, bytes)? {
             self.publish(aside, digest)?;
@@ -95,7 +94,7 @@ impl BlobStore {
     /// The blob's bytes, verified unless this process has done so before. A damaged blob is set aside.
     pub fn read_verified(&self, digest: Digest) -> Result<Vec<u8>, CacheError> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).map_err(|error| absent(digest, &path, error))?;
+        let bytes = disk::read(&path).map_err(|error| absent(digest, &path, error))?;
         if !self.is_verified(digest) {
             self.judge(digest, Digest::of(&bytes), &path)?;
         }
@@ -106,7 +105,7 @@ impl BlobStore {
     pub fn verify_once(&self, digest: Digest) -> Result<PathBuf, CacheError> {
         let path = self.path(digest);
         if self.is_verified(digest) {
-            fs::metadata(&path).map_err(|error| absent(digest, &path, error))?;
+            disk::look(&path).map_err(|error| absent(digest, &path, error))?;
         } else {
             self.verify_now(digest)?;
         }
@@ -144,11 +143,12 @@ impl BlobStore {
         match self.contains(digest)? {
             None => Ok(false),
             Some(length) if length == bytes => {
-                let renewed = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-                if let Err(error) = renewed {
+                if let Err(error) = disk::renew(&path) {
                     tracing::debug!(%digest, %error, "the blob's time was not renewed");
                 }
-                Ok(path.exists())
+                // Whoever wrote it may not have come to flushing its name.
+                aside::flush_name(&path)?;
+                Ok(disk::exists(&path))
             }
             Some(_) => {
                 self.layout.set_aside(&path, &format!("blob-{digest}"))?;

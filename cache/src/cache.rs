@@ -2,8 +2,7 @@
 //! beside this one; what they share is here.
 
 use crate::layout::Layout;
-use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, StatCache, record, walk};
-use std::fs;
+use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, StatCache, disk, record, walk};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,14 +128,14 @@ impl Cache {
     /// The folder for a key's checkpoints, made if needed. It outlives the process, so that the next run can continue.
     pub fn scratch(&self, key: Key) -> Result<PathBuf, CacheError> {
         let path = self.0.layout.scratch(key);
-        fs::create_dir_all(&path).map_err(CacheError::io("create", &path))?;
+        disk::make_folders(&path).map_err(CacheError::io("create", &path))?;
         Ok(path)
     }
 
     /// Removes a key's checkpoints, if there are any.
     pub fn remove_scratch(&self, key: Key) -> Result<(), CacheError> {
         let path = self.0.layout.scratch(key);
-        match fs::remove_dir_all(&path) {
+        match disk::remove_tree(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &path)(error)),
             _ => Ok(()),
         }

@@ -3,10 +3,10 @@
 //! lock; hence everybody who gets a lock checks that the name still means the file that was locked.
 
 use crate::record::Found;
-use crate::{Cache, CacheError, Holder, Key, Numerics, Record, record};
+use crate::{Cache, CacheError, Holder, Key, Numerics, Record, aside, disk, record};
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -34,45 +34,41 @@ impl Lock {
     /// Locks `path` without waiting.
     pub fn attempt(path: &Path) -> Result<Attempt, CacheError> {
         loop {
-            let mut file = match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
+            let mut file = match disk::open_or_create(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let folder = path.parent().unwrap_or(path);
-                    fs::create_dir_all(folder).map_err(CacheError::io("create", folder))?;
+                    disk::make_folders(folder).map_err(CacheError::io("create", folder))?;
                     continue;
                 }
                 Err(error) => return Err(CacheError::io("write", path)(error)),
             };
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => return Ok(Attempt::Held(read_holder(&mut file))),
-                Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", path)(error)),
-                // Otherwise the last holder removed the file between our opening and our locking it.
-                Ok(()) if names(path, &file)? => return Ok(Attempt::Locked(Lock { file, path: path.to_path_buf() })),
-                Ok(()) => {}
+            if !disk::try_lock(&file, path).map_err(CacheError::io("lock", path))? {
+                return Ok(Attempt::Held(read_holder(&mut file, path)));
+            }
+            // Otherwise the last holder removed the file between our opening and our locking it.
+            if names(path, &file)? {
+                return Ok(Attempt::Locked(Lock { file, path: path.to_path_buf() }));
             }
         }
     }
 
     /// Whether somebody holds this lock file. Does not create it.
     pub fn is_held(path: &Path) -> Result<bool, CacheError> {
-        let file = match File::open(path) {
+        let file = match disk::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(CacheError::io("read", path)(error)),
         };
         // A shared lock, so that two onlookers do not take each other for holders.
-        match file.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(CacheError::io("lock", path)(error)),
-        }
+        let free = disk::try_lock_shared(&file, path).map_err(CacheError::io("lock", path))?;
+        Ok(!free)
     }
 
     /// Writes who holds it. For people only, so a failure does not matter.
     pub fn sign(&mut self, holder: &Holder) {
         let text = serde_json::to_vec(holder).unwrap_or_default();
-        let written = self.file.set_len(0).and_then(|()| self.file.rewind()).and_then(|()| self.file.write_all(&text));
-        if let Err(error) = written {
+        if let Err(error) = disk::rewrite(&mut self.file, &self.path, &text) {
             tracing::debug!(path = %self.path.display(), %error, "the holder was not noted");
         }
     }
@@ -82,12 +78,12 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // If somebody deleted the file by hand, the name may be another holder's by now.
         if names(&self.path, &self.file).unwrap_or(false)
-            && let Err(error) = fs::remove_file(&self.path)
+            && let Err(error) = disk::unlink(&self.path)
         {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays until gc");
         }
         // Explicitly: a child between fork and exec may share the open file for a moment.
-        if let Err(error) = self.file.unlock() {
+        if let Err(error) = disk::unlock(&self.file, &self.path) {
             tracing::debug!(path = %self.path.display(), %error, "the lock ends when the file is closed");
         }
     }
@@ -95,17 +91,17 @@ impl Drop for Lock {
 
 /// Whether `path` still names this open file.
 fn names(path: &Path, file: &File) -> Result<bool, CacheError> {
-    let ours = file.metadata().map_err(CacheError::io("read", path))?;
-    match fs::metadata(path) {
+    let ours = disk::look_at_open(file, path).map_err(CacheError::io("read", path))?;
+    match disk::look(path) {
         Ok(named) => Ok(named.ino() == ours.ino() && named.dev() == ours.dev()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(CacheError::io("read", path)(error)),
     }
 }
 
-fn read_holder(file: &mut File) -> Holder {
+fn read_holder(file: &mut File, path: &Path) -> Holder {
     let mut text = Vec::new();
-    if file.read_to_end(&mut text).is_err() {
+    if disk::read_to_end(file, path, &mut text).is_err() {
         return Holder::default();
     }
     serde_json::from_slice(&text).unwrap_or_default()
@@ -234,7 +230,10 @@ impl Claim {
             OtherBytes { outputs: before.outputs_unlike(&record), recorded, made, kept: complete && !self.forced }
         });
         let record = match before {
-            Some(before) if complete && !self.forced => before,
+            Some(before) if complete && !self.forced => {
+                aside::flush_name(&self.cache.layout().record(self.key))?;
+                before
+            }
             _ => {
                 record::write(self.cache.layout(), &record)?;
                 record
@@ -256,6 +255,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use std::fs;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]

@@ -1,8 +1,9 @@
 //! Two kinds of 256-bit names that never turn into each other: [`Digest`] names bytes, [`Key`] names an action.
 
+use crate::disk;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -22,12 +23,12 @@ impl Digest {
 
     /// The digest of a file's bytes, and their number.
     pub fn of_file(path: &Path) -> io::Result<(Self, u64)> {
-        let mut file = std::fs::File::open(path)?;
+        let mut file = disk::open(path)?;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0u8; 1 << 20];
         let mut bytes = 0u64;
         loop {
-            let read = file.read(&mut buffer)?;
+            let read = disk::read_some(&mut file, path, &mut buffer)?;
             if read == 0 {
                 return Ok((Digest(*hasher.finalize().as_bytes()), bytes));
             }

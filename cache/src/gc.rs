@@ -6,9 +6,8 @@ mod survey;
 
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
-use crate::{Cache, CacheError, Digest, Key, RunSeen, walk};
+use crate::{Cache, CacheError, Digest, Key, RunSeen, disk, walk};
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -136,7 +135,7 @@ impl Collector<'_> {
     fn remove(&mut self, what: Garbage, path: &Path) -> Result<(), CacheError> {
         let bytes = walk::measure(path)?.bytes;
         if !self.options.dry_run {
-            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            let removed = if path.is_dir() { disk::remove_tree(path) } else { disk::unlink(path) };
             match removed {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -149,7 +148,7 @@ impl Collector<'_> {
 
     /// Removes a file only if it is still as old as the survey saw it: whoever uses a file again renews its time.
     fn remove_unless_used(&mut self, what: Garbage, path: &Path, seen: SystemTime) -> Result<bool, CacheError> {
-        if fs::metadata(path).and_then(|metadata| metadata.modified()).is_ok_and(|now| now == seen) {
+        if disk::look(path).and_then(|metadata| metadata.modified()).is_ok_and(|now| now == seen) {
             self.remove(what, path)?;
             return Ok(true);
         }
@@ -232,10 +231,16 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Removes a record, then the blobs that only it named: a crash in between leaves orphans, not broken promises.
+    /// Removes a record, then the blobs that only it named: a crash or a power cut in between leaves orphans, not records
+    /// without their blobs.
     fn evict(&mut self, stored: &Stored, survey: &Survey, uses: &mut HashMap<Digest, usize>) -> Result<(), CacheError> {
         if !self.remove_unless_used(Garbage::Record, &stored.path, stored.used)? {
             return Ok(());
+        }
+        if !self.options.dry_run
+            && let Some(shard) = stored.path.parent()
+        {
+            disk::sync_folder(shard).map_err(CacheError::io("flush", shard))?;
         }
         for digest in &stored.outputs {
             let Some(left) = uses.get_mut(digest) else { continue };

@@ -2,9 +2,8 @@
 //! deleted it is made again from the records; then only nodes that ran their key first are known, until they run again.
 
 use crate::aside::Aside;
-use crate::{Cache, CacheError, Key, Record};
+use crate::{Cache, CacheError, Key, Record, disk};
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +25,7 @@ impl Cache {
     pub fn newest_record(&self, pipeline: &str, node: &str) -> Result<Option<Record>, CacheError> {
         self.complete_latest()?;
         let path = self.latest_path(pipeline, node);
-        if !path.exists() {
+        if !disk::exists(&path) {
             return Ok(None);
         }
         if let Some(key) = read_key(&path)
@@ -39,7 +38,7 @@ impl Cache {
         let newest = self.records()?.into_iter().filter(of_node).max_by(by_start);
         match &newest {
             Some(record) => self.write_latest(&path, record.key.hex().as_bytes())?,
-            None => match fs::remove_file(&path) {
+            None => match disk::unlink(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(CacheError::io("remove", &path)(error));
                 }
@@ -51,7 +50,7 @@ impl Cache {
 
     fn complete_latest(&self) -> Result<(), CacheError> {
         let marker = self.layout().latest().join(COMPLETE);
-        if marker.exists() {
+        if disk::exists(&marker) {
             return Ok(());
         }
         let mut newest: HashMap<PathBuf, Record> = HashMap::new();
@@ -63,7 +62,7 @@ impl Cache {
         }
         for (path, record) in &newest {
             // An entry that is there was noted by a process at work, and is newer than any scan.
-            if !path.exists() {
+            if !disk::exists(path) {
                 self.write_latest(path, record.key.hex().as_bytes())?;
             }
         }
@@ -83,7 +82,7 @@ impl Cache {
 }
 
 fn read_key(path: &Path) -> Option<Key> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    String::from_utf8(disk::read(path).ok()?).ok()?.trim().parse().ok()
 }
 
 fn by_start(a: &Record, b: &Record) -> std::cmp::Ordering {

@@ -1,9 +1,8 @@
 //! Where everything lies under the cache's root, and the versions in the folder names. The only file that spells those
 //! names; `docs/cache.md` shows them to people.
 
-use crate::{CacheError, Digest, Key};
+use crate::{CacheError, Digest, Key, aside, disk};
 use nix::sys::stat::{Mode, umask};
-use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -34,12 +33,13 @@ impl Layout {
         let folders =
             [self.blobs_tmp(), self.records_tmp(), self.claims(), self.scratches(), self.runs(), self.damaged()];
         for folder in folders {
-            fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
+            aside::make_folders_for_good(&folder)?;
         }
         for (name, text) in [("CACHEDIR.TAG", TAG), (".gitignore", "*\n")] {
             let path = self.root.join(name);
-            if !path.exists() {
-                fs::write(&path, text).map_err(CacheError::io("write", &path))?;
+            if !disk::exists(&path) {
+                let write = || disk::write_all(&mut disk::create_new(&path)?, &path, text.as_bytes());
+                write().map_err(CacheError::io("write", &path))?;
             }
         }
         Ok(())
@@ -47,7 +47,7 @@ impl Layout {
 
     /// Lets the group write to new files and folders, where it may write to the root: several users share the cache.
     pub fn share(&self) {
-        let shared = fs::metadata(&self.root).is_ok_and(|root| root.permissions().mode() & 0o020 != 0);
+        let shared = disk::look(&self.root).is_ok_and(|root| root.permissions().mode() & 0o020 != 0);
         if shared {
             let mask = umask(Mode::from_bits_truncate(0o077));
             umask(mask - Mode::S_IRWXG);
@@ -120,11 +120,11 @@ impl Layout {
     pub fn set_aside(&self, path: &Path, name: &str) -> Result<PathBuf, CacheError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let to = self.damaged().join(format!("{name}-{now}"));
-        fs::create_dir_all(self.damaged()).map_err(CacheError::io("create", &to))?;
-        let moved = match fs::rename(path, &to) {
+        disk::make_folders(&self.damaged()).map_err(CacheError::io("create", &to))?;
+        let moved = match disk::rename(path, &to) {
             // A part of the cache may lie on another device.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                fs::copy(path, &to).and_then(|_| fs::remove_file(path))
+                disk::copy(path, &to).and_then(|()| disk::unlink(path))
             }
             moved => moved,
         };

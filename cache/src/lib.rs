@@ -7,7 +7,7 @@
 //! 2. [`Claim::commit`] (`claim.rs`): how a record and its outputs become visible at once, and how the operating
 //!    system's locks keep two processes from the same work.
 //! 3. [`BlobStore`] (`blob.rs`): bytes under the name of their digest. `aside.rs` is how every file is written.
-//! 4. `layout.rs`: what lies where in the folder.
+//! 4. `layout.rs`: what lies where in the folder. `disk.rs`: the operations on it.
 //! 5. [`RunDir`] (`run.rs`), [`Cache::gc`] (`gc.rs`): runs pin what they reached, and what nobody pins may be removed.
 //! 6. [`StatCache`] (`stat.rs`), [`folder`]: digests of files and folders from outside.
 
@@ -16,9 +16,12 @@ mod blob;
 mod cache;
 mod claim;
 mod digest;
+mod disk;
 mod error;
 pub mod folder;
 mod gc;
+#[cfg(test)]
+mod harness;
 mod holder;
 mod latest;
 mod layout;

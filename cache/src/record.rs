@@ -4,12 +4,9 @@
 use crate::aside::{Aside, ORDINARY};
 use crate::layout::Layout;
 use crate::sealed::{self, Opened};
-use crate::{CacheError, Digest, Key, Numerics};
+use crate::{CacheError, Digest, Key, Numerics, disk};
 use indexmap::IndexMap;
-use nix::sys::stat::futimens;
-use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -151,7 +148,7 @@ pub(crate) enum Found {
 /// is broken.
 pub(crate) fn find(layout: &Layout, key: Key) -> Result<Found, CacheError> {
     let path = layout.record(key);
-    let text = match fs::read(&path) {
+    let text = match disk::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         Err(error) => return Err(CacheError::io("read", &path)(error)),
@@ -192,12 +189,9 @@ pub(crate) fn write(layout: &Layout, record: &Record) -> Result<(), CacheError> 
     aside.publish(&path, ORDINARY)
 }
 
-/// Marks a record as used now. "Now" needs the right to write, not the ownership that another time would need. A cache
-/// that may not be written to keeps its times; then a record's age counts from its writing.
+/// Marks a record as used now. A cache that may not be written to keeps its times; then a record's age counts from its writing.
 pub(crate) fn touch(path: &Path) {
-    if let Err(error) =
-        File::open(path).and_then(|file| Ok(futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?))
-    {
+    if let Err(error) = disk::touch(path) {
         tracing::debug!(path = %path.display(), %error, "the time of use was not noted");
     }
 }

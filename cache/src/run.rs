@@ -3,11 +3,11 @@
 
 use crate::aside::Aside;
 use crate::claim::{Attempt, Lock};
-use crate::{Cache, CacheError, Holder, Key, walk};
+use crate::sealed;
+use crate::{Cache, CacheError, Digest, Holder, Key, disk, walk};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -63,7 +63,7 @@ impl Cache {
         let (id, path) = loop {
             let id = id_at(SystemTime::now());
             let path = self.layout().runs().join(&id);
-            match fs::create_dir(&path) {
+            match disk::make_folder(&path) {
                 Ok(()) => break (id, path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(Duration::from_micros(20)),
                 Err(error) => return Err(CacheError::io("create", &path)(error)),
@@ -87,14 +87,18 @@ impl Cache {
     /// The number of the next run. Two runs that begin at once may get the same; then their names decide.
     fn next_number(&self) -> Result<u64, CacheError> {
         let path = self.layout().runs().join(LAST);
-        let last = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
-        let last = match last {
+        let last = match disk::read(&path).ok().and_then(|text| opened_last(&text)) {
             Some(last) => last,
             None => self.runs()?.iter().map(|run| run.number).max().unwrap_or(0),
         };
-        let number = last.saturating_add(1);
+        // A power cut may bring back an older text of that file, or runs that have no number in it.
+        let newest = walk::entries(&self.layout().runs())?.into_iter().rev().find_map(|entry| {
+            let reached = read(&entry.path.join(REACHED)).ok().flatten()?;
+            Some(reached.number)
+        });
+        let number = last.max(newest.unwrap_or(0)).saturating_add(1);
         let mut aside = Aside::new(&self.layout().records_tmp())?;
-        aside.write(number.to_string().as_bytes())?;
+        aside.write(sealed_last(number).as_bytes())?;
         aside.publish_accelerator(&path)?;
         Ok(number)
     }
@@ -152,7 +156,7 @@ impl RunDir {
         let mut reached = read(&path)?.map(|reached| reached.keys).unwrap_or_default();
         reached.extend(keys);
         let reached = Reached { pipeline: self.pipeline.clone(), number: self.number, keys: reached };
-        let text = serde_json::to_vec_pretty(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
+        let text = sealed::seal_value(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
         let mut aside = Aside::new(&self.path)?;
         aside.write(&text)?;
         // Not flushed: a run with nothing to do should take milliseconds, and a power cut costs a pin, not a result.
@@ -163,12 +167,24 @@ impl RunDir {
 }
 
 fn read(path: &Path) -> Result<Option<Reached>, CacheError> {
-    match fs::read(path) {
-        // One that cannot be understood pins nothing and is no run.
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+    match disk::read(path) {
+        // One that is damaged pins nothing and is no run.
+        Ok(text) => Ok(sealed::open_value(&text)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(CacheError::io("read", path)(error)),
     }
+}
+
+/// The text that keeps the number of the last run: the number, and a check that shows damage.
+fn sealed_last(number: u64) -> String {
+    format!("{number} {}\n", Digest::of(number.to_string().as_bytes()).short())
+}
+
+/// The number of the last run; none where the text is damaged or cut, and then the runs themselves say it.
+fn opened_last(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number = text.split(' ').next()?.parse().ok()?;
+    (text == sealed_last(number)).then_some(number)
 }
 
 /// The name of a run that begins at this time.

@@ -4,6 +4,8 @@
 
 use crate::Digest;
 use crate::record::{FORMAT, Record};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 const CHECK: &str = "check";
@@ -18,8 +20,13 @@ pub(crate) enum Opened {
 
 /// The text of a record's file.
 pub(crate) fn seal(record: &Record) -> serde_json::Result<Vec<u8>> {
-    let Value::Object(mut fields) = serde_json::to_value(record)? else {
-        return Err(serde::ser::Error::custom("a record is an object"));
+    seal_value(record)
+}
+
+/// The text of any object with its checksum.
+pub(crate) fn seal_value(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let Value::Object(mut fields) = serde_json::to_value(value)? else {
+        return Err(serde::ser::Error::custom("only an object can carry a checksum"));
     };
     let check = check(&fields)?;
     fields.insert(CHECK.into(), check.hex().into());
@@ -48,6 +55,17 @@ pub(crate) fn open(text: &[u8]) -> Option<Opened> {
         _ => return None,
     }
     serde_json::from_value(Value::Object(fields)).ok().map(|record| Opened::Record(Box::new(record)))
+}
+
+/// Reads an object whose checksum fits. One without a checksum is from before there were any.
+pub(crate) fn open_value<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(text).ok()?;
+    if let Some(stated) = fields.shift_remove(CHECK)
+        && stated.as_str() != Some(&check(&fields).ok()?.hex())
+    {
+        return None;
+    }
+    serde_json::from_value(Value::Object(fields)).ok()
 }
 
 fn check(fields: &Map<String, Value>) -> serde_json::Result<Digest> {

@@ -2,13 +2,12 @@
 //! need not read its data sets. An accelerator: `stat-v1.json` can be deleted. Knows not what the files are.
 
 use crate::aside::Aside;
-use crate::{Cache, CacheError, Digest, Stamp};
+use crate::{Cache, CacheError, Digest, Stamp, disk};
 use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -69,7 +68,7 @@ pub struct StatCache {
 impl StatCache {
     pub(crate) fn open(cache: &Cache) -> Self {
         let path = cache.layout().stat();
-        let files = fs::read(&path).ok().and_then(|text| opened(&text)).unwrap_or_default();
+        let files = disk::read(&path).ok().and_then(|text| opened(&text)).unwrap_or_default();
         StatCache { path, tmp: cache.layout().records_tmp(), state: Mutex::new(State { files, changed: false }) }
     }
 
@@ -81,10 +80,15 @@ impl StatCache {
         self.digest_at(path, algorithms, SystemTime::now())
     }
 
-    fn digest_at(&self, path: &Path, algorithms: &[Algorithm], now: SystemTime) -> Result<FileSeen, CacheError> {
+    pub(crate) fn digest_at(
+        &self,
+        path: &Path,
+        algorithms: &[Algorithm],
+        now: SystemTime,
+    ) -> Result<FileSeen, CacheError> {
         let path = &std::path::absolute(path).map_err(CacheError::io("find", path))?;
         for _ in 0..ATTEMPTS {
-            let mut file = File::open(path).map_err(CacheError::io("read", path))?;
+            let mut file = disk::open(path).map_err(CacheError::io("read", path))?;
             let stamp = stamp(&file, path)?;
             let name = path.to_str();
             let known = name.and_then(|name| self.state().files.get(name).cloned()).filter(|it| it.stamp == stamp);
@@ -128,7 +132,7 @@ impl StatCache {
         if !state.changed {
             return Ok(());
         }
-        state.files.retain(|path, _| Path::new(path).exists());
+        state.files.retain(|path, _| disk::exists(Path::new(path)));
         let text = sealed(&state.files).map_err(|error| CacheError::io("write", &self.path)(error.into()))?;
         let mut aside = Aside::new(&self.tmp)?;
         aside.write(&text)?;
@@ -168,11 +172,7 @@ fn read(file: &mut File, path: &Path, md5: bool, sha256: bool) -> Result<FileSee
     let mut buffer = vec![0u8; 1 << 20];
     let mut bytes = 0;
     loop {
-        let read = match file.read(&mut buffer) {
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(CacheError::io("read", path)(error)),
-        };
+        let read = disk::read_some(file, path, &mut buffer).map_err(CacheError::io("read", path))?;
         if read == 0 {
             break;
         }

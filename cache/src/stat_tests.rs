@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use std::fs;
 use std::time::Duration;
 
 fn later() -> SystemTime {

@@ -1,8 +1,8 @@
 //! Walks over the cache's folders. What vanishes meanwhile is skipped, because other processes are at work.
 
 use crate::layout::Layout;
-use crate::{CacheError, Count, Digest, Key};
-use std::fs::{self, DirEntry, Metadata};
+use crate::{CacheError, Count, Digest, Key, disk};
+use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub(crate) struct Entry {
 
 /// What is directly in a folder, by name; nothing if there is no such folder.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>, CacheError> {
-    let listing = match fs::read_dir(folder) {
+    let listing = match disk::list(folder) {
         Ok(listing) => listing,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(CacheError::io("read", folder)(error)),
@@ -61,7 +61,7 @@ fn sharded<Name>(folder: &Path, parse: impl Fn(&str) -> Option<Name>) -> Result<
 
 /// The files below a path and their bytes; of a file, itself.
 pub(crate) fn measure(path: &Path) -> Result<Count, CacheError> {
-    match fs::symlink_metadata(path) {
+    match disk::look_at_link(path) {
         Ok(metadata) if metadata.is_dir() => {
             let mut count = Count::default();
             for entry in entries(path)? {

@@ -2,6 +2,7 @@
 //! log; nothing else reports.
 
 use crate::reason::Reason;
+use ddpipe_cache::Key;
 use ddpipe_interface::protocol::{Cause, LogLevel};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -185,6 +186,9 @@ pub struct Failure {
 pub trait Observer {
     /// Called for every event, in order, on the scheduler's thread.
     fn on_event(&mut self, event: &Event);
+
+    /// Called before the record of this key is committed, and when it is found: from now on the run counts on it.
+    fn reaches(&mut self, _key: Key) {}
 }
 
 /// Several observers are one: each is told every event, in order.
@@ -192,6 +196,12 @@ impl Observer for Vec<Box<dyn Observer>> {
     fn on_event(&mut self, event: &Event) {
         for observer in self {
             observer.on_event(event);
+        }
+    }
+
+    fn reaches(&mut self, key: Key) {
+        for observer in self {
+            observer.reaches(key);
         }
     }
 }

@@ -295,6 +295,7 @@ impl<'a> Scheduler<'a> {
             false => match self.cache.lookup(action.key, &address, &mut |_| false) {
                 // Another process was faster with this very question.
                 Ok(Lookup::Hit(record)) if self.planner.ask(node, &record) => {
+                    self.observer.reaches(record.key);
                     self.states.set(node, State::Pending);
                     return Ok(());
                 }

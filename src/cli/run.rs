@@ -85,8 +85,8 @@ pub(super) fn run(args: Args) -> Done {
     let commit = commit::of(&project.pipeline.root);
     let Invocation { overrides, select, .. } = &project.invocation;
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run)?;
-    let mut observers: Vec<Box<dyn Observer>> =
-        vec![Box::new(progress::Journal::new(&run)?), Box::new(progress::Pins::new(run.clone()))];
+    let pins = progress::Pins::new(run.clone());
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(&run)?), Box::new(pins.clone())];
     let interrupts = Interrupts::default();
     let (json, quiet) = (args.json, args.quiet);
     let shown = move || -> Box<dyn Observer> {
@@ -103,7 +103,7 @@ pub(super) fn run(args: Args) -> Done {
     let mut planner = project.planner(&sources)?;
     let plan = planner.plan();
     let (_, _, fresh) = plan.counts();
-    run.pin(&plan.fresh())?;
+    pins.pin(&plan.fresh())?;
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 

@@ -3,7 +3,7 @@
 
 use crate::diagnostic::{Diagnostic, Place, SourceText};
 use crate::visible::is_hidden;
-use ddpipe_interface::Value;
+use ddpipe_interface::{Value, is_too_deep};
 use indexmap::IndexMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -136,6 +136,10 @@ impl Item {
 
 /// Reads a TOML document; all of its faults of form otherwise.
 pub fn parse(source: &Arc<SourceText>) -> Result<Table, Vec<Diagnostic>> {
+    if is_too_deep(&source.text) {
+        let what = "not TOML: brackets nest too deep, or do not close what they open";
+        return Err(vec![Diagnostic::at(&Place::new(source, 0..0), what)]);
+    }
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut faults = syntax_faults(source, 0, &errors);
     let table = convert_table(source, 0, document.get_ref(), &mut faults);

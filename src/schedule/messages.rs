@@ -116,6 +116,8 @@ impl Scheduler<'_> {
             other => return self.states.set(node, other),
         };
         let made_on = Some(running.slot);
+        // A garbage collection between the commit and the pin would find a record that nobody needs.
+        self.observer.reaches(record.key);
         let Committed { record, other_bytes } = match running.claim.commit((*record).clone()) {
             Ok(committed) => committed,
             Err(error) => return self.fail_for_cache(node, &error),

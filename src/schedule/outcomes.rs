@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 impl Scheduler<'_> {
     pub(super) fn fresh(&mut self, node: NodeId, record: Arc<Record>) {
+        self.observer.reaches(record.key);
         let outcome = Outcome {
             status: Status::Fresh,
             key: Some(record.key.hex()),

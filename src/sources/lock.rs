@@ -2,6 +2,7 @@
 //! first download, compared at every later one.
 
 use ddpipe_cache::Digest;
+use ddpipe_interface::is_too_deep;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -83,7 +84,9 @@ fn read(path: &Path) -> Result<Noted, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Noted::default()),
         Err(error) => return Err(format!("could not read {}: {error}", path.display())),
     };
-    let fault =
-        |error: toml::de::Error| format!("{} is not a lock file of ddpipe: {}", path.display(), error.message());
-    toml::from_str(&text).map_err(fault)
+    let fault = |why: &str| format!("{} is not a lock file of ddpipe: {why}", path.display());
+    if is_too_deep(&text) {
+        return Err(fault("brackets nest too deep"));
+    }
+    toml::from_str(&text).map_err(|error: toml::de::Error| fault(error.message()))
 }

@@ -3,7 +3,7 @@
 //! it. What several kinds share comes from [`Blocks`].
 
 use crate::blocks::{Written, check_references};
-use crate::{ArtifactType, Blocks, Metric, Names, Param, Parts, Value, metric};
+use crate::{ArtifactType, Blocks, Metric, Names, Param, Parts, Value, is_too_deep, metric};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -150,6 +150,10 @@ impl Declaration {
 
     /// As [`Declaration::parse`], with blocks of one's own.
     pub fn parse_with(text: &str, blocks: &Blocks) -> Result<Self, DeclarationError> {
+        if is_too_deep(text) {
+            let what = "its brackets nest too deep, or do not close what they open".to_string();
+            return Err(DeclarationError::Meaning { what, span: None });
+        }
         let file: File = toml::from_str(text)?;
         let File { uses, after, overrides, params, metrics, .. } = file;
         let Parts { params, mut metrics } = Written { uses, after, overrides, params, metrics }.resolve(blocks)?;

@@ -4,6 +4,7 @@
 mod artifact;
 mod blocks;
 mod declaration;
+mod depth;
 pub mod metric;
 pub mod orphans;
 mod param;
@@ -13,6 +14,7 @@ mod value;
 pub use artifact::ArtifactType;
 pub use blocks::{Blocks, Parts};
 pub use declaration::{Declaration, DeclarationError, Input, Output, Resources};
+pub use depth::is_too_deep;
 pub use metric::{Better, Metric};
 pub use param::{Names, Param, ParamType};
 pub use value::Value;

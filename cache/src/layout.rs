@@ -39,7 +39,11 @@ impl Layout {
             let path = self.root.join(name);
             if !disk::exists(&path) {
                 let write = || disk::write_all(&mut disk::create_new(&path)?, &path, text.as_bytes());
-                write().map_err(CacheError::io("write", &path))?;
+                match write() {
+                    // Another process opens the new cache at the same moment.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    written => written.map_err(CacheError::io("write", &path))?,
+                }
             }
         }
         Ok(())

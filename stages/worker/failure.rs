@@ -223,7 +223,7 @@ mod tests {
             let _ = three_channels.apply(&Tensor::from_slice(&[0f32; 2]).view([1, 2, 1, 1]));
             Ok(())
         });
-        assert!(seen.message.contains("artifact") && seen.message.contains("normalisation"), "{}", seen.message);
+        assert!(seen.message.contains("data") && seen.message.contains("normalisation"), "{}", seen.message);
         assert!(seen.message.contains("must match the size"), "{}", seen.message);
     }
 }

@@ -17,7 +17,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "cifar" => named(&arrays(), &["cifar"]),
         "mhist_table" => named(&polyps("images"), &["annotations"]),
         "mhist_archive" => named(&polyps("images"), &["images"]),
-        "folder_archive" => vec![named(&polyps("classes"), &["images"]), vec![classes()]].concat(),
+        "folder_archive" => [named(&polyps("classes"), &["images"]), vec![classes()]].concat(),
         "picture" => vec![picture_of(3, ImageFormat::Png), picture_of(5, ImageFormat::Jpeg)],
         "tensor_file" => sets(),
         "trajectories" => vec![trajectories()],

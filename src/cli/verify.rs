@@ -3,7 +3,6 @@
 use super::allow::{self, Commands};
 use super::interrupts::Signals;
 use super::project::{ManifestArgs, Planned, Project};
-
 use super::{Done, print};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};

@@ -4,7 +4,7 @@
 use crate::dice::{Dice, times};
 use crate::processes::{self, Process};
 use crate::project::{Done, Project, Running};
-use crate::work::{self, Digests, NODES};
+use crate::slow::{self, Digests, NODES};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Victim {
 }
 
 fn start(project: &Project) -> Running {
-    project.start_run("pipelines/work.toml", &["--jobs", "2", "--threads", "1"])
+    project.start_run("pipelines/slow.toml", &["--jobs", "2", "--threads", "1"])
 }
 
 /// Kills the victim at some moment within `span`. How the command ended, and the processes of the run that were there
@@ -83,11 +83,11 @@ fn killed(project: &Project, victim: Victim, span: Duration, dice: &mut Dice) ->
 
 /// What an uninterrupted run gives, and how long it takes.
 fn reference() -> (Digests, Duration) {
-    let project = work::project();
+    let project = slow::project();
     let begun = Instant::now();
     start(&project).wait().ok();
     let span = begun.elapsed();
-    (project.digests("work", NODES), span)
+    (project.digests("slow", NODES), span)
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn whatever_is_killed_the_same_command_ends_with_the_same_bytes() {
     let begun = Instant::now();
     let (mut counted, mut runs, mut projects) = (BTreeMap::<Victim, usize>::new(), 0, 0);
     while counted.values().sum::<usize>() < wanted {
-        let project = work::project();
+        let project = slow::project();
         projects += 1;
         let mut before: Vec<Process> = Vec::new();
         for _ in 0..1 + dice.below(KILLS) {
@@ -106,7 +106,7 @@ fn whatever_is_killed_the_same_command_ends_with_the_same_bytes() {
             runs += 1;
             let Some((done, seen)) = killed(&project, victim, span, &mut dice) else { continue };
             *counted.entry(victim).or_default() += 1;
-            work::assert_whole(&project.path(".ddpipe"), &whole);
+            slow::assert_whole(&project.path(".ddpipe"), &whole);
             if victim.leaves_the_engine() {
                 assert!(matches!(done.status.code(), Some(0 | 1)), "{victim:?}, seed {}: {done:?}", dice.seed());
                 let left: Vec<String> = seen.iter().filter(|seen| seen.is_alive()).map(Process::said).collect();
@@ -117,12 +117,12 @@ fn whatever_is_killed_the_same_command_ends_with_the_same_bytes() {
         }
         runs += 1;
         start(&project).wait().ok();
-        assert_eq!(project.digests("work", NODES), whole, "seed {}", dice.seed());
-        work::assert_one_at_a_time(&project);
+        assert_eq!(project.digests("slow", NODES), whole, "seed {}", dice.seed());
+        slow::assert_one_at_a_time(&project);
         let alive = || before.iter().copied().filter(Process::is_alive).collect();
         let left = processes::left_after(LAST_STEPS, alive);
         assert!(left.is_empty(), "of runs that were killed there are {left:#?}");
-        work::assert_nobody(&project, Duration::ZERO);
+        slow::assert_nobody(&project, Duration::ZERO);
         project.run(&["cache", "verify"]).ok();
         start(&project).wait().ok().ran(&[]);
     }

@@ -10,8 +10,8 @@ mod processes;
 mod project;
 #[path = "../common/server.rs"]
 mod server;
-#[path = "../common/work.rs"]
-mod work;
+#[path = "../common/slow.rs"]
+mod slow;
 
 mod basics;
 mod cache;

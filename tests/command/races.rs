@@ -3,14 +3,14 @@
 
 use crate::dice::{Dice, times};
 use crate::project::{Done, Project, Running};
-use crate::work::{self, Digests, NODES};
+use crate::slow::{self, Digests, NODES};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Projects that share a cache, and the folder in which their programs watch each other.
 fn projects(count: usize) -> Vec<Project> {
-    let projects: Vec<Project> = (0..count).map(|_| work::project()).collect();
+    let projects: Vec<Project> = (0..count).map(|_| slow::project()).collect();
     let (cache, watch) = (projects[0].path(".ddpipe"), projects[0].path("watch"));
     let mut shared = Vec::new();
     for (index, mut project) in projects.into_iter().enumerate() {
@@ -25,7 +25,7 @@ fn projects(count: usize) -> Vec<Project> {
 }
 
 fn start(project: &Project) -> Running {
-    project.start_run("pipelines/work.toml", &["--jobs", "2", "--threads", "1"])
+    project.start_run("pipelines/slow.toml", &["--jobs", "2", "--threads", "1"])
 }
 
 /// How many stages a run ran.
@@ -34,9 +34,9 @@ fn started(done: &Done) -> usize {
 }
 
 fn whole() -> Digests {
-    let project = work::project();
+    let project = slow::project();
     start(&project).wait().ok();
-    project.digests("work", NODES)
+    project.digests("slow", NODES)
 }
 
 /// Runs beside a `gc` that keeps nothing but what runs at work have reached.
@@ -55,10 +55,10 @@ fn garbage_collection_beside_runs_costs_them_nothing_that_they_have_reached() {
         let running: Vec<_> = projects.iter().map(|project| scope.spawn(|| beside(project, &left, &stages))).collect();
         for each in running {
             runs.fetch_add(each.join().unwrap(), Ordering::SeqCst);
-            work::assert_whole(&cache, &whole);
+            slow::assert_whole(&cache, &whole);
         }
     });
-    work::assert_one_at_a_time(&projects[0]);
+    slow::assert_one_at_a_time(&projects[0]);
     projects[0].run(&["cache", "verify"]).ok();
     let (runs, stages, collected) = (runs.into_inner(), stages.into_inner(), collected.into_inner());
     println!("soak: gc beside runs: {runs} runs with {stages} stages, {collected} gc, {} s", begun.elapsed().as_secs());
@@ -81,7 +81,7 @@ fn beside(project: &Project, left: &AtomicUsize, stages: &AtomicUsize) -> usize 
         let done = start(project).wait();
         done.ok();
         stages.fetch_add(started(&done), Ordering::SeqCst);
-        assert!(Path::new(&project.path("results/work/run.json")).is_file());
+        assert!(Path::new(&project.path("results/slow/run.json")).is_file());
         runs += 1;
     }
     runs
@@ -112,9 +112,9 @@ fn engines_that_share_a_cache_run_every_stage_once_between_them() {
         let done: Vec<Done> = running.into_iter().map(Running::wait).collect();
         done.iter().for_each(|done| _ = done.ok());
         assert_eq!(done.iter().map(started).sum::<usize>(), NODES.len(), "seed {}", dice.seed());
-        assert_eq!(projects[0].digests("work", NODES), whole);
-        work::assert_one_at_a_time(&projects[0]);
-        projects.iter().for_each(|project| work::assert_nobody(project, Duration::ZERO));
+        assert_eq!(projects[0].digests("slow", NODES), whole);
+        slow::assert_one_at_a_time(&projects[0]);
+        projects.iter().for_each(|project| slow::assert_nobody(project, Duration::ZERO));
         projects[0].run(&["cache", "verify"]).ok();
     }
     println!("soak: engines on one cache: {} runs in {rounds} rounds, {} s", rounds * 3, begun.elapsed().as_secs());

@@ -16,7 +16,7 @@ fn named<T>(entries: impl IntoIterator<Item = (&'static str, T)>) -> IndexMap<St
 fn record() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path()).unwrap();
-    let description = vec![("kind".to_string(), "own.work".to_string()), ("version".to_string(), "1".to_string())];
+    let description = vec![("kind".to_string(), "own.slow".to_string()), ("version".to_string(), "1".to_string())];
     let key = Key::of(&description);
     let (digest, bytes) = (Digest::of(b"seed"), 4);
     cache.blobs().put_bytes(b"seed").unwrap();
@@ -69,7 +69,7 @@ fn job() -> Job {
     Job {
         id: JobId(7),
         node: "a".into(),
-        kind: "own.work".into(),
+        kind: "own.slow".into(),
         command: None,
         params: named([("lr", Value::Float(0.5)), ("of", Value::List(vec![Value::String("x".into())]))]),
         seed: u64::MAX,

@@ -113,7 +113,7 @@ pub fn allowed(data: &[u8]) {
         let file = folder.join("allowed.json");
         fs::write(&file, data).unwrap();
         if let Ok(list) = Allowed::read(&file) {
-            list.contains("own.work", ddpipe_cache::Digest::of(data));
+            list.contains("own.slow", ddpipe_cache::Digest::of(data));
             list.write(&file).unwrap();
             assert_eq!(Allowed::read(&file).unwrap(), list);
         }

@@ -1,4 +1,4 @@
-# The program of the kind `own.work`: it and a process of its own, which leaves its group, each write a file in small
+# The program of the kind `own.slow`: it and a process of its own, which leaves its group, each write a file in small
 # steps. While either of them lives it holds a lock outside the cache; whoever finds that lock held notes it.
 set -eu
 name=$(sed -n 's/.*"name": "\([a-z]*\)".*/\1/p' params.json)

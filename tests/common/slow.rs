@@ -11,10 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The kind of [`PIPELINE`]'s own stages.
-pub const KIND: &str = r#"name = "own.work"
+pub const KIND: &str = r#"name = "own.slow"
 help = "Writes lines slowly"
 version = 1
-command = ["sh", "work.sh"]
+command = ["sh", "slow.sh"]
 [inputs]
 before = { type = ["files"], help = "what was written before", many = true, optional = true }
 [outputs]
@@ -26,7 +26,7 @@ steps = { type = "integer", default = 4, help = "how many lines" }
 
 /// Stages of the worker's own and of a program, in two branches that meet.
 pub const PIPELINE: &str = r#"[pipeline]
-name = "work"
+name = "slow"
 kinds = ["../kinds"]
 
 [stages.digits]
@@ -38,15 +38,15 @@ kind = "decode.idx"
 inputs = { images = "digits.train_images", labels = "digits.train_labels" }
 
 [stages.a]
-kind = "own.work"
+kind = "own.slow"
 params = { name = "a" }
 
 [stages.b]
-kind = "own.work"
+kind = "own.slow"
 params = { name = "b" }
 
 [stages.c]
-kind = "own.work"
+kind = "own.slow"
 inputs = { before = { gather = ["a", "b"] } }
 params = { name = "c" }
 "#;
@@ -60,9 +60,9 @@ pub type Digests = BTreeMap<String, String>;
 /// A project with [`PIPELINE`].
 pub fn project() -> Project {
     let project = Project::new();
-    project.file("kinds/own/work/stage.toml", KIND);
-    project.file("kinds/own/work/work.sh", include_str!("work.sh"));
-    project.file("pipelines/work.toml", PIPELINE);
+    project.file("kinds/own/slow/stage.toml", KIND);
+    project.file("kinds/own/slow/slow.sh", include_str!("slow.sh"));
+    project.file("pipelines/slow.toml", PIPELINE);
     project.file("watch/.keep", "");
     project
 }

@@ -6,7 +6,7 @@ mod survey;
 
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
-use crate::{Cache, CacheError, Digest, Key, RunSeen, disk, walk};
+use crate::{Cache, CacheError, Digest, Key, RunSeen, beside, disk, walk};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -159,6 +159,10 @@ impl Collector<'_> {
         for entry in walk::entries(self.layout.root())? {
             if Layout::is_older_version(&entry.name) {
                 self.remove(Garbage::OldVersion, &entry.path)?;
+            }
+            let settled = || entry.metadata.modified().is_ok_and(|made| made < survey.settled_before);
+            if entry.name.starts_with(Layout::BESIDE) && settled() && !beside::is_at_work(&entry.path)? {
+                self.remove(Garbage::Temporary, &entry.path)?;
             }
         }
         for entry in walk::entries(&self.layout.damaged())? {

@@ -24,6 +24,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// How the names of folders begin that hold a cache beside this one.
+    pub const BESIDE: &str = "beside-";
+
     pub fn new(root: &Path) -> Result<Self, CacheError> {
         Ok(Layout { root: std::path::absolute(root).map_err(CacheError::io("find", root))? })
     }

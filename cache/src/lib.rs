@@ -12,6 +12,7 @@
 //! 6. [`StatCache`] (`stat.rs`), [`folder`]: digests of files and folders from outside.
 
 mod aside;
+mod beside;
 mod blob;
 mod cache;
 mod claim;
@@ -35,6 +36,7 @@ mod usage;
 mod verify;
 mod walk;
 
+pub use beside::Beside;
 pub use blob::BlobStore;
 pub use cache::{Cache, Lookup};
 pub use claim::{Claim, Committed, OtherBytes};

@@ -277,3 +277,23 @@ fn usage_is_counted_by_place_and_by_type() {
     assert_eq!(usage.by_type, [("dataset".to_string(), Count { files: 3, bytes: 3 * BLOB as u64 })].into());
     assert_eq!(usage.total().files, 4 + 5 + 1 + 1);
 }
+
+#[test]
+fn a_cache_beside_goes_with_its_owner_or_with_gc() {
+    let it = Fixture::new();
+    let folder = {
+        let beside = it.cache.beside("a test").unwrap();
+        let folder = beside.cache().root().to_path_buf();
+        beside.cache().blobs().put_bytes(b"compared").unwrap();
+        age(&folder, 2);
+        assert_eq!(it.cache.gc(wet(None)).unwrap().removed, [], "somebody works there");
+        folder
+    };
+    assert!(!folder.exists());
+    // As a killed process leaves it.
+    fs::create_dir_all(folder.join("blobs-v1")).unwrap();
+    assert_eq!(it.cache.gc(wet(None)).unwrap().removed, [], "it is new");
+    age(&folder, 2);
+    assert_eq!(it.cache.gc(wet(None)).unwrap().removed.len(), 1);
+    assert!(!folder.exists());
+}

@@ -13,7 +13,7 @@ use crate::program::Program;
 use crate::recompute::{Comparison, Recompute, Recorded};
 use crate::schedule::Interrupts;
 use crate::slots;
-use ddpipe_cache::{Cache, Digest, Record};
+use ddpipe_cache::{Digest, Record};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -44,11 +44,10 @@ pub(super) fn run(args: Args) -> Done {
     let planner = project.planner(&sources)?;
     let chosen = chosen(&args, &project, &plan)?;
     allow::check(&project, args.allow_commands, chosen.iter().map(|(node, _)| *node))?;
-    let folder = tempfile::Builder::new().prefix("verify-").tempdir_in(project.cache.root())?;
-    let beside = Cache::open(folder.path())?;
+    let beside = project.cache.beside("verify")?;
     let settings = LocalSettings {
         slots: slots.names[..1].to_vec(),
-        cache: folder.path().to_path_buf(),
+        cache: beside.cache().root().to_path_buf(),
         threads: slots.threads,
         memory_budget: memory::budget(1),
         checkpoint_seconds: 3600,
@@ -60,7 +59,7 @@ pub(super) fn run(args: Args) -> Done {
         pipeline: &project.pipeline,
         cache: &project.cache,
         sources: &sources,
-        beside: &beside,
+        beside: beside.cache(),
         executor: &mut executor,
         interrupts: interrupts.clone(),
     };

@@ -4,6 +4,7 @@
 use crate::exit::Fault;
 use crate::manifest::Overrides;
 use crate::pipeline::{Endpoint, Node, Pipeline};
+use crate::resolve::project_of;
 use ddpipe_cache::{Cache, Commit, RunDir};
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
@@ -31,8 +32,6 @@ pub struct Started {
     pub sets: Vec<(String, String)>,
     /// The environment variables that changed the manifest.
     pub env: Vec<(String, String)>,
-    /// `--allow-outside`.
-    pub allow_outside: bool,
     /// `--select`, in order.
     pub select: Vec<String>,
     /// The state of the project's git repository.
@@ -87,7 +86,6 @@ impl Started {
             profile: overrides.profile.clone(),
             sets: overrides.sets.clone(),
             env: overrides.env.clone(),
-            allow_outside: overrides.allow_outside,
             select: select.to_vec(),
             commit,
             files: pipeline.files.iter().map(|(path, text)| (path.clone(), text.text.clone())).collect(),
@@ -138,13 +136,35 @@ impl Started {
         serde_json::from_slice(&text).map_err(wrong)
     }
 
-    /// The overrides that load the same manifest again: the texts are those of the run, whatever the files say now.
-    pub fn overrides(&self) -> Overrides {
+    /// Checks that the run's project is in the current folder, or is the one that the cache lies in. The record of a run may
+    /// have come along with a stranger's project, and must not name another folder to work in.
+    ///
+    /// # Errors
+    /// The project is elsewhere, or is gone.
+    pub fn check_project(&self, cache: &Cache) -> Result<(), Fault> {
+        let root = project_of(&self.manifest);
+        let real = root.canonicalize().map_err(|error| Fault::io("find", &root, &error))?;
+        let here =
+            std::env::current_dir().and_then(|here| here.canonicalize()).is_ok_and(|here| real.starts_with(here));
+        let around = cache.root().canonicalize().is_ok_and(|cache| cache.parent() == Some(&real));
+        if here || around {
+            return Ok(());
+        }
+        Err(Fault::usage(format!(
+            "that run was one of the project in {}, which is neither in this folder nor around the cache\n  call the command \
+             there, or allow it with --allow-outside, if you trust the cache",
+            root.display()
+        )))
+    }
+
+    /// The overrides that load the same manifest again: the texts are those of the run, whatever the files say now. Where
+    /// files may be downloaded to is not taken over: only the present command line is the user's word.
+    pub fn overrides(&self, allow_outside: bool) -> Overrides {
         Overrides {
             profile: self.profile.clone(),
             sets: self.sets.clone(),
             env: self.env.clone(),
-            allow_outside: self.allow_outside,
+            allow_outside,
             texts: Some(self.files.clone().into_iter().collect()),
         }
     }

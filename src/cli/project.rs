@@ -25,7 +25,7 @@ pub struct ManifestArgs {
     pub manifest: Option<PathBuf>,
     /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
     /// cache is `--cache`, or .ddpipe in this folder)
-    #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select", "allow_outside"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select"])]
     pub from_run: Option<String>,
     /// Apply this profile of the manifest; several in order
     #[arg(long, value_name = "NAME")]
@@ -112,9 +112,12 @@ impl ManifestArgs {
     /// What is asked for: by the command line and the environment, or as in an earlier run.
     pub fn invocation(&self) -> Result<Invocation, Fault> {
         if let Some(id) = &self.from_run {
-            let root = self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe"));
-            let started = Started::read(&super::cache::open(&root)?, id)?;
-            let overrides = started.overrides();
+            let cache = super::cache::open(&self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe")))?;
+            let started = Started::read(&cache, id)?;
+            if !self.allow_outside {
+                started.check_project(&cache)?;
+            }
+            let overrides = started.overrides(self.allow_outside);
             return Ok(Invocation { manifest: started.manifest, overrides, select: started.select });
         }
         let manifest =

@@ -98,6 +98,11 @@ fn project(folder: &Path) -> &Path {
     pipelines.and_then(Path::parent).unwrap_or(folder)
 }
 
+/// The folder of the project that the manifest at this path belongs to.
+pub fn project_of(manifest: &Path) -> PathBuf {
+    project(absolute(manifest).parent().unwrap_or(Path::new("/"))).to_path_buf()
+}
+
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -21,6 +21,10 @@ impl Territory {
     /// `--set` gives, or as the path of a source by `--set`. Everything with `--allow-outside`.
     pub fn new(root: &Path, overrides: &Overrides) -> Self {
         let mut folders = vec![real(root)];
+        if overrides.texts.is_some() {
+            // Variables and settings of an earlier run are what a file says, and not the user's word.
+            return Territory { everywhere: overrides.allow_outside, folders };
+        }
         for (name, text) in &overrides.env {
             let base = if name == DATA { std::env::current_dir().unwrap_or_default() } else { root.to_path_buf() };
             folders.extend(named(&base, text));
@@ -159,6 +163,11 @@ mod tests {
             assert!(!allowed.holds(Path::new(&format!("{out}2/a"))));
             assert!(!allowed.holds(Path::new(&format!("{out}/../a"))));
         }
+        let of_a_run = territory(&root, |it| {
+            it.env.push(("DDPIPE_DATA".into(), out.clone()));
+            it.texts = Some(Default::default());
+        });
+        assert!(!of_a_run.holds(Path::new(&format!("{out}/a"))) && of_a_run.holds(&root.join("a")));
         for other in [env("DDPIPE_VAR_SEP", "/"), set("stages.a.params.x", &out), env("DDPIPE_DATA", "")] {
             assert!(!other.holds(Path::new(&format!("{out}/a"))));
         }

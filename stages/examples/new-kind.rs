@@ -27,17 +27,20 @@ fn main() -> Result<()> {
     })?;
 
     fs::create_dir_all(&target)?;
+    let copied = |file: &str| -> Result<String> {
+        let text =
+            fs::read_to_string(stages.join("TEMPLATE").join(file)).with_context(|| format!("TEMPLATE/{file}"))?;
+        let lines = text.lines().filter(|line| !line.starts_with("# A template:"));
+        let renamed =
+            |line: &str| line.replace("distill.template", &format!("{group}.{kind}")).replace("template", kind);
+        Ok(lines.map(|line| renamed(line) + "\n").collect())
+    };
     for file in ["stage.toml", "mod.rs", "loss.rs", "README.md"] {
-        let text = fs::read_to_string(stages.join("TEMPLATE").join(file))?;
-        let text: String =
-            text.lines().filter(|line| !line.starts_with("# A template:")).fold(String::new(), |text, line| {
-                text + &line.replace("distill.template", &format!("{group}.{kind}")).replace("template", kind) + "\n"
-            });
-        fs::write(target.join(file), text)?;
+        fs::write(target.join(file), copied(file)?)?;
     }
     let golden = stages.join("golden").join(kind);
     fs::create_dir_all(&golden)?;
-    fs::copy(stages.join("TEMPLATE/golden/template.json"), golden.join(format!("{kind}.json")))?;
+    fs::write(golden.join(format!("{kind}.json")), copied("golden/template.json")?)?;
     fs::write(&index, format!("{}\npub mod {kind};\n", listed.trim_end()))?;
 
     println!(
@@ -47,8 +50,8 @@ fn main() -> Result<()> {
     println!(
         "  a test of the golden case in stages/tests/golden/{kind}.rs, and its line in stages/tests/golden/mod.rs"
     );
-    println!("  a small stage in stages/tests/kinds/, listed in `all` of promises.rs");
+    println!("  a small stage in stages/tests/kinds/, with its `mod` there, listed in `all` of promises.rs");
     println!("  DDPIPE_UPDATE=1 cargo test --workspace --test stages what_results_depend_on");
-    println!("  a line in docs/kinds.md, and a node in pipelines/ci.toml");
+    println!("  lines in docs/kinds.md, docs/methods.md and CHANGELOG.md, and a node in pipelines/ci.toml");
     Ok(())
 }

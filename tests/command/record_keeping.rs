@@ -123,6 +123,17 @@ fn a_run_can_be_started_again_as_it_was() {
     let plan = project.run(&["plan", "--from-run", &id]);
     plan.ok().says("2 on record");
     project.run(&["run", "--from-run", &id, "--allow-commands"]).ok().says("all 2 nodes are on record");
+    // A record of a run that a stranger wrote: it names another folder to work in.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = elsewhere.path().join("pipelines");
+    std::fs::create_dir(&folder).unwrap();
+    let start = format!(".ddpipe/runs/{id}/start.json");
+    let (text, own) = (project.read(&start), project.path("pipelines/two.toml"));
+    let (own, other) = (own.display().to_string(), folder.join("two.toml").display().to_string());
+    project.file(&start, text.replace(&format!("{own:?}"), &format!("{other:?}")));
+    project.run(&["plan", "--from-run", &id]).code(2).says("neither in this folder nor around the cache");
+    assert!(elsewhere.path().read_dir().unwrap().count() == 1, "nothing is made there");
+    project.file(&start, text);
     project.run(&["run", "--from-run", "1999"]).code(2).says("there is no run");
     project.run(&["run"]).code(2).says("<MANIFEST>");
     let start = project.read(&format!(".ddpipe/runs/{id}/start.json"));

@@ -8,6 +8,7 @@ mod json;
 mod kept_log;
 mod lines;
 mod pins;
+mod previews;
 
 pub use bars::Bars;
 pub use behind::Behind;
@@ -15,6 +16,7 @@ pub use journal::Journal;
 pub use json::Json;
 pub use lines::{Lines, Quiet};
 pub use pins::Pins;
+pub use previews::Previews;
 
 use crate::event::Observer;
 use std::io::IsTerminal;

@@ -4,16 +4,19 @@
 mod account;
 mod file;
 mod stale;
+mod stamp;
 
 pub use account::{Account, Called, FileAccount, RUN_FILE};
+pub use file::stem as file_stem;
 pub use stale::OUTDATED;
 
 use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
-use ddpipe_cache::{Cache, Record};
+use ddpipe_cache::{Cache, Digest, Record};
 use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
+use stamp::Stamp;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +44,8 @@ pub struct Written {
 /// A run that is over, as far as its results are concerned.
 #[derive(Debug)]
 pub struct Over<'a> {
+    /// The folder for the results of this pipeline.
+    pub folder: PathBuf,
     /// The name of its folder in the cache.
     pub run: &'a str,
     /// How it was called.
@@ -54,7 +59,7 @@ pub struct Over<'a> {
 /// Writes the outputs of type `image`, `table` and `files` of every node that nobody reads. What cannot be written does
 /// not keep the others from being written.
 pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) -> Written {
-    let folder = pipeline.root.join("results").join(&pipeline.name);
+    let Over { folder, run, called, records, lost } = over;
     let before = Account::read(&folder);
     let mut written = Written {
         folder: folder.clone(),
@@ -64,7 +69,6 @@ pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) 
         warnings: Vec::new(),
         faults: Vec::new(),
     };
-    let Over { run, called, records, lost } = over;
     if let Some(other) = before.as_ref().filter(|before| !before.called.is_like(&called)) {
         let (folder, theirs) = (folder.display(), other.called.describe());
         let ours = called.describe();
@@ -78,7 +82,7 @@ pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) 
     let mut account =
         Account { ddpipe, run: run.to_string(), complete: lacking.is_empty(), called, lacking, files: IndexMap::new() };
     for (id, record) in records.iter().filter(|(id, _)| graph.readers(*id).next().is_none()) {
-        written.of_node(pipeline, cache, *id, record, &mut account);
+        written.of_node(pipeline, cache, *id, record, before.as_ref(), &mut account);
     }
     if let Some(before) = &before {
         written.warnings.extend(stale::settle(&folder, before, &mut account, pipeline));
@@ -89,6 +93,32 @@ pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) 
         written.faults.extend(account.write(&folder).err());
     }
     written
+}
+
+/// The folder for the results of a pipeline: below the one that the user names, or below `results` in the project.
+pub fn folder_of(pipeline: &Pipeline, given: Option<&Path>) -> PathBuf {
+    given.map_or_else(|| pipeline.root.join("results"), Path::to_path_buf).join(&pipeline.name)
+}
+
+/// Makes the folder and tries whether files can be made in it, if this pipeline leaves any: to be known before hours of
+/// computing and not after.
+pub fn try_folder(pipeline: &Pipeline, graph: &Graph, folder: &Path) -> Result<(), Fault> {
+    let leaves_files = |id: NodeId| {
+        let kind = pipeline.catalog.declaration(&pipeline.node(id).kind);
+        kind.is_some_and(|kind| kind.outputs.values().any(|output| is_shown(output.artifact)))
+    };
+    if !graph.ends().any(leaves_files) {
+        return Ok(());
+    }
+    file::try_folder(folder).map_err(|fault| Fault {
+        message: format!("{}; --results DIR or DDPIPE_RESULTS puts results elsewhere", fault.message),
+        ..fault
+    })
+}
+
+/// Whether outputs of a type become files for people.
+fn is_shown(artifact: ArtifactType) -> bool {
+    matches!(artifact, ArtifactType::Image | ArtifactType::Table | ArtifactType::Files)
 }
 
 /// The nodes that nobody reads and that have no record, each with the reason.
@@ -110,12 +140,19 @@ fn ends_without(
 
 impl Written {
     /// Writes what one node leaves.
-    fn of_node(&mut self, pipeline: &Pipeline, cache: &Cache, id: NodeId, record: &Record, account: &mut Account) {
+    fn of_node(
+        &mut self,
+        pipeline: &Pipeline,
+        cache: &Cache,
+        id: NodeId,
+        record: &Record,
+        before: Option<&Account>,
+        account: &mut Account,
+    ) {
         let node = pipeline.node(id);
         let Some(kind) = pipeline.catalog.declaration(&node.kind) else { return };
         for (name, output) in &kind.outputs {
-            let shown = matches!(output.artifact, ArtifactType::Image | ArtifactType::Table | ArtifactType::Files);
-            let Some(made) = record.outputs.get(name).filter(|_| shown) else { continue };
+            let Some(made) = record.outputs.get(name).filter(|_| is_shown(output.artifact)) else { continue };
             let bytes = match cache.blobs().read_verified(made.digest) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -129,21 +166,31 @@ impl Written {
                 let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
                 path = self.folder.join(format!("{}-{name}.{}", stem.display(), ending.display()));
             }
+            if output.extension.as_deref() == Some("md") {
+                self.tables.push((node.address(), String::from_utf8_lossy(&bytes).into_owned()));
+            }
+            let name_of_file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let there = before.and_then(|it| it.unchanged(&self.folder, &name_of_file, record.key, made.digest));
+            let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let stamp = Stamp { pipeline: &pipeline.name, node: &node.address(), run: &account.run, record };
+            let (bytes, written_by) = match there {
+                Some((there, as_written)) => (as_written, there.written_by.clone()),
+                None => (stamp.put_into(&ending, bytes), account.run.clone()),
+            };
             if let Err(fault) = file::put(&path, &bytes) {
                 self.lacks(node.address(), fault, account);
                 continue;
-            }
-            if output.extension.as_deref() == Some("md") {
-                self.tables.push((node.address(), String::from_utf8_lossy(&bytes).into_owned()));
             }
             let file = FileAccount {
                 node: node.address(),
                 output: name.clone(),
                 key: record.key,
-                digest: made.digest,
+                output_digest: made.digest,
+                digest: Digest::of(&bytes),
                 run: account.run.clone(),
+                written_by,
             };
-            account.files.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), file);
+            account.files.insert(name_of_file, file);
             self.files.push(path);
         }
     }

@@ -25,6 +25,7 @@ use crate::visible::visible;
 use ddpipe_cache::Record;
 use ddpipe_interface::protocol::Cause;
 use indexmap::IndexMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,6 +60,9 @@ pub struct Args {
     /// Let kinds of the project's own run their programs: all, or only those accepted with `ddpipe allow`
     #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     allow_commands: Option<Commands>,
+    /// The folder for results, each pipeline's in one of its own below it [default: results in the project's folder]
+    #[arg(long, value_name = "DIR", env = "DDPIPE_RESULTS")]
+    results: Option<PathBuf>,
     /// Make a missed expectation an error (exit code 4)
     #[arg(long)]
     check: bool,
@@ -97,6 +101,8 @@ pub(super) fn run(args: Args) -> Done {
         }
     };
     observers.push(Box::new(progress::Behind::new(shown, interrupts.clone())));
+    let folder = results::folder_of(&project.pipeline, args.results.as_deref());
+    let mut observers = progress::Previews::new(&folder, observers);
 
     let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
     let Project { pipeline, graph, cache, .. } = &project;
@@ -104,6 +110,9 @@ pub(super) fn run(args: Args) -> Done {
     let plan = planner.plan();
     let (_, _, fresh) = plan.counts();
     pins.pin(&plan.fresh())?;
+    if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
+        results::try_folder(pipeline, graph, &folder)?;
+    }
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
@@ -130,8 +139,13 @@ pub(super) fn run(args: Args) -> Done {
     faults.extend(pinned.err().map(Fault::from));
     faults.extend(note_names(&project, &summary.records).err());
 
-    let over =
-        results::Over { run: run.id(), called: args.called(&project), records: &summary.records, lost: lost(&summary) };
+    let over = results::Over {
+        folder,
+        run: run.id(),
+        called: args.called(&project),
+        records: &summary.records,
+        lost: lost(&summary),
+    };
     let mut written = results::write(pipeline, graph, cache, over);
     for text in std::mem::take(&mut written.warnings) {
         observers.on_event(&Event::Warning { text });

@@ -58,10 +58,14 @@ pub struct FileAccount {
     pub output: String,
     /// The key of the node's record.
     pub key: Key,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of the output's bytes, which name it in the cache.
+    pub output_digest: Digest,
+    /// BLAKE3 of the file's bytes: the output's, with the words that lead back from it where its format has room for them.
     pub digest: Digest,
-    /// The run that wrote it; an earlier one than the folder's where the last run did not renew it.
+    /// The last run that made or confirmed it; an earlier one than the folder's where the last run did not.
     pub run: String,
+    /// The run that wrote it.
+    pub written_by: String,
 }
 
 impl Called {
@@ -80,6 +84,20 @@ impl Called {
 }
 
 impl Account {
+    /// The file of an earlier run that is the same output of the same record, with its bytes, if it still lies in the
+    /// folder as it was written. Such a file stays, so that results under version control change only when they differ.
+    pub fn unchanged(
+        &self,
+        folder: &Path,
+        name: &str,
+        key: Key,
+        output_digest: Digest,
+    ) -> Option<(&FileAccount, Vec<u8>)> {
+        let file = self.files.get(name).filter(|file| file.key == key && file.output_digest == output_digest)?;
+        let bytes = std::fs::read(folder.join(name)).ok()?;
+        (Digest::of(&bytes) == file.digest).then_some((file, bytes))
+    }
+
     /// What a folder says; none where it says nothing that can be read.
     pub fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(folder.join(RUN_FILE)).ok()?).ok()

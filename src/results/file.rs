@@ -17,8 +17,7 @@ pub(super) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> St
     if !axes.is_empty() {
         stem = format!("{stem}-{}", axes.join(","));
     }
-    let stem: String =
-        stem.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect();
+    let stem = self::stem(&stem);
     let extension = match (&output.extension, output.artifact) {
         (Some(extension), _) => extension.as_str(),
         (None, ArtifactType::Table) => "json",
@@ -27,6 +26,20 @@ pub(super) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> St
         (None, _) => name,
     };
     format!("{stem}.{extension}")
+}
+
+/// A node's address as a part of a file's name.
+pub fn stem(address: &str) -> String {
+    address.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect()
+}
+
+/// Makes a folder and a file in it, which is removed again.
+pub(super) fn try_folder(folder: &Path) -> Result<(), Fault> {
+    let attempt = || {
+        std::fs::create_dir_all(folder)?;
+        tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)
+    };
+    attempt().map(drop).map_err(|error| Fault::io("write to", folder, &error))
 }
 
 /// Writes a file whole or not at all, with the mode that the user's umask gives. One that has the right content already

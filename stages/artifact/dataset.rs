@@ -25,6 +25,8 @@ pub struct Dataset {
     pub scale: f64,
     /// The origin of the images, for reports. That of generated data contains the words sample data.
     pub origin: String,
+    /// The names of the classes, for pictures and reports; empty where they are not known.
+    pub class_names: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,6 +35,9 @@ struct About {
     normalisation: Normalisation,
     scale: f64,
     origin: String,
+    /// Left out where they are not known, so that such sets keep their bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    class_names: Vec<String>,
 }
 
 impl Dataset {
@@ -58,6 +63,7 @@ impl Dataset {
             normalisation: Normalisation { whitening, ..about.normalisation },
             scale: about.scale,
             origin: about.origin,
+            class_names: about.class_names,
         })
     }
 
@@ -68,6 +74,7 @@ impl Dataset {
             normalisation: self.normalisation.clone(),
             scale: self.scale,
             origin: self.origin.clone(),
+            class_names: self.class_names.clone(),
         });
         let file = TensorFile::new(ArtifactType::Dataset, about)
             .with("images", self.images.shallow_clone())

@@ -24,6 +24,8 @@ pub struct SyntheticSet {
     pub normalisation: Normalisation,
     /// The origin of the real images, for reports; it shows whether they are sample data.
     pub origin: String,
+    /// The names of the classes, as of the real images; empty where they are not known.
+    pub class_names: Vec<String>,
     /// The learning rate that was learnt with the images, if one was.
     pub lr: Option<f64>,
     /// Whether the labels are regression targets, one number for every class, instead of probabilities.
@@ -39,6 +41,9 @@ struct About {
     ipc: i64,
     normalisation: Normalisation,
     origin: String,
+    /// Left out where they are not known, so that such sets keep their bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    class_names: Vec<String>,
     /// Left out when there is none, so that older sets keep their bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
@@ -74,6 +79,7 @@ impl SyntheticSet {
             ipc: about.ipc,
             normalisation: Normalisation { whitening, ..about.normalisation },
             origin: about.origin,
+            class_names: about.class_names,
             lr: about.lr,
             targets: about.targets,
             decoder: about.decoder,
@@ -87,6 +93,7 @@ impl SyntheticSet {
             ipc: self.ipc,
             normalisation: self.normalisation.clone(),
             origin: self.origin.clone(),
+            class_names: self.class_names.clone(),
             lr: self.lr,
             targets: self.targets,
             decoder: self.decoder,
@@ -107,6 +114,7 @@ impl SyntheticSet {
             labels: self.labels.shallow_clone(),
             normalisation: self.normalisation.clone(),
             origin: self.origin.clone(),
+            class_names: self.class_names.clone(),
             ..*self
         }
     }

@@ -1,10 +1,14 @@
 //! From files to data sets: archives and folders of images, resizing, moments of pixels and normalisation; and pictures
 //! of image tensors. Methods and networks are elsewhere.
 
+mod class_names;
 pub mod images;
+mod lettering;
 pub mod normalisation;
 pub mod origin;
 pub mod picture;
 pub mod problems;
 pub mod resize;
 pub mod unpacking;
+
+pub use class_names::class_names;

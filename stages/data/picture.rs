@@ -1,12 +1,16 @@
 //! Pictures of image tensors: a grid of images as one PNG file, with the same bytes for the same content. Used by
 //! reports and by the previews of distillation; the caller sorts the images.
 
+use super::lettering;
 use crate::artifact::Normalisation;
 use anyhow::{Context as _, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 /// The largest number of bytes of an unpacked picture; a larger one is an error.
 const MAX_BYTES: usize = 1 << 29;
+
+/// White pixels before and behind the words of the rows.
+const GAP: usize = 4;
 
 /// The layout of images in a grid, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +23,19 @@ pub struct Grid {
     pub border: usize,
     /// The origin of the images, written into the file as `Source`, unless empty.
     pub origin: String,
+    /// Words to the left of the rows, from the first; may be empty or fewer.
+    pub row_names: Vec<String>,
 }
 
 impl Grid {
     /// A grid of this many columns, with images at twice their size and borders of 2 pixels.
     pub fn new(columns: usize, origin: &str) -> Self {
-        Grid { columns, scale: 2, border: 2, origin: origin.to_string() }
+        Grid { columns, scale: 2, border: 2, origin: origin.to_string(), row_names: Vec::new() }
+    }
+
+    /// The same grid with words to the left of the rows.
+    pub fn with_row_names(self, row_names: Vec<String>) -> Self {
+        Grid { row_names: row_names.iter().map(|name| lettering::shortened(name)).collect(), ..self }
     }
 
     /// Draws images \[M,C,H,W\] (one channel: grey, three: red, green, blue) as a PNG file. After `normalisation` is
@@ -43,7 +54,7 @@ impl Grid {
         let mut pixels = vec![u8::MAX; canvas.bytes];
         for (index, image) in bytes.chunks_exact((height * width * channels).max(1)).enumerate() {
             let top = self.border + index / self.columns * (height * self.scale + self.border);
-            let left = self.border + index % self.columns * (width * self.scale + self.border);
+            let left = canvas.margin + self.border + index % self.columns * (width * self.scale + self.border);
             for (y, row) in image.chunks_exact(width * channels).enumerate() {
                 let wide: Vec<u8> = row.chunks_exact(channels).flat_map(|pixel| pixel.repeat(self.scale)).collect();
                 for repeat in 0..self.scale {
@@ -52,6 +63,16 @@ impl Grid {
                     pixels[start..start + wide.len()].copy_from_slice(&wide);
                 }
             }
+        }
+        for (row, name) in self.row_names.iter().enumerate().take(count.div_ceil(self.columns)) {
+            let middle = self.border + row * (height * self.scale + self.border) + height * self.scale / 2;
+            let top = middle.saturating_sub(lettering::SIDE / 2);
+            lettering::draw(name, |x, y| {
+                let start = ((top + y) * canvas.width + GAP + x) * channels;
+                if let Some(pixel) = pixels.get_mut(start..start + channels) {
+                    pixel.fill(0);
+                }
+            });
         }
         self.encode(&pixels, &canvas, color).context("could not write a picture")
     }
@@ -63,11 +84,13 @@ impl Grid {
             let one = pixels.checked_mul(self.scale)?.checked_add(self.border)?;
             one.checked_mul(images)?.checked_add(self.border)
         };
+        let letters = self.row_names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let margin = if letters == 0 { 0 } else { letters * lettering::SIDE + 2 * GAP };
         let canvas = || {
             let height = along(count.div_ceil(self.columns), height)?;
-            let width = along(self.columns, width)?;
+            let width = along(self.columns, width)?.checked_add(margin)?;
             let bytes = height.checked_mul(width)?.checked_mul(channels).filter(|&bytes| bytes <= MAX_BYTES)?;
-            Some(Canvas { height, width, bytes })
+            Some(Canvas { height, width, margin, bytes })
         };
         canvas().with_context(|| {
             format!(
@@ -100,6 +123,8 @@ impl Grid {
 struct Canvas {
     height: usize,
     width: usize,
+    /// Pixels for the words, left of the images.
+    margin: usize,
     bytes: usize,
 }
 
@@ -133,7 +158,7 @@ mod tests {
     #[test]
     fn images_lie_row_by_row_each_pixel_repeated() {
         let images = Tensor::from_slice(&[0.0f32, 0.2, 0.4, 0.6, 0.8, 1.0]).reshape([3, 1, 1, 2]);
-        let grid = Grid { columns: 2, scale: 2, border: 1, origin: String::new() };
+        let grid = Grid { scale: 2, border: 1, ..Grid::new(2, "") };
         let (width, height, color, texts, pixels) = read(&grid.png(&images, None).unwrap());
         assert_eq!((width, height, color), (11, 7, png::ColorType::Grayscale));
         assert_eq!(texts, [("Software".to_string(), "ddpipe".to_string())]);
@@ -147,10 +172,25 @@ mod tests {
     fn the_normalisation_is_undone_and_values_are_clamped() {
         let normalisation = Normalisation::new(vec![0.5, 0.0, 0.0], vec![0.25, 1.0, 1.0]);
         let images = Tensor::from_slice(&[-1.0f32, 7.0, f32::NAN]).reshape([1, 3, 1, 1]);
-        let grid = Grid { columns: 1, scale: 1, border: 0, origin: "sample data".into() };
+        let grid = Grid { scale: 1, border: 0, ..Grid::new(1, "sample data") };
         let (_, _, color, texts, pixels) = read(&grid.png(&images, Some(&normalisation)).unwrap());
         assert_eq!((color, pixels), (png::ColorType::Rgb, vec![64, 255, 0]));
         assert!(texts.contains(&("Source".to_string(), "sample data".to_string())), "{texts:?}");
+    }
+
+    #[test]
+    fn words_stand_to_the_left_of_their_rows() {
+        let images = Tensor::ones([2, 1, 8, 1], (Kind::Float, Device::Cpu));
+        let grid = Grid { scale: 1, border: 0, ..Grid::new(1, "") };
+        let (width, _, _, _, plain) = read(&grid.png(&images, None).unwrap());
+        let names = vec!["I".to_string(), String::new(), "no third row".into()];
+        let named = Grid { row_names: names, ..grid };
+        let (wide, height, _, _, pixels) = read(&named.png(&images, None).unwrap());
+        assert_eq!((width, wide, height), (1, 12 * 8 + 8 + 1, 16));
+        let black = |rows: std::ops::Range<usize>| {
+            pixels[rows.start * wide as usize..rows.end * wide as usize].iter().filter(|&&pixel| pixel == 0).count()
+        };
+        assert!(black(0..8) > 10 && black(8..16) == 0 && plain.iter().all(|&pixel| pixel == 255));
     }
 
     #[test]

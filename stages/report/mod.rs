@@ -1,5 +1,6 @@
-//! Kinds that show results: pictures and tables.
+//! Kinds that show results: pictures, curves and tables.
 
+pub mod curve;
 pub mod grid;
 pub mod sheet;
 pub mod table;

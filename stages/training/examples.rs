@@ -87,6 +87,7 @@ impl TrainingSet {
             agreement: real.agreement.as_ref().map(|votes| votes.f_index_select(0, &chosen)).transpose()?,
             normalisation: real.normalisation.clone(),
             origin: real.origin.clone(),
+            class_names: real.class_names.clone(),
             ..*real
         }))
     }
@@ -96,6 +97,14 @@ impl TrainingSet {
         match self {
             TrainingSet::Real(set) => set,
             TrainingSet::Synthetic(set) => set,
+        }
+    }
+
+    /// The names of the classes; empty where they are not known.
+    pub fn class_names(&self) -> &[String] {
+        match self {
+            TrainingSet::Real(set) => &set.class_names,
+            TrainingSet::Synthetic(set) => &set.class_names,
         }
     }
 

@@ -52,6 +52,9 @@ impl Trained<'_> {
             "confusion": confusion.map(|confusion| &confusion.rows),
             "epochs": self.state.history,
         });
+        if !self.set.class_names().is_empty() {
+            document["class_names"] = json!(self.set.class_names());
+        }
         for (name, groups) in self.agreement().iter().flat_map(|report| &report.documents) {
             document[*name] = groups.clone();
         }

@@ -149,3 +149,44 @@ fn a_run_with_everything_on_record_needs_no_folder_for_temporary_files() {
     project.run(RUN).ok().says("all 2 nodes are on record");
     assert!(file(&project, "results/words", "first").is_some());
 }
+
+#[test]
+fn a_file_leads_back_to_its_run_and_is_not_written_again_while_it_says_the_same() {
+    let project = project();
+    project.file("kinds/own/write/stage.toml", &STAGE.replace("\"txt\"", "\"md\""));
+    project.run(RUN).ok();
+    let first = account(&project);
+    let text = project.read("results/words/first.md");
+    let of_file = &first["files"]["first.md"];
+    assert!(text.starts_with("one\n<!-- made by ddpipe"), "{text}");
+    let (run, key) = (first["run"].as_str().unwrap(), of_file["key"].as_str().unwrap());
+    assert!(text.contains(&format!("pipeline words, node first, run {run}")) && text.contains(key), "{text}");
+    assert_eq!(of_file["output_digest"], ddpipe_cache::Digest::of(b"one").hex());
+    assert_eq!(of_file["digest"], ddpipe_cache::Digest::of(text.as_bytes()).hex());
+    // Another run with the same outcome.
+    project.run(RUN).ok();
+    assert_eq!(project.read("results/words/first.md"), text);
+    let second = account(&project);
+    let of_file = &second["files"]["first.md"];
+    assert_ne!(second["run"], first["run"]);
+    assert_eq!((&of_file["run"], &of_file["written_by"]), (&second["run"], &first["run"]));
+    // What somebody changed is written anew, by the run that does so.
+    project.file("results/words/first.md", "changed");
+    project.run(RUN).ok();
+    assert!(project.read("results/words/first.md").starts_with("one\n<!-- "));
+    let third = account(&project);
+    assert_eq!(third["files"]["first.md"]["written_by"], third["run"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_known_before_anything_runs() {
+    let project = project();
+    project.file("results", "a file");
+    let done = project.run(RUN);
+    done.code(3).says("could not write to").says("--results DIR or DDPIPE_RESULTS puts results elsewhere");
+    done.is_silent_about("first: runs");
+    project.run(&with(&["--results", "elsewhere"])).ok();
+    assert!(project.path("elsewhere/words/run.json").exists());
+    // What is on record is shown in any case.
+    project.run(RUN).code(3).says("all 2 nodes are on record").says("could not");
+}

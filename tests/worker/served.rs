@@ -306,7 +306,16 @@ fn a_built_in_stage_runs_and_a_cancelled_one_continues_to_the_same_bytes() {
     let images = images.view([64, 1, 28, 28]);
     let labels = Tensor::arange(64, (Kind::Int64, Device::Cpu)).remainder(10);
     let origin = "sample data".to_string();
-    let data = Dataset { images, labels, agreement: None, classes: 10, normalisation, scale: 255.0, origin };
+    let data = Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: 10,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    };
     let data = worker.blob(ArtifactType::Dataset, &data.to_file().to_bytes().unwrap());
 
     let whole = training(&mut worker, 400, &data);

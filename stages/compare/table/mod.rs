@@ -76,7 +76,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             results[0].metrics.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
         );
     }
-    let layout = Layout::of(results, &params.rows, &params.columns, &params.values.join(", "))?;
+    let layout = Layout::of(results, &[], &params.rows, &params.columns, &params.values.join(", "))?;
     let documents = document::all(inputs, "results")?;
     let over = sheet::folded(results);
     let singles = params.singles.unwrap_or(if over.is_empty() { Singles::Lists } else { Singles::Results });

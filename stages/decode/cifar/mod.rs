@@ -8,6 +8,7 @@ mod records;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::class_names;
 use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::origin::origin;
 use crate::data::resize::resize;
@@ -31,6 +32,7 @@ pub struct Params {
     whitening: WhiteningMethod,
     whitening_eps: f64,
     origin: Option<String>,
+    class_names: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -66,10 +68,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let Params { normalise, whitening, whitening_eps: eps, .. } = params;
     let normalisation = NormalisationSpec { normalise, mean, std, whitening, eps, scale: SCALE }.of(ctx, &train.0)?;
 
+    let class_names = class_names(params.class_names.clone(), classes)?;
     let mut outputs = Outputs::default();
     for (name, (images, labels)) in [("train", train), ("test", test)] {
         let (normalisation, origin, agreement) = (normalisation.clone(), origin.clone(), None);
-        let set = Dataset { images, labels, agreement, classes, normalisation, scale: SCALE, origin };
+        let class_names = class_names.clone();
+        let set = Dataset { images, labels, agreement, classes, normalisation, scale: SCALE, origin, class_names };
         outputs = outputs.tensors(name, set.to_file()).metric(&format!("{name}_images"), set.len() as f64);
     }
     outputs = outputs.metric("classes", classes as f64);

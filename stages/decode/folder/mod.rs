@@ -106,6 +106,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             normalisation: normalisation.clone(),
             scale: SCALE,
             origin: origin.clone(),
+            class_names: layout.classes.clone(),
         };
         let count = dataset.len() as f64;
         outputs = outputs.tensors(partition, dataset.to_file()).metric(&format!("{partition}_images"), count);

@@ -32,6 +32,7 @@ pub struct Params {
     whitening_eps: f64,
     scale: Option<f64>,
     origin: Option<String>,
+    class_names: Option<Vec<String>>,
     max_ratio: u64,
 }
 
@@ -69,7 +70,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     };
     let origin = origin(&params, images.comment.as_deref(), &inputs.one("images")?.digest.short());
     let (classes, agreement) = (params.classes, None);
-    let dataset = Dataset { images: pixels, labels, agreement, classes, normalisation, scale, origin };
+    let class_names = data::class_names(params.class_names.clone(), classes)?;
+    let dataset = Dataset { images: pixels, labels, agreement, classes, normalisation, scale, origin, class_names };
 
     let outputs = Outputs::default()
         .tensors("dataset", dataset.to_file())

@@ -9,6 +9,7 @@ mod sets;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
+use crate::data::class_names;
 use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::origin::origin;
 use crate::data::resize::resize;
@@ -29,6 +30,7 @@ pub struct Params {
     whitening: WhiteningMethod,
     whitening_eps: f64,
     origin: Option<String>,
+    class_names: Option<Vec<String>>,
     max_ratio: u64,
 }
 
@@ -60,12 +62,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
     let origin =
         origin(params.origin.as_deref(), &archive.comment, || format!("MedMNIST file {}", input.digest.short()));
+    let class_names = class_names(params.class_names.clone(), classes)?;
     let mut outputs = Outputs::default();
     for (name, set) in SETS.iter().zip(sets) {
         let (normalisation, origin, agreement) = (normalisation.clone(), origin.clone(), None);
         let Set { images, labels } = set;
         let labels = tch::Tensor::f_from_slice(&labels)?;
-        let set = Dataset { images, labels, agreement, classes, normalisation, scale: SCALE, origin };
+        let class_names = class_names.clone();
+        let set = Dataset { images, labels, agreement, classes, normalisation, scale: SCALE, origin, class_names };
         outputs = outputs.tensors(name, set.to_file()).metric(&format!("{name}_images"), set.len() as f64);
     }
     outputs = outputs.metric("classes", classes as f64);

@@ -44,6 +44,7 @@ pub fn start(
         ipc,
         normalisation: Normalisation::identity(real.image_shape()[0] as usize),
         origin: real.origin.clone(),
+        class_names: real.class_names.clone(),
         lr: None,
         targets: false,
         decoder: None,

@@ -183,6 +183,7 @@ mod tests {
             ipc: 1,
             normalisation,
             origin: "sample data".into(),
+            class_names: Vec::new(),
             lr: None,
             targets: false,
             decoder: None,

@@ -60,6 +60,7 @@ fn noise(ctx: &Context, real: &Dataset, ipc: i64) -> SyntheticSet {
         ipc,
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
+        class_names: real.class_names.clone(),
         lr: None,
         targets: false,
         decoder: None,

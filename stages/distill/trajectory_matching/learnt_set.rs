@@ -121,6 +121,7 @@ impl LearntSet {
             },
             normalisation: start.normalisation.clone(),
             origin: start.origin.clone(),
+            class_names: start.class_names.clone(),
             lr: Some(f64::try_from(self.lr())?),
             targets: false,
             ..*start

@@ -103,6 +103,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "confusion": confusion.rows,
         "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),
     });
+    if !set.class_names().is_empty() {
+        document["class_names"] = json!(set.class_names());
+    }
     let agreement = AgreementReport::of(finished.iter().map(|student| student.test.agreement.as_ref()));
     for (name, groups) in agreement.iter().flat_map(|report| &report.documents) {
         document[*name] = groups.clone();

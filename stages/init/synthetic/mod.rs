@@ -40,6 +40,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         ipc: params.ipc,
         normalisation: real.normalisation,
         origin: real.origin,
+        class_names: real.class_names,
         lr: None,
         targets: false,
         decoder: None,
@@ -66,6 +67,7 @@ fn drawn(real: &Dataset, seed: u64, ipc: i64) -> Result<Tensor> {
         agreement: None,
         normalisation: real.normalisation.clone(),
         origin: String::new(),
+        class_names: Vec::new(),
         ..*real
     };
     Ok(images.floats())

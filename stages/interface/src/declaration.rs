@@ -107,6 +107,10 @@ pub struct Input {
     /// What is connected here does not run for this stage's sake unless the stage asks for it. Needs `many`.
     #[serde(default)]
     pub on_demand: bool,
+    /// The parameter that says `show` where the stage works on what is there when nodes behind this input have no result.
+    /// Needs `many`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
     /// The measured quantities (seconds, peak memory) of what is connected that the stage reads. Needs `many`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<String>,
@@ -211,6 +215,12 @@ impl Declaration {
         if self.command.is_some() && self.inputs.values().any(|input| input.on_demand) {
             return Err("a kind with a `command` cannot ask for inputs `on_demand`".into());
         }
+        for (input, param) in self.inputs.iter().filter_map(|(name, input)| Some((name, input.partial.as_ref()?))) {
+            let shows = self.params.get(param).is_some_and(|param| param.choices.iter().any(|choice| choice == "show"));
+            if !shows {
+                return Err(format!("input {input:?}: `partial` has to state a parameter with the choice \"show\""));
+            }
+        }
         for (name, names) in self.params.iter().filter_map(|(name, param)| Some((name, param.names.as_ref()?))) {
             if !self.inputs.get(names.input()).is_some_and(|input| input.many) {
                 let input = names.input();
@@ -260,6 +270,12 @@ impl Declaration {
             .collect()
     }
 
+    /// Whether a stage with these parameters works on what is there when nodes behind `input` have no result.
+    pub fn works_on_a_part(&self, input: &str, params: &IndexMap<String, Value>) -> bool {
+        let param = self.inputs.get(input).and_then(|input| input.partial.as_ref());
+        param.and_then(|param| params.get(param)).is_some_and(|value| *value == Value::String("show".into()))
+    }
+
     /// The names of the metrics that a stage with these parameters may give, for messages; `*` stands for any text.
     pub fn metric_names(&self, params: &IndexMap<String, Value>) -> Vec<String> {
         let own = self.metrics.keys().filter_map(|declared| metric::filled_in(declared, params));
@@ -289,6 +305,8 @@ impl Input {
         match self {
             Input { types, .. } if types.is_empty() => Err("needs at least one type"),
             Input { on_demand: true, many: false, .. } => Err("`on_demand` needs `many`"),
+            Input { partial: Some(_), many: false, .. } => Err("`partial` needs `many`"),
+            Input { partial: Some(_), on_demand: true, .. } => Err("an input is `partial` or `on_demand`, not both"),
             Input { measured, many: false, .. } if !measured.is_empty() => Err("`measured` needs `many`"),
             _ => Ok(()),
         }

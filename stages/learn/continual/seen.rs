@@ -137,6 +137,7 @@ mod tests {
             ipc: 2,
             normalisation,
             origin: String::new(),
+            class_names: Vec::new(),
             lr: None,
             targets: false,
             decoder: None,

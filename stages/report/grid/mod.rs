@@ -29,7 +29,8 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         ArtifactType::Dataset => of_dataset(&inputs.dataset("images")?, params.per_class)?,
         _ => of_synthetic(&inputs.stored("images")?, params.per_class)?,
     };
-    let grid = Grid { columns: rows.columns, scale: params.scale, border: params.border, origin: rows.origin };
+    let grid = Grid { scale: params.scale, border: params.border, ..Grid::new(rows.columns, &rows.origin) };
+    let grid = grid.with_row_names(rows.names);
     let picture = grid.png(&rows.images, None).with_context(|| input.name.clone())?;
     Ok(Outputs::default().bytes("picture", ArtifactType::Image, picture))
 }
@@ -39,6 +40,8 @@ struct Rows {
     images: Tensor,
     columns: usize,
     origin: String,
+    /// The names of the classes, where they are known.
+    names: Vec<String>,
 }
 
 fn of_synthetic(set: &SyntheticSet, per_class: Option<usize>) -> Result<Rows> {
@@ -52,7 +55,7 @@ fn of_synthetic(set: &SyntheticSet, per_class: Option<usize>) -> Result<Rows> {
     let positions: Vec<Vec<i64>> = (0..set.classes).map(|class| (class * each..(class + 1) * each).collect()).collect();
     let columns = per_class.unwrap_or(MOST_SYNTHETIC).min(each as usize);
     let images = rows(&set.images, &positions, columns, |images| set.normalisation.undo(&images));
-    Ok(Rows { images, columns, origin: set.origin.clone() })
+    Ok(Rows { images, columns, origin: set.origin.clone(), names: set.class_names.clone() })
 }
 
 fn of_dataset(set: &Dataset, per_class: Option<usize>) -> Result<Rows> {
@@ -61,7 +64,7 @@ fn of_dataset(set: &Dataset, per_class: Option<usize>) -> Result<Rows> {
     let columns = per_class.unwrap_or(MOST_REAL).min(most);
     // Raw pixels divided by `scale` are in \[0,1\] already; they need no normalisation.
     let images = rows(&set.images, &positions, columns, |images| images / set.scale);
-    Ok(Rows { images, columns, origin: set.origin.clone() })
+    Ok(Rows { images, columns, origin: set.origin.clone(), names: set.class_names.clone() })
 }
 
 /// \[classes*columns,C,H,W\] float32 on the CPU: the first `columns` images of every class, mapped by `shown`, and

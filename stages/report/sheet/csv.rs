@@ -38,7 +38,7 @@ fn fields(entry: &Entry, tested: bool) -> String {
 
 /// A text as a field. Spreadsheet programs take a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return
 /// for a formula; an apostrophe in front keeps it a text. Numbers are left as they are.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
     let text = if formula { &format!("'{text}") } else { text };
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }

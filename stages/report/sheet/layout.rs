@@ -3,7 +3,8 @@
 
 use anyhow::{Result, bail, ensure};
 use ddpipe_interface::Value;
-use ddpipe_interface::protocol::InputArtifact;
+use ddpipe_interface::protocol::{Absent, InputArtifact};
+use indexmap::IndexMap;
 
 /// Rows and columns in the order in which the results name them, and the results of each cell.
 #[derive(Debug)]
@@ -19,23 +20,33 @@ pub struct Layout<'a> {
 /// The results of one cell, each with its index among all results.
 pub type Group<'a> = Vec<(usize, &'a InputArtifact)>;
 
+/// The labels of a result.
+type Labels = IndexMap<String, Value>;
+
 /// The values of some labels of a result; `None` for a label that the result does not have.
 type Place<'a> = Vec<Option<&'a Value>>;
 
 impl<'a> Layout<'a> {
     /// Sorts results by the values of these labels. `only` is the title of the single column that there is when
-    /// `columns` is empty. An error if there are no results, if no result has a label, or if the results of a cell
-    /// differ in a label that is not folded.
-    pub fn of(results: &'a [InputArtifact], rows: &[String], columns: &[String], only: &str) -> Result<Self> {
-        ensure!(!results.is_empty(), "there are no results to show; what is gathered selects no stage");
+    /// `columns` is empty. What is `absent` has a row and a column all the same. An error if there is nothing at all, if
+    /// nothing has a label, or if the results of a cell differ in a label that is not folded.
+    pub fn of(
+        results: &'a [InputArtifact],
+        absent: &'a [Absent],
+        rows: &[String],
+        columns: &[String],
+        only: &str,
+    ) -> Result<Self> {
+        let all = in_order(results, absent);
+        ensure!(!all.is_empty(), "there are no results to show; what is gathered selects no stage");
         for name in rows.iter().chain(columns) {
             ensure!(
-                results.iter().any(|result| result.labels.contains_key(name)),
+                all.iter().any(|labels| labels.contains_key(name)),
                 "no result has the label {name:?}; there are {}",
-                names(results.iter().flat_map(|result| result.labels.keys()))
+                names(all.iter().flat_map(|labels| labels.keys()))
             );
         }
-        let (row_places, column_places) = (places(results, rows), places(results, columns));
+        let (row_places, column_places) = (places(&all, rows), places(&all, columns));
         let mut layout = Layout {
             rows: row_places.iter().map(|place| title(place, "all")).collect(),
             columns: column_places.iter().map(|place| title(place, only)).collect(),
@@ -44,7 +55,9 @@ impl<'a> Layout<'a> {
         for (row, row_title) in row_places.iter().zip(&layout.rows) {
             let mut line = Vec::new();
             for (column, column_title) in column_places.iter().zip(&layout.columns) {
-                let here = |result: &InputArtifact| place(result, rows) == *row && place(result, columns) == *column;
+                let here = |result: &InputArtifact| {
+                    place(&result.labels, rows) == *row && place(&result.labels, columns) == *column
+                };
                 let inside: Group = results.iter().enumerate().filter(|(_, result)| here(result)).collect();
                 unlike(&inside, &format!("cell ({row_title}; {column_title})"))?;
                 line.push(inside);
@@ -52,6 +65,23 @@ impl<'a> Layout<'a> {
             layout.groups.push(line);
         }
         Ok(layout)
+    }
+}
+
+/// The labels of all results and of what is absent, in the order in which they are connected.
+fn in_order<'a>(results: &'a [InputArtifact], absent: &'a [Absent]) -> Vec<&'a Labels> {
+    let mut there = results.iter().map(|result| &result.labels);
+    let mut absent = absent.iter().peekable();
+    let mut all = Vec::new();
+    loop {
+        let next = match absent.next_if(|absent| absent.position == all.len()) {
+            Some(absent) => Some(&absent.labels),
+            None => there.next().or_else(|| absent.next().map(|absent| &absent.labels)),
+        };
+        match next {
+            Some(labels) => all.push(labels),
+            None => return all,
+        }
     }
 }
 
@@ -66,14 +96,14 @@ pub fn folded(results: &[InputArtifact]) -> Vec<String> {
     over
 }
 
-fn place<'a>(result: &'a InputArtifact, labels: &[String]) -> Place<'a> {
-    labels.iter().map(|label| result.labels.get(label)).collect()
+fn place<'a>(of: &'a Labels, labels: &[String]) -> Place<'a> {
+    labels.iter().map(|label| of.get(label)).collect()
 }
 
-fn places<'a>(results: &'a [InputArtifact], labels: &[String]) -> Vec<Place<'a>> {
+fn places<'a>(all: &[&'a Labels], labels: &[String]) -> Vec<Place<'a>> {
     let mut places: Vec<Place> = Vec::new();
-    for result in results {
-        let place = place(result, labels);
+    for of in all {
+        let place = place(of, labels);
         if !places.contains(&place) {
             places.push(place);
         }
@@ -90,7 +120,8 @@ fn title(place: &Place, otherwise: &str) -> String {
     }
 }
 
-fn plain(value: &Value) -> String {
+/// A label's value as people write it.
+pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -8,10 +8,12 @@ pub mod document;
 pub mod latex;
 mod layout;
 pub mod markdown;
+pub mod missing;
 mod wording;
 
 pub use cell::{Cell, same_n};
-pub use layout::{Layout, folded, metric};
+pub use layout::{Layout, folded, metric, plain};
+pub use missing::Missing;
 pub use wording::caption;
 
 use crate::context::Outputs;

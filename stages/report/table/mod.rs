@@ -3,7 +3,7 @@
 
 use super::sheet;
 use crate::context::{Context, Inputs, Outputs};
-use crate::report::sheet::{Cell, Entry, Layout, Sheet, document, same_n};
+use crate::report::sheet::{Cell, Entry, Layout, Missing, Sheet, document, missing, same_n};
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
 use ddpipe_interface::protocol::InputArtifact;
@@ -22,6 +22,7 @@ pub struct Params {
     digits: usize,
     best: Best,
     caption: Option<String>,
+    missing: Missing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -34,7 +35,8 @@ enum Best {
 /// Runs the stage: sorts the results into cells and writes the table as JSON, Markdown, CSV and LaTeX.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let results = inputs.many("results");
-    let layout = Layout::of(results, &params.rows, &params.columns, &params.value)?;
+    let absent = inputs.absent("results");
+    let layout = Layout::of(results, absent, &params.rows, &params.columns, &params.value)?;
     let mut grid: Vec<Vec<Option<Cell>>> = Vec::new();
     for row in &layout.groups {
         grid.push(row.iter().map(|group| fold(group, &params)).collect::<Result<_>>()?);
@@ -47,6 +49,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let origins = document::origins(&document::all(inputs, "results")?);
     let sample = document::is_sample(&origins);
     let over = sheet::folded(results);
+    let diverged = results.iter().filter(|result| !result.metrics.contains_key(&params.value)).map(|it| &it.labels);
+    let missing = missing::words(absent.iter().map(|absent| &absent.labels).chain(diverged), &over);
     let cells = || grid.iter().flatten().flatten();
     let means = cells().map(|cell| cell.mean).filter(|mean| !mean.is_nan());
     let best = means.reduce(if params.best == Best::Lowest { f64::min } else { f64::max });
@@ -60,7 +64,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             params.rows.iter().chain(&params.columns),
             sample,
         ),
-        note: note(&params, &grid, &over),
+        note: [note(&params, &grid, &over), missing]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
         legend: Vec::new(),
         corner: params.rows.join(", "),
         rows: layout.rows,
@@ -89,12 +97,17 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     })
 }
 
-/// The mean and standard deviation of the results of one cell. The deviation of a single result is its metric
+/// The mean and standard deviation of the results of one cell that have the metric; all have to, unless what is missing is
+/// to be shown. The deviation of a single result is its metric
 /// `value_std`, if it has one.
 fn fold(group: &[(usize, &InputArtifact)], params: &Params) -> Result<Option<Cell>> {
-    let values = group.iter().map(|(_, result)| sheet::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
+    let has = |result: &InputArtifact| result.metrics.contains_key(&params.value);
+    let kept: Vec<&InputArtifact> = group.iter().map(|(_, result)| *result).collect();
+    let kept: Vec<&InputArtifact> =
+        kept.into_iter().filter(|result| params.missing == Missing::Fail || has(result)).collect();
+    let values = kept.iter().map(|result| sheet::metric(result, &params.value)).collect::<Result<Vec<f64>>>()?;
     let Some(mut cell) = Cell::of(&values) else { return Ok(None) };
-    if let (Some(name), [(_, single)]) = (&params.value_std, group) {
+    if let (Some(name), [single]) = (&params.value_std, kept.as_slice()) {
         cell.std = single.metrics.get(name).copied();
     }
     Ok(Some(cell))

@@ -155,6 +155,7 @@ fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> 
         agreement: None,
         normalisation: real.normalisation.clone(),
         origin: String::new(),
+        class_names: Vec::new(),
         ..*real
     };
     let labels = Tensor::f_arange(real.classes, (Kind::Int64, Device::Cpu))?;
@@ -165,6 +166,7 @@ fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> 
         ipc: ipc as i64,
         normalisation: real.normalisation.clone(),
         origin: real.origin.clone(),
+        class_names: real.class_names.clone(),
         lr: None,
         targets: false,
         decoder: None,

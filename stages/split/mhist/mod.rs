@@ -91,6 +91,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             normalisation: normalisation.clone(),
             scale: SCALE,
             origin: origin.clone(),
+            class_names: CLASSES.map(String::from).to_vec(),
         };
         let ssa = dataset.labels.f_sum(tch::Kind::Double)?.double_value(&[]);
         outputs = outputs

@@ -21,8 +21,17 @@ pub fn real() -> TensorFile {
     }
     let images = images.to_kind(Kind::Uint8);
     let origin = "sample data: bars".to_string();
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }
-        .to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation: normalisation(),
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 pub fn normalisation() -> Normalisation {
@@ -41,6 +50,7 @@ pub fn start() -> TensorFile {
         ipc: IPC,
         normalisation: normalisation(),
         origin,
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

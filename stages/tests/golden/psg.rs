@@ -110,5 +110,5 @@ fn as_they_are(case: &Case) -> Dataset {
     let (images, labels) = (case.tensor("real").to_kind(Kind::Float), case.tensor("labels"));
     let normalisation = Normalisation::identity(images.size()[1] as usize);
     let (classes, origin) = (case.integer("/network/num_classes"), "golden case".to_string());
-    Dataset { images, labels, agreement: None, classes, normalisation, scale: 1.0, origin }
+    Dataset { images, labels, agreement: None, classes, normalisation, scale: 1.0, origin, class_names: Vec::new() }
 }

@@ -30,7 +30,17 @@ fn dataset(purpose: &str, per_class: i64) -> TensorFile {
     let (images, labels) = bars(purpose, per_class);
     let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
     let origin = "sample data: bars".to_string();
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 /// Images of the data set as a synthetic set, with soft labels when asked for.
@@ -47,6 +57,7 @@ fn synthetic(ipc: i64, soft: bool) -> TensorFile {
         ipc,
         normalisation,
         origin: real.origin,
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

@@ -24,7 +24,16 @@ fn bars(purpose: &str, classes: i64, per_class: i64, bright: f64) -> Dataset {
     }
     let labels = Tensor::arange(classes, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(per_class, 0, None);
     let (images, normalisation) = (images.to_kind(Kind::Uint8), Normalisation::new(vec![0.3], vec![0.25]));
-    Dataset { images, labels, agreement: None, classes, normalisation, scale: 255.0, origin: "sample data".into() }
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes,
+        normalisation,
+        scale: 255.0,
+        origin: "sample data".into(),
+        class_names: Vec::new(),
+    }
 }
 
 /// Four images of each class. With soft labels, `own` is what an image has of its own class.
@@ -45,6 +54,7 @@ fn memory(own: Option<f64>, bright: f64) -> SyntheticSet {
         ipc: 4,
         normalisation: real.normalisation,
         origin: real.origin,
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

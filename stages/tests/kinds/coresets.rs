@@ -15,7 +15,17 @@ fn real() -> TensorFile {
     let labels = Tensor::arange(60, (Kind::Int64, Device::Cpu)).remainder(3);
     let normalisation = Normalisation::new(vec![0.35], vec![0.2]);
     let origin = "sample data: greys".to_string();
-    Dataset { images, labels, agreement: None, classes: 3, normalisation, scale: 255.0, origin }.to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: 3,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 fn coreset(method: &str) -> Stage {

@@ -129,8 +129,16 @@ fn classes_with_fewer_images_leave_white_places() {
     let images = Tensor::zeros([3, 1, 2, 2], (tch::Kind::Uint8, tch::Device::Cpu));
     let normalisation = ddpipe_stages::artifact::Normalisation::new(vec![0.0], vec![1.0]);
     let labels = Tensor::from_slice(&[1i64, 1, 0]);
-    let set =
-        Dataset { images, labels, agreement: None, classes: 3, normalisation, scale: 255.0, origin: String::new() };
+    let set = Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: 3,
+        normalisation,
+        scale: 255.0,
+        origin: String::new(),
+        class_names: Vec::new(),
+    };
     let drawn = Stage::of("report.grid").tensors("images", "set", &set.to_file()).param("scale", 1).param("border", 0);
     let drawn = drawn.run().unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes(&drawn, "picture"))).read_info().unwrap();

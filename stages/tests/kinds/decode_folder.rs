@@ -3,7 +3,7 @@
 
 use crate::host::small::Small;
 use crate::host::{Stage, bytes, message, tensors};
-use ddpipe_stages::artifact::Dataset;
+use ddpipe_stages::artifact::{Dataset, SyntheticSet};
 use ddpipe_stages::context::Outputs;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use std::io::{Cursor, Write};
@@ -100,6 +100,20 @@ fn classes_are_sorted_and_sets_are_folders() {
     // Green runs with the columns, blue with the rows: nothing is transposed.
     let image = train.images.get(1).to_kind(Kind::Int64);
     assert_eq!([image.int64_value(&[1, 0, 5]), image.int64_value(&[2, 5, 0])], [45, 45]);
+}
+
+#[test]
+fn the_names_of_the_classes_go_with_the_images() {
+    let outputs = zipped(&sound(), "").run().unwrap();
+    let train = tensors(&outputs, "train");
+    assert_eq!(Dataset::from_file(train).unwrap().class_names, ["cat", "dog"]);
+    let start = Stage::of("init.synthetic").tensors("real", "train", train).param("ipc", 1).run().unwrap();
+    let start = tensors(&start, "synthetic");
+    assert_eq!(SyntheticSet::from_file(start).unwrap().class_names, ["cat", "dog"]);
+    let drawn = Stage::of("report.grid").tensors("images", "set", start).run().unwrap();
+    // One image of 8 pixels at twice its size between borders, and three letters before it.
+    let width = u32::from_be_bytes(bytes(&drawn, "picture")[16..20].try_into().unwrap());
+    assert_eq!(width, 8 * 2 + 2 * 2 + 3 * 8 + 2 * 4);
 }
 
 #[test]

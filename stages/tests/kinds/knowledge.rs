@@ -23,7 +23,17 @@ fn dataset(purpose: &str, per_class: i64) -> TensorFile {
     let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(per_class, 0, None);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: bars".to_string());
     let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 /// Both stages' data and training: a ConvNet of two blocks on 60 images.
@@ -166,6 +176,7 @@ fn soft_labels_of_a_synthetic_set_are_taken_with_the_answers() {
             ipc: 4,
             normalisation,
             origin,
+            class_names: Vec::new(),
             lr: None,
             targets: false,
             decoder: None,

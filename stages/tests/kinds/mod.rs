@@ -19,6 +19,7 @@ mod pretrained;
 mod private_sets;
 mod promises;
 mod ranking;
+mod report_curve;
 mod report_table;
 mod sample_digits;
 mod sample_polyps;

@@ -70,7 +70,17 @@ fn dataset(channels: i64) -> TensorFile {
     let labels = Tensor::from_slice(&[0i64, 1, 1, 0]);
     let normalisation = Normalisation::new(vec![0.5; channels as usize], vec![0.5; channels as usize]);
     let origin = "sample data: noise".to_string();
-    Dataset { images, labels, agreement: None, classes: 2, normalisation, scale: 255.0, origin }.to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: 2,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 /// One step in which all but the last linear layer is frozen: the rest of the model is what was read.

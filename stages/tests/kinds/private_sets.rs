@@ -19,7 +19,16 @@ fn real() -> Dataset {
     }
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
     let (normalisation, origin) = (Normalisation::new(vec![0.2], vec![0.25]), "sample data: bars".to_string());
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
 }
 
 /// A set to start from, whatever it shows.
@@ -34,6 +43,7 @@ fn start() -> TensorFile {
         ipc: 2,
         normalisation,
         origin,
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

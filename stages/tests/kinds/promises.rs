@@ -29,6 +29,7 @@ pub fn all() -> Vec<Small> {
         matching::small,
         private_sets::small,
         ranking::small,
+        report_curve::small,
         report_table::small,
         sample_digits::small,
         sample_polyps::small,

@@ -174,6 +174,7 @@ fn set() -> (TensorFile, TensorFile) {
         normalisation: normalisation.clone(),
         scale: 1.0,
         origin: "sample data: light".into(),
+        class_names: Vec::new(),
     };
     let synthetic = SyntheticSet {
         images,
@@ -182,6 +183,7 @@ fn set() -> (TensorFile, TensorFile) {
         ipc: 2,
         normalisation,
         origin: real.origin.clone(),
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

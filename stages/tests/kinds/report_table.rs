@@ -136,3 +136,25 @@ fn a_single_result_shows_its_own_deviation_and_counts_show_where_they_differ() {
     assert!(text(&mixed, "markdown").contains("| dc | – | 0.50 (n = 1) |"), "{}", text(&mixed, "markdown"));
     assert!(text(&mixed, "markdown").contains("| 0.82 ± 0.03 (n = 2) |"), "{}", text(&mixed, "markdown"));
 }
+
+#[test]
+fn a_table_can_be_made_of_what_is_there() {
+    let stage = || {
+        let stage = Stage::of("report.table").param("rows", ["method"]).param("columns", ["arch"]);
+        let stage = with(stage, "dm", "convnet3", 0, 0.97, "MNIST");
+        let labels = |seed| [("method", word("dc")), ("arch", word("convnet3")), ("seed", Value::Integer(seed))];
+        // A training that diverged has no accuracy.
+        let stage = stage.result("results", &labels(0), &[("loss", 7.0)], &["seed"], json!({}));
+        let stage = stage.absent("results", 2, &labels(1));
+        let mlp = [("method", word("dm")), ("arch", word("mlp")), ("seed", Value::Integer(0))];
+        let stage = stage.absent("results", 3, &mlp);
+        with(stage, "dm", "convnet3", 1, 0.99, "MNIST")
+    };
+    assert!(message(stage().run()).contains("has no metric \"accuracy\"; it has loss"));
+    let outputs = stage().param("missing", "show").run().unwrap();
+    let table = text(&outputs, "markdown");
+    assert!(table.contains("| method | convnet3 | mlp |\n"), "{table}");
+    assert!(table.contains("| dm | 98.00 ± 1.41 | – |\n| dc | – | – |\n"), "{table}");
+    let note = "over seed, n = 2; missing: method=dc,arch=convnet3 (2 results), method=dm,arch=mlp\n";
+    assert!(table.ends_with(note), "{table}");
+}

@@ -25,7 +25,17 @@ fn bars(purpose: &str, per_class: i64) -> TensorFile {
     let labels = labels.repeat_interleave_self_int(per_class, 0, None);
     let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: bars".to_string());
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 /// 5 of 16 ConvNets.

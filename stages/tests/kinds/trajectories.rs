@@ -24,8 +24,17 @@ fn real(each: i64) -> TensorFile {
     }
     let origin = "sample data: bars".to_string();
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation: normalisation(), scale: 255.0, origin }
-        .to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation: normalisation(),
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 fn training() -> Stage {

@@ -21,7 +21,17 @@ fn dataset(shape: [i64; 3]) -> TensorFile {
     let labels = Tensor::arange(IMAGES, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
     let normalisation = Normalisation::new(vec![0.5; channels as usize], vec![0.3; channels as usize]);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: noise".to_string());
-    Dataset { images, labels, agreement: None, classes: CLASSES, normalisation, scale: 255.0, origin }.to_file()
+    Dataset {
+        images,
+        labels,
+        agreement: None,
+        classes: CLASSES,
+        normalisation,
+        scale: 255.0,
+        origin,
+        class_names: Vec::new(),
+    }
+    .to_file()
 }
 
 /// One epoch with all images in one batch, which is one step.
@@ -103,6 +113,7 @@ fn a_student_may_be_any_of_them() {
         ipc: 2,
         normalisation: real.normalisation,
         origin: real.origin,
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

@@ -169,6 +169,7 @@ fn sets_without_a_whitening_have_the_bytes_that_they_always_had() {
         normalisation: normalisation(),
         scale: 255.0,
         origin: "a test".into(),
+        class_names: Vec::new(),
     };
     let made = SyntheticSet {
         images: Tensor::from_slice(&[0.5f32, -1.0]).view([2, 1, 1, 1]),
@@ -177,6 +178,7 @@ fn sets_without_a_whitening_have_the_bytes_that_they_always_had() {
         ipc: 1,
         normalisation: normalisation(),
         origin: "a test".into(),
+        class_names: Vec::new(),
         lr: None,
         targets: false,
         decoder: None,

@@ -3,6 +3,7 @@
 //! does it make new ones: what depends on it is passed over.
 
 mod by_axis;
+mod cells;
 mod connect;
 mod expect;
 mod info;
@@ -13,6 +14,7 @@ mod names;
 mod order;
 mod params;
 mod reference;
+mod settings;
 mod size;
 mod stage;
 mod territory;
@@ -68,7 +70,10 @@ pub fn resolve(
         let expanded = context.expand(info, cyclic.contains(name), report);
         stages.insert(name.clone(), expanded);
     }
+    cells::fill_in(&infos, &mut nodes, &catalog);
     names::check(&infos, &nodes, &catalog, report);
+    cells::check(&infos, &nodes, &catalog, report);
+    settings::check(&infos, &nodes, &catalog, report);
     let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, &catalog, report);
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);

@@ -13,7 +13,7 @@ mod value;
 
 pub use artifact::ArtifactType;
 pub use blocks::{Blocks, Parts};
-pub use declaration::{Declaration, DeclarationError, Input, Output, Resources};
+pub use declaration::{Cells, Declaration, DeclarationError, Input, Output, Resources};
 pub use depth::is_too_deep;
 pub use metric::{Better, Metric};
 pub use param::{Names, Param, ParamType};

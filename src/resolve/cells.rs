@@ -6,7 +6,7 @@ use super::StageInfo;
 use super::names::place;
 use crate::address::value_text;
 use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::diagnostic::{Place, Report};
 use crate::pipeline::{Endpoint, Node};
 use ddpipe_interface::{Cells, Declaration, Value};
 use indexmap::{IndexMap, IndexSet};
@@ -58,7 +58,9 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
             let results = results(node, input, nodes);
             let by: Vec<Vec<&str>> = cells.by.iter().map(|param| named(node, param)).collect();
             let known = |label: &&&str| results.iter().any(|result| result.labels.contains_key(**label));
-            if told.contains(&(node.stage.as_str(), input)) || !by.iter().flatten().all(|label| known(&label)) {
+            // A parameter at fault was reported already.
+            let whole = cells.by.iter().all(|param| node.params.contains_key(param) || is_optional(kind, param));
+            if !whole || told.contains(&(node.stage.as_str(), input)) || !by.iter().flatten().all(|label| known(&label)) {
                 continue;
             }
             let Some(fault) = groups(&results, &by).values().find_map(|group| unlike(group, cells, &by)) else { continue };
@@ -78,6 +80,10 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
 
 fn sorted_inputs(kind: &Declaration) -> impl Iterator<Item = (&str, &Cells)> {
     kind.inputs.iter().filter_map(|(name, input)| Some((name.as_str(), input.cells.as_ref()?)))
+}
+
+fn is_optional(kind: &Declaration, param: &str) -> bool {
+    kind.params.get(param).is_some_and(|param| param.optional)
 }
 
 /// What is connected to an input, with its labels as the stage will see them.

@@ -26,6 +26,7 @@ use crate::pipeline::{Pipeline, Source, SourceFile};
 use indexmap::{IndexMap, IndexSet};
 use info::StageInfo;
 use lookup::Stages;
+pub(crate) use lookup::selector_faults;
 use matrix::Axes;
 use order::Dependencies;
 use reference::Input;

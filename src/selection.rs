@@ -99,7 +99,10 @@ pub fn picks(pipeline: &Pipeline, graph: &Graph, texts: &[String], what: &str) -
         picks.push(pick);
     }
     if what == "--select" && selected(pipeline, graph, &picks).is_empty() {
-        return Err(format!("{what} {}: nothing is left; ! leaves out what reads a node, too", texts.join(&format!(" {what} "))));
+        return Err(format!(
+            "{what} {}: nothing is left; ! leaves out what reads a node, too",
+            texts.join(&format!(" {what} "))
+        ));
     }
     Ok(picks)
 }

@@ -31,9 +31,7 @@ pub(super) fn run(args: Args) -> Done {
     let shown = Shown { pipeline: &loaded.pipeline, graph: &loaded.graph, needed: &needed };
     print(&match args.format {
         Format::Text => text(&shown),
-        Format::Mermaid => {
-            drawn(&shown, "flowchart LR\n", "", |id, label| format!("  n{id}[\"{label}\"]\n"), "-->")
-        }
+        Format::Mermaid => drawn(&shown, "flowchart LR\n", "", |id, label| format!("  n{id}[\"{label}\"]\n"), "-->"),
         Format::Dot => {
             let node = |id, label: &str| format!("  n{id} [label=\"{label}\"];\n");
             drawn(&shown, "digraph pipeline {\n  rankdir=LR; node [shape=box];\n", "}\n", node, "->")
@@ -66,13 +64,7 @@ fn text(shown: &Shown<'_>) -> String {
     text
 }
 
-fn drawn(
-    shown: &Shown<'_>,
-    head: &str,
-    tail: &str,
-    node: impl Fn(u32, &str) -> String,
-    arrow: &str,
-) -> String {
+fn drawn(shown: &Shown<'_>, head: &str, tail: &str, node: impl Fn(u32, &str) -> String, arrow: &str) -> String {
     let mut text = head.to_string();
     for one in shown.nodes() {
         text.push_str(&node(one.id.0, &one.address().replace('"', "'")));

@@ -60,14 +60,18 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
             let known = |label: &&&str| results.iter().any(|result| result.labels.contains_key(**label));
             // A parameter at fault was reported already.
             let whole = cells.by.iter().all(|param| node.params.contains_key(param) || is_optional(kind, param));
-            if !whole || told.contains(&(node.stage.as_str(), input)) || !by.iter().flatten().all(|label| known(&label)) {
+            if !whole || told.contains(&(node.stage.as_str(), input)) || !by.iter().flatten().all(|label| known(&label))
+            {
                 continue;
             }
-            let Some(fault) = groups(&results, &by).values().find_map(|group| unlike(group, cells, &by)) else { continue };
+            let Some(fault) = groups(&results, &by).values().find_map(|group| unlike(group, cells, &by)) else {
+                continue;
+            };
             told.insert((node.stage.as_str(), input));
             let info = infos.iter().find(|info| info.name == node.stage);
             let Some(written) = info.and_then(|info| info.table.inputs.get(input)) else { continue };
-            let mut diagnostic = written.item.fault(format!("input {input:?} of {}: {}", kind.name, fault.0)).help(fault.1);
+            let mut diagnostic =
+                written.item.fault(format!("input {input:?} of {}: {}", kind.name, fault.0)).help(fault.1);
             let rows = cells.by.iter().find(|name| info.is_some_and(|info| info.table.params.contains_key(*name)));
             let rows: Option<Place> = rows.and_then(|name| place(infos, node, name, ""));
             if let Some(rows) = rows {

@@ -6,6 +6,7 @@ mod by_axis;
 mod cells;
 mod connect;
 mod expect;
+mod image_size;
 mod info;
 mod join;
 mod lookup;
@@ -75,6 +76,7 @@ pub fn resolve(
     names::check(&infos, &nodes, &catalog, report);
     cells::check(&infos, &nodes, &catalog, report);
     settings::check(&infos, &nodes, &catalog, report);
+    image_size::check(&infos, &nodes, &catalog, report);
     let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, &catalog, report);
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);

@@ -89,7 +89,9 @@ impl<'a> Params<'a> {
                     let (value, item) = match choose(&entry.item, &|axis| axes.get(axis)) {
                         Ok(item) => (fill(item, &|axis| axes.get(axis)), item),
                         Err(Lacking::Axis(axis, place)) => (Err(Some((axis, place))), &entry.item),
-                        Err(Lacking::Value { near, .. }) if near.is_empty() && (param.optional || param.default.is_some()) => {
+                        Err(Lacking::Value { near, .. })
+                            if near.is_empty() && (param.optional || param.default.is_some()) =>
+                        {
                             // Left at its default, as if it were not given.
                             values.extend(param.default.clone().map(|default| (name.clone(), default)));
                             continue;

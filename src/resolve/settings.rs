@@ -23,8 +23,11 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
             });
             let Some((other, text, allowed)) = unfit else { continue };
             let Some(place) = place(infos, node, name, "") else { continue };
-            let message =
-                format!("parameter {name:?} of {}: {other} = {text:?} takes none; it is for {}", kind.name, listed(allowed));
+            let message = format!(
+                "parameter {name:?} of {}: {other} = {text:?} takes none; it is for {}",
+                kind.name,
+                listed(allowed)
+            );
             let example = example(node, nodes, (name, param, value), other);
             let help = example.map_or("leave it out".into(), |example| format!("give it where it applies: {example}"));
             report.push_once(Diagnostic::at(&place, message).help(help));

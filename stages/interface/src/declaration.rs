@@ -140,6 +140,24 @@ pub struct Output {
     /// How the name of its file ends where people get it, as of `csv`. Only for `table`, `image` and `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,
+    /// What the height and width of its images are known from before anything runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
+}
+
+/// What the height and width of images are known from: the first of these that is known itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSize {
+    /// A parameter that holds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// An input whose images they are those of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// Always so many pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<u32>,
 }
 
 /// A declaration that cannot be used. The text starts in lower case and can follow "could not read …: ".
@@ -241,7 +259,19 @@ impl Declaration {
                 !matches!(other, Some(ParamType::String | ParamType::Choice))
             };
             if let Some(other) = param.only_with.keys().find(text) {
-                return Err(format!("parameter {name:?}: `only_with` names {other:?}, which is no parameter with a text"));
+                return Err(format!(
+                    "parameter {name:?}: `only_with` names {other:?}, which is no parameter with a text"
+                ));
+            }
+        }
+        for (name, size) in self.outputs.iter().filter_map(|(name, output)| Some((name, output.image_size.as_ref()?))) {
+            let number =
+                |param: &&String| self.params.get(*param).is_some_and(|param| param.kind == ParamType::Integer);
+            if size.param.as_ref().is_some_and(|param| !number(&param)) {
+                return Err(format!("output {name:?}: `image_size` needs a parameter that holds a whole number"));
+            }
+            if size.input.as_ref().is_some_and(|input| !self.inputs.contains_key(input)) {
+                return Err(format!("output {name:?}: `image_size` names an input that there is not"));
             }
         }
         for (name, cells) in self.inputs.iter().filter_map(|(name, input)| Some((name, input.cells.as_ref()?))) {
@@ -254,7 +284,9 @@ impl Declaration {
             }
             let list = |param: &str| self.params.get(param).is_some_and(|param| param.kind == ParamType::Strings);
             if let Some(param) = cells.varying.as_ref().filter(|param| !cells.by.contains(param) || !list(param)) {
-                return Err(format!("input {name:?}: `varying` is a list of strings and one of those in `by`, not {param:?}"));
+                return Err(format!(
+                    "input {name:?}: `varying` is a list of strings and one of those in `by`, not {param:?}"
+                ));
             }
         }
         check_references(&self.params, &self.metrics)
@@ -436,7 +468,10 @@ mod tests {
             ("x = { type = \"string\", help = \"h\", names = { metric_of = \"i\" } }", "an input that takes many"),
             ("x = { type = \"integer\", help = \"h\", words = [\"a\"] }", "only a string has `words`"),
             ("x = { type = \"string\", help = \"h\", joined_by = \"_\" }", "between two `words`"),
-            ("x = { type = \"string\", help = \"h\", words = [\"a\"], default = \"b\" }", "its default: \"b\" is not known"),
+            (
+                "x = { type = \"string\", help = \"h\", words = [\"a\"], default = \"b\" }",
+                "its default: \"b\" is not known",
+            ),
             ("x = { type = \"integer\", help = \"h\", only_with = { y = [\"a\"] } }", "no parameter with a text"),
         ] {
             let error = parse(&format!("{outputs}[params]\n{text}")).unwrap_err();
@@ -445,7 +480,8 @@ mod tests {
         let single = format!("{outputs}[inputs]\nx = {{ type = [\"model\"], help = \"h\", on_demand = true }}");
         assert!(parse(&single).unwrap_err().contains("needs `many`"));
         let cells = |text: &str| {
-            let inputs = format!("[inputs]\ni = {{ type = [\"metrics\"], many = true, help = \"h\", cells = {{ {text} }} }}");
+            let inputs =
+                format!("[inputs]\ni = {{ type = [\"metrics\"], many = true, help = \"h\", cells = {{ {text} }} }}");
             let rows = "[params.rows]\ntype = \"strings\"\nhelp = \"h\"\ndefault = []\nnames = { label_of = \"i\" }";
             parse(&format!("{outputs}{inputs}\n{rows}")).map(|_| ()).unwrap_err()
         };

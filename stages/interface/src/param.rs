@@ -93,6 +93,28 @@ pub struct Param {
     /// What stands between two of the `words`; without it, the text is one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_by: Option<String>,
+    /// How large images have to be for some of its texts, for a `choice` of networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smallest_image: Option<SmallestImage>,
+}
+
+/// How large the images have to be that a network gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmallestImage {
+    /// Height and width in pixels that fewer would not do for, whatever the images, by the network's name, in which one `*`
+    /// stands for any text.
+    pub pixels: IndexMap<String, u32>,
+    /// Parameters that change this: where one of them is given, nothing is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<String>,
+}
+
+impl SmallestImage {
+    /// The pixels that the network of this name needs, where that is known.
+    pub fn of(&self, name: &str) -> Option<u32> {
+        self.pixels.iter().find(|(pattern, _)| fits(pattern, name)).map(|(_, pixels)| *pixels)
+    }
 }
 
 impl Param {
@@ -121,6 +143,9 @@ impl Param {
         }
         if self.names.is_some() && !matches!(self.kind, ParamType::String | ParamType::Strings) {
             return fault("only a string or a list of strings has `names`");
+        }
+        if self.smallest_image.is_some() && self.kind != ParamType::Choice {
+            return fault("only a choice has `smallest_image`");
         }
         if !self.words.is_empty() && self.kind != ParamType::String {
             return fault("only a string has `words`");

@@ -6,7 +6,7 @@ use crate::graph::Graph;
 use crate::load::load;
 use crate::manifest::Overrides;
 use crate::numerics;
-use crate::pipeline::{NumericsMode, Pipeline};
+use crate::pipeline::{NodeId, NumericsMode, Pipeline};
 use crate::plan::{Choice, Plan, Planner};
 use crate::program::Program;
 use crate::selection::{self, Pick};
@@ -211,9 +211,10 @@ impl Project {
         Ok(Planned { plan, needed, sources })
     }
 
-    /// Plans a run of the whole pipeline, whatever is selected or forced, changing nothing.
-    pub fn planned_in_full(&self) -> Result<Plan, Fault> {
-        let sources = sources::look(&self.pipeline, &self.cache, &vec![true; self.pipeline.nodes.len()])?;
+    /// Plans a run of the whole pipeline, whatever is selected or forced, changing nothing. Only files that these nodes need
+    /// are looked at, so that nothing is known of nodes that need others.
+    pub fn planned_in_full(&self, nodes: impl IntoIterator<Item = NodeId>) -> Result<Plan, Fault> {
+        let sources = sources::look(&self.pipeline, &self.cache, &self.graph.reached_by(nodes))?;
         let programs = Program::all(&self.pipeline.catalog, &self.cache)?;
         let choice = Choice { select: Vec::new(), force: Vec::new(), ..self.choice.clone() };
         Ok(Planner::new(&self.pipeline, &self.graph, &self.cache, &sources, programs, &choice).plan())

@@ -229,7 +229,7 @@ fn on_record(project: &Project, asked: &dyn Fn(NodeId) -> bool) -> Result<Vec<(N
     if expected.is_empty() {
         return Ok(Vec::new());
     }
-    let plan = project.planned_in_full()?;
+    let plan = project.planned_in_full(expected.iter().copied())?;
     let fresh = expected.into_iter().filter_map(|node| match plan.verdicts.get(node.index()) {
         Some(Verdict::Fresh(record)) => Some((node, record.clone())),
         _ => None,

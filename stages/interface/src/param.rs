@@ -150,6 +150,9 @@ impl Param {
         if !self.words.is_empty() && self.kind != ParamType::String {
             return fault("only a string has `words`");
         }
+        if self.words.iter().any(|word| !crate::declaration::is_name(word)) {
+            return fault("`words` have letters a-z, digits and _");
+        }
         if self.joined_by.as_ref().is_some_and(|between| between.is_empty() || self.words.is_empty()) {
             return fault("`joined_by` is what stands between two `words`");
         }

@@ -1,6 +1,6 @@
 //! Whether a run met what its manifest expects. A function of records; prints nothing.
 
-use crate::pipeline::{Expectation, NodeId, Pipeline};
+use crate::pipeline::{Expectation, Node, NodeId, Pipeline};
 use ddpipe_cache::Record;
 use ddpipe_interface::metric::MEASURED;
 use indexmap::IndexMap;
@@ -21,34 +21,75 @@ pub struct Checked {
     pub place: String,
 }
 
+/// What became of all expectations.
+#[derive(Clone, Debug, Default)]
+pub struct Checks {
+    /// Those that could be checked.
+    pub checked: Vec<Checked>,
+    /// How many could not: nobody asked for their nodes, and these are not on record.
+    pub unasked: usize,
+}
+
 /// Checks every expectation against the records of a finished run. An expectation about nodes that were not part of the
 /// run counts as missed: nobody has measured it.
 pub fn check(pipeline: &Pipeline, records: &[(NodeId, Arc<Record>)]) -> Vec<Checked> {
-    let records: IndexMap<NodeId, &Record> = records.iter().map(|(node, record)| (*node, &**record)).collect();
-    pipeline.expectations.iter().flat_map(|expectation| one(pipeline, expectation, &records)).collect()
+    check_asked(pipeline, records, &|_| true).checked
 }
 
-fn one(pipeline: &Pipeline, expectation: &Expectation, records: &IndexMap<NodeId, &Record>) -> Vec<Checked> {
-    let nodes: Vec<_> = pipeline.select(&expectation.node).collect();
-    let value = |id: NodeId| records.get(&id).and_then(|record| record.number(name_of(expectation)));
-    let checked = |what: String, value: Option<f64>| Checked {
+/// As [`check`], where the run was asked for some of the nodes only. `records` may hold those of further nodes.
+pub fn check_asked(pipeline: &Pipeline, records: &[(NodeId, Arc<Record>)], asked: &dyn Fn(NodeId) -> bool) -> Checks {
+    let records: IndexMap<NodeId, &Record> = records.iter().map(|(node, record)| (*node, &**record)).collect();
+    let mut checks = Checks::default();
+    for expectation in &pipeline.expectations {
+        let known = |node: &&Node| asked(node.id) || records.contains_key(&node.id);
+        let (nodes, unknown): (Vec<&Node>, Vec<&Node>) = pipeline.select(&expectation.node).partition(known);
+        match (expectation.mean, unknown.len()) {
+            (_, 0) => checks.checked.extend(one(expectation, &nodes, &records)),
+            (true, _) => checks.unasked += 1,
+            (false, count) => {
+                checks.unasked += count;
+                checks.checked.extend(nodes.iter().map(|node| {
+                    let what = format!("{}.{}", node.address(), expectation.name);
+                    checked(expectation, what, value(expectation, node, &records))
+                }));
+            }
+        }
+    }
+    checks
+}
+
+/// The nodes whose expectations can only be checked if they are on record.
+pub fn unasked<'a>(pipeline: &'a Pipeline, asked: &'a dyn Fn(NodeId) -> bool) -> impl Iterator<Item = &'a Node> {
+    let expected = pipeline.expectations.iter().flat_map(|expectation| pipeline.select(&expectation.node));
+    expected.filter(move |node| !asked(node.id))
+}
+
+fn value(expectation: &Expectation, node: &Node, records: &IndexMap<NodeId, &Record>) -> Option<f64> {
+    records.get(&node.id).and_then(|record| record.number(name_of(expectation)))
+}
+
+fn checked(expectation: &Expectation, what: String, value: Option<f64>) -> Checked {
+    Checked {
         what,
         value,
         wanted: wanted(expectation),
         met: value.is_some_and(|value| meets(expectation, value)),
         place: expectation.place.to_string(),
-    };
+    }
+}
+
+fn one(expectation: &Expectation, nodes: &[&Node], records: &IndexMap<NodeId, &Record>) -> Vec<Checked> {
     if expectation.mean {
-        let values: Option<Vec<f64>> = nodes.iter().map(|node| value(node.id)).collect();
+        let values: Option<Vec<f64>> = nodes.iter().map(|node| value(expectation, node, records)).collect();
         let mean =
             values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64);
-        return vec![checked(format!("mean of {}", expectation.metric), mean)];
+        return vec![checked(expectation, format!("mean of {}", expectation.metric), mean)];
     }
-    let name = |node: &crate::pipeline::Node| match nodes.len() {
+    let name = |node: &Node| match nodes.len() {
         1 => expectation.metric.clone(),
         _ => format!("{}.{}", node.address(), expectation.name),
     };
-    nodes.iter().map(|node| checked(name(node), value(node.id))).collect()
+    nodes.iter().map(|node| checked(expectation, name(node), value(expectation, node, records))).collect()
 }
 
 /// The metric's name in records.

@@ -79,6 +79,19 @@ impl Graph {
         self.walk(targets, |link| link == Link::Always)
     }
 
+    /// Per node, whether it is one of these or reads one of these, directly or not, on demand or always.
+    pub fn read_by(&self, starts: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        let mut reached = vec![false; self.edges.node_count()];
+        let mut walk = Dfs::empty(&self.edges);
+        for start in starts {
+            walk.move_to(place(start));
+            while let Some(index) = walk.next(&self.edges) {
+                reached[index.index()] = true;
+            }
+        }
+        reached
+    }
+
     fn walk(&self, targets: impl IntoIterator<Item = NodeId>, follow: impl Fn(Link) -> bool) -> Vec<bool> {
         let mut needed = vec![false; self.edges.node_count()];
         let followed = EdgeFiltered::from_fn(&self.edges, |edge| follow(*edge.weight()));

@@ -6,7 +6,7 @@ use crate::key::{Content, Description, Environment, describe};
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
 use crate::program::Program;
 use crate::reason::{Reason, differences};
-use crate::selector::Selector;
+use crate::selection::{self, Pick};
 use crate::sources::Sources;
 use ddpipe_cache::{CacheError, Key, Record};
 use ddpipe_interface::Value;
@@ -30,9 +30,9 @@ pub trait Records {
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// Run only these and what they need; everything when empty.
-    pub select: Vec<Selector>,
+    pub select: Vec<Pick>,
     /// Run these even if they are on record.
-    pub force: Vec<Selector>,
+    pub force: Vec<Pick>,
     /// The class of the device, for kinds that keep devices apart.
     pub device: String,
     /// The numerics of the workers as text, where the pipeline is strict about them.
@@ -154,14 +154,7 @@ impl<'a> Planner<'a> {
         programs: IndexMap<String, Program>,
         choice: &Choice,
     ) -> Self {
-        let chosen = |selectors: &[Selector]| -> BTreeSet<NodeId> {
-            let any = |node: &&crate::pipeline::Node| selectors.iter().any(|selector| node.matches(selector));
-            pipeline.nodes.iter().filter(any).map(|node| node.id).collect()
-        };
-        let needed = match choice.select.is_empty() {
-            true => graph.needed_by(graph.ends()),
-            false => graph.needed_by(chosen(&choice.select)),
-        };
+        let needed = graph.needed_by(selection::selected(pipeline, graph, &choice.select));
         let environment = pipeline.catalog.names().map(|kind| {
             let program = programs.get(kind).cloned();
             (
@@ -170,7 +163,7 @@ impl<'a> Planner<'a> {
             )
         });
         let environment = environment.collect();
-        let (asked, forced) = (BTreeMap::new(), chosen(&choice.force));
+        let (asked, forced) = (BTreeMap::new(), selection::forced(pipeline, graph, &choice.force));
         Planner { pipeline, graph, records, sources, environment, programs, needed, asked, forced }
     }
 

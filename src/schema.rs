@@ -233,6 +233,7 @@ fn param(param: &Param) -> Value {
         ParamType::Integer => number(param, "integer"),
         ParamType::Float => number(param, "number"),
         ParamType::Boolean => json!({ "type": "boolean" }),
+        ParamType::String if !param.words.is_empty() => of_words(param),
         ParamType::String => json!({ "type": "string" }),
         ParamType::Choice => json!({ "type": "string", "enum": param.choices }),
         ParamType::Integers => list(number(param, "integer")),
@@ -243,7 +244,8 @@ fn param(param: &Param) -> Value {
     let unit = param.unit.as_ref().map_or(String::new(), |unit| format!(" [{unit}]"));
     let source = param.source.as_ref().map_or(String::new(), |source| format!("; {source}"));
     let mut forms = vec![typed];
-    if forms[0]["type"] != "string" || forms[0].get("enum").is_some() {
+    let restricted = ["enum", "pattern"].iter().any(|key| forms[0].get(key).is_some());
+    if forms[0]["type"] != "string" || restricted {
         forms.push(json!({ "type": "string", "pattern": REFERENCE }));
     }
     forms.push(json!({ "$ref": "#/$defs/by_axis" }));
@@ -252,6 +254,19 @@ fn param(param: &Param) -> Value {
         schema["default"] = plain(default);
     }
     schema
+}
+
+/// A text that consists of the declared words.
+fn of_words(param: &Param) -> Value {
+    let words = param.words.join("|");
+    match &param.joined_by {
+        // What stands between two words is one letter or several without a meaning in patterns.
+        Some(between) if between.chars().all(|letter| letter.is_alphanumeric() || "_-, ".contains(letter)) => {
+            json!({ "type": "string", "pattern": format!("^({words})({between}({words}))*$") })
+        }
+        Some(_) => json!({ "type": "string" }),
+        None => json!({ "type": "string", "enum": param.words }),
+    }
 }
 
 fn number(param: &Param, name: &str) -> Value {

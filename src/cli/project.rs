@@ -6,9 +6,10 @@ use crate::graph::Graph;
 use crate::load::load;
 use crate::manifest::Overrides;
 use crate::numerics;
-use crate::pipeline::{NumericsMode, Pipeline};
+use crate::pipeline::{NodeId, NumericsMode, Pipeline};
 use crate::plan::{Choice, Plan, Planner};
 use crate::program::Program;
+use crate::selection::{self, Pick};
 use crate::selector::Selector;
 use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
@@ -27,6 +28,21 @@ pub struct ManifestArgs {
     /// cache is `--cache`, or .ddpipe in this folder)
     #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select"])]
     pub from_run: Option<String>,
+    #[command(flatten)]
+    pub over: OverArgs,
+    /// The cache's folder [default: .ddpipe in the project's folder]
+    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
+    pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub picks: PickArgs,
+    /// Whether libraries, instruction set, threads and device enter the keys [default: as the manifest says]
+    #[arg(long, value_name = "MODE")]
+    pub numerics: Option<NumericsMode>,
+}
+
+/// The arguments that lay something over a manifest.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OverArgs {
     /// Apply this profile of the manifest; several in order
     #[arg(long, value_name = "NAME")]
     pub profile: Vec<String>,
@@ -36,18 +52,18 @@ pub struct ManifestArgs {
     /// Let sources be downloaded to any folder that the manifest names; DDPIPE_DATA=DIR allows that folder alone
     #[arg(long)]
     pub allow_outside: bool,
-    /// The cache's folder [default: .ddpipe in the project's folder]
-    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
-    pub cache: Option<PathBuf>,
-    /// Only these nodes and what they need: evaluate[method=dm], report_*
+}
+
+/// The arguments that choose nodes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PickArgs {
+    /// Only these nodes and what they need: evaluate[method=dm], report_*; distill+ with all that comes after it; !pictures
+    /// leaves nodes out, and what reads them
     #[arg(long, value_name = "NODE")]
     pub select: Vec<String>,
-    /// Run these nodes even if they are on record
+    /// Run these nodes even if they are on record; named as for --select
     #[arg(long, value_name = "NODE")]
     pub force: Vec<String>,
-    /// Whether libraries, instruction set, threads and device enter the keys [default: as the manifest says]
-    #[arg(long, value_name = "MODE")]
-    pub numerics: Option<NumericsMode>,
 }
 
 /// The arguments of the commands that look at a plan and run nothing.
@@ -102,11 +118,52 @@ pub struct Invocation {
     pub select: Vec<String>,
 }
 
+/// A loaded manifest with its graph and the nodes that are chosen of it.
+pub struct Loaded {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// Its graph.
+    pub graph: Graph,
+    /// `--select`.
+    pub select: Vec<Pick>,
+    /// `--force`.
+    pub force: Vec<Pick>,
+}
+
+impl Loaded {
+    /// Per node, whether it is selected or may be needed by one that is.
+    pub fn needed(&self) -> Vec<bool> {
+        self.graph.reached_by(selection::selected(&self.pipeline, &self.graph, &self.select))
+    }
+}
+
+impl Invocation {
+    /// Loads the manifest and reads the selection.
+    pub fn load(&self, force: &[String]) -> Result<Loaded, Fault> {
+        let pipeline = load(&self.manifest, &self.overrides, Catalog::built_in()?)?;
+        let graph = Graph::link(&pipeline);
+        let picks = |texts, what| selection::picks(&pipeline, &graph, texts, what).map_err(Fault::usage);
+        let (select, force) = (picks(&self.select, "--select")?, picks(force, "--force")?);
+        Ok(Loaded { pipeline, graph, select, force })
+    }
+}
+
+impl OverArgs {
+    /// What is laid over a manifest by the command line and the environment.
+    pub fn overrides(&self) -> Result<Overrides, Fault> {
+        let sets: Result<Vec<(String, String)>, Fault> = self.set.iter().map(|text| split_set(text)).collect();
+        let of_ours = |name: &str| name.starts_with("DDPIPE_VAR_") || name == "DDPIPE_DATA";
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let env = std::env::vars_os().filter_map(text).filter(|(name, _)| of_ours(name)).collect();
+        let (profile, allow_outside) = (self.profile.clone(), self.allow_outside);
+        Ok(Overrides { profile, sets: sets?, env, allow_outside, ..Overrides::default() })
+    }
+}
+
 impl ManifestArgs {
     /// Loads the manifest alone.
-    pub fn load(&self) -> Result<Pipeline, Fault> {
-        let Invocation { manifest, overrides, .. } = self.invocation()?;
-        Ok(load(&manifest, &overrides, Catalog::built_in()?)?)
+    pub fn load(&self) -> Result<Loaded, Fault> {
+        self.invocation()?.load(&self.picks.force)
     }
 
     /// What is asked for: by the command line and the environment, or as in an earlier run.
@@ -114,30 +171,21 @@ impl ManifestArgs {
         if let Some(id) = &self.from_run {
             let cache = super::cache::open(&self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe")))?;
             let started = Started::read(&cache, id)?;
-            if !self.allow_outside {
+            if !self.over.allow_outside {
                 started.check_project(&cache)?;
             }
-            let overrides = started.overrides(self.allow_outside);
+            let overrides = started.overrides(self.over.allow_outside);
             return Ok(Invocation { manifest: started.manifest, overrides, select: started.select });
         }
         let manifest =
             self.manifest.clone().ok_or_else(|| Fault::usage("name a manifest, or a run with --from-run"))?;
-        let sets: Result<Vec<(String, String)>, Fault> = self.set.iter().map(|text| split_set(text)).collect();
-        let of_ours = |name: &str| name.starts_with("DDPIPE_VAR_") || name == "DDPIPE_DATA";
-        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        let env = std::env::vars_os().filter_map(text).filter(|(name, _)| of_ours(name)).collect();
-        let (profile, allow_outside) = (self.profile.clone(), self.allow_outside);
-        let overrides = Overrides { profile, sets: sets?, env, allow_outside, texts: None };
-        Ok(Invocation { manifest, overrides, select: self.select.clone() })
+        Ok(Invocation { manifest, overrides: self.over.overrides()?, select: self.picks.select.clone() })
     }
 
     /// Loads the manifest and opens its cache, to work on these slots.
     pub fn open(&self, slots: &Slots) -> Result<Project, Fault> {
         let invocation = self.invocation()?;
-        let pipeline = load(&invocation.manifest, &invocation.overrides, Catalog::built_in()?)?;
-        let select = selectors(&pipeline, &invocation.select, "--select")?;
-        let force = selectors(&pipeline, &self.force, "--force")?;
-        let graph = Graph::link(&pipeline);
+        let Loaded { pipeline, graph, select, force } = invocation.load(&self.picks.force)?;
         let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
         let cache = Cache::open(&root)?;
         let numerics = match self.numerics.unwrap_or(pipeline.numerics) {
@@ -152,10 +200,7 @@ impl ManifestArgs {
 impl Project {
     /// Per node, whether it is selected or needed by one that is.
     pub fn needed(&self) -> Vec<bool> {
-        let chosen = |node: &&crate::pipeline::Node| {
-            self.choice.select.is_empty() || self.choice.select.iter().any(|selector| node.matches(selector))
-        };
-        self.graph.reached_by(self.pipeline.nodes.iter().filter(chosen).map(|node| node.id))
+        self.graph.reached_by(selection::selected(&self.pipeline, &self.graph, &self.choice.select))
     }
 
     /// Plans a run as things stand, changing nothing.
@@ -164,6 +209,15 @@ impl Project {
         let sources = sources::look(&self.pipeline, &self.cache, &needed)?;
         let plan = self.planner(&sources)?.plan();
         Ok(Planned { plan, needed, sources })
+    }
+
+    /// Plans a run of the whole pipeline, whatever is selected or forced, changing nothing. Only files that these nodes need
+    /// are looked at, so that nothing is known of nodes that need others.
+    pub fn planned_in_full(&self, nodes: impl IntoIterator<Item = NodeId>) -> Result<Plan, Fault> {
+        let sources = sources::look(&self.pipeline, &self.cache, &self.graph.reached_by(nodes))?;
+        let programs = Program::all(&self.pipeline.catalog, &self.cache)?;
+        let choice = Choice { select: Vec::new(), force: Vec::new(), ..self.choice.clone() };
+        Ok(Planner::new(&self.pipeline, &self.graph, &self.cache, &sources, programs, &choice).plan())
     }
 
     /// The planner of a run with these files from outside.
@@ -191,12 +245,7 @@ pub fn selectors(pipeline: &Pipeline, texts: &[String], what: &str) -> Result<Ve
     let mut selectors = Vec::with_capacity(texts.len());
     for text in texts {
         let selector: Selector = text.parse().map_err(|error| Fault::usage(format!("{what} {text}: {error}")))?;
-        if pipeline.select(&selector).next().is_none() {
-            let stages = pipeline.nodes.iter().map(|node| node.stage.as_str());
-            let near = crate::diagnostic::did_you_mean(&selector.stage, stages);
-            let message = format!("{what} {text}: no node matches{near}\n  `ddpipe graph` lists the nodes");
-            return Err(Fault::usage(message));
-        }
+        selection::check(pipeline, &selector, &format!("{what} {text}")).map_err(Fault::usage)?;
         selectors.push(selector);
     }
     Ok(selectors)

@@ -9,7 +9,7 @@ use crate::download::Offline;
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
-use crate::expect::{self, Checked};
+use crate::expect::{self, Checked, Checks};
 use crate::memory;
 use crate::mixed;
 use crate::note::say;
@@ -159,7 +159,9 @@ pub(super) fn run(args: Args) -> Done {
     drop(observers);
     signals.over();
 
-    let checked = expect::check(pipeline, &summary.records);
+    let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
+    let records = [summary.records.clone(), on_record(&project, &asked).unwrap_or_default()].concat();
+    let Checks { checked, unasked } = expect::check_asked(pipeline, &records, &asked);
     for note in mixed::notes(pipeline, graph, &summary.records) {
         say(&note);
     }
@@ -171,6 +173,7 @@ pub(super) fn run(args: Args) -> Done {
     } else {
         print(&visible(&written.text()))?;
         print(&expectations(&checked))?;
+        print(&not_checked(unasked))?;
     }
     faults.iter().for_each(say);
     Ok(exit(&args, &summary, &checked, &faults))
@@ -231,6 +234,30 @@ fn note_names(project: &Project, records: &[(NodeId, Arc<Record>)]) -> Result<()
         project.cache.note_latest(&pipeline.name, &pipeline.node(*node).address(), record.key)?;
     }
     Ok(())
+}
+
+/// The records of nodes that nobody asked for and that something is expected of, as far as they are there: an earlier run
+/// may have made them. They are read only where an expectation speaks of such nodes.
+fn on_record(project: &Project, asked: &dyn Fn(NodeId) -> bool) -> Result<Vec<(NodeId, Arc<Record>)>, Fault> {
+    let expected: Vec<NodeId> = expect::unasked(&project.pipeline, asked).map(|node| node.id).collect();
+    if expected.is_empty() {
+        return Ok(Vec::new());
+    }
+    let plan = project.planned_in_full(expected.iter().copied())?;
+    let fresh = expected.into_iter().filter_map(|node| match plan.verdicts.get(node.index()) {
+        Some(Verdict::Fresh(record)) => Some((node, record.clone())),
+        _ => None,
+    });
+    Ok(fresh.collect())
+}
+
+/// Says how many expectations speak of nodes that were not selected.
+fn not_checked(unasked: usize) -> String {
+    match unasked {
+        0 => String::new(),
+        1 => "expect: 1 not checked: its node was not selected and is not on record\n".into(),
+        count => format!("expect: {count} not checked: their nodes were not selected and are not on record\n"),
+    }
 }
 
 fn expectations(checked: &[Checked]) -> String {

@@ -69,6 +69,8 @@ fn describe(declaration: &Declaration) -> String {
             Names::MetricOfEach(input) => format!("a metric of all that is connected to {input}"),
             Names::LabelOf(input) => format!("a label of something connected to {input}"),
         }));
+        let only = |(other, allowed): (&String, &Vec<String>)| format!("only where {other} is {}", allowed.join(", "));
+        notes.extend(param.only_with.iter().map(only));
         notes.extend(param.unit.clone());
         notes.extend(param.source.as_ref().map(|source| format!("default from {source}")));
         text.push_str(&format!("      {}\n", notes.join("; ")));

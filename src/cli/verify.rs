@@ -12,6 +12,7 @@ use crate::plan::{Plan, Verdict};
 use crate::program::Program;
 use crate::recompute::{Comparison, Recompute, Recorded};
 use crate::schedule::Interrupts;
+use crate::selection;
 use crate::slots;
 use ddpipe_cache::{Digest, Record};
 use std::sync::Arc;
@@ -89,8 +90,8 @@ pub(super) fn run(args: Args) -> Done {
 /// The nodes to run again: those that `--select` names, or as many as asked for, of all that are on record.
 fn chosen<'a>(args: &Args, project: &Project, plan: &'a Plan) -> Result<Vec<(NodeId, &'a Arc<Record>)>, Fault> {
     let select = &project.choice.select;
-    let wanted =
-        |id: NodeId| select.is_empty() || select.iter().any(|selector| project.pipeline.node(id).matches(selector));
+    let named = selection::selected(&project.pipeline, &project.graph, select);
+    let wanted = |id: NodeId| select.is_empty() || named.contains(&id);
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| wanted(*id));
     let mut recorded: Vec<_> = nodes.filter_map(|id| Some((id, fresh(plan, id)?))).collect();
     if recorded.is_empty() {

@@ -78,6 +78,11 @@ impl Item {
         if let Raw::Table(table) = &self.raw { Some(table) } else { None }
     }
 
+    /// The table, to be changed, if it is one.
+    pub fn as_table_mut(&mut self) -> Option<&mut Table> {
+        if let Raw::Table(table) = &mut self.raw { Some(table) } else { None }
+    }
+
     /// The value as parameters and axes know it; none for tables, templates and lists that hold such.
     pub fn to_value(&self) -> Option<Value> {
         match &self.raw {
@@ -134,16 +139,18 @@ impl Item {
     }
 }
 
-/// Reads a TOML document; all of its faults of form otherwise.
-pub fn parse(source: &Arc<SourceText>) -> Result<Table, Vec<Diagnostic>> {
+/// Reads a TOML document, and what is wrong with single values of it, which are [`Raw::Faulty`] then; all of its faults of
+/// form where it is not TOML.
+pub fn parse(source: &Arc<SourceText>) -> Result<(Table, Vec<Diagnostic>), Vec<Diagnostic>> {
     if is_too_deep(&source.text) {
         let what = "not TOML: brackets nest too deep, or do not close what they open";
         return Err(vec![Diagnostic::at(&Place::new(source, 0..0), what)]);
     }
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut faults = syntax_faults(source, 0, &errors);
+    let is_toml = faults.is_empty();
     let table = convert_table(source, 0, document.get_ref(), &mut faults);
-    if faults.is_empty() { Ok(table) } else { Err(faults) }
+    if is_toml { Ok((table, faults)) } else { Err(faults) }
 }
 
 /// Reads one TOML value that stands at `start` of a text; none if it is not one.
@@ -212,28 +219,31 @@ fn convert(
     let place = Place::new(source, start + span.start..start + span.end);
     let raw = match value {
         DeValue::Boolean(value) => Raw::Boolean(*value),
-        DeValue::String(text) => {
-            faults.extend(hidden(&place, text));
-            Raw::String(text.to_string())
-        }
+        DeValue::String(text) => match hidden(&place, text) {
+            None => Raw::String(text.to_string()),
+            Some(fault) => {
+                faults.push(fault);
+                Raw::Faulty
+            }
+        },
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Raw::Integer(number),
             Err(_) => {
                 faults.push(Diagnostic::at(&place, "the whole number does not fit 64 bits"));
-                Raw::Integer(0)
+                Raw::Faulty
             }
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Raw::Float(number),
             _ => {
                 faults.push(Diagnostic::at(&place, "the number is not finite"));
-                Raw::Float(0.0)
+                Raw::Faulty
             }
         },
         DeValue::Datetime(_) => {
             faults
                 .push(Diagnostic::at(&place, "a date has no meaning here").help("put it in quotes to make it a text"));
-            Raw::Boolean(false)
+            Raw::Faulty
         }
         DeValue::Array(items) => {
             let items = items.iter().map(|item| convert(source, start, item.span(), item.get_ref(), faults));

@@ -1,6 +1,7 @@
 //! Reads a manifest and the files that it includes into one document. The including file wins over what it includes;
 //! two included files that disagree are a fault. Every value keeps the place in the file that it came from.
 
+use super::Overrides;
 use super::document::{self, Entry, Item, Raw, Table};
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, shown_path};
 use indexmap::IndexMap;
@@ -36,23 +37,30 @@ pub struct Read {
     pub main: Arc<SourceText>,
     /// The texts of all files by absolute path, that of the file that was named first.
     pub files: Files,
+    /// Whether all files could be read and agree; single values may be at fault all the same.
+    pub whole: bool,
 }
 
 /// Texts of files by absolute path.
 pub type Files = IndexMap<PathBuf, Arc<SourceText>>;
 
-/// Reads the file and everything below it: from the disk, or from `texts`, which then have every file.
-pub fn read(path: &Path, texts: Option<&BTreeMap<PathBuf, String>>, report: &mut Report) -> Option<Read> {
+/// Reads the file and everything below it: from the disk, or as the overrides say.
+pub fn read(path: &Path, overrides: &Overrides, report: &mut Report) -> Option<Read> {
     let (open, known, files) = (Vec::new(), HashMap::new(), Files::new());
-    let mut reader = Reader { report, texts, open, known, files, named: 0, bytes: 0 };
+    let before = report.diagnostics.len();
+    let (texts, stdin) = (overrides.texts.as_ref(), overrides.stdin.as_deref());
+    let mut reader = Reader { report, texts, stdin, open, known, files, named: 0, bytes: 0, values: 0 };
     let mut main = None;
     let document = reader.file(path, None, &mut main)?;
-    Some(Read { document, main: main?, files: reader.files })
+    let whole = reader.report.diagnostics.len() == before + reader.values;
+    Some(Read { document, main: main?, files: reader.files, whole })
 }
 
 struct Reader<'a> {
     report: &'a mut Report,
     texts: Option<&'a BTreeMap<PathBuf, String>>,
+    /// The text of the first file, where it came from standard input.
+    stdin: Option<&'a str>,
     /// The texts that were read, the first one first.
     files: Files,
     /// The files on the way down, to notice a cycle: their true paths, and their names in messages.
@@ -63,19 +71,22 @@ struct Reader<'a> {
     named: usize,
     /// How many bytes were read.
     bytes: usize,
+    /// How many faults of single values were reported.
+    values: usize,
 }
 
 impl Reader<'_> {
     /// A file with all that it includes. The text of the first one is left in `main`.
     fn file(&mut self, path: &Path, from: Option<&Place>, main: &mut Option<Arc<SourceText>>) -> Option<Table> {
-        let name = shown_path(path);
+        let stdin = self.stdin.filter(|_| from.is_none());
+        let name = stdin.map_or_else(|| shown_path(path), |_| "<stdin>".to_string());
         let fault = |message: String| match from {
             Some(place) => Diagnostic::at(place, message),
             None => Diagnostic::general(message),
         };
         let real = match self.texts {
-            Some(_) => Ok(normal(path)),
-            None => path.canonicalize(),
+            None if stdin.is_none() => path.canonicalize(),
+            _ => Ok(normal(path)),
         };
         let real = match real {
             Ok(real) => real,
@@ -98,6 +109,7 @@ impl Reader<'_> {
             return None;
         }
         let text = match self.texts {
+            _ if stdin.is_some() => Ok(stdin.unwrap_or_default().to_string()),
             Some(texts) => texts.get(&real).cloned().ok_or_else(|| "it was no file of that run".to_string()),
             None => text_of(path),
         };
@@ -117,7 +129,9 @@ impl Reader<'_> {
         let source = SourceText::file(name.clone(), text);
         self.files.insert(normal(path), source.clone());
         let merged = match document::parse(&source) {
-            Ok(own) => {
+            Ok((own, faults)) => {
+                self.values += faults.len();
+                self.report.diagnostics.extend(faults);
                 self.open.push((real.clone(), name));
                 let merged = self.included(path, own);
                 self.open.pop();
@@ -233,7 +247,7 @@ fn merge(base: &mut Table, over: Table, path: &mut Vec<String>, mut conflicts: O
                 let item = Item { raw, ..entry.item };
                 match conflicts.as_deref_mut() {
                     None => *below = Entry { key: entry.key, item },
-                    Some(_) if below.item.same(&item) => {}
+                    Some(_) if below.item.same(&item) || below.item.is_faulty() || item.is_faulty() => {}
                     Some(conflicts) => conflicts.push(Conflict {
                         path: path.clone(),
                         first: below.item.place.clone(),

@@ -4,6 +4,7 @@
 pub mod document;
 mod include;
 mod limits;
+pub mod outline;
 mod overrides;
 mod read;
 mod vars;
@@ -12,6 +13,7 @@ mod weight;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
 use crate::limits::Limits;
 use crate::pipeline::NumericsMode;
+pub use include::MAX_FILE;
 pub use overrides::Overrides;
 
 use document::{Entry, Item};
@@ -128,8 +130,8 @@ impl Manifest {
         report: &mut Report,
         warnings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let include::Read { mut document, main, files } = include::read(path, overrides.texts.as_ref(), report)?;
-        if !report.is_empty() {
+        let include::Read { mut document, main, files, whole } = include::read(path, overrides, report)?;
+        if !whole {
             return None;
         }
         overrides.apply(&mut document, report, warnings);

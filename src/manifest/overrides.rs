@@ -28,6 +28,8 @@ pub struct Overrides {
     pub allow_outside: bool,
     /// The texts of the manifest's files by absolute path, where those of an earlier run are read instead of the files.
     pub texts: Option<BTreeMap<PathBuf, String>>,
+    /// The text of the manifest, where it was read from standard input; what it includes is read from files.
+    pub stdin: Option<String>,
 }
 
 impl Overrides {
@@ -61,7 +63,10 @@ fn apply_profiles(document: &mut Table, chosen: &[String], report: &mut Report) 
     }
     for name in chosen {
         match profiles.get(name).map(|entry| &entry.item.raw) {
-            Some(Raw::Table(over)) => lay_over(document, over.clone()),
+            Some(Raw::Table(over)) => {
+                displace(document, over);
+                lay_over(document, over.clone());
+            }
             Some(_) => {}
             None => {
                 let source = SourceText::argument("--profile", name.as_str());
@@ -108,8 +113,45 @@ fn apply_set(document: &mut Table, path: &str, text: &str, report: &mut Report) 
     let before = report.diagnostics.len();
     check(document, &over, report);
     if report.diagnostics.len() == before {
+        displace(document, &over);
         lay_over(document, over);
     }
+}
+
+/// What is laid over a stage has the last word about a parameter: an axis takes the place of the value in `params`, and a
+/// value that of the axis. Where the stage refers to the axis, both mean something, and both stay.
+fn displace(document: &mut Table, over: &Table) {
+    let Some(stages) = over.get("stages").and_then(|entry| entry.item.as_table()) else { return };
+    for (name, above) in stages {
+        let below = document.get_mut("stages").and_then(|entry| entry.item.as_table_mut());
+        let stage = below.and_then(|stages| stages.get_mut(name)).and_then(|stage| stage.item.as_table_mut());
+        let (Some(stage), Some(above)) = (stage, above.item.as_table()) else { continue };
+        for (set, other) in [("matrix", "params"), ("params", "matrix")] {
+            let named = above.get(set).and_then(|entry| entry.item.as_table()).into_iter().flat_map(Table::keys);
+            let also = |name: &&String| {
+                let table = above.get(other).and_then(|entry| entry.item.as_table());
+                table.is_some_and(|table| table.contains_key(*name)) || refers(stage, name)
+            };
+            let gone: Vec<String> = named.filter(|name| !also(name)).cloned().collect();
+            if let Some(table) = stage.get_mut(other).and_then(|entry| entry.item.as_table_mut()) {
+                gone.iter().for_each(|name| drop(table.shift_remove(name)));
+            }
+        }
+    }
+}
+
+/// Whether a value of the stage refers to this axis.
+fn refers(stage: &Table, axis: &str) -> bool {
+    let reference = format!("${{{axis}}}");
+    fn any(item: &Item, reference: &str) -> bool {
+        match &item.raw {
+            Raw::String(text) => text.contains(reference),
+            Raw::List(items) => items.iter().any(|item| any(item, reference)),
+            Raw::Table(table) => table.values().any(|entry| any(&entry.item, reference)),
+            _ => false,
+        }
+    }
+    stage.values().any(|entry| any(&entry.item, &reference))
 }
 
 /// The rest of an argument as a TOML value, or else as a text.
@@ -124,9 +166,14 @@ fn argument_value(source: &Arc<SourceText>, start: usize) -> Item {
 fn check(document: &Table, over: &Table, report: &mut Report) {
     for (name, entry) in over {
         if !TABLES.contains(&name.as_str()) {
-            let near = did_you_mean(name, TABLES);
+            let paths = paths_of(document, name);
+            let near = if paths.is_empty() { did_you_mean(name, TABLES) } else { String::new() };
             let fault = Diagnostic::at(&entry.key, format!("{name:?} cannot be overridden{near}"));
-            report.push(fault.help("overrides may change pipeline, vars, sources, stages and expect"));
+            report.push(match paths.split_last() {
+                None => fault.help("overrides may change pipeline, vars, sources, stages and expect"),
+                Some((last, [])) => fault.help(format!("there is {last}")),
+                Some((last, others)) => fault.help(format!("there are {} and {last}", others.join(", "))),
+            });
             continue;
         }
         let Some(inner) = entry.item.as_table() else {
@@ -152,6 +199,23 @@ fn check(document: &Table, over: &Table, report: &mut Report) {
             }
         }
     }
+}
+
+/// Where the manifest has something of this name that could be meant: a variable, or what stages state of it; of very many
+/// the first ones.
+fn paths_of(document: &Table, name: &str) -> Vec<String> {
+    let table = |name: &str| document.get(name).and_then(|entry| entry.item.as_table());
+    let var = table("vars").filter(|vars| vars.contains_key(name)).map(|_| format!("vars.{name}"));
+    let stages = table("stages").into_iter().flatten();
+    let stated = stages.flat_map(|(stage, entry)| {
+        let has = |part: &&&str| {
+            let table = entry.item.as_table().and_then(|stage| stage.get(**part)?.item.as_table());
+            table.is_some_and(|table| table.contains_key(name))
+        };
+        let parts = ["params", "matrix"].iter().filter(has).collect::<Vec<_>>();
+        parts.into_iter().map(move |part| format!("stages.{stage}.{part}.{name}"))
+    });
+    var.into_iter().chain(stated).take(6).collect()
 }
 
 /// Every key of `over` has to be one of the table below it.

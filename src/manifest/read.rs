@@ -10,10 +10,13 @@ use crate::pipeline::NumericsMode;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+/// The keys of a manifest; those of `include`, `vars` and `profiles` are done with by the time that they would be read here.
+const TOP_LEVEL: [&str; 7] = ["pipeline", "include", "vars", "sources", "stages", "expect", "profiles"];
+
 /// Reads the whole document of these files, of which `main` is the first.
 pub fn manifest(mut document: Table, main: Arc<SourceText>, files: Files, report: &mut Report) -> Manifest {
     let mut reader = Reader { report };
-    reader.known_keys(&document, "the top level", &["pipeline", "sources", "stages", "expect"]);
+    reader.known_keys(&document, "the top level", &TOP_LEVEL);
     let pipeline = reader.pipeline(document.get("pipeline"), &main);
     let sources = reader.named_tables(document.shift_remove("sources"), Some("a source"));
     let sources = sources.into_iter().filter_map(|(name, entry)| Some((name, reader.source(entry)?))).collect();
@@ -59,6 +62,7 @@ impl Reader<'_> {
         let numerics = table.get("numerics").map_or(NumericsMode::Loose, |entry| match &entry.item.raw {
             Raw::String(text) if text == "strict" => NumericsMode::Strict,
             Raw::String(text) if text == "loose" => NumericsMode::Loose,
+            Raw::Faulty => NumericsMode::Loose,
             _ => {
                 let found = entry.item.describe();
                 self.report.push(entry.item.fault(format!("numerics is \"loose\" or \"strict\", not {found}")));

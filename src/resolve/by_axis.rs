@@ -3,7 +3,7 @@
 
 use super::matrix::shortened;
 use crate::address::value_text;
-use crate::diagnostic::Place;
+use crate::diagnostic::{Place, did_you_mean};
 use crate::manifest::document::{Item, Raw, Table};
 use ddpipe_interface::Value;
 
@@ -31,8 +31,13 @@ pub fn choosing(item: &Item, found: &mut Vec<String>) {
 pub enum Lacking {
     /// The node has no such axis.
     Axis(String, Place),
-    /// The axis has a value that is not listed; the rest of a message that says so.
-    Value(String),
+    /// The axis has a value that is not listed.
+    Value {
+        /// The rest of a message that says so.
+        why: String,
+        /// A listed value that the axis does not have and that looks like this one, `; did you mean …`; else nothing.
+        near: String,
+    },
 }
 
 /// The item that a node with these axes has; items of another form are their own. A chosen value may be chosen again, by
@@ -49,7 +54,12 @@ pub fn choose<'i, 'a>(item: &'i Item, axes: &impl Fn(&str) -> Option<&'a Value>)
         };
         let Some(entry) = values.get(&text).or_else(|| values.get(ELSE)) else {
             let known = shortened(&values.keys().cloned().collect::<Vec<_>>());
-            return Err(Lacking::Value(format!("no value for {axis} = {text}, only for {known}")));
+            // Numbers are near to each other without being meant.
+            let near = match value {
+                Value::String(_) => did_you_mean(&text, values.keys().map(String::as_str)),
+                _ => String::new(),
+            };
+            return Err(Lacking::Value { why: format!("no value for {axis} = {text}, only for {known}"), near });
         };
         item = &entry.item;
     }

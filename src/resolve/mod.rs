@@ -3,8 +3,10 @@
 //! does it make new ones: what depends on it is passed over.
 
 mod by_axis;
+mod cells;
 mod connect;
 mod expect;
+mod image_size;
 mod info;
 mod join;
 mod lookup;
@@ -13,6 +15,7 @@ mod names;
 mod order;
 mod params;
 mod reference;
+mod settings;
 mod size;
 mod stage;
 mod territory;
@@ -24,6 +27,7 @@ use crate::pipeline::{Pipeline, Source, SourceFile};
 use indexmap::{IndexMap, IndexSet};
 use info::StageInfo;
 use lookup::Stages;
+pub(crate) use lookup::selector_faults;
 use matrix::Axes;
 use order::Dependencies;
 use reference::Input;
@@ -68,7 +72,11 @@ pub fn resolve(
         let expanded = context.expand(info, cyclic.contains(name), report);
         stages.insert(name.clone(), expanded);
     }
+    cells::fill_in(&infos, &mut nodes, &catalog);
     names::check(&infos, &nodes, &catalog, report);
+    cells::check(&infos, &nodes, &catalog, report);
+    settings::check(&infos, &nodes, &catalog, report);
+    image_size::check(&infos, &nodes, &catalog, report);
     let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, &catalog, report);
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);

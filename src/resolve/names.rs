@@ -2,6 +2,7 @@
 //! names (`names`), and in expectations. What a stage gives is what its kind declares.
 
 use super::StageInfo;
+use super::by_axis::choose;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::document::{Item, Raw};
@@ -67,7 +68,7 @@ fn no_label(read: &[&Node], name: &str) -> Option<(String, String)> {
 }
 
 /// The nodes that are connected to an input.
-fn read<'a>(node: &Node, input: &str, nodes: &'a [Node]) -> Vec<&'a Node> {
+pub fn read<'a>(node: &Node, input: &str, nodes: &'a [Node]) -> Vec<&'a Node> {
     let edges = node.inputs.get(input).into_iter().flatten();
     let from = edges.filter_map(|edge| match &edge.from {
         Endpoint::Node { node, .. } => nodes.get(node.index()),
@@ -76,12 +77,17 @@ fn read<'a>(node: &Node, input: &str, nodes: &'a [Node]) -> Vec<&'a Node> {
     from.collect()
 }
 
-/// Where a parameter's text stands: in the list, in the parameter, or, of a default, at the stage's name.
-fn place(infos: &[StageInfo<'_>], node: &Node, param: &str, text: &str) -> Option<Place> {
-    let table = infos.iter().find(|info| info.name == node.stage)?.table;
-    let Some(Item { raw, place, .. }) = table.params.get(param).map(|entry| &entry.item) else {
-        return Some(table.key.clone());
+/// Where a text of a node's parameter stands: in the list, in the parameter, at the value of the axis that sets it, or, of
+/// a default, at the stage's name.
+pub fn place(infos: &[StageInfo<'_>], node: &Node, param: &str, text: &str) -> Option<Place> {
+    let info = infos.iter().find(|info| info.name == node.stage)?;
+    let Some(entry) = info.table.params.get(param) else {
+        let axis = info.own.as_ref().and_then(|own| own.get(param));
+        let value = axis.and_then(|axis| axis.values.iter().find(|(value, _)| node.axes.get(param) == Some(value)));
+        return Some(value.map_or(&info.table.key, |(_, place)| place).clone());
     };
+    let item = choose(&entry.item, &|axis| node.axes.get(axis)).unwrap_or(&entry.item);
+    let Item { raw, place, .. } = item;
     let entries = if let Raw::List(items) = raw { items.as_slice() } else { &[] };
     let entry = entries.iter().find(|item| matches!(&item.raw, Raw::String(written) if written == text));
     Some(entry.map_or(place, |entry| &entry.place).clone())

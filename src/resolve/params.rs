@@ -89,8 +89,15 @@ impl<'a> Params<'a> {
                     let (value, item) = match choose(&entry.item, &|axis| axes.get(axis)) {
                         Ok(item) => (fill(item, &|axis| axes.get(axis)), item),
                         Err(Lacking::Axis(axis, place)) => (Err(Some((axis, place))), &entry.item),
-                        Err(Lacking::Value(why)) => {
-                            let message = format!("parameter {name:?} of {}: {why}", kind.name);
+                        Err(Lacking::Value { near, .. })
+                            if near.is_empty() && (param.optional || param.default.is_some()) =>
+                        {
+                            // Left at its default, as if it were not given.
+                            values.extend(param.default.clone().map(|default| (name.clone(), default)));
+                            continue;
+                        }
+                        Err(Lacking::Value { why, near }) => {
+                            let message = format!("parameter {name:?} of {}: {why}{near}", kind.name);
                             report.push_once(entry.item.fault(message).help("`else = …` stands for all others"));
                             continue;
                         }
@@ -208,6 +215,10 @@ pub fn lacking(kinds: &[&Declaration], noun: &str, name: &str) -> String {
 
 /// The nearest allowed text, where the value, or an entry of the list, is not one of those.
 fn near_choice(param: &Param, value: &Value) -> String {
+    if let (ParamType::String, Value::String(text)) = (param.kind, value) {
+        let unknown = param.unknown_word(text).unwrap_or_default();
+        return did_you_mean(unknown, param.words.iter().map(String::as_str));
+    }
     let unknown = |value: &Value| match value {
         Value::String(text) if !param.choices.contains(text) => Some(text.clone()),
         _ => None,

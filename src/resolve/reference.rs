@@ -124,6 +124,7 @@ fn names(entry: Option<&Entry>, report: &mut Report) -> Vec<(String, Place)> {
     for item in items {
         match &item.raw {
             Raw::String(name) => names.push((name.clone(), item.place.clone())),
+            Raw::Faulty => {}
             _ => report.push(item.fault(format!("expected the name of an axis, found {}", item.describe()))),
         }
     }

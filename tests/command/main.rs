@@ -15,6 +15,7 @@ mod slow;
 
 mod basics;
 mod cache;
+mod check;
 mod commands;
 mod download;
 mod folders;

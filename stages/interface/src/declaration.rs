@@ -3,7 +3,7 @@
 //! it. What several kinds share comes from [`Blocks`].
 
 use crate::blocks::{Written, check_references};
-use crate::{ArtifactType, Blocks, Metric, Names, Param, Parts, Value, is_too_deep, metric};
+use crate::{ArtifactType, Blocks, Metric, Names, Param, ParamType, Parts, Value, is_too_deep, metric};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -114,6 +114,22 @@ pub struct Input {
     /// The measured quantities (seconds, peak memory) of what is connected that the stage reads. Needs `many`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<String>,
+    /// How what is connected is sorted into the cells of a table, if it is. Needs `many`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<Cells>,
+}
+
+/// How what is connected to an input is sorted into cells by its labels. Each cell holds one artifact, or several that
+/// differ in nothing but folded axes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cells {
+    /// The parameters that name the labels, such as `["rows", "columns"]`.
+    pub by: Vec<String>,
+    /// The one among them that, where a manifest leaves it out, gets the labels in which what is connected differs, as far as
+    /// the others do not name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub varying: Option<String>,
 }
 
 /// One output of a kind.
@@ -128,6 +144,24 @@ pub struct Output {
     /// How the name of its file ends where people get it, as of `csv`. Only for `table`, `image` and `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,
+    /// What the height and width of its images are known from before anything runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
+}
+
+/// What the height and width of images are known from: the first of these that is known itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSize {
+    /// A parameter that holds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// An input whose images they are those of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// Always so many pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<u32>,
 }
 
 /// A declaration that cannot be used. The text starts in lower case and can follow "could not read …: ".
@@ -229,6 +263,42 @@ impl Declaration {
                 ));
             }
         }
+        for (name, param) in &self.params {
+            let text = |other: &&String| {
+                let other = self.params.get(*other).map(|other| other.kind);
+                !matches!(other, Some(ParamType::String | ParamType::Choice))
+            };
+            if let Some(other) = param.only_with.keys().find(text) {
+                return Err(format!(
+                    "parameter {name:?}: `only_with` names {other:?}, which is no parameter with a text"
+                ));
+            }
+        }
+        for (name, size) in self.outputs.iter().filter_map(|(name, output)| Some((name, output.image_size.as_ref()?))) {
+            let number =
+                |param: &&String| self.params.get(*param).is_some_and(|param| param.kind == ParamType::Integer);
+            if size.param.as_ref().is_some_and(|param| !number(&param)) {
+                return Err(format!("output {name:?}: `image_size` needs a parameter that holds a whole number"));
+            }
+            if size.input.as_ref().is_some_and(|input| !self.inputs.contains_key(input)) {
+                return Err(format!("output {name:?}: `image_size` names an input that there is not"));
+            }
+        }
+        for (name, cells) in self.inputs.iter().filter_map(|(name, input)| Some((name, input.cells.as_ref()?))) {
+            let labels = |param: &&String| {
+                let names = self.params.get(*param).and_then(|param| param.names.as_ref());
+                !matches!(names, Some(Names::LabelOf(input)) if input == name)
+            };
+            if let Some(param) = cells.by.iter().find(labels) {
+                return Err(format!("input {name:?}: `cells` needs a parameter {param:?} that names its labels"));
+            }
+            let list = |param: &str| self.params.get(param).is_some_and(|param| param.kind == ParamType::Strings);
+            if let Some(param) = cells.varying.as_ref().filter(|param| !cells.by.contains(param) || !list(param)) {
+                return Err(format!(
+                    "input {name:?}: `varying` is a list of strings and one of those in `by`, not {param:?}"
+                ));
+            }
+        }
         check_references(&self.params, &self.metrics)
     }
 
@@ -308,6 +378,7 @@ impl Input {
             Input { partial: Some(_), many: false, .. } => Err("`partial` needs `many`"),
             Input { partial: Some(_), on_demand: true, .. } => Err("an input is `partial` or `on_demand`, not both"),
             Input { measured, many: false, .. } if !measured.is_empty() => Err("`measured` needs `many`"),
+            Input { cells: Some(_), many: false, .. } => Err("`cells` needs `many`"),
             _ => Ok(()),
         }
     }
@@ -368,6 +439,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_words_has_no_others() {
+        let text = |text: &str| Value::String(text.into());
+        let some = param("type = \"string\", words = [\"crop\", \"flip\"], joined_by = \"_\", default = \"crop\"");
+        assert!(some.accept(text("flip_crop")).is_ok());
+        assert!(some.accept(text("crop_colour")).unwrap_err().starts_with("\"colour\" is not known; expected some of"));
+        assert!(some.accept(text("crop_")).unwrap_err().contains("lacks a word"));
+        let one = param("type = \"string\", words = [\"crop\", \"flip\"], default = \"crop\"");
+        assert!(one.accept(text("flip_crop")).is_err() && one.accept(text("flip")).is_ok());
+    }
+
+    #[test]
+    fn a_setting_goes_with_some_texts_of_another_parameter() {
+        let outputs = "[outputs]\nz = { type = \"model\", help = \"h\" }\n";
+        let params = "[params]\narch = { type = \"string\", help = \"h\", default = \"mlp\" }\nwidth = { type = \"integer\", \
+                      optional = true, help = \"h\", only_with = { arch = [\"convnet*\", \"vit\"] } }";
+        let width = parse(&format!("{outputs}{params}")).unwrap().params.swap_remove("width").unwrap();
+        let fits = |text| width.goes_with("arch", text);
+        assert!(fits("convnet") && fits("convnet3") && fits("vit") && !fits("mlp") && !fits("vit2"));
+        assert!(width.goes_with("depth", "mlp"));
+    }
+
+    #[test]
     fn the_entries_of_a_list_are_checked() {
         let strings = param("type = \"strings\", choices = [\"a\", \"b\"], default = [\"a\"]");
         let list = |texts: &[&str]| Value::List(texts.iter().map(|text| Value::String(text.to_string())).collect());
@@ -391,12 +484,27 @@ mod tests {
             ("X = { type = \"integer\", help = \"h\" }", "letters a-z"),
             ("x = { type = \"integer\", help = \"h\", names = { metric_of = \"i\" } }", "only a string"),
             ("x = { type = \"string\", help = \"h\", names = { metric_of = \"i\" } }", "an input that takes many"),
+            ("x = { type = \"integer\", help = \"h\", words = [\"a\"] }", "only a string has `words`"),
+            ("x = { type = \"string\", help = \"h\", joined_by = \"_\" }", "between two `words`"),
+            (
+                "x = { type = \"string\", help = \"h\", words = [\"a\"], default = \"b\" }",
+                "its default: \"b\" is not known",
+            ),
+            ("x = { type = \"integer\", help = \"h\", only_with = { y = [\"a\"] } }", "no parameter with a text"),
         ] {
             let error = parse(&format!("{outputs}[params]\n{text}")).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");
         }
         let single = format!("{outputs}[inputs]\nx = {{ type = [\"model\"], help = \"h\", on_demand = true }}");
         assert!(parse(&single).unwrap_err().contains("needs `many`"));
+        let cells = |text: &str| {
+            let inputs =
+                format!("[inputs]\ni = {{ type = [\"metrics\"], many = true, help = \"h\", cells = {{ {text} }} }}");
+            let rows = "[params.rows]\ntype = \"strings\"\nhelp = \"h\"\ndefault = []\nnames = { label_of = \"i\" }";
+            parse(&format!("{outputs}{inputs}\n{rows}")).map(|_| ()).unwrap_err()
+        };
+        assert!(cells("by = [\"rows\", \"columns\"]").contains("needs a parameter \"columns\""));
+        assert!(cells("by = [\"rows\"], varying = \"columns\"").contains("one of those in `by`"));
         let own = format!("command = [\"x\"]\n{}", single.replace("on_demand", "many = true, on_demand"));
         assert!(parse(&own).unwrap_err().contains("with a `command`"));
         let metric = |text: &str| parse(&format!("{text}{outputs}[metrics.\"${{x}}\"]\nhelp = \"h\"")).unwrap_err();

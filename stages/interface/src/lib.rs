@@ -13,8 +13,8 @@ mod value;
 
 pub use artifact::ArtifactType;
 pub use blocks::{Blocks, Parts};
-pub use declaration::{Declaration, DeclarationError, Input, Output, Resources};
+pub use declaration::{Cells, Declaration, DeclarationError, ImageSize, Input, Output, Resources};
 pub use depth::is_too_deep;
 pub use metric::{Better, Metric};
-pub use param::{Names, Param, ParamType};
+pub use param::{Names, Param, ParamType, SmallestImage};
 pub use value::Value;

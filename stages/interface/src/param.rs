@@ -1,6 +1,7 @@
 //! One parameter: its type, range and help, and which values it accepts.
 
 use crate::Value;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// What the text of a parameter (or each of its texts) is the name of. The engine checks it before anything runs.
@@ -82,6 +83,38 @@ pub struct Param {
     /// What its text is the name of, for a `string` or `strings`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Names>,
+    /// Where it may be given: only where each of these parameters has one of these texts, in which `*` stands for any
+    /// text. `{ arch = ["convnet*", "vit"] }` for a setting that no other network has.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub only_with: IndexMap<String, Vec<String>>,
+    /// The words that its text is made of, for a `string`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+    /// What stands between two of the `words`; without it, the text is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_by: Option<String>,
+    /// How large images have to be for some of its texts, for a `choice` of networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smallest_image: Option<SmallestImage>,
+}
+
+/// How large the images have to be that a network gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmallestImage {
+    /// Height and width in pixels that fewer would not do for, whatever the images, by the network's name, in which one `*`
+    /// stands for any text.
+    pub pixels: IndexMap<String, u32>,
+    /// Parameters that change this: where one of them is given, nothing is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<String>,
+}
+
+impl SmallestImage {
+    /// The pixels that the network of this name needs, where that is known.
+    pub fn of(&self, name: &str) -> Option<u32> {
+        self.pixels.iter().find(|(pattern, _)| fits(pattern, name)).map(|(_, pixels)| *pixels)
+    }
 }
 
 impl Param {
@@ -111,6 +144,18 @@ impl Param {
         if self.names.is_some() && !matches!(self.kind, ParamType::String | ParamType::Strings) {
             return fault("only a string or a list of strings has `names`");
         }
+        if self.smallest_image.is_some() && self.kind != ParamType::Choice {
+            return fault("only a choice has `smallest_image`");
+        }
+        if !self.words.is_empty() && self.kind != ParamType::String {
+            return fault("only a string has `words`");
+        }
+        if self.words.iter().any(|word| !crate::declaration::is_name(word)) {
+            return fault("`words` have letters a-z, digits and _");
+        }
+        if self.joined_by.as_ref().is_some_and(|between| between.is_empty() || self.words.is_empty()) {
+            return fault("`joined_by` is what stands between two `words`");
+        }
         if let Some(default) = self.default.take() {
             self.default = Some(self.accept(default).map_err(|why| format!("its default: {why}"))?);
         }
@@ -130,7 +175,7 @@ impl Param {
                 self.in_range(number as f64).map(|()| Value::Float(number as f64))
             }
             (ParamType::Float, Value::Float(number)) => self.in_range(number).map(|()| Value::Float(number)),
-            (ParamType::String, value @ Value::String(_)) => Ok(value),
+            (ParamType::String, Value::String(text)) => self.of_words(&text).map(|()| Value::String(text)),
             (ParamType::Choice, Value::String(text)) => self.one_of(&text).map(|()| Value::String(text)),
             (ParamType::Integers | ParamType::Floats | ParamType::Strings, Value::List(values)) => {
                 let entry = Param { kind: self.entry_type(), ..self.clone() };
@@ -147,7 +192,11 @@ impl Param {
             ParamType::Integer => "an integer",
             ParamType::Float => "a number",
             ParamType::Boolean => "true or false",
-            ParamType::String => "a string",
+            ParamType::String => match (self.words.as_slice(), &self.joined_by) {
+                ([], _) => "a string",
+                (words, Some(between)) => return format!("some of {}, joined by {between:?}", quoted(words)),
+                (words, None) => return format!("one of {}", quoted(words)),
+            },
             ParamType::Choice => return format!("one of {}", quoted(&self.choices)),
             ParamType::Integers => "a list of integers",
             ParamType::Floats => "a list of numbers",
@@ -169,6 +218,31 @@ impl Param {
             (None, Some(max)) => Some(format!("of at most {max}")),
             (None, None) => None,
         }
+    }
+
+    /// The first part of a text that is none of `words`, where there are any.
+    pub fn unknown_word<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let known = |part: &&str| self.words.iter().any(|word| word == part);
+        if self.words.is_empty() {
+            return None;
+        }
+        match &self.joined_by {
+            Some(between) => text.split(between.as_str()).find(|part| !known(part)),
+            None => Some(text).filter(|text| !known(text)),
+        }
+    }
+
+    fn of_words(&self, text: &str) -> Result<(), String> {
+        match self.unknown_word(text) {
+            Some("") => Err(format!("{text:?} lacks a word; expected {}", self.expectation())),
+            Some(part) => Err(format!("{part:?} is not known; expected {}", self.expectation())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it may be given where parameter `other` has this text.
+    pub fn goes_with(&self, other: &str, text: &str) -> bool {
+        self.only_with.get(other).is_none_or(|allowed| allowed.iter().any(|pattern| fits(pattern, text)))
     }
 
     fn entry_type(&self) -> ParamType {
@@ -195,6 +269,14 @@ impl Param {
             return Ok(());
         }
         Err(format!("{text:?} is not known; expected one of {}", quoted(&self.choices)))
+    }
+}
+
+/// Whether a text fits a pattern with at most one `*`, which stands for any text, also for none.
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| rest.ends_with(after)),
     }
 }
 

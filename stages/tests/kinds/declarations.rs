@@ -2,7 +2,7 @@
 //! nothing more and nothing less, and every folder with a declaration is a registered kind.
 
 use ddpipe_interface::{Blocks, Declaration, Param, ParamType, Value};
-use ddpipe_nn::network::NetworkSpec;
+use ddpipe_nn::network::{Activation, Network, NetworkError, NetworkSpec, Norm, Overrides, Pooling};
 use ddpipe_stages::registry::{self, KINDS, Kind};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
@@ -175,6 +175,42 @@ fn every_kind_offers_every_architecture() {
     assert!(kinds >= 15, "only {kinds} kinds have an architecture");
 }
 
+/// What `only_with` and `smallest_image` say of networks is what the networks say: the engine refuses nothing that a stage
+/// would take, and lets no setting pass that every network of a name refuses.
+#[test]
+fn settings_and_sizes_are_those_of_the_networks() {
+    let given = |setting: &str| {
+        let none = Overrides::default();
+        match setting {
+            "width" => Some(Overrides { width: Some(128), ..none }),
+            "depth" => Some(Overrides { depth: Some(3), ..none }),
+            "activation" => Some(Overrides { activation: Some(Activation::Relu), ..none }),
+            "norm" => Some(Overrides { norm: Some(Norm::Instance), ..none }),
+            "pooling" => Some(Overrides { pooling: Some(Pooling::Average), ..none }),
+            _ => None,
+        }
+    };
+    for (kind, declaration) in declarations() {
+        let Some(arch) = declaration.params.get("arch") else { continue };
+        let settings = declaration.params.iter().filter_map(|(name, param)| Some((name, param, given(name)?)));
+        for (name, param, overrides) in settings {
+            for network in &arch.choices {
+                let named = NetworkSpec::named(network, &overrides, 3, [32, 32], 10);
+                let takes = !matches!(named, Err(NetworkError::NotASetting { .. }));
+                assert_eq!(param.goes_with("arch", network), takes, "{}: {name} of {network}", kind.name);
+            }
+        }
+        for network in &arch.choices {
+            let Some(pixels) = arch.smallest_image.as_ref().and_then(|smallest| smallest.of(network)) else { continue };
+            for channels in [1, 3] {
+                let size = i64::from(pixels) - 1;
+                let spec = NetworkSpec::named(network, &Overrides::default(), channels, [size, size], 10).unwrap();
+                assert!(Network::new(&spec).is_err(), "{network} takes {channels}x{size}x{size}");
+            }
+        }
+    }
+}
+
 fn with_values(declaration: &Declaration, value: impl Fn(&Param) -> Value) -> IndexMap<String, Value> {
     declaration.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
 }
@@ -188,7 +224,8 @@ fn plausible(param: &Param) -> Value {
         ParamType::Float | ParamType::Floats => Value::Float(number),
         ParamType::Boolean => Value::Boolean(true),
         ParamType::String | ParamType::Strings | ParamType::Choice => {
-            Value::String(param.choices.first().cloned().unwrap_or_else(|| "text".into()))
+            let word = param.choices.iter().chain(&param.words).next();
+            Value::String(word.cloned().unwrap_or_else(|| "text".into()))
         }
     };
     let value = match param.kind {

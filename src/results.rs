@@ -6,6 +6,7 @@ mod file;
 mod stale;
 
 pub use account::{Account, Called, FileAccount, RUN_FILE};
+pub(crate) use file::put as write_whole;
 pub use stale::OUTDATED;
 
 use crate::exit::Fault;

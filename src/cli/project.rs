@@ -1,6 +1,7 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
 use crate::catalog::Catalog;
+use crate::diagnostic::Report;
 use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::load::load;
@@ -107,6 +108,14 @@ impl ManifestArgs {
     pub fn load(&self) -> Result<Pipeline, Fault> {
         let Invocation { manifest, overrides, .. } = self.invocation()?;
         Ok(load(&manifest, &overrides, Catalog::built_in()?)?)
+    }
+
+    /// What is wrong with the manifest, place by place, for programs: a [`Fault`] has the text alone.
+    pub fn faults(&self) -> Report {
+        let loaded = |Invocation { manifest, overrides, .. }: Invocation| {
+            Catalog::built_in().and_then(|catalog| load(&manifest, &overrides, catalog)).err()
+        };
+        self.invocation().ok().and_then(loaded).unwrap_or_default()
     }
 
     /// What is asked for: by the command line and the environment, or as in an earlier run.

@@ -271,3 +271,6 @@ impl Observer for Vec<Box<dyn Observer>> {
         }
     }
 }
+
+#[cfg(test)]
+mod documented;

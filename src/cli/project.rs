@@ -40,6 +40,9 @@ pub struct ManifestArgs {
     /// The cache's folder [default: .ddpipe in the project's folder]
     #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
     pub cache: Option<PathBuf>,
+    /// A second cache, which is only read: what the first lacks is copied from it
+    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE_FROM")]
+    pub cache_from: Option<PathBuf>,
     /// Only these nodes and what they need: evaluate[method=dm], report_*
     #[arg(long, value_name = "NODE")]
     pub select: Vec<String>,
@@ -148,7 +151,7 @@ impl ManifestArgs {
         let force = selectors(&pipeline, &self.force, "--force")?;
         let graph = Graph::link(&pipeline);
         let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
-        let cache = Cache::open(&root)?;
+        let cache = Cache::open_with(&root, self.cache_from.as_deref())?;
         let numerics = match self.numerics.unwrap_or(pipeline.numerics) {
             NumericsMode::Strict => Some(numerics::of(slots)?),
             NumericsMode::Loose => None,

@@ -13,8 +13,10 @@ mod server;
 #[path = "../common/slow.rs"]
 mod slow;
 
+mod baselines;
 mod basics;
 mod cache;
+mod ci_page;
 mod commands;
 mod download;
 mod folders;
@@ -25,8 +27,10 @@ mod programs;
 mod protocol;
 mod races;
 mod record_keeping;
+mod reports;
 mod results;
 mod sharing;
 mod signals;
 mod sources;
 mod terminal;
+mod verify;

@@ -180,7 +180,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     };
     let unwritten = reports.tell(ended.report(RunReport { commit, ..reports.blank() }, &faults, exit(&faults)));
     faults.extend(unwritten);
-    ended.tell(&faults, &mut observers);
+    ended.tell(&faults, exit(&faults), &mut observers);
     drop(observers);
     signals.over();
 

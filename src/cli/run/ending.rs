@@ -39,8 +39,8 @@ pub fn compared(pipeline: &Pipeline, summary: &Summary, name: &str, baseline: &B
 }
 
 impl Ended<'_> {
-    /// The events that follow on that of the end.
-    pub fn tell(&self, faults: &[Fault], observer: &mut dyn Observer) {
+    /// The events that follow on that of the end; the last one is the exit code.
+    pub fn tell(&self, faults: &[Fault], exit: Exit, observer: &mut dyn Observer) {
         for check in self.checked {
             observer.on_event(&Event::Expectation {
                 metric: check.what.clone(),
@@ -66,6 +66,7 @@ impl Ended<'_> {
         for fault in faults {
             observer.on_event(&Event::Error { message: fault.message.clone(), code: fault.exit as u8 });
         }
+        observer.on_event(&Event::Exit { code: exit as u8, outcome: exit.name() });
     }
 
     /// The run's report; `blank` has what was known at its begin.

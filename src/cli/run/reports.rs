@@ -125,17 +125,13 @@ impl Reports {
         faults
     }
 
-    /// The last word: a fault that ended the run is reported too.
+    /// The last word on a run that could not come to its end: one that has told it itself.
     pub fn end(&self, done: Done) -> Done {
-        let exit = match &done {
-            Ok(exit) => *exit,
-            Err(fault) => {
-                self.event(&Event::Error { message: fault.message.clone(), code: fault.exit as u8 });
-                self.failed(fault);
-                fault.exit
-            }
-        };
-        self.event(&Event::Exit { code: exit as u8, outcome: exit.name() });
+        if let Err(fault) = &done {
+            self.event(&Event::Error { message: fault.message.clone(), code: fault.exit as u8 });
+            self.failed(fault);
+            self.event(&Event::Exit { code: fault.exit as u8, outcome: fault.exit.name() });
+        }
         done
     }
 

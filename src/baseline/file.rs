@@ -149,9 +149,9 @@ impl Baseline {
             if let Some(within) = within {
                 text.push_str(&format!("within = {}\n", number(*within)));
             }
-            text.push_str(&format!("mean = {}\n", number(mean(values))));
+            text.push_str(&format!("mean = {}\n", number(short(mean(values)))));
             if values.len() > 1 {
-                text.push_str(&format!("deviation = {}\n", number(deviation(values))));
+                text.push_str(&format!("deviation = {}\n", number(short(deviation(values)))));
             }
             let values: Vec<String> = values.iter().map(|value| number(*value)).collect();
             text.push_str(&format!("n = {}\nvalues = [{}]\n", values.len(), values.join(", ")));
@@ -274,6 +274,11 @@ fn number(value: f64) -> String {
         return "nan".into();
     }
     format!("{value:?}")
+}
+
+/// Eight digits: what follows from the values is for people to read.
+fn short(value: f64) -> f64 {
+    format!("{value:.7e}").parse().unwrap_or(value)
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ train_seconds = { help = "s", unit = "seconds", better = "lower", measured = tru
 const PROGRAM: &str = r#"import json
 told = json.load(open("params.json"))
 params, seed = told["params"], told["seed"]
-score = params["base"] + params["spread"] * seed
+score = round(params["base"] + params["spread"] * seed, 6)
 json.dump({"score": score}, open("outputs/scores.json", "w"))
-metrics = {"accuracy": score, "loss": 1 - score, "images": 60, "train_seconds": params["seconds"]}
+metrics = {"accuracy": score, "loss": round(1 - score, 6), "images": 60, "train_seconds": params["seconds"]}
 json.dump({"metrics": metrics}, open("outputs/metrics.json", "w"))
 "#;
 

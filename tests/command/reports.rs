@@ -90,20 +90,23 @@ fn a_failure_is_told_with_its_log_and_what_depended_on_it_is_skipped() {
     assert!(summary.contains("`a`") && summary.contains("the last words"), "{summary}");
 }
 
+/// A manifest cannot hold control characters, a program can say them.
 #[test]
-fn hostile_names_arrive_as_text() {
+fn hostile_names_and_words_arrive_as_text() {
     let project = Project::counting();
-    let name = r#"<img src=x>&\u001b[2J]]>`|@all\u0000"#;
-    let stage = format!("\n[stages.c]\nkind = \"own.count\"\nmatrix = {{ fault = [\"{name}\"] }}\n");
+    let stage = "\n[stages.c]\nkind = \"own.count\"\nmatrix = { fault = [\"<img src=x>&]]>`|@all\", \"fail\"] }\n";
     project.file("pipelines/two.toml", format!("{}{stage}", project.read("pipelines/two.toml")));
-    project.file("pipelines/two.toml", project.read("pipelines/two.toml").replace("\\u0000", "\\u0007"));
-    project.go("pipelines/two.toml", &["--junit", "junit.xml", "--summary", "summary.md"]).ok();
+    project.edit("kinds/own/count/count.py", "the last words", "the </failure> \\x1b[31mwords\\x07\\x00");
+    let reports = ["--keep-going", "--junit", "junit.xml", "--summary", "summary.md"];
+    project.go("pipelines/two.toml", &reports).code(1);
     let text = project.read("junit.xml");
-    assert!(!text.contains("<img") && !text.contains(['\u{1b}', '\u{7}']), "{text}");
+    assert!(!text.contains("<img") && !text.contains(['\u{1b}', '\u{7}', '\0']), "{text}");
     let report = junit(&project, "junit.xml");
     let names: Vec<&str> = report.test_suites[0].test_cases.iter().map(|case| case.name.as_str()).collect();
-    assert!(names.iter().any(|name| name.contains("<img src=x>&\\u{1b}[2J]]>`|@all\\u{7}")), "{names:?}");
-    assert!(!project.read("summary.md").contains(['\u{1b}', '\u{7}']));
+    assert!(names.iter().any(|name| name.contains("<img src=x>&]]>`|@all")), "{names:?}");
+    let (.., log) = failure(case(&report, "c[fault=fail]"));
+    assert!(log.contains("the </failure> \\u{1b}[31mwords\\u{7}"), "{log}");
+    assert!(!project.read("summary.md").contains(['\u{1b}', '\u{7}', '\0']));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line: one module per subcommand, each with its arguments and what it does with them.
 
 mod allow;
+mod baseline;
 mod cache;
 mod check;
 mod completions;
@@ -25,7 +26,8 @@ use tracing_subscriber::EnvFilter;
 /// Runs dataset-distillation experiments as declared pipelines.
 ///
 /// Exit codes: 0 ok, 1 a stage failed, 2 the manifest or the command line, 3 the cache or another file, 4 an expectation missed
-/// (--check), 5 results not comparable (verify), 130 interrupted. Set DDPIPE_LOG=debug for a log on stderr.
+/// (--check) or a result worse than its baseline, 5 results not comparable (verify), 130
+/// interrupted. Set DDPIPE_LOG=debug for a log on stderr.
 #[derive(Debug, Parser)]
 #[command(name = "ddpipe", version, max_term_width = 110)]
 pub struct Cli {
@@ -55,8 +57,10 @@ enum Command {
     Show(show::Args),
     /// List the runs in the cache
     Runs(runs::Args),
-    /// Run recorded nodes again, beside the cache, and compare what comes out with the records
+    /// Check that everything is on record and whole, or run recorded nodes again and compare
     Verify(verify::Args),
+    /// Keep metrics for later runs to be compared with, or compare
+    Baseline(baseline::Args),
     /// Look after the cache: du, gc, verify
     Cache(cache::Args),
     /// Check this installation: versions, devices, libtorch, cache
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Baseline(args) => baseline::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(args),

@@ -1,6 +1,10 @@
 //! What is said about a manifest: a place in a file (or on the command line), a message and a way out. A [`Report`]
 //! holds everything that was found in one go. Knows no manifest; the phases that find faults make the diagnostics.
 
+mod machine;
+
+pub use machine::{Diagnosed, PlaceSeen, Severity};
+
 use crate::visible::{masked, visible as shown};
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 use std::cmp::Ordering;

@@ -1,12 +1,16 @@
 //! What a run tells while it goes on. One stream of events feeds the bars, the plain lines, `--json` and the run's own
 //! log; nothing else reports.
 
+use crate::baseline::Compared;
+use crate::diagnostic::Diagnosed;
+use crate::expect::Bounds;
 use crate::reason::Reason;
 use ddpipe_cache::Key;
 use ddpipe_interface::protocol::{Cause, LogLevel};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// One thing that happened. Nodes are named by address.
 #[derive(Clone, Debug, Serialize)]
@@ -119,13 +123,70 @@ pub enum Event {
     },
     /// A node has its outcome.
     Finished(Outcome),
-    /// The run is over.
+    /// All nodes have their outcomes. What follows looks at the results.
     Ended {
         /// Nodes per status.
         counts: IndexMap<Status, usize>,
         /// Wall time of the run.
         seconds: f64,
     },
+    /// The manifest, or another file that the user wrote, is at fault or worth a word.
+    Diagnostic(Diagnosed),
+    /// Whether an expectation was met.
+    Expectation {
+        /// The node and the metric.
+        metric: String,
+        /// The value; null where no record has it, and where it is not a finite number.
+        value: Option<f64>,
+        /// What was asked, as numbers.
+        #[serde(flatten)]
+        bounds: Bounds,
+        /// What was asked, in words.
+        wanted: String,
+        /// Whether it was met.
+        verdict: Met,
+        /// Where the manifest says it.
+        place: String,
+    },
+    /// A file in the results folder that this run's nodes made.
+    Result {
+        /// The node.
+        node: String,
+        /// The node's output.
+        output: String,
+        /// The file, absolute.
+        path: PathBuf,
+        /// The digest of its bytes.
+        digest: String,
+    },
+    /// A metric of a group of nodes beside its baseline.
+    Baseline(Compared),
+    /// What went wrong apart from the nodes: nothing could be run, or results could not be read or written.
+    Error {
+        /// The text, with the way out; may have several lines.
+        message: String,
+        /// The exit code that it stands for.
+        code: u8,
+    },
+    /// The last event: the command ends.
+    Exit {
+        /// The exit code.
+        code: u8,
+        /// The exit code in a word: `ok`, `stage`, `usage`, `cache`, `missed`, `incomparable`, `interrupted`.
+        outcome: &'static str,
+    },
+}
+
+/// Whether an expectation was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Met {
+    /// The value lies within the bounds.
+    Met,
+    /// It does not, or was not measured.
+    Missed,
+    /// It was not part of the run.
+    NotChecked,
 }
 
 /// How a node ended.
@@ -187,6 +248,11 @@ pub trait Observer {
     /// Called for every event, in order, on the scheduler's thread.
     fn on_event(&mut self, event: &Event);
 
+    /// As [`Observer::on_event`], where the event is told later than it happened.
+    fn on_event_at(&mut self, event: &Event, _at: SystemTime) {
+        self.on_event(event);
+    }
+
     /// Called before the record of this key is committed, and when it is found: from now on the run counts on it.
     fn reaches(&mut self, _key: Key) {}
 }
@@ -205,3 +271,6 @@ impl Observer for Vec<Box<dyn Observer>> {
         }
     }
 }
+
+#[cfg(test)]
+mod documented;

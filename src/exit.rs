@@ -18,12 +18,27 @@ pub enum Exit {
     Usage = 2,
     /// The cache, or another file that the command reads or writes, cannot be used.
     Cache = 3,
-    /// An expectation was missed (`--check`).
+    /// An expectation was missed (`--check`), or a result is worse than its baseline.
     Missed = 4,
     /// Results could not be compared bit by bit, because they were computed with other numerics (`verify`).
     Incomparable = 5,
     /// Interrupted; the same command continues.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The exit code in a word, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Exit::Ok => "ok",
+            Exit::Stage => "stage",
+            Exit::Usage => "usage",
+            Exit::Cache => "cache",
+            Exit::Missed => "missed",
+            Exit::Incomparable => "incomparable",
+            Exit::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -1,9 +1,11 @@
 //! Whether a run met what its manifest expects. A function of records; prints nothing.
 
+use crate::event::Met;
 use crate::pipeline::{Expectation, Node, NodeId, Pipeline};
 use ddpipe_cache::Record;
 use ddpipe_interface::metric::MEASURED;
 use indexmap::IndexMap;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// One checked expectation.
@@ -15,6 +17,8 @@ pub struct Checked {
     pub value: Option<f64>,
     /// What was asked, in words: `at least 0.96`.
     pub wanted: String,
+    /// What was asked, as numbers.
+    pub bounds: Bounds,
     /// Whether the value was measured and lies within the bounds.
     pub met: bool,
     /// Where it is written: `file:line`.
@@ -28,6 +32,37 @@ pub struct Checks {
     pub checked: Vec<Checked>,
     /// How many could not: nobody asked for their nodes, and these are not on record.
     pub unasked: usize,
+}
+
+impl Checked {
+    /// Whether it was met, missed, or not checked.
+    pub fn verdict(&self) -> Met {
+        if self.met { Met::Met } else { Met::Missed }
+    }
+}
+
+/// What an expectation asks for, as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Bounds {
+    /// Smallest value that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// Largest value that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+    /// The value to be met, up to `within`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equals: Option<f64>,
+    /// How far from `equals` still passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<f64>,
+}
+
+impl Bounds {
+    fn of(expectation: &Expectation) -> Self {
+        let Expectation { at_least, at_most, equals, within, .. } = expectation;
+        Bounds { at_least: *at_least, at_most: *at_most, equals: *equals, within: equals.map(|_| *within) }
+    }
 }
 
 /// Checks every expectation against the records of a finished run. An expectation about nodes that were not part of the
@@ -73,6 +108,7 @@ fn checked(expectation: &Expectation, what: String, value: Option<f64>) -> Check
         what,
         value,
         wanted: wanted(expectation),
+        bounds: Bounds::of(expectation),
         met: value.is_some_and(|value| meets(expectation, value)),
         place: expectation.place.to_string(),
     }

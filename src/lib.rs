@@ -19,13 +19,16 @@
 //!    [`executor`] is who runs a job; [`slots`] says on which devices,
 //!    [`memory`] how much memory there is.
 //! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`started`] keeps what it
-//!    was started with, [`expect`], [`mixed`] and [`results`] come at the end.
+//!    was started with, [`expect`], [`mixed`], [`baseline`] and [`results`] come at the end, and
+//!    [`run_report`] says all of it to CI systems.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
 pub mod address;
 pub mod allowed;
+pub mod baseline;
 pub mod catalog;
 pub mod cli;
+mod clock;
 pub mod commit;
 pub mod diagnostic;
 pub mod download;
@@ -51,6 +54,7 @@ pub mod recompute;
 mod records;
 pub mod resolve;
 pub mod results;
+pub mod run_report;
 pub mod schedule;
 pub mod schema;
 pub mod selection;

@@ -8,6 +8,7 @@ mod stamp;
 
 pub use account::{Account, Called, FileAccount, RUN_FILE};
 pub use file::stem as file_stem;
+pub(crate) use file::put as write_whole;
 pub use stale::OUTDATED;
 
 use crate::exit::Fault;

@@ -2,6 +2,7 @@
 //! beside this one; what they share is here.
 
 use crate::layout::Layout;
+use crate::second::Second;
 use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, StatCache, disk, record, walk};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     layout: Layout,
     blobs: BlobStore,
+    second: Option<Second>,
 }
 
 /// What a look-up gives.
@@ -30,11 +32,21 @@ impl Cache {
     /// Opens the cache at `root`, and makes it if there is none. Where the group may write to `root`, it may write to
     /// everything that this process makes from now on (its file mode creation mask is changed).
     pub fn open(root: &Path) -> Result<Self, CacheError> {
+        Cache::open_with(root, None)
+    }
+
+    /// As [`Cache::open`]. Records that this cache lacks are taken from a second one, which is only read: they and their
+    /// outputs are verified and copied when they are asked for.
+    ///
+    /// # Errors
+    /// Also when there is no cache in the second folder.
+    pub fn open_with(root: &Path, second: Option<&Path>) -> Result<Self, CacheError> {
+        let second = second.map(Second::open).transpose()?;
         let layout = Layout::new(root)?;
         layout.share();
         layout.create()?;
         let blobs = BlobStore::new(layout.clone());
-        Ok(Cache(Arc::new(Inner { layout, blobs })))
+        Ok(Cache(Arc::new(Inner { layout, blobs, second })))
     }
 
     /// The cache's folder, absolute.
@@ -95,9 +107,19 @@ impl Cache {
         Ok(self.lost_outputs(&record)?.is_empty().then_some(record))
     }
 
-    /// The record of `key`, whether or not its outputs are still there.
+    /// The record of `key`, whether or not its outputs are still there. With a second cache, what is not here or not
+    /// whole is taken from there, where it is whole.
     pub fn record(&self, key: Key) -> Result<Option<Record>, CacheError> {
-        record::read(&self.0.layout, key)
+        let found = record::read(&self.0.layout, key)?;
+        let Some(second) = &self.0.second else { return Ok(found) };
+        let whole = match &found {
+            Some(record) => self.lost_outputs(record)?.is_empty(),
+            None => false,
+        };
+        if whole {
+            return Ok(found);
+        }
+        Ok(second.take(self, key).or(found))
     }
 
     /// All readable records, in no particular order. Reads every one of them.

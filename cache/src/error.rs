@@ -31,7 +31,7 @@ pub enum CacheError {
     /// A read-only file system, or a folder of somebody else.
     #[error(
         "could not {doing} {path}: {source}\n  the cache has to be writable: correct the permissions, or put the cache \
-         elsewhere with `--cache DIR`",
+         elsewhere with `--cache DIR`; `--cache-from` reads one that stays as it is",
         path = .path.display()
     )]
     NotWritable {
@@ -125,6 +125,12 @@ pub enum CacheError {
         path: PathBuf,
         /// Its format.
         format: u64,
+    },
+    /// A folder that was named as a cache to read from, and is none.
+    #[error("there is no cache in {path}\n  name the folder that holds `records-v1` with `--cache-from`", path = .path.display())]
+    NoCache {
+        /// The folder.
+        path: PathBuf,
     },
     /// A file from outside that changed while it was being digested.
     #[error("{path} keeps changing while it is read\n  wait until whatever writes it has finished, then run again", path = .path.display())]

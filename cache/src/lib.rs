@@ -30,6 +30,7 @@ mod numerics;
 mod record;
 mod run;
 mod sealed;
+mod second;
 mod stamp;
 mod stat;
 mod usage;

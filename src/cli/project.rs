@@ -1,6 +1,7 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
 use crate::catalog::Catalog;
+use crate::diagnostic::Report;
 use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::load::load;
@@ -33,6 +34,9 @@ pub struct ManifestArgs {
     /// The cache's folder [default: .ddpipe in the project's folder]
     #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
     pub cache: Option<PathBuf>,
+    /// A second cache, which is only read: what the first lacks is copied from it
+    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE_FROM")]
+    pub cache_from: Option<PathBuf>,
     #[command(flatten)]
     pub picks: PickArgs,
     /// Whether libraries, instruction set, threads and device enter the keys [default: as the manifest says]
@@ -166,6 +170,14 @@ impl ManifestArgs {
         self.invocation()?.load(&self.picks.force)
     }
 
+    /// What is wrong with the manifest, place by place, for programs: a [`Fault`] has the text alone.
+    pub fn faults(&self) -> Report {
+        let loaded = |Invocation { manifest, overrides, .. }: Invocation| {
+            Catalog::built_in().and_then(|catalog| load(&manifest, &overrides, catalog)).err()
+        };
+        self.invocation().ok().and_then(loaded).unwrap_or_default()
+    }
+
     /// What is asked for: by the command line and the environment, or as in an earlier run.
     pub fn invocation(&self) -> Result<Invocation, Fault> {
         if let Some(id) = &self.from_run {
@@ -187,7 +199,7 @@ impl ManifestArgs {
         let invocation = self.invocation()?;
         let Loaded { pipeline, graph, select, force } = invocation.load(&self.picks.force)?;
         let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
-        let cache = Cache::open(&root)?;
+        let cache = Cache::open_with(&root, self.cache_from.as_deref())?;
         let numerics = match self.numerics.unwrap_or(pipeline.numerics) {
             NumericsMode::Strict => Some(numerics::of(slots)?),
             NumericsMode::Loose => None,

@@ -1,9 +1,15 @@
 //! `ddpipe run`: obtain sources, plan, schedule, report, check expectations.
 
+mod ending;
+mod reports;
+
+use self::ending::{Ended, compared};
+use self::reports::{ReportArgs, Reports};
 use super::allow::{self, Commands};
 use super::interrupts::Signals;
 use super::project::{Invocation, ManifestArgs, Project};
 use super::{Done, print};
+use crate::baseline::Comparison;
 use crate::commit;
 use crate::download::Offline;
 use crate::event::{Event, Observer, Outcome, Status};
@@ -17,6 +23,7 @@ use crate::pipeline::NodeId;
 use crate::plan::{Plan, Records, Verdict};
 use crate::progress;
 use crate::results;
+use crate::run_report::RunReport;
 use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
@@ -72,15 +79,28 @@ pub struct Args {
     /// Print only what went wrong and the results
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    reports: ReportArgs,
 }
 
 pub(super) fn run(args: Args) -> Done {
+    let reports = Reports::new(&args.reports, &args.manifest, args.json);
+    reports.end(reports.begin().and_then(|()| whole(&args, &reports)))
+}
+
+fn whole(args: &Args, reports: &Reports) -> Done {
     let begun = Instant::now();
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
-    let project = args.manifest.open(&slots)?;
+    let project = args.manifest.open(&slots).inspect_err(|_| reports.faulty(&args.manifest.faults()))?;
+    reports.warned(&project.pipeline.warnings);
     for warning in &project.pipeline.warnings {
         say(warning.render(false).trim_end());
     }
+    let named = |name: &String| {
+        let baseline = super::baseline::named(&project.pipeline, name).inspect_err(|report| reports.faulty(report))?;
+        Ok::<_, Fault>((name.clone(), baseline))
+    };
+    let baseline = args.reports.baseline.as_ref().map(named).transpose()?;
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
     allow::check(&project, args.allow_commands, nodes)?;
@@ -117,7 +137,7 @@ pub(super) fn run(args: Args) -> Done {
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
     let signals = Signals::listen(&interrupts)?;
-    let mut executor = Local::new(local(&args, slots, &project));
+    let mut executor = Local::new(local(args, slots, &project));
     let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
     let scheduled = Run {
         pipeline,
@@ -129,7 +149,7 @@ pub(super) fn run(args: Args) -> Done {
         observer: &mut observers,
         interrupts,
         keep_going: args.keep_going,
-        commit,
+        commit: commit.clone(),
         patience: Patience::of_environment(args.timeout),
     };
     let summary = Scheduler::new(scheduled, seconds).run();
@@ -151,22 +171,37 @@ pub(super) fn run(args: Args) -> Done {
         observers.on_event(&Event::Warning { text });
     }
     faults.append(&mut written.faults);
+    for text in mixed::notes(pipeline, graph, &summary.records) {
+        observers.on_event(&Event::Warning { text });
+    }
     let mut counts: IndexMap<Status, usize> = IndexMap::new();
     for outcome in &summary.outcomes {
         *counts.entry(outcome.status).or_default() += 1;
     }
     observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
-    drop(observers);
-    signals.over();
-
     let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
     let records = [summary.records.clone(), on_record(&project, &asked).unwrap_or_default()].concat();
     let Checks { checked, unasked } = expect::check_asked(pipeline, &records, &asked);
-    for note in mixed::notes(pipeline, graph, &summary.records) {
-        say(&note);
-    }
+    let selected = &project.choice.select;
+    let comparison =
+        baseline.as_ref().map(|(name, baseline)| compared(pipeline, &summary, name, baseline, selected.is_empty()));
+    let exit = |faults: &[Fault]| self::exit(args, &summary, &checked, comparison.as_ref(), faults);
+    let ended = Ended {
+        pipeline,
+        run: run.id(),
+        summary: &summary,
+        checked: &checked,
+        written: &written,
+        comparison: comparison.as_ref(),
+    };
+    let unwritten = reports.tell(ended.report(RunReport { commit, ..reports.blank() }, &faults, exit(&faults)));
+    faults.extend(unwritten);
+    ended.tell(&faults, exit(&faults), &mut observers);
+    drop(observers);
+    signals.over();
+
     if args.json {
-        // Standard output is for events alone.
+        // Standard output is for events alone, which say it too.
         for missed in checked.iter().filter(|check| !check.met) {
             say(expectations(std::slice::from_ref(missed)).trim_end());
         }
@@ -174,9 +209,10 @@ pub(super) fn run(args: Args) -> Done {
         print(&visible(&written.text()))?;
         print(&expectations(&checked))?;
         print(&not_checked(unasked))?;
+        print(&visible(&comparison.as_ref().map_or(String::new(), Comparison::text)))?;
     }
     faults.iter().for_each(say);
-    Ok(exit(&args, &summary, &checked, &faults))
+    Ok(exit(&faults))
 }
 
 impl Args {
@@ -271,7 +307,13 @@ fn expectations(checked: &[Checked]) -> String {
 }
 
 /// The cache first: what it could not do is no fault of the stages.
-fn exit(args: &Args, summary: &Summary, checked: &[Checked], faults: &[Fault]) -> Exit {
+fn exit(
+    args: &Args,
+    summary: &Summary,
+    checked: &[Checked],
+    comparison: Option<&Comparison>,
+    faults: &[Fault],
+) -> Exit {
     let of_cache = |outcome: &Outcome| {
         let cause = outcome.failure.as_ref().and_then(|failure| failure.cause);
         outcome.status == Status::Failed && matches!(cause, Some(Cause::Cache | Cause::Store))
@@ -282,7 +324,7 @@ fn exit(args: &Args, summary: &Summary, checked: &[Checked], faults: &[Fault]) -
         Exit::Cache
     } else if summary.count(Status::Failed) > 0 {
         Exit::Stage
-    } else if args.check && checked.iter().any(|check| !check.met) {
+    } else if args.check && checked.iter().any(|check| !check.met) || comparison.is_some_and(Comparison::is_worse) {
         Exit::Missed
     } else {
         Exit::Ok

@@ -7,7 +7,7 @@ use crate::schedule::Interrupts;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Events that may wait before some are left out, and the letters of a waiting log line.
 const WAITING: usize = 4096;
@@ -30,7 +30,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    events: VecDeque<Event>,
+    events: VecDeque<(SystemTime, Event)>,
     left_out: u64,
     closed: bool,
 }
@@ -43,8 +43,8 @@ impl Behind {
         let queue = shared.clone();
         let thread = std::thread::spawn(move || {
             let mut observer = make();
-            while let Some(event) = queue.next() {
-                observer.on_event(&event);
+            while let Some((at, event)) = queue.next() {
+                observer.on_event_at(&event, at);
             }
         });
         Behind { shared, thread: Some(thread), interrupts }
@@ -58,7 +58,7 @@ impl Observer for Behind {
             queue.left_out += 1;
             return;
         }
-        queue.events.push_back(shortened(event));
+        queue.events.push_back((SystemTime::now(), shortened(event)));
         self.shared.changed.notify_all();
     }
 }
@@ -88,14 +88,14 @@ impl Shared {
     }
 
     /// The next event, waiting for it; none at the end. What was left out is said as soon as there is room again.
-    fn next(&self) -> Option<Event> {
+    fn next(&self) -> Option<(SystemTime, Event)> {
         let idle = |queue: &mut Queue| queue.events.is_empty() && queue.left_out == 0 && !queue.closed;
         let mut queue = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
         if queue.left_out > 0 && queue.events.len() < WAITING / 2 {
             let count = std::mem::take(&mut queue.left_out);
             let text =
                 format!("{count} lines of progress and logs were left out: whoever reads this output was too slow");
-            return Some(Event::Warning { text });
+            return Some((SystemTime::now(), Event::Warning { text }));
         }
         queue.events.pop_front()
     }
@@ -115,7 +115,13 @@ fn may_be_left_out(event: &Event) -> bool {
         | Event::Retried { .. }
         | Event::Warning { .. }
         | Event::Finished(_)
-        | Event::Ended { .. } => false,
+        | Event::Ended { .. }
+        | Event::Diagnostic(_)
+        | Event::Expectation { .. }
+        | Event::Result { .. }
+        | Event::Baseline(_)
+        | Event::Error { .. }
+        | Event::Exit { .. } => false,
     }
 }
 

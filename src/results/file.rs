@@ -44,7 +44,7 @@ pub(super) fn try_folder(folder: &Path) -> Result<(), Fault> {
 
 /// Writes a file whole or not at all, with the mode that the user's umask gives. One that has the right content already
 /// is not touched.
-pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     // Earlier versions left files that only their owner could read.
     let private = std::fs::metadata(path).is_ok_and(|seen| seen.permissions().mode() & 0o777 == 0o600);
     if !private && std::fs::read(path).is_ok_and(|there| there == bytes) {

@@ -13,9 +13,11 @@ mod server;
 #[path = "../common/slow.rs"]
 mod slow;
 
+mod baselines;
 mod basics;
 mod cache;
 mod check;
+mod ci_page;
 mod commands;
 mod download;
 mod folders;
@@ -26,8 +28,10 @@ mod programs;
 mod protocol;
 mod races;
 mod record_keeping;
+mod reports;
 mod results;
 mod sharing;
 mod signals;
 mod sources;
 mod terminal;
+mod verify;

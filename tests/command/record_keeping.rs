@@ -93,14 +93,15 @@ fn a_recorded_node_is_computed_again_beside_the_cache_and_compared() {
     project.run(&["run", "pipelines/tables.toml", "--threads", "1"]).ok();
     let before = project.run(&["cache", "du"]).out.clone();
     let verify = |more: &[&str]| project.run(&[&["verify", "pipelines/tables.toml", "--threads", "1"], more].concat());
-    verify(&["--select", "network"]).ok().says("network[seed=0]: equal").says("network[seed=1]: equal");
+    verify(&["--recompute", "--select", "network"]).ok().says("network[seed=0]: equal").says("network[seed=1]: equal");
     verify(&["--recompute", "2"]).ok().says("equal");
     assert_eq!(project.run(&["cache", "du"]).out, before, "the cache is as it was");
     // Another record of the same key: the sum of a network that was trained on other data.
     let other = verify(&["--select", "nothing"]);
     other.code(2).says("no node matches");
     project.env("ATEN_CPU_CAPABILITY", "default");
-    let elsewhere = project.run(&["verify", "pipelines/tables.toml", "--threads", "1", "--select", "network"]);
+    let elsewhere =
+        project.run(&["verify", "pipelines/tables.toml", "--threads", "1", "--recompute", "--select", "network"]);
     assert!(matches!(elsewhere.status.code(), Some(0 | 5)), "{elsewhere:?}");
     if elsewhere.status.code() == Some(5) {
         elsewhere.says("not comparable").says("metrics differ by at most");

@@ -1,0 +1,186 @@
+//! `ddpipe baseline`: keeps the metrics of recorded nodes in the project, and compares later ones with them. Computes
+//! nothing.
+
+use super::project::{PlanArgs, Planned, Project};
+use super::{Done, print};
+use crate::baseline::{self, Baseline, Baselines, Comparison, Gathered, MAIN, Rules, compare, gather};
+use crate::clock;
+use crate::commit;
+use crate::diagnostic::{Diagnostic, Report, shown_path};
+use crate::exit::{Exit, Fault};
+use crate::pipeline::{NodeId, Pipeline};
+use crate::plan::{Plan, Verdict};
+use crate::results::write_whole;
+use crate::visible::visible;
+use ddpipe_cache::Record;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// The largest file that is read.
+const LARGEST: u64 = 64 << 20;
+
+/// Keep metrics for later runs to be compared with, or compare.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Write the metrics of recorded nodes to baselines/<pipeline>.toml in the project
+    Record {
+        #[command(flatten)]
+        plan: PlanArgs,
+        /// The baseline's name
+        #[arg(long, value_name = "NAME", default_value = MAIN)]
+        name: String,
+        /// Times, rates and memory too, which are compared on equal hardware only
+        #[arg(long)]
+        measured: bool,
+    },
+    /// Compare recorded nodes with a baseline; exit code 4 when a metric is worse
+    Compare {
+        #[command(flatten)]
+        plan: PlanArgs,
+        /// The baseline's name
+        #[arg(long, value_name = "NAME", default_value = MAIN)]
+        name: String,
+        /// Print one line of JSON for each metric
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(args: Args) -> Done {
+    match args.what {
+        What::Record { plan, name, measured } => record(&plan, &name, measured),
+        What::Compare { plan, name, json } => compare_with(&plan, &name, json),
+    }
+}
+
+/// The baseline of this name; the report says everything that is wrong with the file.
+pub fn named(pipeline: &Pipeline, name: &str) -> Result<Baseline, Report> {
+    let (_, shown) = file(pipeline);
+    let general = |message: String| Report { diagnostics: vec![Diagnostic::general(message)] };
+    let missing = || format!("there is no baseline: {shown} is not there\n  `ddpipe baseline record` makes it");
+    let baselines = read(pipeline)?.ok_or_else(|| general(missing()))?;
+    baselines.get(name, &shown).cloned().map_err(general)
+}
+
+/// The file of a pipeline's baselines, and how messages call it.
+fn file(pipeline: &Pipeline) -> (PathBuf, String) {
+    let path = baseline::path(&pipeline.root, &pipeline.name);
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = shown_path(path.strip_prefix(&here).unwrap_or(&path));
+    (path, shown)
+}
+
+/// The pipeline's baselines; none where the file is not there.
+fn read(pipeline: &Pipeline) -> Result<Option<Baselines>, Report> {
+    let (path, shown) = file(pipeline);
+    let general = |message: String| Report { diagnostics: vec![Diagnostic::general(message)] };
+    let unreadable = |error: std::io::Error| general(format!("could not read {shown}: {error}"));
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+        Ok(seen) if seen.len() > LARGEST => {
+            return Err(general(format!("{shown} has {} bytes; up to {LARGEST} are read", seen.len())));
+        }
+        Ok(_) => {}
+    }
+    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+    Baselines::read(&shown, &text).map(Some)
+}
+
+/// What the selected nodes give by their records.
+fn on_record(project: &Project, plan: &Plan) -> Gathered {
+    let select = &project.choice.select;
+    let record = |id: NodeId| -> Option<&Record> {
+        match plan.verdicts.get(id.index()) {
+            Some(Verdict::Fresh(record)) => Some(record),
+            _ => None,
+        }
+    };
+    let wanted = |id: NodeId| {
+        let node = project.pipeline.node(id);
+        let selected = select.is_empty() || select.iter().any(|selector| node.matches(selector));
+        selected && !matches!(plan.verdicts.get(id.index()), Some(Verdict::NotSelected))
+    };
+    gather(&project.pipeline, &wanted, &record)
+}
+
+fn record(plan: &PlanArgs, name: &str, measured: bool) -> Done {
+    let project = plan.open()?;
+    let Planned { plan, .. } = project.planned()?;
+    let now = on_record(&project, &plan);
+    let lacking: Vec<&String> = now.groups.values().flat_map(|group| &group.lacking).collect();
+    if let Some(first) = lacking.first() {
+        let others = lacking.len() - 1;
+        let others = if others > 0 { format!(" and {others} more nodes are") } else { " is".into() };
+        return Err(Fault::usage(format!("{first}{others} not on record; `ddpipe run` makes what is missing")));
+    }
+    let (path, shown) = file(&project.pipeline);
+    let mut baselines = read(&project.pipeline)?.unwrap_or_default();
+    let earlier = baselines.0.get(name);
+    let had = |node: &str, metric: &str| {
+        let of = |entry: &baseline::Entry| entry.measured && entry.node == node && entry.metric == metric;
+        earlier.is_some_and(|earlier| earlier.entries.iter().any(of))
+    };
+    let entries = now.groups.values().flat_map(|group| group.metrics.values()).map(|(_, entry)| entry);
+    let entries = entries.filter(|entry| !entry.measured || measured || had(&entry.node, &entry.metric));
+    let fresh = Baseline {
+        recorded: clock::rfc3339(SystemTime::now()),
+        ddpipe: env!("CARGO_PKG_VERSION").into(),
+        commit: commit::of(&project.pipeline.root),
+        rules: Rules::default(),
+        entries: entries.cloned().collect(),
+    };
+    let whole = project.choice.select.is_empty();
+    let fresh = match earlier {
+        Some(earlier) => fresh.instead_of(earlier, &|node| whole || now.groups.contains_key(node)),
+        None => fresh.sorted(),
+    };
+    let mut text = String::new();
+    if !now.undirected.is_empty() {
+        let names: Vec<&str> = now.undirected.iter().map(String::as_str).collect();
+        text.push_str(&format!(
+            "left out, because their kinds do not declare which values are `better`: {}\n",
+            names.join(", ")
+        ));
+    }
+    if fresh.entries.is_empty() {
+        let message = format!("{}there is no metric to record", visible(&text));
+        return Err(Fault::usage(message));
+    }
+    if earlier.is_some_and(|earlier| earlier.entries == fresh.entries) {
+        text.push_str(&format!("{name}: as it is in {shown}\n"));
+        return print(&visible(&text));
+    }
+    let changed = fresh.entries.iter().filter(|entry| !earlier.is_some_and(|earlier| earlier.entries.contains(entry)));
+    let (changed, count) = (changed.count(), fresh.entries.len());
+    baselines.0.insert(name.to_string(), fresh);
+    write_whole(&path, baselines.text().as_bytes())?;
+    text.push_str(&format!("{name}: {count} metrics, {changed} of them new or changed, in {shown}\n"));
+    print(&visible(&text))
+}
+
+fn compare_with(plan: &PlanArgs, name: &str, json: bool) -> Done {
+    let project = plan.open()?;
+    let baseline = named(&project.pipeline, name)?;
+    let Planned { plan, .. } = project.planned()?;
+    let comparison = compare(name, &baseline, &on_record(&project, &plan), project.choice.select.is_empty());
+    let text = if json { lines(&comparison)? } else { visible(comparison.text().trim_start()).into_owned() };
+    print(&text)?;
+    Ok(if comparison.is_worse() { Exit::Missed } else { Exit::Ok })
+}
+
+fn lines(comparison: &Comparison) -> Result<String, Fault> {
+    let mut text = String::new();
+    for row in &comparison.rows {
+        let line = serde_json::to_string(row).map_err(|error| Fault::from(std::io::Error::from(error)))?;
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}

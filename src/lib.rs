@@ -58,6 +58,7 @@ pub mod size;
 pub mod slots;
 pub mod sources;
 pub mod started;
+pub mod templates;
 mod visible;
 
 pub use load::load;

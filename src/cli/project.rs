@@ -1,5 +1,6 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
+use super::complete;
 use crate::catalog::Catalog;
 use crate::exit::Fault;
 use crate::graph::Graph;
@@ -13,6 +14,7 @@ use crate::selector::Selector;
 use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
 use crate::started::Started;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use ddpipe_cache::Cache;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,29 +23,30 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub struct ManifestArgs {
     /// The manifest
-    #[arg(required_unless_present = "from_run")]
+    #[arg(required_unless_present = "from_run", add = ArgValueCompleter::new(complete::manifests()))]
     pub manifest: Option<PathBuf>,
     /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
     /// cache is `--cache`, or .ddpipe in this folder)
     #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select"])]
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
     pub from_run: Option<String>,
     /// Apply this profile of the manifest; several in order
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::profiles))]
     pub profile: Vec<String>,
     /// Set a var, param or source field: vars.ipc=50, stages.distill.params.iterations=5
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = ArgValueCandidates::new(complete::sets))]
     pub set: Vec<String>,
     /// Let sources be downloaded to any folder that the manifest names; DDPIPE_DATA=DIR allows that folder alone
     #[arg(long)]
     pub allow_outside: bool,
     /// The cache's folder [default: .ddpipe in the project's folder]
-    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE")]
+    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE", value_hint = clap::ValueHint::DirPath)]
     pub cache: Option<PathBuf>,
     /// Only these nodes and what they need: evaluate[method=dm], report_*
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub select: Vec<String>,
     /// Run these nodes even if they are on record
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub force: Vec<String>,
     /// Whether libraries, instruction set, threads and device enter the keys [default: as the manifest says]
     #[arg(long, value_name = "MODE")]

@@ -83,7 +83,10 @@ fn words() -> Vec<String> {
 
 /// The manifest on the line.
 fn manifest() -> Option<PathBuf> {
-    words().iter().map(PathBuf::from).find(|path| path.extension().is_some_and(|ending| ending == "toml") && path.is_file())
+    words()
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.extension().is_some_and(|ending| ending == "toml") && path.is_file())
 }
 
 /// The pipeline of the manifest on the line, with the profiles that stand there too.

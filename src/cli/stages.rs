@@ -50,9 +50,8 @@ fn matching<'a>(catalog: &'a Catalog, text: Option<&str>) -> Result<Vec<(&'a str
     if !of_group.is_empty() {
         return Ok(of_group);
     }
-    let says = |(name, kind): &(&str, &Kind)| {
-        name.contains(&lower) || kind.declaration.help.to_lowercase().contains(&lower)
-    };
+    let says =
+        |(name, kind): &(&str, &Kind)| name.contains(&lower) || kind.declaration.help.to_lowercase().contains(&lower);
     let found: Vec<_> = catalog.iter().filter(says).collect();
     if found.is_empty() || lower.is_empty() {
         let groups = catalog.names().map(group);

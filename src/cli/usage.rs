@@ -33,7 +33,8 @@ const MEANT: &[(&str, &str)] = &[
 /// Reads the command line; what is wrong with it has been said when this returns the exit code.
 pub(super) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|mut error| {
-        let alone = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && std::env::args_os().len() < 2;
+        let alone =
+            error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && std::env::args_os().len() < 2;
         mend(&mut error);
         // Whoever asked may have gone away (`ddpipe --help | head`).
         let _ = error.print();

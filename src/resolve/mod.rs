@@ -115,10 +115,7 @@ pub fn add_own_kinds(catalog: &mut Catalog, manifest: &Manifest, path: &Path, re
 }
 
 /// The folders of the project's own kinds: absolute, as messages call them, and where the manifest names them.
-pub fn kind_folders<'a>(
-    manifest: &'a Manifest,
-    path: &'a Path,
-) -> impl Iterator<Item = (PathBuf, PathBuf, &'a Place)> {
+pub fn kind_folders<'a>(manifest: &'a Manifest, path: &'a Path) -> impl Iterator<Item = (PathBuf, PathBuf, &'a Place)> {
     let folder = absolute(path).parent().unwrap_or(Path::new("/")).to_path_buf();
     let near = path.parent().unwrap_or(Path::new(""));
     manifest.pipeline.kinds.iter().map(move |(named, place)| (folder.join(named), near.join(named), place))

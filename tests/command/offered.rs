@@ -51,7 +51,10 @@ fn a_manifest_at_fault_still_says_which_kinds_it_has() {
     project.run(&["stages", "own.count", "--manifest", "pipelines/two.toml"]).ok().says("how far");
     // A kind at fault: named when it was asked for, and in nobody's way else.
     project.file("kinds/own/count/stage.toml", COUNT_STAGE.replace("type = \"integer\"", "type = \"whole\""));
-    project.run(&["stages", "own.count", "--manifest", "pipelines/two.toml"]).code(2).says("kinds/own/count/stage.toml:12");
+    project
+        .run(&["stages", "own.count", "--manifest", "pipelines/two.toml"])
+        .code(2)
+        .says("kinds/own/count/stage.toml:12");
     project.run(&["stages", "distill.dm"]).ok();
 }
 
@@ -79,7 +82,11 @@ fn offered(project: &Project, words: &[&str]) -> Vec<String> {
 #[test]
 fn a_shell_completes_what_the_manifest_has() {
     let project = Project::counting();
-    project.edit("pipelines/two.toml", "[stages.a]", "[vars]\nhow_far = 3\n[profiles.small]\nvars = { how_far = 1 }\n[stages.a]");
+    project.edit(
+        "pipelines/two.toml",
+        "[stages.a]",
+        "[vars]\nhow_far = 3\n[profiles.small]\nvars = { how_far = 1 }\n[stages.a]",
+    );
     project.edit("pipelines/two.toml", "{ to = 3 }", "{ to = \"${how_far}\" }\nmatrix = { seed = [0, 1] }");
     let manifest = "pipelines/two.toml";
     project.run(&["check", manifest]).ok();

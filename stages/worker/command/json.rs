@@ -41,7 +41,10 @@ mod tests {
     #[test]
     fn what_python_writes_for_numbers_that_are_not_finite_is_null() {
         for (written, read) in [
-            (r#"{"metrics": {"a": NaN, "b": -Infinity, "c": [Infinity, 1]}}"#, r#"{"metrics": {"a": null, "b": null, "c": [null, 1]}}"#),
+            (
+                r#"{"metrics": {"a": NaN, "b": -Infinity, "c": [Infinity, 1]}}"#,
+                r#"{"metrics": {"a": null, "b": null, "c": [null, 1]}}"#,
+            ),
             (r#"{"NaN": "say \"NaN\" \\", "x": NaN}"#, r#"{"NaN": "say \"NaN\" \\", "x": null}"#),
             (r#"{"a": 1}"#, r#"{"a": 1}"#),
             (r#"{"a": "NaN"#, r#"{"a": "NaN"#),

@@ -22,8 +22,10 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Done {
     let files = args.from.files();
     // Nothing is written before all of it can be.
-    let there: Vec<String> =
-        files.iter().map(|(name, _)| args.folder.join(name)).filter(is_taken).map(|path| shown(&path)).collect();
+    let paths = files.iter().map(|(name, _)| args.folder.join(name));
+    // A dangling link is something too.
+    let taken = paths.filter(|path| path.symlink_metadata().is_ok());
+    let there: Vec<String> = taken.map(|path| shown(&path)).collect();
     if !there.is_empty() {
         return Err(Fault::usage(format!(
             "{}: there already; nothing was written\n  name another folder: ddpipe init DIR",
@@ -45,11 +47,6 @@ pub(super) fn run(args: Args) -> Done {
     let (manifest, options) = (args.from.manifest(), args.from.run_options());
     said.push_str(&format!("  ddpipe plan {manifest}\n  ddpipe run {manifest}{options}\n"));
     print(&visible(&said))
-}
-
-/// Whether something has this name, a dangling link included.
-fn is_taken(path: &PathBuf) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 /// Writes a file that is not there yet, with its folders.

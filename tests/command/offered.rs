@@ -23,7 +23,7 @@ fn kinds_are_listed_by_group_and_found_by_a_word() {
 fn a_project_s_own_kinds_are_described_and_part_of_the_schema() {
     let project = Project::counting();
     let described = |args: &[&str]| {
-        let said = project.run(&[&["stages", "own.count"], args].concat());
+        let said = project.run(&[&["stages", "own.count"][..], args].concat());
         said.ok().says("own.count (version 1)").says("runs: python3 count.py in ").says("how far");
     };
     described(&["--kinds", "kinds"]);
@@ -32,7 +32,7 @@ fn a_project_s_own_kinds_are_described_and_part_of_the_schema() {
     described(&[]);
     project.run(&["stages"]).ok().says("\nown\n  own.count");
     let schema = |args: &[&str]| {
-        let said = project.run(&[&["schema"], args].concat());
+        let said = project.run(&[&["schema"][..], args].concat());
         serde_json::from_str::<Value>(&said.ok().out).unwrap()
     };
     for args in [&["pipelines/two.toml"][..], &["--kinds", "kinds"], &[]] {
@@ -70,7 +70,7 @@ fn what_a_declaration_says_cannot_command_a_terminal() {
 
 /// What bash would be offered for the last of these words.
 fn offered(project: &Project, words: &[&str]) -> Vec<String> {
-    let mut command = project.command(&[&["--", "ddpipe"], words].concat());
+    let mut command = project.command(&[&["--", "ddpipe"][..], words].concat());
     let index = words.len().to_string();
     command.env("DDPIPE_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_COMPLETE_COMP_TYPE", "9");
     command.env("_CLAP_COMPLETE_SPACE", "false").env("_CLAP_IFS", "\n");
@@ -92,14 +92,14 @@ fn a_shell_completes_what_the_manifest_has() {
     project.run(&["check", manifest]).ok();
     for (words, wanted) in [
         (&["run", manifest, "--select", ""][..], "a[seed=0]"),
-        (&["run", manifest, "--select", ""], "b"),
-        (&["run", manifest, "--set", "vars."], "vars.how_far="),
-        (&["run", manifest, "--set", "stages.b."], "stages.b.params.pause="),
-        (&["run", manifest, "--profile", ""], "small"),
-        (&["show", manifest, "b"], "b[seed=1]"),
-        (&["stages", "own."], "own.count"),
-        (&["run", "pipelines/"], "pipelines/two.toml"),
-        (&["co"], "completions"),
+        (&["run", manifest, "--select", ""][..], "b"),
+        (&["run", manifest, "--set", "vars."][..], "vars.how_far="),
+        (&["run", manifest, "--set", "stages.b."][..], "stages.b.params.pause="),
+        (&["run", manifest, "--profile", ""][..], "small"),
+        (&["show", manifest, "b"][..], "b[seed=1]"),
+        (&["stages", "own."][..], "own.count"),
+        (&["run", "pipelines/"][..], "pipelines/two.toml"),
+        (&["co"][..], "completions"),
     ] {
         let offered = offered(&project, words);
         assert!(offered.iter().any(|word| word.trim_end() == wanted), "{words:?}: {offered:?}");

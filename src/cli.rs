@@ -4,10 +4,14 @@ mod allow;
 mod baseline;
 mod cache;
 mod check;
+mod complete;
 mod completions;
 mod doctor;
+mod examples;
 mod graph;
+mod init;
 mod interrupts;
+mod kinds;
 mod plan;
 mod project;
 mod run;
@@ -15,11 +19,13 @@ mod runs;
 mod schema;
 mod show;
 mod stages;
+mod usage;
 mod verify;
 mod why;
 
 use crate::exit::{Exit, Fault};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -29,7 +35,7 @@ use tracing_subscriber::EnvFilter;
 /// (--check) or a result worse than its baseline, 5 results not comparable (verify), 130
 /// interrupted. Set DDPIPE_LOG=debug for a log on stderr.
 #[derive(Debug, Parser)]
-#[command(name = "ddpipe", version, max_term_width = 110)]
+#[command(name = "ddpipe", version, max_term_width = 110, after_help = examples::START)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -37,23 +43,33 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project that runs, to begin with
+    #[command(after_help = examples::INIT)]
+    Init(init::Args),
     /// Run a pipeline: what is not on record runs, the rest is taken from the cache
+    #[command(after_help = examples::RUN)]
     Run(run::Args),
     /// Say what `run` would run, and why
+    #[command(after_help = examples::PLAN)]
     Plan(plan::Args),
     /// Explain why a node would run, or which record it is taken from
+    #[command(after_help = examples::WHY)]
     Why(why::Args),
     /// Accept the programs that a project's own kinds run, as they are now
     Allow(allow::Args),
     /// Check a manifest without running or reading data
+    #[command(after_help = examples::CHECK)]
     Check(check::Args),
     /// Show the graph of nodes
     Graph(graph::Args),
-    /// List the stage kinds, or describe one
+    /// List the stage kinds by group, or describe one
+    #[command(after_help = examples::STAGES)]
     Stages(stages::Args),
     /// Print the JSON Schema of manifests, for completion in an editor
+    #[command(after_help = examples::SCHEMA)]
     Schema(schema::Args),
     /// Show a node's outputs, or write one to a file
+    #[command(after_help = examples::SHOW)]
     Show(show::Args),
     /// List the runs in the cache
     Runs(runs::Args),
@@ -66,11 +82,13 @@ enum Command {
     /// Check this installation: versions, devices, libtorch, cache
     Doctor(doctor::Args),
     /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Args),
 }
 
 /// Parses the command line, does what it says, and prints what went wrong.
 pub fn main() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
     let filter = EnvFilter::try_from_env("DDPIPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -78,7 +96,12 @@ pub fn main() -> ExitCode {
         .without_time()
         .log_internal_errors(false)
         .init();
-    let done = match Cli::parse().command {
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let done = match cli.command {
+        Command::Init(args) => init::run(args),
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Why(args) => why::run(args),

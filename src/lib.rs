@@ -63,6 +63,7 @@ pub mod size;
 pub mod slots;
 pub mod sources;
 pub mod started;
+pub mod templates;
 mod visible;
 
 pub use load::load;

@@ -96,6 +96,7 @@ fn read(pipeline: &Pipeline) -> Result<Option<Baselines>, Report> {
 /// What the selected nodes give by their records.
 fn on_record(project: &Project, plan: &Plan) -> Gathered {
     let select = &project.choice.select;
+    let named = selection::selected(&project.pipeline, &project.graph, select);
     let record = |id: NodeId| -> Option<&Record> {
         match plan.verdicts.get(id.index()) {
             Some(Verdict::Fresh(record)) => Some(record),
@@ -103,8 +104,7 @@ fn on_record(project: &Project, plan: &Plan) -> Gathered {
         }
     };
     let wanted = |id: NodeId| {
-        let node = project.pipeline.node(id);
-        let selected = select.is_empty() || select.iter().any(|selector| node.matches(selector));
+        let selected = select.is_empty() || named.contains(&id);
         selected && !matches!(plan.verdicts.get(id.index()), Some(Verdict::NotSelected))
     };
     gather(&project.pipeline, &wanted, &record)

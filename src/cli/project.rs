@@ -1,5 +1,6 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
+use super::complete;
 use crate::catalog::Catalog;
 use crate::diagnostic::Report;
 use crate::exit::Fault;
@@ -15,6 +16,7 @@ use crate::selector::Selector;
 use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
 use crate::started::Started;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use ddpipe_cache::Cache;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,11 +25,12 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub struct ManifestArgs {
     /// The manifest
-    #[arg(required_unless_present = "from_run")]
+    #[arg(required_unless_present = "from_run", add = ArgValueCompleter::new(complete::manifests()))]
     pub manifest: Option<PathBuf>,
     /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
     /// cache is `--cache`, or .ddpipe in this folder)
     #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select"])]
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
     pub from_run: Option<String>,
     #[command(flatten)]
     pub over: OverArgs,
@@ -48,10 +51,10 @@ pub struct ManifestArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub struct OverArgs {
     /// Apply this profile of the manifest; several in order
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::profiles))]
     pub profile: Vec<String>,
     /// Set a var, param or source field: vars.ipc=50, stages.distill.params.iterations=5
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = ArgValueCandidates::new(complete::sets))]
     pub set: Vec<String>,
     /// Let sources be downloaded to any folder that the manifest names; DDPIPE_DATA=DIR allows that folder alone
     #[arg(long)]
@@ -63,10 +66,10 @@ pub struct OverArgs {
 pub struct PickArgs {
     /// Only these nodes and what they need: evaluate[method=dm], report_*; distill+ with all that comes after it; !pictures
     /// leaves nodes out, and what reads them
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub select: Vec<String>,
     /// Run these nodes even if they are on record; named as for --select
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub force: Vec<String>,
 }
 

@@ -15,6 +15,7 @@ pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
     /// The node, or a pattern
+    #[arg(add = clap_complete::engine::ArgValueCandidates::new(super::complete::nodes))]
     node: String,
     /// Write this output's bytes to --out
     #[arg(long, value_name = "NAME", requires = "out")]

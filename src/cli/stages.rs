@@ -1,46 +1,97 @@
-//! `ddpipe stages [KIND]`: the stage kinds, from their declarations alone.
+//! `ddpipe stages [KIND]`: the stage kinds, from their declarations alone, and which of them are asked for.
 
-use super::{Done, print};
-use crate::catalog::Catalog;
+use super::{Done, complete, kinds, print};
+use crate::catalog::{Catalog, Kind};
 use crate::diagnostic::did_you_mean;
 use crate::exit::Fault;
-use ddpipe_interface::{Better, Declaration, Metric, Names, Param, metric};
+use crate::visible::visible;
+use clap_complete::engine::ArgValueCandidates;
+use ddpipe_interface::{Better, Metric, Names, Param, metric};
+use std::path::PathBuf;
 
 /// List or describe stage kinds.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Describe this kind
+    /// Describe this kind; or list a group, or all kinds with this word in their name or help: distill, coreset
+    #[arg(add = ArgValueCandidates::new(complete::kinds))]
     kind: Option<String>,
+    /// Also the kinds of this manifest's project [default: of the project here]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    manifest: Option<PathBuf>,
+    /// Also the kinds in this folder; may be repeated
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    kinds: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let catalog = Catalog::built_in().map_err(|error| Fault::usage(error.to_string()))?;
-    let Some(name) = &args.kind else {
-        if args.json {
-            let all: Vec<_> = catalog.iter().map(|(_, kind)| &*kind.declaration).collect();
-            return print(&format!("{:#}\n", serde_json::json!(all)));
-        }
-        let width = catalog.names().map(str::len).max().unwrap_or(0);
-        let line = |(name, kind): (&str, &crate::catalog::Kind)| format!("{name:width$}  {}\n", kind.declaration.help);
-        return print(&catalog.iter().map(line).collect::<String>());
-    };
-    let Some(declaration) = catalog.declaration(name) else {
-        let near = did_you_mean(name, catalog.names());
-        return Err(Fault::usage(format!("stage kind {name:?} is not known{near}\n  `ddpipe stages` lists them")));
-    };
-    if args.json {
-        return print(&format!("{:#}\n", serde_json::json!(declaration)));
+    let catalog = kinds::catalog(&args.kinds, args.manifest.as_deref())?;
+    if let Some(kind) = args.kind.as_ref().and_then(|name| catalog.get(name)) {
+        return match args.json {
+            true => print(&format!("{:#}\n", serde_json::json!(*kind.declaration))),
+            false => print(&visible(&describe(kind))),
+        };
     }
-    print(&describe(declaration))
+    let found = matching(&catalog, args.kind.as_deref())?;
+    if args.json {
+        let all: Vec<_> = found.iter().map(|(_, kind)| &*kind.declaration).collect();
+        return print(&format!("{:#}\n", serde_json::json!(all)));
+    }
+    print(&visible(&list(&found)))
 }
 
-fn describe(declaration: &Declaration) -> String {
+/// The kinds of a group; else those whose name or help has this text; all of them without a text.
+fn matching<'a>(catalog: &'a Catalog, text: Option<&str>) -> Result<Vec<(&'a str, &'a Kind)>, Fault> {
+    let Some(text) = text else { return Ok(catalog.iter().collect()) };
+    let lower = text.to_lowercase();
+    let of_group: Vec<_> = catalog.iter().filter(|(name, _)| group(name) == lower).collect();
+    if !of_group.is_empty() {
+        return Ok(of_group);
+    }
+    let says =
+        |(name, kind): &(&str, &Kind)| name.contains(&lower) || kind.declaration.help.to_lowercase().contains(&lower);
+    let found: Vec<_> = catalog.iter().filter(says).collect();
+    if found.is_empty() || lower.is_empty() {
+        let groups = catalog.names().map(group);
+        let near = did_you_mean(text, catalog.names().chain(groups));
+        let message = format!(
+            "stage kind {text:?} is not known{near}\n  `ddpipe stages` lists all; --kinds and --manifest add those of a project"
+        );
+        return Err(Fault::usage(message));
+    }
+    Ok(found)
+}
+
+/// The part of a kind's name before the dot.
+fn group(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// One line for each kind, below the name of its group.
+fn list(kinds: &[(&str, &Kind)]) -> String {
+    let width = kinds.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut last = None;
+    for (name, kind) in kinds {
+        if last != Some(group(name)) {
+            text.push_str(&format!("{}{}\n", if last.is_some() { "\n" } else { "" }, group(name)));
+            last = Some(group(name));
+        }
+        text.push_str(&format!("  {name:width$}  {}\n", kind.declaration.help));
+    }
+    text
+}
+
+fn describe(kind: &Kind) -> String {
+    let declaration = &kind.declaration;
     let mut text = format!("{} (version {})\n  {}\n", declaration.name, declaration.version, declaration.help);
     if let Some(paper) = &declaration.paper {
         text.push_str(&format!("  paper: {paper}\n"));
+    }
+    if let (Some(command), Some(folder)) = (&declaration.command, &kind.folder) {
+        text.push_str(&format!("  runs: {} in {}\n", command.join(" "), folder.display()));
     }
     if declaration.seeded {
         text.push_str("  draws random numbers: the node's seed enters the key\n");

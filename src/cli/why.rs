@@ -12,6 +12,7 @@ pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
     /// The node, or a pattern: distill[method=dm]
+    #[arg(add = clap_complete::engine::ArgValueCandidates::new(super::complete::nodes))]
     node: String,
 }
 

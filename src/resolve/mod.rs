@@ -21,7 +21,7 @@ mod stage;
 mod territory;
 
 use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Place, Report};
 use crate::manifest::{Manifest, Overrides, SourceTable};
 use crate::pipeline::{Pipeline, Source, SourceFile};
 use indexmap::{IndexMap, IndexSet};
@@ -48,7 +48,7 @@ pub fn resolve(
     let file = absolute(path);
     let folder = file.parent().unwrap_or(Path::new("/"));
     let root = project(folder).to_path_buf();
-    add_own_kinds(&mut catalog, &manifest, path, folder, report);
+    add_own_kinds(&mut catalog, &manifest, path, report);
     if !size::bearable(&manifest, report) {
         return None;
     }
@@ -115,12 +115,18 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Adds the kinds of the project's own to the built-in ones.
-fn add_own_kinds(catalog: &mut Catalog, manifest: &Manifest, path: &Path, folder: &Path, report: &mut Report) {
-    for (named, place) in &manifest.pipeline.kinds {
-        let shown = path.parent().unwrap_or(Path::new("")).join(named);
-        catalog.add_folder(&folder.join(named), &shown, place, report);
+/// Adds the kinds of the project's own to the built-in ones. `path` is the manifest's, as the user wrote it.
+pub fn add_own_kinds(catalog: &mut Catalog, manifest: &Manifest, path: &Path, report: &mut Report) {
+    for (folder, shown, place) in kind_folders(manifest, path) {
+        catalog.add_folder(&folder, &shown, place, report);
     }
+}
+
+/// The folders of the project's own kinds: absolute, as messages call them, and where the manifest names them.
+pub fn kind_folders<'a>(manifest: &'a Manifest, path: &'a Path) -> impl Iterator<Item = (PathBuf, PathBuf, &'a Place)> {
+    let folder = absolute(path).parent().unwrap_or(Path::new("/")).to_path_buf();
+    let near = path.parent().unwrap_or(Path::new(""));
+    manifest.pipeline.kinds.iter().map(move |(named, place)| (folder.join(named), near.join(named), place))
 }
 
 /// What each stage reads, as far as its references can be read; what is wrong with them is reported by `stage`.

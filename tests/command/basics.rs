@@ -103,8 +103,8 @@ fn a_missed_expectation_is_exit_code_4_with_check_only() {
 #[test]
 fn what_a_program_wrote_wrongly_is_named() {
     let project = Project::counting();
-    project.edit("pipelines/two.toml", "to = 3", "to = 3, fault = \"nan\"");
-    // Python writes NaN, which is no JSON.
+    let written = "json.dump({\"metrics\": {\"sum\": value}}, open(\"outputs/metrics.json\", \"w\"))";
+    project.edit("kinds/own/count/count.py", written, "open(\"outputs/metrics.json\", \"w\").write(\"{sum: 3}\")");
     project.go("pipelines/two.toml", &[]).code(1).says("own.count: outputs/metrics.json");
 }
 

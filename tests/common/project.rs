@@ -160,7 +160,7 @@ impl Project {
 
     /// Starts the command.
     pub fn start(&self, args: &[&str]) -> Running {
-        if args[0] == "run" && !self.env.contains_key("DDPIPE_WORKER") {
+        if args.first() == Some(&"run") && !self.env.contains_key("DDPIPE_WORKER") {
             assert_worker();
         }
         let (out, err) = (self.path(".stdout"), self.path(".stderr"));

@@ -1,6 +1,7 @@
 //! The folder that a project's own program works in: inputs laid out as files on the way in, outputs read and put into
 //! ddpipe's form on the way out. What Python saved with `safetensors.torch.save_file` gets ddpipe's header here.
 
+use super::json::with_null_for_not_finite;
 use crate::artifact::{Dataset, SyntheticSet, TensorFile};
 use crate::context::{Artifact, Artifacts as _, Outputs};
 use crate::worker::inputs::Reader;
@@ -92,8 +93,9 @@ impl Folder {
         let mut outputs = Outputs::default();
         if let Some(metrics) = self.json("metrics.json")? {
             for (name, value) in metrics["metrics"].as_object().into_iter().flatten() {
-                let value =
-                    value.as_f64().with_context(|| format!("outputs/metrics.json: {name:?} is not a number"))?;
+                // What is not finite is left out later, with a warning, as of every stage.
+                let value = if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
+                let value = value.with_context(|| format!("outputs/metrics.json: {name:?} is not a number"))?;
                 outputs = outputs.metric(name, value);
             }
             files.retain(|file| file != "metrics.json");
@@ -135,7 +137,9 @@ impl Folder {
     fn read(&self, name: &str, file: &str, artifact: ArtifactType, device: Device) -> Result<Artifact> {
         let bytes = fs::read(self.path().join("outputs").join(file))?;
         Ok(match artifact {
-            ArtifactType::Metrics | ArtifactType::Table => Artifact::Json(artifact, serde_json::from_slice(&bytes)?),
+            ArtifactType::Metrics | ArtifactType::Table => {
+                Artifact::Json(artifact, serde_json::from_slice(&with_null_for_not_finite(&bytes))?)
+            }
             ArtifactType::Image | ArtifactType::Files => Artifact::Bytes(artifact, bytes),
             _ => {
                 let about = self.json(&format!("{name}.json"))?;
@@ -155,7 +159,9 @@ impl Folder {
         if !path.is_file() {
             return Ok(None);
         }
-        let value = serde_json::from_slice(&fs::read(&path)?).with_context(|| format!("outputs/{file}"))?;
+        let bytes = fs::read(&path)?;
+        let value = serde_json::from_slice(&with_null_for_not_finite(&bytes));
+        let value = value.with_context(|| format!("outputs/{file}"))?;
         Ok(Some(value))
     }
 }

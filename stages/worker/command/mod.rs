@@ -1,6 +1,6 @@
 //! Stages that a project brings along as programs: a folder with the inputs, a process group of its own, and what it
-//! leaves in `outputs/`. `folder.rs` is the files' side, `child.rs` the process's, `environment.rs` what it sees of the
-//! environment, `unchanged.rs` that it is what the run was planned with.
+//! leaves in `outputs/`. `folder.rs` is the files' side and `json.rs` how it reads JSON, `child.rs` the process's side,
+//! `environment.rs` what it sees of the environment, `unchanged.rs` that it is what the run was planned with.
 //!
 //! The program runs in that folder (also named by `DDPIPE_DIR`). It finds `inputs/<name>.<ext>` (an input that takes
 //! many: `inputs/<name>.<index>.<ext>`), `inputs.json` (every input's file, labels and metrics) and `params.json`
@@ -10,6 +10,7 @@
 mod child;
 mod environment;
 mod folder;
+mod json;
 mod unchanged;
 
 use crate::context::Artifacts as _;

@@ -7,8 +7,8 @@ mod stale;
 mod stamp;
 
 pub use account::{Account, Called, FileAccount, RUN_FILE};
-pub use file::stem as file_stem;
 pub(crate) use file::put as write_whole;
+pub use file::stem as file_stem;
 pub use stale::OUTDATED;
 
 use crate::exit::Fault;

@@ -11,6 +11,7 @@ use crate::exit::{Exit, Fault};
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Plan, Verdict};
 use crate::results::write_whole;
+use crate::selection;
 use crate::visible::visible;
 use ddpipe_cache::Record;
 use std::path::PathBuf;

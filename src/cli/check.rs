@@ -93,8 +93,15 @@ impl Args {
     fn asked(&self) -> Result<Vec<Invocation>, Fault> {
         let (over, picks, from_run) = (self.over.clone(), self.picks.clone(), self.from_run.clone());
         if from_run.is_some() {
-            let of_run =
-                ManifestArgs { manifest: None, from_run, over, cache: self.cache.clone(), picks, numerics: None };
+            let of_run = ManifestArgs {
+                manifest: None,
+                from_run,
+                over,
+                cache: self.cache.clone(),
+                cache_from: None,
+                picks,
+                numerics: None,
+            };
             return Ok(vec![of_run.invocation()?]);
         }
         let overrides = over.overrides()?;

@@ -1,5 +1,6 @@
 //! The command line: one module per subcommand, each with its arguments and what it does with them.
 
+mod absence;
 mod allow;
 mod cache;
 mod check;
@@ -7,6 +8,7 @@ mod completions;
 mod doctor;
 mod graph;
 mod interrupts;
+mod logs;
 mod plan;
 mod project;
 mod run;
@@ -53,6 +55,8 @@ enum Command {
     Schema(schema::Args),
     /// Show a node's outputs, or write one to a file
     Show(show::Args),
+    /// Print what a stage said, in the last run in which it was at work or in a named one
+    Logs(logs::Args),
     /// List the runs in the cache
     Runs(runs::Args),
     /// Run recorded nodes again, beside the cache, and compare what comes out with the records
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Stages(args) => stages::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
+        Command::Logs(args) => logs::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Cache(args) => cache::run(args),
@@ -101,6 +106,14 @@ pub fn main() -> ExitCode {
 
 /// The result of every subcommand: the exit code, or what went wrong.
 type Done = Result<Exit, Fault>;
+
+/// The first ten of these, and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.len() {
+        0..=11 => names.join(", "),
+        count => format!("{} and {} more", names[..10].join(", "), count - 10),
+    }
+}
 
 /// Prints a text to standard output. A reader that has gone away (`| head`) is no error.
 fn print(text: &str) -> Done {

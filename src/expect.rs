@@ -28,6 +28,36 @@ pub fn check(pipeline: &Pipeline, records: &[(NodeId, Arc<Record>)]) -> Vec<Chec
     pipeline.expectations.iter().flat_map(|expectation| one(pipeline, expectation, &records)).collect()
 }
 
+/// As [`check`], but for expectations about nodes that are left out, by address with the reason: those are not checked, and
+/// the second part of the result says so.
+pub fn check_but(
+    pipeline: &Pipeline,
+    records: &[(NodeId, Arc<Record>)],
+    left_out: &IndexMap<String, String>,
+) -> (Vec<Checked>, Vec<String>) {
+    let (mut checked, mut unchecked) = (Vec::new(), Vec::new());
+    let records: IndexMap<NodeId, &Record> = records.iter().map(|(node, record)| (*node, &**record)).collect();
+    for expectation in &pipeline.expectations {
+        let reasons = pipeline.select(&expectation.node).filter_map(|node| left_out.get_full(&node.address()));
+        let mut left = reasons.peekable();
+        let Some((_, node, reason)) = left.peek().copied() else {
+            checked.extend(one(pipeline, expectation, &records));
+            continue;
+        };
+        let all = pipeline.select(&expectation.node).count() == left.count();
+        let which = if all { expectation.metric.clone() } else { format!("{} of {node}", expectation.name) };
+        unchecked.push(format!("expect {which}: not checked, {reason} ({})", expectation.place));
+        if !all && !expectation.mean {
+            let mut here = one(pipeline, expectation, &records);
+            let nodes: Vec<_> = pipeline.select(&expectation.node).map(|node| node.address()).collect();
+            let mut kept = nodes.iter().map(|node| !left_out.contains_key(node));
+            here.retain(|_| kept.next().unwrap_or(true));
+            checked.extend(here);
+        }
+    }
+    (checked, unchecked)
+}
+
 fn one(pipeline: &Pipeline, expectation: &Expectation, records: &IndexMap<NodeId, &Record>) -> Vec<Checked> {
     let nodes: Vec<_> = pipeline.select(&expectation.node).collect();
     let value = |id: NodeId| records.get(&id).and_then(|record| record.number(name_of(expectation)));

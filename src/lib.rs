@@ -25,6 +25,7 @@
 pub mod address;
 pub mod allowed;
 pub mod catalog;
+pub mod cause;
 pub mod cli;
 pub mod commit;
 pub mod diagnostic;
@@ -40,7 +41,9 @@ pub mod load;
 pub mod manifest;
 pub mod memory;
 pub mod mixed;
+pub mod nearest;
 mod note;
+mod number;
 pub mod numerics;
 pub mod pipeline;
 pub mod plan;
@@ -57,7 +60,9 @@ pub mod selector;
 pub mod size;
 pub mod slots;
 pub mod sources;
+pub mod standing;
 pub mod started;
+pub mod told;
 mod visible;
 
 pub use load::load;

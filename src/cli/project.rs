@@ -1,5 +1,6 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
+use crate::address::{value_matches, value_text};
 use crate::catalog::Catalog;
 use crate::exit::Fault;
 use crate::graph::Graph;
@@ -14,6 +15,7 @@ use crate::slots::{self, Slots};
 use crate::sources::{self, Sources};
 use crate::started::Started;
 use ddpipe_cache::Cache;
+use indexmap::IndexSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -192,12 +194,49 @@ pub fn selectors(pipeline: &Pipeline, texts: &[String], what: &str) -> Result<Ve
     for text in texts {
         let selector: Selector = text.parse().map_err(|error| Fault::usage(format!("{what} {text}: {error}")))?;
         if pipeline.select(&selector).next().is_none() {
-            let stages = pipeline.nodes.iter().map(|node| node.stage.as_str());
-            let near = crate::diagnostic::did_you_mean(&selector.stage, stages);
-            let message = format!("{what} {text}: no node matches{near}\n  `ddpipe graph` lists the nodes");
-            return Err(Fault::usage(message));
+            return Err(Fault::usage(format!("{what} {text}: no node matches{}", unmatched(pipeline, &selector))));
         }
         selectors.push(selector);
     }
     Ok(selectors)
+}
+
+/// Why a selector matches no node: the axis or the value that there is not, and those that there are.
+fn unmatched(pipeline: &Pipeline, selector: &Selector) -> String {
+    let of_stage: Vec<_> = pipeline.nodes.iter().filter(|node| selector.matches_stage(&node.stage)).collect();
+    if of_stage.is_empty() {
+        let stages = pipeline.nodes.iter().map(|node| node.stage.as_str());
+        let near = crate::diagnostic::did_you_mean(&selector.stage, stages);
+        return format!("{near}\n  `ddpipe graph` lists the nodes");
+    }
+    for (axis, wanted) in &selector.axes {
+        let mut values: Vec<String> = Vec::new();
+        for value in of_stage.iter().filter_map(|node| node.axes.get(axis)) {
+            if value_matches(value, wanted) {
+                values.clear();
+                break;
+            }
+            let text = value_text(value);
+            if !values.contains(&text) {
+                values.push(text);
+            }
+        }
+        let has = of_stage.iter().any(|node| node.axes.contains_key(axis));
+        if !has {
+            let axes: IndexSet<&str> = of_stage.iter().flat_map(|node| node.axes.keys().map(String::as_str)).collect();
+            let near = crate::diagnostic::did_you_mean(axis, axes.iter().copied());
+            let axes: Vec<String> = axes.into_iter().map(str::to_string).collect();
+            let there = match axes.is_empty() {
+                true => "it has no axes".to_string(),
+                false => format!("its axes are {}", super::listed(&axes)),
+            };
+            return format!("\n  {} has no axis {axis:?}{near}; {there}", selector.stage);
+        }
+        if !values.is_empty() {
+            let near = crate::diagnostic::did_you_mean(wanted, values.iter().map(String::as_str));
+            let values = super::listed(&values);
+            return format!("\n  {axis} is never {wanted:?}{near}; its values are {values}");
+        }
+    }
+    "\n  each value is there, and no node has all of them; `ddpipe graph` lists the nodes".to_string()
 }

@@ -3,7 +3,7 @@
 use super::allow::{self, Commands};
 use super::interrupts::Signals;
 use super::project::{Invocation, ManifestArgs, Project};
-use super::{Done, print};
+use super::{Done, absence, print};
 use crate::commit;
 use crate::download::Offline;
 use crate::event::{Event, Observer, Outcome, Status};
@@ -19,7 +19,7 @@ use crate::progress;
 use crate::results;
 use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
-use crate::sources;
+use crate::sources::{self, Sources, SourcesError};
 use crate::started::Started;
 use crate::visible::visible;
 use ddpipe_cache::Record;
@@ -68,6 +68,9 @@ pub struct Args {
     /// Print only what went wrong and the results
     #[arg(long, short)]
     quiet: bool,
+    /// Print the lines that stages log, as they come
+    #[arg(long, short, conflicts_with_all = ["quiet", "json"])]
+    verbose: bool,
 }
 
 pub(super) fn run(args: Args) -> Done {
@@ -88,20 +91,24 @@ pub(super) fn run(args: Args) -> Done {
     let pins = progress::Pins::new(run.clone());
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(&run)?), Box::new(pins.clone())];
     let interrupts = Interrupts::default();
-    let (json, quiet) = (args.json, args.quiet);
+    let (json, quiet, verbose) = (args.json, args.quiet, args.verbose);
     let shown = move || -> Box<dyn Observer> {
         match (json, quiet) {
             (true, _) => Box::new(progress::Json),
             (false, true) => Box::new(progress::Quiet),
-            (false, false) => progress::for_people(),
+            (false, false) => progress::for_people(verbose),
         }
     };
     observers.push(Box::new(progress::Behind::new(shown, interrupts.clone())));
 
-    let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
+    let sources = obtained(&args, &project, &needed, &mut observers)?;
     let Project { pipeline, graph, cache, .. } = &project;
     let mut planner = project.planner(&sources)?;
     let plan = planner.plan();
+    absence::refuse(&project, &plan, &sources)?;
+    for text in absence::notes(&project, &planner, &plan, &sources) {
+        observers.on_event(&Event::Warning { text });
+    }
     let (_, _, fresh) = plan.counts();
     pins.pin(&plan.fresh())?;
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
@@ -145,7 +152,7 @@ pub(super) fn run(args: Args) -> Done {
     drop(observers);
     signals.over();
 
-    let checked = expect::check(pipeline, &summary.records);
+    let (checked, unchecked) = expect::check_but(pipeline, &summary.records, &left_out(&summary));
     for note in mixed::notes(pipeline, graph, &summary.records) {
         say(&note);
     }
@@ -157,6 +164,9 @@ pub(super) fn run(args: Args) -> Done {
     } else {
         print(&visible(&written.text()))?;
         print(&expectations(&checked))?;
+        for text in &unchecked {
+            print(&visible(&format!("{text}\n")))?;
+        }
     }
     faults.iter().for_each(say);
     Ok(exit(&args, &summary, &checked, &faults))
@@ -178,6 +188,45 @@ impl Args {
             cache: project.cache.root().to_path_buf(),
         }
     }
+}
+
+/// The files from outside: what has to run and is declared with a URL is downloaded. What is on record needs no file.
+fn obtained(
+    args: &Args,
+    project: &Project,
+    needed: &[bool],
+    observers: &mut Vec<Box<dyn Observer>>,
+) -> Result<Sources, Fault> {
+    let Project { pipeline, cache, .. } = project;
+    let mut found = sources::look(pipeline, cache, needed)?;
+    if !found.missing.is_empty() {
+        let mut planner = project.planner(&found)?;
+        let plan = planner.plan();
+        let demand = planner.demand(&plan, needed);
+        let obtained = sources::obtain(pipeline, cache, &demand, Offline(args.offline), observers);
+        if !obtained.faults.is_empty() {
+            let fault = SourcesError::Faults(obtained.faults);
+            if !args.keep_going {
+                return Err(fault.into());
+            }
+            observers.on_event(&Event::Warning { text: fault.to_string() });
+        }
+        if obtained.news {
+            found = sources::look(pipeline, cache, needed)?;
+        }
+    }
+    sources::warn_of_other_copies(pipeline, &found, observers);
+    Ok(found)
+}
+
+/// The nodes that are left out, each with the reason.
+fn left_out(summary: &Summary) -> IndexMap<String, String> {
+    let mut lost = lost(summary);
+    let left = |node: &String| {
+        summary.outcomes.iter().any(|outcome| outcome.node == *node && outcome.status == Status::LeftOut)
+    };
+    lost.retain(|node, _| left(node));
+    lost
 }
 
 /// Why nodes have no result, by address.

@@ -8,6 +8,7 @@ use crate::pipeline::Node;
 use crate::plan::Verdict;
 use crate::results;
 use crate::size;
+use crate::sources::Sources;
 use ddpipe_cache::{Output, Record, date};
 use ddpipe_interface::tensor_file;
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ pub(super) fn run(args: Args) -> Done {
     for node in nodes {
         match &planned.plan.verdicts[node.id.index()] {
             Verdict::Fresh(record) => shown.push(Shown { project: &project, node, record }),
-            verdict => absent.push((node, reason(verdict))),
+            verdict => absent.push((node, reason(verdict, &planned.sources))),
         }
     }
     if let Some(output) = &args.output {
@@ -85,13 +86,16 @@ fn printed(args: &Args, shown: &[Shown], absent: &[(&Node, String)]) -> String {
 }
 
 /// Why there is nothing to show of a node.
-fn reason(verdict: &Verdict) -> String {
+fn reason(verdict: &Verdict, sources: &Sources) -> String {
     match verdict {
         Verdict::Run { reasons, .. } => {
             let reasons: Vec<String> = reasons.iter().map(|reason| reason.to_string()).collect();
             format!("not on record ({}); `ddpipe run` makes it", reasons.join(", "))
         }
         Verdict::Waiting { .. } => "not on record as long as what it reads has not run; `ddpipe run` makes it".into(),
+        Verdict::Missing { file } if is_known(sources, file) => {
+            format!("not on record; to make it, `ddpipe run` needs the source file {file}, which is not there")
+        }
         Verdict::Missing { file } => {
             format!("whether it is on record cannot be told without the source file {file}, whose digest is not known")
         }
@@ -99,6 +103,10 @@ fn reason(verdict: &Verdict) -> String {
         Verdict::Unreadable { error } => format!("cannot be told: {error}"),
         Verdict::NotSelected | Verdict::Fresh(_) => "not on record; nothing that is selected asked for it".into(),
     }
+}
+
+fn is_known(sources: &Sources, file: &str) -> bool {
+    sources.missing.iter().any(|missing| missing.name() == file && missing.digest.is_some())
 }
 
 /// A node that is on record.

@@ -23,12 +23,17 @@ impl<'a> Remembered<'a> {
         Remembered { pipeline, cache, stats, lock: OnceCell::new(), records: OnceCell::new() }
     }
 
-    /// The digest that stands in for a file: its pinned one; else what was last read from its path, what the records of
-    /// the nodes that read it say, what the lock file notes, or what any record says of it, in this order. All of them
-    /// only where they agree with what the manifest pins.
+    /// The digest that stands in for a file: its pinned one, or the one that the lock file notes, which a download would
+    /// have to give; else what was last read from its path, what the records of the nodes that read it say, or what any
+    /// record says of it, in this order, where that agrees with the checksums that the manifest pins.
     pub fn digest(&self, source: &Source, file: &SourceFile) -> Result<Option<Digest>, CacheError> {
         if let Some(pinned) = file.blake3.as_ref().filter(|_| source.verify) {
             return Ok(pinned.parse().ok());
+        }
+        if !super::pins(file)
+            && let Some(noted) = self.lock().and_then(|lock| lock.digest(&source.name, &file.name))
+        {
+            return Ok(Some(noted));
         }
         let last = self.stats.remembered(&file.path).filter(|_| !file.is_folder());
         let last = last.filter(|seen| agrees(source, file, seen.md5.as_deref(), seen.sha256.as_deref()));
@@ -40,11 +45,6 @@ impl<'a> Remembered<'a> {
             && agrees_with(source, file, seen)
         {
             return Ok(Some(seen.digest));
-        }
-        if !super::pins(file)
-            && let Some(noted) = self.lock().and_then(|lock| lock.digest(&source.name, &file.name))
-        {
-            return Ok(Some(noted));
         }
         let same_name =
             |record: &'_ &Record| record.sources.get(&name).is_some_and(|seen| agrees_with(source, file, seen));

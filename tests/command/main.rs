@@ -13,6 +13,7 @@ mod server;
 #[path = "../common/slow.rs"]
 mod slow;
 
+mod absent;
 mod basics;
 mod cache;
 mod commands;
@@ -20,6 +21,7 @@ mod download;
 mod folders;
 mod kills;
 mod kinds;
+mod logs;
 mod mnist;
 mod programs;
 mod protocol;
@@ -27,6 +29,8 @@ mod races;
 mod record_keeping;
 mod results;
 mod sharing;
+mod show;
 mod signals;
 mod sources;
 mod terminal;
+mod why;

@@ -2,7 +2,7 @@
 
 use crate::reason::Reason;
 use crate::selector::Selector;
-use ddpipe_cache::{Cache, CacheError, RunSeen};
+use ddpipe_cache::RunSeen;
 use ddpipe_interface::Value as Axis;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -99,19 +99,14 @@ fn axis_value(text: &str) -> Axis {
     }
 }
 
-/// The newest run, of one pipeline or of all, in which one of these nodes was at work.
-///
-/// # Errors
-/// Those of the cache.
-pub fn newest(cache: &Cache, pipeline: Option<&str>, which: Which<'_>) -> Result<Option<Told>, CacheError> {
-    let runs = cache.runs()?.into_iter().rev().filter(|run| pipeline.is_none_or(|name| run.pipeline == name));
-    for run in runs.take(RUNS) {
+/// The newest of these runs, of one pipeline or of all, in which one of these nodes was at work. The runs are sorted, the
+/// oldest first.
+pub fn newest(runs: &[RunSeen], pipeline: Option<&str>, which: Which<'_>) -> Option<Told> {
+    let runs = runs.iter().rev().filter(|run| pipeline.is_none_or(|name| run.pipeline == name));
+    runs.take(RUNS).find_map(|run| {
         let lines = of(&run.path, which);
-        if lines.iter().any(Line::is_of_work) {
-            return Ok(Some(Told { run, lines }));
-        }
-    }
-    Ok(None)
+        lines.iter().any(Line::is_of_work).then(|| Told { run: run.clone(), lines })
+    })
 }
 
 /// What the run of this folder told about these nodes; nothing where it has no journal.

@@ -58,7 +58,7 @@ pub(super) fn run(args: Args) -> Done {
     };
     let told = match told {
         Some(told) => told,
-        None => told::newest(&cache, name, which)?.ok_or_else(|| nothing(&args, "no run has run"))?,
+        None => told::newest(&cache.runs()?, name, which).ok_or_else(|| nothing(&args, "no run has run"))?,
     };
     if told.lines.is_empty() && !(args.follow && told.run.running) {
         return Err(nothing(&args, &format!("run {} has told nothing of", told.run.id)));

@@ -48,7 +48,7 @@ fn in_words(
     planned: &Planned,
     standing: &dyn Fn(NodeId) -> Option<Standing>,
 ) -> Result<String, crate::exit::Fault> {
-    let Planned { plan, needed, sources } = planned;
+    let Planned { plan, sources, .. } = planned;
     let mut text = String::new();
     let width = project.pipeline.nodes.iter().map(|node| node.address().len()).max().unwrap_or(0).min(60);
     for (verdict, node) in plan.verdicts.iter().zip(&project.pipeline.nodes) {
@@ -60,6 +60,17 @@ fn in_words(
             text.push('\n');
         }
     }
+    if !sources.missing.is_empty() {
+        text.push_str(&missing(project, planned)?);
+    }
+    text.push_str(&summary(planned));
+    Ok(text)
+}
+
+/// What is to be done about files that are not there, and what is left out or taken from records for want of them.
+fn missing(project: &Project, planned: &Planned) -> Result<String, crate::exit::Fault> {
+    let Planned { plan, needed, sources } = planned;
+    let mut text = String::new();
     let planner = project.planner(sources)?;
     let demand = planner.demand(plan, needed);
     for missing in &sources.missing {
@@ -74,7 +85,6 @@ fn in_words(
     for note in absence::notes(project, &planner, plan, sources) {
         text.push_str(&format!("note    {}\n", note.replace('\n', "\n      ")));
     }
-    text.push_str(&summary(planned));
     Ok(text)
 }
 

@@ -3,13 +3,12 @@
 use super::project::{PlanArgs, Planned, Project, selectors};
 use super::{Done, absence, print};
 use crate::cause::Causes;
-use crate::exit::Fault;
 use crate::pipeline::{Node, NodeId};
 use crate::plan::Verdict;
 use crate::reason::Reason;
 use crate::standing::{Standing, Unfinished};
 use crate::told::{self, Told, Which};
-use ddpipe_cache::{Record, date};
+use ddpipe_cache::{Record, RunSeen, date};
 use indexmap::IndexMap;
 
 /// Explain a node.
@@ -24,6 +23,8 @@ pub struct Args {
 
 /// Causes and nodes that are said before the rest is counted.
 const SHOWN: usize = 10;
+/// Of so many nodes what the last runs told of them is looked up.
+const LOOKED_UP: usize = 50;
 /// Of so many nodes that run first the reasons are looked up.
 const LOOKED_AT: usize = 300;
 
@@ -33,11 +34,14 @@ pub(super) fn run(args: Args) -> Done {
     let Planned { plan, sources, .. } = project.planned()?;
     absence::say(&sources);
     let causes = Causes { pipeline: &project.pipeline, plan: &plan, sources: &sources, records: &project.cache };
-    let explainer = Explainer { project: &project, causes, unfinished: Unfinished::of(&project.cache)? };
+    let nodes = project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector)));
+    // The journals of runs are read for each node.
+    let runs = if nodes.clone().count() <= LOOKED_UP { project.cache.runs()? } else { Vec::new() };
+    let explainer = Explainer { project: &project, causes, unfinished: Unfinished::of(&project.cache)?, runs };
     let mut text = String::new();
-    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector))) {
+    for node in nodes {
         text.push_str(&format!("{}\n", node.address()));
-        text.push_str(&explainer.explain(node)?);
+        text.push_str(&explainer.explain(node));
     }
     print(&crate::visible::visible(&text))
 }
@@ -46,12 +50,13 @@ struct Explainer<'a> {
     project: &'a Project,
     causes: Causes<'a>,
     unfinished: Unfinished,
+    runs: Vec<RunSeen>,
 }
 
 impl Explainer<'_> {
-    fn explain(&self, node: &Node) -> Result<String, Fault> {
+    fn explain(&self, node: &Node) -> String {
         let mut text = String::new();
-        let last = told::newest(&self.project.cache, Some(&self.project.pipeline.name), Which::Node(&node.address()))?;
+        let last = told::newest(&self.runs, Some(&self.project.pipeline.name), Which::Node(&node.address()));
         match &self.causes.plan.verdicts[node.id.index()] {
             Verdict::Fresh(record) => {
                 text.push_str(&format!("  is on record under key {}\n", record.key.short()));
@@ -83,7 +88,7 @@ impl Explainer<'_> {
             Verdict::LeftOut { file } => text.push_str(&format!("  is left out: {file} is not there\n")),
             Verdict::NotSelected => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }
-        Ok(text)
+        text
     }
 
     /// What a node waits for, back to the nodes that run first, those with the same reasons together.

@@ -32,6 +32,9 @@ impl Planner<'_> {
     /// The file without which a node is left out because of what it reads: one input is left out, or all that is
     /// connected to one that takes many. A stage that gathers works on those that are there.
     pub fn without(&self, id: NodeId) -> Option<String> {
+        if self.sources.missing.is_empty() {
+            return None;
+        }
         if let Some(file) = &self.left_out[id.index()] {
             return Some(file.clone());
         }

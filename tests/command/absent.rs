@@ -49,12 +49,12 @@ command = ["python3", "gather.py"]
 [inputs]
 many = { type = ["metrics"], help = "what was counted", many = true }
 [outputs]
-counted = { type = "table", help = "how many", extension = "md" }
+counted = { type = "table", help = "how many" }
 "#;
 
 const GATHER_PROGRAM: &str = r#"import json, os
 count = len(os.listdir("inputs"))
-open("outputs/counted.md", "w").write(f"{count} results\n")
+json.dump({"results": count}, open("outputs/counted.json", "w"))
 json.dump({"metrics": {"count": count}}, open("outputs/metrics.json", "w"))
 "#;
 
@@ -106,7 +106,7 @@ fn expectations_of_what_is_left_out_are_not_checked_and_that_is_said() {
     ran.ok().says("expect a.sum").says("expect after.sum: not checked, left out: asked/two.bin is not there");
     ran.says("2 left out in").is_silent_about("MISSED").is_silent_about("after: left out");
     // The file of the table is there, and the account says what is not.
-    assert_eq!(project.read("results/sets/all.md"), "1 results\n");
+    assert_eq!(project.read("results/sets/all.json"), "{\"results\": 1}");
     assert!(project.read("results/sets/run.json").contains("left out: asked/two.bin is not there"));
 }
 
@@ -169,7 +169,10 @@ fn results_are_read_without_the_raw_data_whatever_pins_it() {
         // An index alone must not decide whether it works.
         std::fs::remove_file(project.path(".ddpipe/stat-v1.json")).ok();
         let plan = project.run(&["plan", "pipelines/raw.toml"]);
-        plan.ok().says("0 to run, 2 on record").says("its digest on record is used").is_silent_about("has to be put there");
+        plan.ok()
+            .says("0 to run, 2 on record")
+            .says("its digest on record is used")
+            .is_silent_about("has to be put there");
         project.run(&["show", "pipelines/raw.toml", "b"]).ok().says("sum = ");
         project.run(&["why", "pipelines/raw.toml", "b"]).ok().says("is on record");
         let run = project.go("pipelines/raw.toml", &[]);

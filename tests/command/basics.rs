@@ -41,7 +41,10 @@ fn plan_and_why_tell_what_a_change_means() {
     let plan = project.run(&["plan", "pipelines/two.toml"]);
     plan.ok();
     let lines: Vec<&str> = plan.out.lines().collect();
-    assert_eq!(lines, ["run     a  to: 3 (default) -> 6", "waits   b  for a", "1 to run now, up to 1 more after it, 0 on record"]);
+    assert_eq!(
+        lines,
+        ["run     a  to: 3 (default) -> 6", "waits   b  for a", "1 to run now, up to 1 more after it, 0 on record"]
+    );
     project.run(&["why", "pipelines/two.toml", "a"]).ok().says("to: 3 (default) -> 6").says("its nearest record is");
     project.run(&["why", "pipelines/two.toml", "b"]).ok().says("does not run");
     let json = project.run(&["plan", "pipelines/two.toml", "--json"]);

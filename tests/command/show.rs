@@ -65,7 +65,11 @@ fn shapes_of_tensors_are_shown() {
 fn what_is_not_there_is_told_with_what_is() {
     let project = ran();
     let show = |more: &[&str]| project.run(&[&["show", "pipelines/sweep.toml"], more].concat());
-    show(&["a[to=5]"]).code(2).says("to is never \"5\"").says("its values are 3, 4").is_silent_about("did you mean \"a\"");
+    show(&["a[to=5]"])
+        .code(2)
+        .says("to is never \"5\"")
+        .says("its values are 3, 4")
+        .is_silent_about("did you mean \"a\"");
     show(&["a[too=3]"]).code(2).says("has no axis \"too\"; did you mean \"to\"?").says("its axes are to");
     show(&["set[to=3]"]).code(2).says("it has no axes");
     show(&["b"]).code(2).says("no node matches");

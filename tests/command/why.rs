@@ -31,7 +31,12 @@ fn a_waiting_node_is_explained_by_what_runs_first() {
     project.edit("pipelines/row.toml", "to = 4", "to = 6");
     let why = project.run(&["why", "pipelines/row.toml", "c"]);
     why.ok().says("a: to: 4 -> 6 (since its record of 20").says("1 node runs first, and up to 1 node between");
-    project.run(&["why", "pipelines/row.toml", "a"]).ok().says("to: 4 -> 6").says("its nearest record is").says(" UTC in ");
+    project
+        .run(&["why", "pipelines/row.toml", "a"])
+        .ok()
+        .says("to: 4 -> 6")
+        .says("its nearest record is")
+        .says(" UTC in ");
     project.run(&["plan", "pipelines/row.toml"]).ok().says("1 to run now, up to 2 more after it, 0 on record");
 }
 
@@ -51,7 +56,11 @@ fn the_nearest_record_explains_not_the_newest() {
     project.edit("pipelines/row.toml", "to = 5", "to = 5, pause = 0.001").go("pipelines/row.toml", &[]).ok();
     project.edit("pipelines/row.toml", "to = 4", "to = 6").go("pipelines/row.toml", &[]).ok();
     // Two things differ from the newest record of `b` (pause, input), one from the first.
-    project.edit("pipelines/row.toml", "to = 6", "to = 4").edit("pipelines/row.toml", "to = 5, pause = 0.001", "to = 7");
+    project.edit("pipelines/row.toml", "to = 6", "to = 4").edit(
+        "pipelines/row.toml",
+        "to = 5, pause = 0.001",
+        "to = 7",
+    );
     let why = project.run(&["why", "pipelines/row.toml", "b"]);
     why.ok().says("    to: 5 -> 7\n").is_silent_about("pause").is_silent_about("input before");
     // The default is named.
@@ -78,7 +87,7 @@ fn a_failed_node_says_where_and_how() {
     let why = project.run(&["why", "pipelines/two.toml", "a"]);
     why.ok().says("it never ran to its end").says("failed in run 20").says("see `ddpipe logs a`");
     why.is_silent_about("with other settings");
-    project.edit("pipelines/two.toml", "fault = \"fail\"", "fault = \"nan\"");
+    project.edit("pipelines/two.toml", "fault = \"fail\"", "fault = \"none\"");
     project.run(&["why", "pipelines/two.toml", "a"]).ok().says("with other settings");
     project.go("pipelines/two.toml", &[]).ok();
     project.run(&["why", "pipelines/two.toml", "a"]).ok().is_silent_about("failed in run");
@@ -120,7 +129,7 @@ params = { ipc = 1 }
 [stages.distill]
 kind = "distill.dm"
 inputs = { real = "set", start = "start" }
-params = { networks = 100000, width = 4, depth = 1, batch_real = 8, augment = "none" }
+params = { networks = 100000, width = 4, batch_real = 8, augment = "none" }
 "#;
     project.file("pipelines/long.toml", manifest);
     let mut run = project.start_run("pipelines/long.toml", &[]);

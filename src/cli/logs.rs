@@ -18,12 +18,10 @@ use std::time::Duration;
 
 /// Print what a stage said.
 #[derive(Debug, clap::Args)]
-#[command(allow_missing_positional = true)]
 pub struct Args {
-    /// The manifest, to look at the runs of its pipeline alone
-    manifest: Option<PathBuf>,
-    /// The node, or a pattern: distill[method=dm]
-    node: String,
+    /// The node, or a pattern: distill[method=dm]; before it a manifest, to look at the runs of its pipeline alone
+    #[arg(required = true, num_args = 1..=2, value_names = ["MANIFEST", "NODE"])]
+    node: Vec<String>,
     /// In this run, or the one whose name begins like this [default: the newest in which the node was at work]
     #[arg(long, value_name = "ID")]
     run: Option<String>,
@@ -39,8 +37,13 @@ pub struct Args {
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: Args) -> Done {
-    let selector: Selector = args.node.parse().map_err(|error| Fault::usage(format!("logs {}: {error}", args.node)))?;
-    let pipeline = match &args.manifest {
+    let (manifest, node) = match args.node.as_slice() {
+        [manifest, node] => (Some(Path::new(manifest)), node),
+        [node] => (None, node),
+        _ => return Err(Fault::usage("name a node")),
+    };
+    let selector: Selector = node.parse().map_err(|error| Fault::usage(format!("logs {node}: {error}")))?;
+    let pipeline = match manifest {
         Some(manifest) => Some(load(manifest, &Overrides::default(), Catalog::built_in()?)?),
         None => None,
     };
@@ -58,16 +61,16 @@ pub(super) fn run(args: Args) -> Done {
     };
     let told = match told {
         Some(told) => told,
-        None => told::newest(&cache.runs()?, name, which).ok_or_else(|| nothing(&args, "no run has run"))?,
+        None => told::newest(&cache.runs()?, name, which).ok_or_else(|| nothing(node, "no run has run"))?,
     };
     if told.lines.is_empty() && !(args.follow && told.run.running) {
-        return Err(nothing(&args, &format!("run {} has told nothing of", told.run.id)));
+        return Err(nothing(node, &format!("run {} has told nothing of", told.run.id)));
     }
     if args.follow && told.run.running { follow(&cache, &told.run, which) } else { print(&visible(&text(&told))) }
 }
 
-fn nothing(args: &Args, what: &str) -> Fault {
-    let message = format!("{what} {}\n  `ddpipe runs` lists the runs", args.node);
+fn nothing(node: &str, what: &str) -> Fault {
+    let message = format!("{what} {node}\n  `ddpipe runs` lists the runs");
     Fault { exit: Exit::Stage, message }
 }
 

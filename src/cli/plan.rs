@@ -32,7 +32,9 @@ fn as_json(project: &Project, planned: &Planned, standing: &dyn Fn(NodeId) -> Op
     let verdicts = planned.plan.verdicts.iter().zip(&project.pipeline.nodes);
     let told = verdicts.filter(|(verdict, _)| !matches!(verdict, Verdict::NotSelected)).map(|(verdict, node)| {
         let why = why(&project.pipeline, verdict);
-        let mut told = json!({ "node": node.address(), "verdict": word(verdict), "why": why });
+        // As the status of its outcome.
+        let word = if matches!(verdict, Verdict::LeftOut { .. }) { "left_out" } else { word(verdict) };
+        let mut told = json!({ "node": node.address(), "verdict": word, "why": why });
         match standing(node.id) {
             Some(Standing::AtWork(holder)) => told["running_in"] = json!(holder.to_string()),
             Some(Standing::Continues(step)) => told["continues"] = json!(step),

@@ -18,12 +18,11 @@ use std::path::{Path, PathBuf};
 
 /// Show a node's outputs. Exit code 1 when nothing of it is on record.
 #[derive(Debug, clap::Args)]
-#[command(allow_missing_positional = true)]
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
     /// The node, or a pattern
-    node: String,
+    node: Option<String>,
     /// This output alone
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
@@ -41,9 +40,10 @@ pub struct Args {
 /// Tensors of one output that are listed before the rest is counted.
 const TENSORS: usize = 8;
 
-pub(super) fn run(args: Args) -> Done {
+pub(super) fn run(mut args: Args) -> Done {
+    let node = args.plan.node(args.node.take())?;
     let project = args.plan.open()?;
-    let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "show")?;
+    let wanted = selectors(&project.pipeline, &[node], "show")?;
     let planned = project.planned()?;
     absence::say(&planned.sources);
     let nodes = project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector)));

@@ -3,7 +3,7 @@
 use super::project::{PlanArgs, Planned, Project, selectors};
 use super::{Done, absence, print};
 use crate::cause::Causes;
-use crate::pipeline::{Node, NodeId};
+use crate::pipeline::{Edge, Endpoint, Node, NodeId};
 use crate::plan::Verdict;
 use crate::reason::Reason;
 use crate::standing::{Standing, Unfinished};
@@ -13,12 +13,11 @@ use indexmap::IndexMap;
 
 /// Explain a node.
 #[derive(Debug, clap::Args)]
-#[command(allow_missing_positional = true)]
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
     /// The node, or a pattern: distill[method=dm]
-    node: String,
+    node: Option<String>,
 }
 
 /// Causes and nodes that are said before the rest is counted.
@@ -28,9 +27,10 @@ const LOOKED_UP: usize = 50;
 /// Of so many nodes that run first the reasons are looked up.
 const LOOKED_AT: usize = 300;
 
-pub(super) fn run(args: Args) -> Done {
+pub(super) fn run(mut args: Args) -> Done {
+    let node = args.plan.node(args.node.take())?;
     let project = args.plan.open()?;
-    let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "why")?;
+    let wanted = selectors(&project.pipeline, &[node], "why")?;
     let Planned { plan, sources, .. } = project.planned()?;
     absence::say(&sources);
     let causes = Causes { pipeline: &project.pipeline, plan: &plan, sources: &sources, records: &project.cache };
@@ -63,7 +63,7 @@ impl Explainer<'_> {
                 text.push_str(&history(record));
                 text.push_str(&why_it_ran(record, last.as_ref()));
                 for (name, value) in &record.description {
-                    text.push_str(&format!("    {name} = {}\n", shorten(value)));
+                    text.push_str(&format!("    {name} = {}\n", self.described(node, name, value)));
                 }
             }
             Verdict::Run { action, reasons } => {
@@ -89,6 +89,19 @@ impl Explainer<'_> {
             Verdict::NotSelected => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }
         text
+    }
+
+    /// A value of a description; for an input that takes one, the node or file that is connected to it.
+    fn described(&self, node: &Node, name: &str, value: &str) -> String {
+        let edges = name.strip_prefix("input ").and_then(|name| node.inputs.get(name));
+        let from = match edges.map(Vec::as_slice) {
+            Some([Edge { from: Endpoint::Node { node, output }, .. }]) => {
+                format!("{}.{output}", self.project.pipeline.node(*node).address())
+            }
+            Some([Edge { from: Endpoint::Source { source, file }, .. }]) => format!("source:{source}/{file}"),
+            _ => return shorten(value),
+        };
+        format!("{from} ({})", value.get(..12).unwrap_or(value))
     }
 
     /// What a node waits for, back to the nodes that run first, those with the same reasons together.

@@ -37,6 +37,10 @@ fn a_waiting_node_is_explained_by_what_runs_first() {
         .says("to: 4 -> 6")
         .says("its nearest record is")
         .says(" UTC in ");
+    // Options may stand between manifest and node, and a run may stand for the manifest.
+    let set = ["why", "pipelines/row.toml", "--set", "stages.b.params.to=9", "--set", "stages.a.params.to=4", "c"];
+    project.run(&set).ok().says("b: to: 5 -> 9");
+    project.run(&["why", "pipelines/row.toml"]).code(2).says("name a node");
     project.run(&["plan", "pipelines/row.toml"]).ok().says("1 to run now, up to 2 more after it, 0 on record");
 }
 
@@ -76,7 +80,9 @@ fn a_node_on_record_says_why_it_ran() {
     // A run that only looked is not the one that made it.
     project.go("pipelines/row.toml", &[]).ok().ran(&[]);
     project.run(&["why", "pipelines/row.toml", "b"]).ok().says("ran in run 20").says("because: to: 5 -> 8");
-    project.run(&["why", "pipelines/row.toml", "a"]).ok().says("because: never ran");
+    let first = project.run(&["why", "pipelines/row.toml", "a"]);
+    first.ok().says("because: never ran").says("param to = 4").is_silent_about("input");
+    project.run(&["why", "pipelines/row.toml", "b"]).ok().says("input before = a.counted (");
 }
 
 #[test]

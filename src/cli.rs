@@ -1,5 +1,6 @@
 //! The command line: one module per subcommand, each with its arguments and what it does with them.
 
+mod absence;
 mod allow;
 mod baseline;
 mod cache;
@@ -12,6 +13,7 @@ mod graph;
 mod init;
 mod interrupts;
 mod kinds;
+mod logs;
 mod plan;
 mod project;
 mod run;
@@ -71,6 +73,8 @@ enum Command {
     /// Show a node's outputs, or write one to a file
     #[command(after_help = examples::SHOW)]
     Show(show::Args),
+    /// Print what a stage said, in the last run in which it was at work or in a named one
+    Logs(logs::Args),
     /// List the runs in the cache
     Runs(runs::Args),
     /// Check that everything is on record and whole, or run recorded nodes again and compare
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Stages(args) => stages::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
+        Command::Logs(args) => logs::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Baseline(args) => baseline::run(args),
@@ -129,6 +134,14 @@ pub fn main() -> ExitCode {
 
 /// The result of every subcommand: the exit code, or what went wrong.
 type Done = Result<Exit, Fault>;
+
+/// The first ten of these, and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.len() {
+        0..=11 => names.join(", "),
+        count => format!("{} and {} more", names[..10].join(", "), count - 10),
+    }
+}
 
 /// Prints a text to standard output. A reader that has gone away (`| head`) is no error.
 fn print(text: &str) -> Done {

@@ -46,6 +46,9 @@ pub enum Event {
         slot: String,
         /// Why it runs; never empty.
         reasons: Vec<Reason>,
+        /// The step after which it continues, where an interrupted run left a checkpoint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        continues: Option<u64>,
     },
     /// How far a node has come.
     Progress {
@@ -203,6 +206,8 @@ pub enum Status {
     Interrupted,
     /// It could not run because of another node.
     Skipped,
+    /// It needs a file of an optional source that is not there, or reads what does.
+    LeftOut,
 }
 
 /// What became of one node. Failures are outcomes too.

@@ -32,6 +32,8 @@ pub struct Checks {
     pub checked: Vec<Checked>,
     /// How many could not: nobody asked for their nodes, and these are not on record.
     pub unasked: usize,
+    /// Those about nodes that are left out, in words.
+    pub left_out: Vec<String>,
 }
 
 impl Checked {
@@ -68,20 +70,37 @@ impl Bounds {
 /// Checks every expectation against the records of a finished run. An expectation about nodes that were not part of the
 /// run counts as missed: nobody has measured it.
 pub fn check(pipeline: &Pipeline, records: &[(NodeId, Arc<Record>)]) -> Vec<Checked> {
-    check_asked(pipeline, records, &|_| true).checked
+    check_asked(pipeline, records, &|_| true, &IndexMap::new()).checked
 }
 
-/// As [`check`], where the run was asked for some of the nodes only. `records` may hold those of further nodes.
-pub fn check_asked(pipeline: &Pipeline, records: &[(NodeId, Arc<Record>)], asked: &dyn Fn(NodeId) -> bool) -> Checks {
+/// As [`check`], where the run was asked for some of the nodes only. `records` may hold those of further nodes. Nodes that
+/// are left out, by address with the reason, are not checked.
+pub fn check_asked(
+    pipeline: &Pipeline,
+    records: &[(NodeId, Arc<Record>)],
+    asked: &dyn Fn(NodeId) -> bool,
+    left_out: &IndexMap<String, String>,
+) -> Checks {
     let records: IndexMap<NodeId, &Record> = records.iter().map(|(node, record)| (*node, &**record)).collect();
     let mut checks = Checks::default();
     for expectation in &pipeline.expectations {
+        let (nodes, left): (Vec<&Node>, Vec<&Node>) =
+            pipeline.select(&expectation.node).partition(|node| !left_out.contains_key(&node.address()));
+        if let Some((first, reason)) = left.first().and_then(|node| left_out.get_key_value(&node.address())) {
+            let which = match nodes.is_empty() {
+                true => expectation.metric.clone(),
+                false => format!("{} of {first}", expectation.name),
+            };
+            checks.left_out.push(format!("expect {which}: not checked, {reason} ({})", expectation.place));
+        }
         let known = |node: &&Node| asked(node.id) || records.contains_key(&node.id);
-        let (nodes, unknown): (Vec<&Node>, Vec<&Node>) = pipeline.select(&expectation.node).partition(known);
-        match (expectation.mean, unknown.len()) {
-            (_, 0) => checks.checked.extend(one(expectation, &nodes, &records)),
-            (true, _) => checks.unasked += 1,
-            (false, count) => {
+        let (nodes, unknown): (Vec<&Node>, Vec<&Node>) = nodes.into_iter().partition(known);
+        match (expectation.mean, left.len(), unknown.len()) {
+            (_, 0, 0) => checks.checked.extend(one(expectation, &nodes, &records)),
+            // A mean over some of them is another number.
+            (true, 0, _) => checks.unasked += 1,
+            (true, _, _) => {}
+            (false, _, count) => {
                 checks.unasked += count;
                 checks.checked.extend(nodes.iter().map(|node| {
                     let what = format!("{}.{}", node.address(), expectation.name);

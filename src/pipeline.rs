@@ -75,6 +75,8 @@ pub struct Source {
     pub obtain: Option<String>,
     /// Whether the declared digests are compared; true unless the manifest says otherwise.
     pub verify: bool,
+    /// Whether the nodes that need it are left out while it is not there; otherwise nothing runs without it.
+    pub optional: bool,
     /// The files and folders, by their name below `path`.
     pub files: IndexMap<String, SourceFile>,
 }

@@ -1,11 +1,16 @@
 //! What has to run, and why: a function of values. `ddpipe plan` prints it, `ddpipe run` carries it out through the same
 //! [`Planner`], tests assert on it. Reads records through a trait; starts nothing and writes nothing.
 
+mod left_out;
+
+pub use left_out::Demand;
+
 use crate::graph::Graph;
 use crate::key::{Content, Description, Environment, describe};
+use crate::nearest::nearest;
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
 use crate::program::Program;
-use crate::reason::{Reason, differences};
+use crate::reason::Reason;
 use crate::selection::{self, Pick};
 use crate::sources::Sources;
 use ddpipe_cache::{CacheError, Key, Record};
@@ -13,6 +18,8 @@ use ddpipe_interface::Value;
 use ddpipe_interface::metric::MEASURED;
 use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
+use left_out::absent;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -24,6 +31,10 @@ pub trait Records {
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError>;
     /// The newest record of a node of this pipeline.
     fn newest(&self, pipeline: &str, node: &str) -> Option<Record>;
+    /// What the node gave before its newest record, newest first, as far as that is known; a bounded number.
+    fn earlier(&self, _pipeline: &str, _node: &str) -> Vec<Record> {
+        Vec::new()
+    }
 }
 
 /// What is to be planned, apart from the pipeline.
@@ -66,6 +77,11 @@ pub enum Verdict {
         /// The file's name, `source/file`.
         file: String,
     },
+    /// A file of an optional source is not there, and this needs it, or reads what needs it.
+    LeftOut {
+        /// The file's name, `source/file`.
+        file: String,
+    },
     /// Neither selected nor needed, nor asked for so far, by a node that is.
     NotSelected,
 }
@@ -81,6 +97,8 @@ pub struct Action {
     pub inputs: IndexMap<String, Vec<Content>>,
     /// What is connected to on-demand inputs and was not asked for so far.
     pub absent: IndexMap<String, Vec<Absent>>,
+    /// The positions of what is connected to an input that takes many and is left out: the stage works on the rest.
+    pub left_out: IndexMap<String, Vec<usize>>,
 }
 
 impl Action {
@@ -92,10 +110,13 @@ impl Action {
         asks.iter().all(|(input, positions)| positions.iter().all(|position| offered(input, position)))
     }
 
-    /// Those edges of an input that are not absent, in the order of its contents.
+    /// Those edges of an input that are neither absent nor left out, in the order of its contents.
     pub fn present<'a>(&'a self, input: &'a str, edges: &'a [Edge]) -> impl Iterator<Item = &'a Edge> {
         let absent = self.absent.get(input).map_or(&[][..], Vec::as_slice);
-        let is_absent = move |position: usize| absent.iter().any(|absent| absent.position == position);
+        let left_out = self.left_out.get(input).map_or(&[][..], Vec::as_slice);
+        let is_absent = move |position: usize| {
+            left_out.contains(&position) || absent.iter().any(|absent| absent.position == position)
+        };
         edges.iter().enumerate().filter(move |(position, _)| !is_absent(*position)).map(|(_, edge)| edge)
     }
 }
@@ -115,6 +136,14 @@ impl Plan {
             _ => None,
         };
         self.verdicts.iter().filter_map(key).collect()
+    }
+
+    /// The nodes that are left out, each with the name of the file that is not there.
+    pub fn left_out(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        self.verdicts.iter().enumerate().filter_map(|(index, verdict)| match verdict {
+            Verdict::LeftOut { file } => Some((NodeId(index as u32), file.as_str())),
+            _ => None,
+        })
     }
 
     /// How many nodes run, wait, and are fresh.
@@ -142,7 +171,14 @@ pub struct Planner<'a> {
     needed: Vec<bool>,
     asked: BTreeMap<NodeId, BTreeSet<NodeId>>,
     forced: BTreeSet<NodeId>,
+    /// Per node, the file without which it is left out.
+    left_out: Vec<Option<String>>,
+    /// How many more nodes are compared with all their records instead of the newest alone.
+    looks: Cell<usize>,
 }
+
+/// Of so many nodes the nearest record is looked for; a plan of very many stays quick.
+const LOOKS: usize = 500;
 
 impl<'a> Planner<'a> {
     /// A planner for this pipeline. `programs` holds the program of each kind that has one.
@@ -164,7 +200,22 @@ impl<'a> Planner<'a> {
         });
         let environment = environment.collect();
         let (asked, forced) = (BTreeMap::new(), selection::forced(pipeline, graph, &choice.force));
-        Planner { pipeline, graph, records, sources, environment, programs, needed, asked, forced }
+        let left_out = vec![None; pipeline.nodes.len()];
+        let mut planner = Planner {
+            pipeline,
+            graph,
+            records,
+            sources,
+            environment,
+            programs,
+            needed,
+            asked,
+            forced,
+            left_out,
+            looks: Cell::new(LOOKS),
+        };
+        planner.leave_out();
+        planner
     }
 
     /// The program of a kind, where it has one.
@@ -208,18 +259,26 @@ impl<'a> Planner<'a> {
         if !self.needed(id) {
             return Verdict::NotSelected;
         }
+        let verdict = self.decide(id, known);
+        if let Verdict::LeftOut { file } = &verdict {
+            self.left_out[id.index()] = Some(file.clone());
+        }
+        verdict
+    }
+
+    fn decide(&mut self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
         loop {
             let action = match self.action(id, known) {
                 Ok(action) => action,
                 Err(verdict) => return *verdict,
             };
             if self.forced.contains(&id) {
-                return Verdict::Run { action, reasons: vec![Reason::Forced] };
+                return self.run(id, action, |_| vec![Reason::Forced]);
             }
             let unreadable = |error| Verdict::Unreadable { error: Arc::new(error) };
             let reasons = match self.records.find(&action.key) {
                 Err(error) => return unreadable(error),
-                Ok(None) => self.explain(id, &action.description),
+                Ok(None) => return self.run(id, action, |action| self.explain(id, &action.description)),
                 Ok(Some(record)) if !record.asks.is_empty() && self.ask(id, &record) => continue,
                 Ok(Some(record)) => match self.lacks(id, &record) {
                     Some(name) => vec![Reason::OutputLost { name }],
@@ -230,7 +289,18 @@ impl<'a> Planner<'a> {
                     },
                 },
             };
-            return Verdict::Run { action, reasons };
+            return self.run(id, action, |_| reasons);
+        }
+    }
+
+    /// A node that has to run, if the files that it reads are there.
+    fn run(&self, id: NodeId, action: Action, reasons: impl FnOnce(&Action) -> Vec<Reason>) -> Verdict {
+        match self.lacking(id).next() {
+            Some(missing) => absent(missing),
+            None => {
+                let reasons = reasons(&action);
+                Verdict::Run { action, reasons }
+            }
         }
     }
 
@@ -256,9 +326,12 @@ impl<'a> Planner<'a> {
     fn pass(&mut self) -> Plan {
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.pipeline.nodes.len());
         for id in self.graph.order() {
-            let unknown = |read: &NodeId| !matches!(verdicts[read.index()], Verdict::Fresh(_) | Verdict::NotSelected);
+            let unknown = |read: &NodeId| {
+                let verdict = &verdicts[read.index()];
+                !matches!(verdict, Verdict::Fresh(_) | Verdict::LeftOut { .. } | Verdict::NotSelected)
+            };
             let on: Vec<NodeId> = self.reads(id).filter(unknown).collect();
-            let verdict = match self.needed(id) && !on.is_empty() {
+            let verdict = match self.needed(id) && !on.is_empty() && self.without(id).is_none() {
                 true => Verdict::Waiting { on },
                 false => self.verdict(id, &|read| match &verdicts[read.index()] {
                     Verdict::Fresh(record) => Some(record.clone()),
@@ -277,13 +350,20 @@ impl<'a> Planner<'a> {
         let Some(kind) = self.pipeline.catalog.get(&node.kind) else {
             return Err(Box::new(Verdict::NotSelected));
         };
-        let (mut inputs, mut absent) = (IndexMap::new(), IndexMap::new());
+        if let Some(file) = self.without(id) {
+            return Err(Box::new(Verdict::LeftOut { file }));
+        }
+        let (mut inputs, mut absent, mut left_out) = (IndexMap::new(), IndexMap::new(), IndexMap::new());
         for (name, edges) in &node.inputs {
             let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
             let measured = kind.declaration.measured_at(name, &node.params);
             let many = many.then_some(measured.as_slice());
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
             for (position, edge) in edges.iter().enumerate() {
+                if self.is_left_out(edge) {
+                    left_out.entry(name.clone()).or_insert_with(Vec::new).push(position);
+                    continue;
+                }
                 match self.unasked(id, name, edge) {
                     Some(read) => missing.push(Absent { position, labels: self.labels(read, edges) }),
                     None => contents.push(self.content(edge, edges, many, known)?),
@@ -297,7 +377,7 @@ impl<'a> Planner<'a> {
         let none = Environment::default();
         let environment = self.environment.get(&node.kind).unwrap_or(&none);
         let description = describe(node, kind, &inputs, &absent, environment);
-        Ok(Action { key: description.key(), description, inputs, absent })
+        Ok(Action { key: description.key(), description, inputs, absent, left_out })
     }
 
     /// The node behind an on-demand edge that was not asked for. Whether its result happens to be known makes no
@@ -339,9 +419,12 @@ impl<'a> Planner<'a> {
         let plain =
             |digest| Content { digest, labels: IndexMap::new(), metrics: IndexMap::new(), over: edge.over.clone() };
         match &edge.from {
-            Endpoint::Source { source, file } => match self.sources.get(source, file) {
-                Some(found) => Ok(plain(found.digest)),
-                None => Err(Box::new(Verdict::Missing { file: format!("{source}/{file}") })),
+            Endpoint::Source { source, file } => match self.sources.digest(source, file) {
+                Some(digest) => Ok(plain(digest)),
+                None => Err(Box::new(match self.sources.missing(source, file) {
+                    Some(missing) => absent(missing),
+                    None => Verdict::Missing { file: format!("{source}/{file}") },
+                })),
             },
             Endpoint::Node { node, output } => {
                 let waits = || Box::new(Verdict::Waiting { on: vec![*node] });
@@ -373,14 +456,12 @@ impl<'a> Planner<'a> {
     }
 
     fn explain(&self, id: NodeId, description: &Description) -> Vec<Reason> {
-        let address = self.pipeline.node(id).address();
-        match self.records.newest(&self.pipeline.name, &address) {
-            None => vec![Reason::NeverRan],
-            Some(record) => match differences(&record.description, description) {
-                // The same in words and yet another key: described by another version of ddpipe.
-                same if same.is_empty() => vec![Reason::NeverRan],
-                reasons => reasons,
-            },
+        let looks = self.looks.get();
+        self.looks.set(looks.saturating_sub(1));
+        match nearest(self.records, self.pipeline, id, description, looks > 0) {
+            // The same in words and yet another key: described by another version of ddpipe.
+            Some(nearest) if !nearest.reasons.is_empty() => nearest.reasons,
+            _ => vec![Reason::NeverRan],
         }
     }
 }

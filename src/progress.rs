@@ -7,6 +7,7 @@ mod journal;
 mod json;
 mod kept_log;
 mod lines;
+mod live;
 mod pins;
 mod previews;
 
@@ -21,11 +22,11 @@ pub use previews::Previews;
 use crate::event::Observer;
 use std::io::IsTerminal;
 
-/// Bars on a terminal, plain lines otherwise.
-pub fn for_people() -> Box<dyn Observer> {
+/// Bars on a terminal, plain lines otherwise; `verbose` shows the lines that stages log too.
+pub fn for_people(verbose: bool) -> Box<dyn Observer> {
     if std::io::stderr().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb") {
-        Box::new(Bars::new())
+        Box::new(Bars::new(verbose))
     } else {
-        Box::new(Lines::default())
+        Box::new(Lines::new(verbose))
     }
 }

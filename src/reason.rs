@@ -1,35 +1,35 @@
-//! Why a node runs, in terms that a user can act on: the difference between what is described now and what the newest
-//! record of the same node described.
+//! Why a node runs, in terms that a user can act on: the difference between what is described now and what an earlier
+//! record of the same node described, the one with the fewest differences.
 
-use crate::key::Description;
-use serde::Serialize;
+use ddpipe_interface::Declaration;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One reason for a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Reason {
     /// There is no record of this node.
     NeverRan,
     /// The node is of another stage kind than before.
     KindChanged {
-        /// The value in the node's newest record.
+        /// The value in the record that is compared with.
         old: String,
         /// The value now.
         new: String,
     },
     /// The kind's version was raised: the same inputs and parameters would give other bytes.
     StageVersion {
-        /// The value in the node's newest record.
+        /// The value in the record that is compared with.
         old: String,
         /// The value now.
         new: String,
     },
-    /// A parameter has another value; `default` where it is not set.
+    /// A parameter has another value. Where it is not set the value is its default, and says so: `10.0 (default)`.
     ParamChanged {
         /// The name of what changed.
         name: String,
-        /// The value in the node's newest record.
+        /// The value in the record that is compared with.
         old: String,
         /// The value now.
         new: String,
@@ -41,21 +41,21 @@ pub enum Reason {
     },
     /// The seed changed.
     SeedChanged {
-        /// The value in the node's newest record.
+        /// The value in the record that is compared with.
         old: String,
         /// The value now.
         new: String,
     },
     /// The device's class changed, and the kind keeps devices apart.
     DeviceChanged {
-        /// The value in the node's newest record.
+        /// The value in the record that is compared with.
         old: String,
         /// The value now.
         new: String,
     },
     /// Library, instruction set, threads or device changed, and the pipeline is strict about them.
     NumericsChanged {
-        /// The value in the node's newest record.
+        /// The value in the record that is compared with.
         old: String,
         /// The value now.
         new: String,
@@ -79,16 +79,20 @@ pub enum Reason {
     Forced,
 }
 
-/// All differences between the newest record's description and today's.
-pub fn differences(old: &[(String, String)], new: &Description) -> Vec<Reason> {
+/// All differences between a record's description and today's. `kind` names the defaults of parameters.
+pub fn differences(old: &[(String, String)], new: &[(String, String)], kind: Option<&Declaration>) -> Vec<Reason> {
     let find = |entries: &[(String, String)], name: &str| {
         entries.iter().find(|(entry, _)| entry == name).map(|(_, value)| value.clone())
     };
-    let mut names: Vec<&str> = new.entries().iter().map(|(name, _)| name.as_str()).collect();
-    names.extend(old.iter().map(|(name, _)| name.as_str()).filter(|name| find(new.entries(), name).is_none()));
+    let default = |name: &str| {
+        let default = kind.and_then(|kind| kind.params.get(name)?.default.as_ref());
+        default.map_or("not set".to_string(), |default| format!("{default} (default)"))
+    };
+    let mut names: Vec<&str> = new.iter().map(|(name, _)| name.as_str()).collect();
+    names.extend(old.iter().map(|(name, _)| name.as_str()).filter(|name| find(new, name).is_none()));
     let mut reasons: Vec<Reason> = Vec::new();
     for name in names {
-        let (before, now) = (find(old, name), find(new.entries(), name));
+        let (before, now) = (find(old, name), find(new, name));
         if before == now {
             continue;
         }
@@ -96,9 +100,11 @@ pub fn differences(old: &[(String, String)], new: &Description) -> Vec<Reason> {
         let reason = match name.split_once(' ').unwrap_or((name, "")) {
             ("kind", _) => Reason::KindChanged { old: or(before, "none"), new: or(now, "none") },
             ("version", _) => Reason::StageVersion { old: or(before, "none"), new: or(now, "none") },
-            ("param", name) => {
-                Reason::ParamChanged { name: name.into(), old: or(before, "default"), new: or(now, "default") }
-            }
+            ("param", name) => Reason::ParamChanged {
+                old: before.unwrap_or_else(|| default(name)),
+                new: now.unwrap_or_else(|| default(name)),
+                name: name.into(),
+            },
             ("input", name) => Reason::InputChanged { name: name.split('[').next().unwrap_or(name).into() },
             ("seed", _) => Reason::SeedChanged { old: or(before, "none"), new: or(now, "none") },
             ("device", _) => Reason::DeviceChanged { old: or(before, "none"), new: or(now, "none") },

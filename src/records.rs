@@ -17,4 +17,8 @@ impl Records for Cache {
     fn newest(&self, pipeline: &str, node: &str) -> Option<Record> {
         self.newest_record(pipeline, node).inspect_err(|error| tracing::warn!("{error}")).ok().flatten()
     }
+
+    fn earlier(&self, pipeline: &str, node: &str) -> Vec<Record> {
+        self.earlier_records(pipeline, node).inspect_err(|error| tracing::warn!("{error}")).unwrap_or_default()
+    }
 }

@@ -7,6 +7,7 @@ mod stale;
 mod stamp;
 
 pub use account::{Account, Called, FileAccount, RUN_FILE};
+pub(crate) use file::name as file_name;
 pub(crate) use file::put as write_whole;
 pub use file::stem as file_stem;
 pub use stale::OUTDATED;
@@ -24,6 +25,13 @@ use std::sync::Arc;
 
 /// Why a node that was not part of the run has no new files.
 const NOT_SELECTED: &str = "not selected";
+/// How the reason begins for a node that is left out.
+const LEFT_OUT: &str = "left out";
+
+/// Whether a node that has no new files for this reason keeps those that it had.
+fn is_no_failure(reason: &str) -> bool {
+    reason == NOT_SELECTED || reason.starts_with(LEFT_OUT)
+}
 
 /// The files that a run has left in its results folder.
 #[derive(Debug)]

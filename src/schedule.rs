@@ -209,6 +209,12 @@ impl<'a> Scheduler<'a> {
             if !matches!(self.states.get(id), State::Pending) {
                 continue;
             }
+            if self.planner.needed(id)
+                && let Some(file) = self.planner.without(id)
+            {
+                self.leave_out(id, &file);
+                continue;
+            }
             let blame = self.planner.reads(id).find(|read| self.states.get(*read).is_lost());
             if let Some(blame) = blame {
                 self.skip(id, blame);
@@ -231,6 +237,7 @@ impl<'a> Scheduler<'a> {
                 Verdict::Fresh(record) => self.fresh(id, record),
                 Verdict::Run { action, reasons } => self.states.set(id, State::Ready { action, reasons }),
                 Verdict::Missing { file } => self.missing(id, &file),
+                Verdict::LeftOut { file } => self.leave_out(id, &file),
                 Verdict::Unreadable { error } => self.fail_for_cache(id, &error),
                 Verdict::Waiting { .. } => {}
             }
@@ -325,7 +332,8 @@ impl<'a> Scheduler<'a> {
         let order = self.job(job, node, &action)?;
         let kind = self.pipeline.node(node).kind.clone();
         let name = self.executor.slots()[slot].clone();
-        self.emit(Event::Started { node: address, kind, slot: name, reasons });
+        let continues = crate::standing::step(self.cache, action.key, order.version);
+        self.emit(Event::Started { node: address, kind, slot: name, reasons, continues });
         match self.executor.start(slot, order) {
             Ok(()) => {
                 self.slots[slot] = Some(node);

@@ -118,6 +118,7 @@ fn sources() -> Value {
         "path": text("the folder that the files lie in, relative to the project"),
         "obtain": text("how to get the files, in words"),
         "verify": or_reference(json!({ "type": "boolean" }), "compare the digests; true unless given"),
+        "optional": or_reference(json!({ "type": "boolean" }), "leave out what needs it while it is not there; false unless given"),
         "files": { "type": "object", "additionalProperties": file, "description": "the files, by name" },
     })));
     named("files that come from outside", source)

@@ -1,14 +1,20 @@
 //! Files that come from outside: found, downloaded where the manifest declares a URL, digested and compared with the
-//! declared digests, all before anything runs. Results are linked to the bytes that were there then.
+//! declared digests, all before anything runs. Results are linked to the bytes that were there then. A file that is not
+//! there keeps the digest that it had, where that is known: what was made of it can then be found without it.
 
 pub mod lock;
+mod remembered;
+mod words;
+
+pub use words::{left_out, stand_ins};
 
 use crate::download::{Downloader, Offline};
 use crate::event::{Event, Observer};
 use crate::pipeline::{Endpoint, Pipeline, Source, SourceFile};
-use ddpipe_cache::{Algorithm, Cache, CacheError, FileSeen, SourceSeen, StatCache, folder};
+use ddpipe_cache::{Algorithm, Cache, CacheError, Digest, FileSeen, SourceSeen, StatCache, folder};
 use indexmap::IndexMap;
 use lock::Lock;
+use remembered::Remembered;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,19 +34,45 @@ impl Sources {
     pub fn get(&self, source: &str, file: &str) -> Option<&SourceSeen> {
         self.found.get(&(source.to_string(), file.to_string()))
     }
+
+    /// A source file that is not there.
+    pub fn missing(&self, source: &str, file: &str) -> Option<&Missing> {
+        self.missing.iter().find(|missing| missing.source == source && missing.file == file)
+    }
+
+    /// The digest of a source file: that of its bytes, or the one that stands in while it is not there.
+    pub fn digest(&self, source: &str, file: &str) -> Option<Digest> {
+        match self.get(source, file) {
+            Some(seen) => Some(seen.digest),
+            None => self.missing(source, file)?.digest,
+        }
+    }
 }
 
 /// A source file that is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Its name, `source/file`.
-    pub name: String,
+    /// The source.
+    pub source: String,
+    /// The file's name in it.
+    pub file: String,
     /// The path at which it is expected.
     pub path: std::path::PathBuf,
     /// Whether the manifest says where to download it.
     pub downloadable: bool,
     /// The manifest's words on how to get it.
     pub obtain: Option<String>,
+    /// Whether the rest of the pipeline may run without it.
+    pub optional: bool,
+    /// The digest of its bytes, as it is pinned or on record.
+    pub digest: Option<Digest>,
+}
+
+impl Missing {
+    /// Its name, `source/file`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.source, self.file)
+    }
 }
 
 /// Why sources cannot be used. All files at fault are told together.
@@ -74,13 +106,17 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
     let stats = cache.stat_cache();
     let mut sources = Sources::default();
     let mut faults = Vec::new();
+    let remembered = Remembered::new(pipeline, cache, &stats);
     for (source, file) in read_by(pipeline, needed) {
         if !is_there(file) {
             sources.missing.push(Missing {
-                name: format!("{}/{}", source.name, file.name),
+                source: source.name.clone(),
+                file: file.name.clone(),
                 path: file.path.clone(),
                 downloadable: !file.url.is_empty(),
                 obtain: source.obtain.clone(),
+                optional: source.optional,
+                digest: remembered.digest(source, file)?,
             });
             continue;
         }
@@ -92,7 +128,8 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
             }),
             fault => {
                 let verified = pins(file) && fault.is_none();
-                let seen = SourceSeen { path: file.path.clone(), digest: seen.digest, md5: seen.md5.clone(), verified };
+                let FileSeen { digest, md5, sha256, .. } = seen;
+                let seen = SourceSeen { path: file.path.clone(), digest, md5, sha256, verified };
                 sources.found.insert((source.name.clone(), file.name.clone()), seen);
             }
         }
@@ -101,32 +138,49 @@ pub fn look(pipeline: &Pipeline, cache: &Cache, needed: &[bool]) -> Result<Sourc
     if faults.is_empty() { Ok(sources) } else { Err(SourcesError::Faults(faults)) }
 }
 
-/// The same, after downloading what is missing and declared with a URL: what `run` does. Files that are still missing
-/// are errors, and copies that were accepted against their pinned digest are told. A downloaded file without a declared
-/// digest has to have the one that it had the first time, which the lock file beside the manifest notes.
+/// What came of getting files.
+#[derive(Debug, Default)]
+pub struct Obtained {
+    /// Whether a file was downloaded: then the sources are to be looked at anew.
+    pub news: bool,
+    /// The files that are still missing and whose source is not optional.
+    pub faults: Vec<SourceFault>,
+}
+
+/// Downloads those of the missing files that nodes need and that are declared with a URL: what `run` does. `needed` has
+/// the nodes that need a file, by its name. A file of an optional source that cannot be had is no fault. A downloaded file
+/// without a declared digest has to have the one that it had the first time, which the lock file beside the manifest notes.
 pub fn obtain(
     pipeline: &Pipeline,
     cache: &Cache,
-    needed: &[bool],
+    needed: &IndexMap<(String, String), Vec<String>>,
     offline: Offline,
     observer: &mut dyn Observer,
-) -> Result<Sources, SourcesError> {
-    let mut faults = Vec::new();
+) -> Obtained {
     let stats = cache.stat_cache();
-    for (source, file) in read_by(pipeline, needed) {
-        if is_there(file) {
-            continue;
-        }
+    let mut obtained = Obtained::default();
+    for ((source, file), nodes) in needed {
+        let Some(source) = pipeline.sources.get(source) else { continue };
+        let Some(file) = source.files.get(file) else { continue };
         let fault = match file.url.is_empty() || offline == Offline(true) {
-            true => Some(absent(source, file)),
-            false => download(source, file, &pipeline.file, &stats, observer).err(),
+            true => Err(absent(source, file, nodes)),
+            false => download(source, file, &pipeline.file, &stats, observer),
         };
-        faults.extend(fault);
+        match fault {
+            Ok(()) => obtained.news = true,
+            // Why nothing came of its URLs is worth saying; that it is not there is said with what is left out.
+            Err(fault) if source.optional && !file.url.is_empty() && offline == Offline(false) => {
+                observer.on_event(&Event::Warning { text: fault.message });
+            }
+            Err(_) if source.optional => {}
+            Err(fault) => obtained.faults.push(fault),
+        }
     }
-    if !faults.is_empty() {
-        return Err(SourcesError::Faults(faults));
-    }
-    let sources = look(pipeline, cache, needed)?;
+    obtained
+}
+
+/// Tells of copies that were accepted against their pinned digest.
+pub fn warn_of_other_copies(pipeline: &Pipeline, sources: &Sources, observer: &mut dyn Observer) {
     for ((source, file), seen) in &sources.found {
         if pins(&pipeline.sources[source].files[file]) && !seen.verified {
             let text = format!(
@@ -137,11 +191,10 @@ pub fn obtain(
             observer.on_event(&Event::Warning { text });
         }
     }
-    Ok(sources)
 }
 
 /// What to say about a file that is not there and is not downloaded.
-fn absent(source: &Source, file: &SourceFile) -> SourceFault {
+fn absent(source: &Source, file: &SourceFile, nodes: &[String]) -> SourceFault {
     let name = format!("{}/{}", source.name, file.name);
     let obtain = in_words(source);
     let why = if file.url.is_empty() { "no URL is declared for it" } else { "--offline forbids downloading it" };
@@ -154,7 +207,7 @@ fn absent(source: &Source, file: &SourceFile) -> SourceFault {
         (true, _) => (format!("{name}: there is no folder {path}"), format!("put the folder there{obtain}")),
         _ => (format!("{name}: {path} is not there, and {why}"), format!("put the file there{obtain}")),
     };
-    SourceFault { message, hint }
+    SourceFault { message: format!("{message}; {} it", words::needing(nodes)), hint }
 }
 
 /// Downloads a file; one without a declared digest is compared with the lock file beside the manifest, or noted there.

@@ -134,7 +134,7 @@ fn why_compares_with_what_the_node_gave_last_not_with_what_was_made_last() {
     }
     project.file("pipelines/two.toml", TWO.replace("to = 4", "to = 3")).go("pipelines/two.toml", &[]).ok().ran(&[]);
     project.file("pipelines/two.toml", TWO.replace("to = 4", "to = 8"));
-    project.run(&["why", "pipelines/two.toml", "b"]).ok().says("to: default -> 8");
+    project.run(&["why", "pipelines/two.toml", "b"]).ok().says("to: 3 (default) -> 8");
 }
 
 /// A reader of standard error that went away (`2>&1 | head`) made the command panic.

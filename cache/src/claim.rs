@@ -65,6 +65,15 @@ impl Lock {
         Ok(!free)
     }
 
+    /// Who holds this lock file, if anybody does. Does not create it.
+    pub fn holder(path: &Path) -> Result<Option<Holder>, CacheError> {
+        if !Self::is_held(path)? {
+            return Ok(None);
+        }
+        let holder = disk::open(path).map(|mut file| read_holder(&mut file, path));
+        Ok(Some(holder.unwrap_or_default()))
+    }
+
     /// Writes who holds it. For people only, so a failure does not matter.
     pub fn sign(&mut self, holder: &Holder) {
         let text = serde_json::to_vec(holder).unwrap_or_default();

@@ -1,5 +1,6 @@
-//! Which record is the newest of a node: what `ddpipe why` compares with. `latest-v1/` is an accelerator. When it is
-//! deleted it is made again from the records; then only nodes that ran their key first are known, until they run again.
+//! Which record is the newest of a node, and which were before it: what `ddpipe why` compares with. `latest-v1/` is an
+//! accelerator. When it is deleted it is made again from the records; then only nodes that ran their key first are known,
+//! until they run again.
 
 use crate::aside::Aside;
 use crate::{Cache, CacheError, Key, Record, disk};
@@ -7,16 +8,27 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Says that the folder knows of every record; without it, it is made again.
-const COMPLETE: &str = "complete";
+/// They say that the folder knows of every record; without one of them, it is made again. Earlier versions write the first
+/// alone, and know of no earlier records.
+const COMPLETE: [&str; 2] = ["complete", "complete-earlier"];
+/// The ending of the files that have the keys before the newest.
+const EARLIER: &str = "earlier";
+/// So many of them are kept for a node.
+const KEPT: usize = 16;
 
 impl Cache {
     /// Notes that `key` is what this node gave last, whoever computed it.
     pub fn note_latest(&self, pipeline: &str, node: &str, key: Key) -> Result<(), CacheError> {
         self.complete_latest()?;
         let path = self.latest_path(pipeline, node);
-        if read_key(&path) == Some(key) {
+        let before = read_key(&path);
+        if before == Some(key) {
             return Ok(());
+        }
+        if let Some(before) = before {
+            let mut earlier = read_earlier(&path);
+            earlier.insert(0, before);
+            self.write_earlier(&path, &earlier, key)?;
         }
         self.write_latest(&path, key.hex().as_bytes())
     }
@@ -48,25 +60,39 @@ impl Cache {
         Ok(newest)
     }
 
+    /// What a node gave before its newest record, newest first: at most 16 records, those that are still there.
+    pub fn earlier_records(&self, pipeline: &str, node: &str) -> Result<Vec<Record>, CacheError> {
+        self.complete_latest()?;
+        let mut records = Vec::new();
+        for key in read_earlier(&self.latest_path(pipeline, node)) {
+            records.extend(self.record(key)?);
+        }
+        Ok(records)
+    }
+
     fn complete_latest(&self) -> Result<(), CacheError> {
-        let marker = self.layout().latest().join(COMPLETE);
-        if disk::exists(&marker) {
+        let markers = COMPLETE.map(|name| self.layout().latest().join(name));
+        if markers.iter().all(|marker| disk::exists(marker)) {
             return Ok(());
         }
-        let mut newest: HashMap<PathBuf, Record> = HashMap::new();
+        let mut by_node: HashMap<PathBuf, Vec<(f64, Key)>> = HashMap::new();
         for record in self.records()? {
             let path = self.latest_path(&record.pipeline, &record.node);
-            if newest.get(&path).is_none_or(|other| by_start(other, &record).is_lt()) {
-                newest.insert(path, record);
-            }
+            by_node.entry(path).or_default().push((record.provenance.started_unix, record.key));
         }
-        for (path, record) in &newest {
+        for (path, mut keys) in by_node {
+            keys.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+            let mut keys = keys.into_iter().map(|(_, key)| key);
+            let Some(newest) = keys.next() else { continue };
             // An entry that is there was noted by a process at work, and is newer than any scan.
-            if !disk::exists(path) {
-                self.write_latest(path, record.key.hex().as_bytes())?;
+            let noted = read_key(&path);
+            let earlier: Vec<Key> = noted.map(|_| newest).into_iter().chain(keys).collect();
+            self.write_earlier(&path, &earlier, noted.unwrap_or(newest))?;
+            if noted.is_none() {
+                self.write_latest(&path, newest.hex().as_bytes())?;
             }
         }
-        self.write_latest(&marker, b"")
+        markers.iter().try_for_each(|marker| self.write_latest(marker, b""))
     }
 
     fn latest_path(&self, pipeline: &str, node: &str) -> PathBuf {
@@ -79,10 +105,31 @@ impl Cache {
         aside.write(content)?;
         aside.publish_accelerator(path)
     }
+
+    /// Writes the keys before `newest`, newest first, each once.
+    fn write_earlier(&self, path: &Path, earlier: &[Key], newest: Key) -> Result<(), CacheError> {
+        let mut kept: Vec<Key> = Vec::new();
+        for key in earlier {
+            if *key != newest && !kept.contains(key) && kept.len() < KEPT {
+                kept.push(*key);
+            }
+        }
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let text: String = kept.iter().map(|key| format!("{key}\n")).collect();
+        self.write_latest(&path.with_extension(EARLIER), text.as_bytes())
+    }
 }
 
 fn read_key(path: &Path) -> Option<Key> {
     String::from_utf8(disk::read(path).ok()?).ok()?.trim().parse().ok()
+}
+
+/// The keys of a node before its newest. What cannot be read is left out.
+fn read_earlier(path: &Path) -> Vec<Key> {
+    let text = disk::read(&path.with_extension(EARLIER)).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter_map(|line| line.trim().parse().ok()).collect()
 }
 
 fn by_start(a: &Record, b: &Record) -> std::cmp::Ordering {

@@ -91,6 +91,9 @@ pub struct SourceSeen {
     pub digest: Digest,
     /// Its MD5, where the manifest gives one.
     pub md5: Option<String>,
+    /// Its SHA-256, where the manifest gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Whether the manifest gave a checksum and it held.
     pub verified: bool,
 }

@@ -116,6 +116,12 @@ impl StatCache {
         Err(CacheError::Changing { path: path.clone() })
     }
 
+    /// What was last read from this path, whatever is there now.
+    pub fn remembered(&self, path: &Path) -> Option<FileSeen> {
+        let path = std::path::absolute(path).ok()?;
+        Some(self.state().files.get(path.to_str()?)?.seen.clone())
+    }
+
     /// Forgets what is known of a file, or of the files of a folder, because somebody found it to be otherwise: the next
     /// look reads it.
     pub fn forget(&self, path: &Path) {

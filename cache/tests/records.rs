@@ -14,6 +14,7 @@ fn full(it: &Fixture) -> Record {
         path: "/data/t10k".into(),
         digest,
         md5: Some("f68b3c2dcbeaaa9fbdd348bbdeb94873".into()),
+        sha256: None,
         verified: true,
     };
     let mut record = record(key("full"), "distill[method=dm,seed=0]", digest, bytes);

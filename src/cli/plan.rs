@@ -1,9 +1,10 @@
 //! `ddpipe plan`: what `run` would do, and why, without doing it.
 
-use super::project::{PlanArgs, Planned};
-use super::{Done, print};
-use crate::pipeline::Pipeline;
+use super::project::{PlanArgs, Planned, Project};
+use super::{Done, absence, print};
+use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::Verdict;
+use crate::standing::{Standing, Unfinished};
 use serde_json::json;
 
 /// Say what would run.
@@ -18,39 +19,108 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Done {
     let project = args.plan.open()?;
-    let Planned { plan, needed, sources } = project.planned()?;
-    if args.json {
-        let nodes: Vec<_> = plan
-            .verdicts
-            .iter()
-            .zip(&project.pipeline.nodes)
-            .filter(|(verdict, _)| !matches!(verdict, Verdict::NotSelected))
-            .map(|(verdict, node)| json!({ "node": node.address(), "verdict": word(verdict), "why": why(&project.pipeline, verdict) }))
-            .collect();
-        return print(&format!("{}\n", serde_json::Value::Array(nodes)));
+    let planned = project.planned()?;
+    let unfinished = Unfinished::of(&project.cache)?;
+    let standing = |id: NodeId| standing(&unfinished, &project.pipeline, id, &planned.plan.verdicts[id.index()]);
+    match args.json {
+        true => print(&format!("{}\n", as_json(&project, &planned, &standing))),
+        false => print(&crate::visible::visible(&in_words(&project, &planned, &standing)?)),
     }
+}
+
+fn as_json(project: &Project, planned: &Planned, standing: &dyn Fn(NodeId) -> Option<Standing>) -> serde_json::Value {
+    let verdicts = planned.plan.verdicts.iter().zip(&project.pipeline.nodes);
+    let told = verdicts.filter(|(verdict, _)| !matches!(verdict, Verdict::NotSelected)).map(|(verdict, node)| {
+        let why = why(&project.pipeline, verdict);
+        // As the status of its outcome.
+        let word = if matches!(verdict, Verdict::LeftOut { .. }) { "left_out" } else { word(verdict) };
+        let mut told = json!({ "node": node.address(), "verdict": word, "why": why });
+        match standing(node.id) {
+            Some(Standing::AtWork(holder)) => told["running_in"] = json!(holder.to_string()),
+            Some(Standing::Continues(step)) => told["continues"] = json!(step),
+            None => {}
+        }
+        told
+    });
+    told.collect()
+}
+
+fn in_words(
+    project: &Project,
+    planned: &Planned,
+    standing: &dyn Fn(NodeId) -> Option<Standing>,
+) -> Result<String, crate::exit::Fault> {
+    let Planned { plan, sources, .. } = planned;
     let mut text = String::new();
     let width = project.pipeline.nodes.iter().map(|node| node.address().len()).max().unwrap_or(0).min(60);
     for (verdict, node) in plan.verdicts.iter().zip(&project.pipeline.nodes) {
         if !matches!(verdict, Verdict::NotSelected) {
-            let line = format!("{:8}{:width$}  {}", word(verdict), node.address(), why(&project.pipeline, verdict));
+            let standing = standing(node.id).map_or(String::new(), |standing| format!("; {standing}"));
+            let why = why(&project.pipeline, verdict);
+            let line = format!("{:8}{:width$}  {why}{standing}", word(verdict), node.address());
             text.push_str(line.trim_end());
             text.push('\n');
         }
     }
-    for missing in &sources.missing {
-        let how = if missing.downloadable { "run downloads it" } else { "it has to be put there" };
-        text.push_str(&format!("source  {} is not at {}; {how}\n", missing.name, missing.path.display()));
+    if !sources.missing.is_empty() {
+        text.push_str(&missing(project, planned)?);
     }
-    let (run, waiting, fresh) = plan.counts();
+    text.push_str(&summary(planned));
+    Ok(text)
+}
+
+/// What is to be done about files that are not there, and what is left out or taken from records for want of them.
+fn missing(project: &Project, planned: &Planned) -> Result<String, crate::exit::Fault> {
+    let Planned { plan, needed, sources } = planned;
+    let mut text = String::new();
+    let planner = project.planner(sources)?;
+    let demand = planner.demand(plan, needed);
+    for missing in &sources.missing {
+        let demanded = demand.contains_key(&(missing.source.clone(), missing.file.clone()));
+        if demanded && (missing.downloadable || !missing.optional) {
+            let how = if missing.downloadable { "run downloads it" } else { "it has to be put there" };
+            let obtain = missing.obtain.as_ref().filter(|_| !missing.downloadable);
+            let obtain = obtain.map_or(String::new(), |words| format!(": {words}"));
+            text.push_str(&format!("source  {} is not at {}; {how}{obtain}\n", missing.name(), missing.path.display()));
+        }
+    }
+    for note in absence::notes(project, &planner, plan, sources) {
+        text.push_str(&format!("note    {}\n", note.replace('\n', "\n      ")));
+    }
+    Ok(text)
+}
+
+/// How much runs: what is sure, what is possible, and what is not to run.
+fn summary(planned: &Planned) -> String {
+    let Planned { plan, needed, .. } = planned;
+    let count = |test: fn(&Verdict) -> bool| plan.verdicts.iter().filter(|verdict| test(verdict)).count();
+    let runs = count(|verdict| matches!(verdict, Verdict::Run { .. }));
+    let waits = count(|verdict| matches!(verdict, Verdict::Waiting { .. }));
+    let mut parts = vec![match (runs, waits) {
+        (runs, 0) => format!("{runs} to run"),
+        (runs, waits) => {
+            format!("{runs} to run now, up to {waits} more after {}", if runs == 1 { "it" } else { "them" })
+        }
+    }];
+    let others = [
+        (count(|verdict| matches!(verdict, Verdict::Missing { .. })), "kept from running by a missing source file"),
+        (count(|verdict| matches!(verdict, Verdict::Unreadable { .. })), "unknown, as the cache cannot be read"),
+        (count(|verdict| matches!(verdict, Verdict::LeftOut { .. })), "left out"),
+    ];
+    parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts.push(format!("{} on record", count(|verdict| matches!(verdict, Verdict::Fresh(_)))));
     let unasked =
         needed.iter().zip(&plan.verdicts).filter(|(may, verdict)| **may && matches!(verdict, Verdict::NotSelected));
-    let unasked = match unasked.count() {
-        0 => String::new(),
-        count => format!(", {count} only if a search asks for them"),
-    };
-    text.push_str(&format!("{run} to run, {waiting} waiting for them, {fresh} on record{unasked}\n"));
-    print(&crate::visible::visible(&text))
+    match unasked.count() {
+        0 => {}
+        count => parts.push(format!("{count} only if a search asks for them")),
+    }
+    format!("{}\n", parts.join(", "))
+}
+
+fn standing(unfinished: &Unfinished, pipeline: &Pipeline, id: NodeId, verdict: &Verdict) -> Option<Standing> {
+    let Verdict::Run { action, .. } = verdict else { return None };
+    unfinished.standing(action.key, pipeline.catalog.declaration(&pipeline.node(id).kind)?.version)
 }
 
 fn word(verdict: &Verdict) -> &'static str {
@@ -59,6 +129,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Run { .. } => "run",
         Verdict::Waiting { .. } | Verdict::Missing { .. } => "waits",
         Verdict::Unreadable { .. } => "error",
+        Verdict::LeftOut { .. } => "without",
         Verdict::NotSelected => "left",
     }
 }
@@ -72,6 +143,7 @@ fn why(pipeline: &Pipeline, verdict: &Verdict) -> String {
             format!("for {}{more}", names.join(", "))
         }
         Verdict::Missing { file } => format!("for the source file {file}"),
+        Verdict::LeftOut { file } => format!("left out: {file} is not there"),
         Verdict::Unreadable { error } => error.to_string(),
         Verdict::Fresh(_) | Verdict::NotSelected => String::new(),
     }

@@ -29,7 +29,7 @@ pub struct ManifestArgs {
     pub manifest: Option<PathBuf>,
     /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
     /// cache is `--cache`, or .ddpipe in this folder)
-    #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["profile", "set", "select"])]
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     pub from_run: Option<String>,
     #[command(flatten)]
@@ -94,6 +94,16 @@ pub struct Planned {
 }
 
 impl PlanArgs {
+    /// The node that is asked about, the second argument; with `--from-run` it is the first one.
+    pub fn node(&mut self, second: Option<String>) -> Result<String, Fault> {
+        if let Some(node) = second {
+            return Ok(node);
+        }
+        let first = self.manifest.manifest.take().filter(|_| self.manifest.from_run.is_some());
+        let first = first.and_then(|first| first.into_os_string().into_string().ok());
+        first.ok_or_else(|| Fault::usage("name a node behind the manifest\n  `ddpipe graph MANIFEST` lists the nodes"))
+    }
+
     /// Loads the manifest and opens its cache.
     pub fn open(&self) -> Result<Project, Fault> {
         self.manifest.open(&slots::find(&self.device, None, None)?)
@@ -184,6 +194,12 @@ impl ManifestArgs {
     /// What is asked for: by the command line and the environment, or as in an earlier run.
     pub fn invocation(&self) -> Result<Invocation, Fault> {
         if let Some(id) = &self.from_run {
+            if let Some(manifest) = &self.manifest {
+                let manifest = manifest.display();
+                return Err(Fault::usage(format!(
+                    "--from-run {id} says which manifest; {manifest} cannot be named too"
+                )));
+            }
             let cache = super::cache::open(&self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe")))?;
             let started = Started::read(&cache, id)?;
             if !self.over.allow_outside {

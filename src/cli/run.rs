@@ -8,7 +8,7 @@ use self::reports::{ReportArgs, Reports};
 use super::allow::{self, Commands};
 use super::interrupts::Signals;
 use super::project::{Invocation, ManifestArgs, Project};
-use super::{Done, print};
+use super::{Done, absence, print};
 use crate::baseline::Comparison;
 use crate::commit;
 use crate::download::Offline;
@@ -26,7 +26,7 @@ use crate::results;
 use crate::run_report::RunReport;
 use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
-use crate::sources;
+use crate::sources::{self, Sources, SourcesError};
 use crate::started::Started;
 use crate::visible::visible;
 use ddpipe_cache::Record;
@@ -79,6 +79,9 @@ pub struct Args {
     /// Print only what went wrong and the results
     #[arg(long, short)]
     quiet: bool,
+    /// Print the lines that stages log, as they come
+    #[arg(long, short, conflicts_with_all = ["quiet", "json"])]
+    verbose: bool,
     #[command(flatten)]
     reports: ReportArgs,
 }
@@ -112,22 +115,26 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let pins = progress::Pins::new(run.clone());
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(&run)?), Box::new(pins.clone())];
     let interrupts = Interrupts::default();
-    let (json, quiet) = (args.json, args.quiet);
+    let (json, quiet, verbose) = (args.json, args.quiet, args.verbose);
     let shown = move || -> Box<dyn Observer> {
         match (json, quiet) {
             (true, _) => Box::new(progress::Json),
             (false, true) => Box::new(progress::Quiet),
-            (false, false) => progress::for_people(),
+            (false, false) => progress::for_people(verbose),
         }
     };
     observers.push(Box::new(progress::Behind::new(shown, interrupts.clone())));
     let folder = results::folder_of(&project.pipeline, args.results.as_deref());
     let mut observers = progress::Previews::new(&folder, observers);
 
-    let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
+    let sources = obtained(args, &project, &needed, &mut observers)?;
     let Project { pipeline, graph, cache, .. } = &project;
     let mut planner = project.planner(&sources)?;
     let plan = planner.plan();
+    absence::refuse(&project, &plan, &sources)?;
+    for text in absence::notes(&project, &planner, &plan, &sources) {
+        observers.on_event(&Event::Warning { text });
+    }
     let (_, _, fresh) = plan.counts();
     pins.pin(&plan.fresh())?;
     if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
@@ -181,7 +188,8 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
     let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
     let records = [summary.records.clone(), on_record(&project, &asked).unwrap_or_default()].concat();
-    let Checks { checked, unasked } = expect::check_asked(pipeline, &records, &asked);
+    let Checks { checked, unasked, left_out } =
+        expect::check_asked(pipeline, &records, &asked, &self::left_out(&summary));
     let selected = &project.choice.select;
     let comparison =
         baseline.as_ref().map(|(name, baseline)| compared(pipeline, &summary, name, baseline, selected.is_empty()));
@@ -209,6 +217,9 @@ fn whole(args: &Args, reports: &Reports) -> Done {
         print(&visible(&written.text()))?;
         print(&expectations(&checked))?;
         print(&not_checked(unasked))?;
+        for text in &left_out {
+            print(&visible(&format!("{text}\n")))?;
+        }
         print(&visible(&comparison.as_ref().map_or(String::new(), Comparison::text)))?;
     }
     faults.iter().for_each(say);
@@ -231,6 +242,40 @@ impl Args {
             cache: project.cache.root().to_path_buf(),
         }
     }
+}
+
+/// The files from outside: what has to run and is declared with a URL is downloaded. What is on record needs no file.
+fn obtained(args: &Args, project: &Project, needed: &[bool], observers: &mut dyn Observer) -> Result<Sources, Fault> {
+    let Project { pipeline, cache, .. } = project;
+    let mut found = sources::look(pipeline, cache, needed)?;
+    if !found.missing.is_empty() {
+        let mut planner = project.planner(&found)?;
+        let plan = planner.plan();
+        let demand = planner.demand(&plan, needed);
+        let obtained = sources::obtain(pipeline, cache, &demand, Offline(args.offline), observers);
+        if !obtained.faults.is_empty() {
+            let fault = SourcesError::Faults(obtained.faults);
+            if !args.keep_going {
+                return Err(fault.into());
+            }
+            observers.on_event(&Event::Warning { text: fault.to_string() });
+        }
+        if obtained.news {
+            found = sources::look(pipeline, cache, needed)?;
+        }
+    }
+    sources::warn_of_other_copies(pipeline, &found, observers);
+    Ok(found)
+}
+
+/// The nodes that are left out, each with the reason.
+fn left_out(summary: &Summary) -> IndexMap<String, String> {
+    let mut lost = lost(summary);
+    let left = |node: &String| {
+        summary.outcomes.iter().any(|outcome| outcome.node == *node && outcome.status == Status::LeftOut)
+    };
+    lost.retain(|node, _| left(node));
+    lost
 }
 
 /// Why nodes have no result, by address.

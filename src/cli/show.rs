@@ -1,66 +1,272 @@
-//! `ddpipe show NODE`: a node's outputs, their sizes and scalar results; or one output's bytes, to a file.
+//! `ddpipe show NODE`: a node's outputs, their sizes and shapes, and its scalar results; or the bytes of one output.
 
-use super::project::{PlanArgs, selectors};
-use super::{Done, print};
-use crate::exit::Fault;
+use super::project::{PlanArgs, Project, selectors};
+use super::{Done, absence, print};
+use crate::exit::{Exit, Fault};
+use crate::number::significant;
+use crate::pipeline::Node;
 use crate::plan::Verdict;
+use crate::results;
 use crate::size;
-use ddpipe_cache::Record;
+use crate::sources::Sources;
+use ddpipe_cache::{Output, Record, date};
+use ddpipe_interface::tensor_file;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Show a node's outputs.
+/// Show a node's outputs. Exit code 1 when nothing of it is on record.
 #[derive(Debug, clap::Args)]
-#[command(allow_missing_positional = true)]
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
     /// The node, or a pattern
     #[arg(add = clap_complete::engine::ArgValueCandidates::new(super::complete::nodes))]
-    node: String,
-    /// Write this output's bytes to --out
-    #[arg(long, value_name = "NAME", requires = "out")]
+    node: Option<String>,
+    /// This output alone
+    #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// The file to write
-    #[arg(long, value_name = "FILE", requires = "output")]
+    /// Write the output's bytes to this file, to a file for each node in this folder (DIR/), or to standard output (-)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "path"])]
     out: Option<PathBuf>,
+    /// Print the paths of the outputs in the cache, one a line
+    #[arg(long, conflicts_with = "json")]
+    path: bool,
+    /// Print JSON, with numbers in full
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) fn run(args: Args) -> Done {
+/// Tensors of one output that are listed before the rest is counted.
+const TENSORS: usize = 8;
+
+pub(super) fn run(mut args: Args) -> Done {
+    let node = args.plan.node(args.node.take())?;
     let project = args.plan.open()?;
-    let wanted = selectors(&project.pipeline, std::slice::from_ref(&args.node), "show")?;
-    let plan = project.planned()?.plan;
-    let mut text = String::new();
-    for node in project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector))) {
-        let Verdict::Fresh(record) = &plan.verdicts[node.id.index()] else {
-            text.push_str(&format!("{}: not on record; `ddpipe run` makes it\n", node.address()));
-            continue;
-        };
-        if let (Some(output), Some(out)) = (&args.output, &args.out) {
-            return write(&project.cache, &node.address(), record, output, out);
-        }
-        text.push_str(&format!("{} ({}), {:.2} s\n", node.address(), node.kind, record.provenance.seconds));
-        for (name, made) in &record.outputs {
-            let path = project.cache.blobs().path(made.digest);
-            text.push_str(&format!(
-                "  {name}: {}, {}, {}\n",
-                made.artifact_type,
-                size::show(made.bytes),
-                path.display()
-            ));
-        }
-        for (name, value) in &record.numbers() {
-            text.push_str(&format!("  {name} = {value}\n"));
+    let wanted = selectors(&project.pipeline, &[node], "show")?;
+    let planned = project.planned()?;
+    absence::say(&planned.sources);
+    let nodes = project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector)));
+    let (mut shown, mut absent): (Vec<Shown>, Vec<(&Node, String)>) = (Vec::new(), Vec::new());
+    for node in nodes {
+        match &planned.plan.verdicts[node.id.index()] {
+            Verdict::Fresh(record) => shown.push(Shown { project: &project, node, record }),
+            verdict => absent.push((node, reason(verdict, &planned.sources))),
         }
     }
-    print(&crate::visible::visible(&text))
+    if let Some(output) = &args.output {
+        shown.iter().try_for_each(|shown| shown.output(output).map(|_| ()))?;
+    }
+    if !args.json {
+        absent.iter().for_each(|(node, reason)| crate::note::say(format_args!("{}: {reason}", node.address())));
+    }
+    match &args.out {
+        Some(out) if !shown.is_empty() => write(&shown, args.output.as_deref(), out)?,
+        Some(_) => Exit::Ok,
+        None => print(&printed(&args, &shown, &absent))?,
+    };
+    Ok(if shown.is_empty() { Exit::Stage } else { Exit::Ok })
 }
 
-fn write(cache: &ddpipe_cache::Cache, node: &str, record: &Record, output: &str, out: &Path) -> Done {
-    let Some(made) = record.outputs.get(output) else {
-        let near = crate::diagnostic::did_you_mean(output, record.outputs.keys().map(String::as_str));
-        return Err(Fault::usage(format!("{node} has no output {output:?}{near}")));
+fn printed(args: &Args, shown: &[Shown], absent: &[(&Node, String)]) -> String {
+    let only = args.output.as_deref();
+    if args.json {
+        let not =
+            absent.iter().map(|(node, reason)| json!({ "node": node.address(), "on_record": false, "why": reason }));
+        let all: Value = shown.iter().map(|shown| shown.as_json(only)).chain(not).collect();
+        return format!("{all}\n");
+    }
+    if args.path {
+        let path = |(shown, output): (&Shown, &Output)| format!("{}\n", shown.path(output).display());
+        let outputs = shown.iter().flat_map(|shown| shown.outputs(only).map(move |(_, output)| (shown, output)));
+        return outputs.map(path).collect();
+    }
+    let text: String = shown.iter().map(|shown| shown.in_words(only)).collect();
+    crate::visible::visible(&text).into_owned()
+}
+
+/// Why there is nothing to show of a node.
+fn reason(verdict: &Verdict, sources: &Sources) -> String {
+    match verdict {
+        Verdict::Run { reasons, .. } => {
+            let reasons: Vec<String> = reasons.iter().map(|reason| reason.to_string()).collect();
+            format!("not on record ({}); `ddpipe run` makes it", reasons.join(", "))
+        }
+        Verdict::Waiting { .. } => "not on record as long as what it reads has not run; `ddpipe run` makes it".into(),
+        Verdict::Missing { file } if is_known(sources, file) => {
+            format!("not on record; to make it, `ddpipe run` needs the source file {file}, which is not there")
+        }
+        Verdict::Missing { file } => {
+            format!("whether it is on record cannot be told without the source file {file}, whose digest is not known")
+        }
+        Verdict::LeftOut { file } => format!("left out: {file} is not there"),
+        Verdict::Unreadable { error } => format!("cannot be told: {error}"),
+        Verdict::NotSelected | Verdict::Fresh(_) => "not on record; nothing that is selected asked for it".into(),
+    }
+}
+
+fn is_known(sources: &Sources, file: &str) -> bool {
+    sources.missing.iter().any(|missing| missing.name() == file && missing.digest.is_some())
+}
+
+/// A node that is on record.
+struct Shown<'a> {
+    project: &'a Project,
+    node: &'a Node,
+    record: &'a Record,
+}
+
+impl Shown<'_> {
+    fn path(&self, output: &Output) -> PathBuf {
+        self.project.cache.blobs().path(output.digest)
+    }
+
+    /// The outputs, or the one of this name.
+    fn outputs<'s>(&'s self, only: Option<&'s str>) -> impl Iterator<Item = (&'s String, &'s Output)> {
+        self.record.outputs.iter().filter(move |(name, _)| only.is_none_or(|only| only == *name))
+    }
+
+    fn output(&self, name: &str) -> Result<&Output, Fault> {
+        let fault = || {
+            let near = crate::diagnostic::did_you_mean(name, self.record.outputs.keys().map(String::as_str));
+            let all: Vec<&str> = self.record.outputs.keys().map(String::as_str).collect();
+            let node = self.node.address();
+            Fault::usage(format!("{node} has no output {name:?}{near}\n  its outputs are {}", all.join(", ")))
+        };
+        self.record.outputs.get(name).ok_or_else(fault)
+    }
+
+    fn in_words(&self, only: Option<&str>) -> String {
+        let made = &self.record.provenance;
+        let address = self.node.address();
+        let when = date(made.started_unix);
+        let mut text = format!("{address} ({}), {:.2} s on {when}\n", self.node.kind, made.seconds);
+        for (name, output) in self.outputs(only) {
+            let (kind, size, path) = (&output.artifact_type, size::show(output.bytes), self.path(output));
+            text.push_str(&format!("  {name}: {kind}, {size}, {}\n", path.display()));
+            let tensors = tensors(&path);
+            for (tensor, shape) in tensors.iter().take(TENSORS) {
+                text.push_str(&format!("    {tensor}: {shape}\n"));
+            }
+            if tensors.len() > TENSORS {
+                text.push_str(&format!("    and {} more tensors\n", tensors.len() - TENSORS));
+            }
+        }
+        if only.is_none() {
+            for (name, value) in &self.record.numbers() {
+                text.push_str(&format!("  {name} = {}\n", significant(*value)));
+            }
+        }
+        text
+    }
+
+    fn as_json(&self, only: Option<&str>) -> Value {
+        let record = self.record;
+        let output = |(name, output): (&String, &Output)| {
+            let path = self.path(output);
+            let tensors: serde_json::Map<String, Value> =
+                tensors(&path).into_iter().map(|(name, shape)| (name, shape.into())).collect();
+            let value = json!({
+                "type": output.artifact_type, "bytes": output.bytes, "digest": output.digest, "path": path, "tensors": tensors,
+            });
+            (name.clone(), value)
+        };
+        json!({
+            "node": self.node.address(),
+            "kind": self.node.kind,
+            "on_record": true,
+            "key": record.key,
+            "started_unix": record.provenance.started_unix,
+            "seconds": record.provenance.seconds,
+            "outputs": self.outputs(only).map(output).collect::<serde_json::Map<String, Value>>(),
+            "metrics": numbers(&record.metrics),
+            "measured": numbers(&record.measured),
+        })
+    }
+}
+
+/// Numbers as JSON; those that it has no numbers for become texts, as in records.
+fn numbers(numbers: &indexmap::IndexMap<String, f64>) -> Value {
+    let value = |value: &f64| if value.is_finite() { json!(value) } else { json!(value.to_string()) };
+    numbers
+        .iter()
+        .map(|(name, number)| (name.clone(), value(number)))
+        .collect::<serde_json::Map<String, Value>>()
+        .into()
+}
+
+/// The tensors of a file by name, as `F32 [10, 1, 28, 28]`, from its head alone; none of another file.
+fn tensors(path: &Path) -> Vec<(String, String)> {
+    let Some(head) = File::open(path).ok().and_then(|mut file| tensor_file::head(&mut file)) else { return Vec::new() };
+    let shape = |(name, tensor): (&String, &Value)| {
+        let shape: Option<Vec<String>> =
+            tensor["shape"].as_array().map(|sizes| sizes.iter().map(Value::to_string).collect());
+        Some((name.clone(), format!("{} [{}]", tensor["dtype"].as_str()?, shape?.join(", "))))
     };
-    let bytes = cache.blobs().read_verified(made.digest)?;
-    std::fs::write(out, bytes).map_err(|error| Fault::io("write", out, &error))?;
-    print(&format!("{}\n", out.display()))
+    head.iter().filter(|(name, _)| *name != "__metadata__").filter_map(shape).collect()
+}
+
+/// Writes the bytes of one output of each node.
+fn write(shown: &[Shown], output: Option<&str>, out: &Path) -> Done {
+    let mut files = Vec::with_capacity(shown.len());
+    for shown in shown {
+        let name = match output {
+            Some(name) => name,
+            None => the_only(shown)?,
+        };
+        files.push((shown, name, shown.output(name)?));
+    }
+    let cache = &shown[0].project.cache;
+    let folder = out.is_dir() || out.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if files.len() > 1 && !folder {
+        let nodes: Vec<String> = files.iter().map(|(shown, ..)| shown.node.address()).collect();
+        let all = super::listed(&nodes);
+        return Err(Fault::usage(format!(
+            "{} nodes match, and --out names one file: {all}\n  name one of them, or a folder: --out DIR/",
+            nodes.len()
+        )));
+    }
+    if folder {
+        std::fs::create_dir_all(out).map_err(|error| Fault::io("make", out, &error))?;
+    }
+    for (shown, name, made) in files {
+        let bytes = cache.blobs().read_verified(made.digest)?;
+        if out.as_os_str() == "-" {
+            let mut stdout = std::io::stdout().lock();
+            return match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+                _ => Ok(Exit::Ok),
+            };
+        }
+        let path = match folder {
+            true => out.join(file_name(shown, name, &bytes)),
+            false => out.to_path_buf(),
+        };
+        std::fs::write(&path, bytes).map_err(|error| Fault::io("write", &path, &error))?;
+        print(&crate::visible::visible(&format!("{}\n", path.display())))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The output of a node that has one.
+fn the_only<'s>(shown: &'s Shown) -> Result<&'s str, Fault> {
+    let names: Vec<&str> = shown.record.outputs.keys().map(String::as_str).collect();
+    match names.as_slice() {
+        [one] => Ok(one),
+        several => {
+            let node = shown.node.address();
+            let message =
+                format!("{node} has {} outputs; name one with --output: {}", several.len(), several.join(", "));
+            Err(Fault::usage(message))
+        }
+    }
+}
+
+fn file_name(shown: &Shown, name: &str, bytes: &[u8]) -> String {
+    let kind = shown.project.pipeline.catalog.declaration(&shown.node.kind);
+    match kind.and_then(|kind| kind.outputs.get(name)) {
+        Some(output) => results::file_name(shown.node, name, output, bytes),
+        None => format!("{}.{name}", shown.node.stage),
+    }
 }

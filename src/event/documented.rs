@@ -26,6 +26,7 @@ fn samples() -> Vec<Event> {
             kind: text(),
             slot: text(),
             reasons: vec![Reason::ParamChanged { name: text(), old: text(), new: text() }],
+            continues: Some(1),
         },
         Event::Progress { node: node(), step: 1, total: 2, loss: Some(0.5), unit: text() },
         Event::Metric { node: node(), name: text(), step: 1, value: 0.5 },

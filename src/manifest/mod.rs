@@ -66,6 +66,8 @@ pub struct SourceTable {
     pub obtain: Option<String>,
     /// Whether the declared digests are compared with those of the files.
     pub verify: bool,
+    /// Whether what needs it is left out while it is not there.
+    pub optional: bool,
     /// The files.
     pub files: IndexMap<String, FileTable>,
 }

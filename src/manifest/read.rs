@@ -74,7 +74,7 @@ impl Reader<'_> {
 
     fn source(&mut self, entry: Entry) -> Option<SourceTable> {
         let table = self.table(&entry.item)?;
-        self.known_keys(table, "a source", &["path", "obtain", "verify", "files"]);
+        self.known_keys(table, "a source", &["path", "obtain", "verify", "optional", "files"]);
         let path = self.text(table, "path").unwrap_or_default();
         if !table.contains_key("path") {
             self.report.push(Diagnostic::at(&entry.key, "the source needs a path: the folder that its files lie in"));
@@ -83,8 +83,9 @@ impl Reader<'_> {
         let files =
             files.into_iter().filter_map(|(name, entry)| Some((name.clone(), self.file(&name, &entry)?))).collect();
         let (obtain, verify) = (self.text(table, "obtain"), self.boolean(table, "verify").unwrap_or(true));
+        let optional = self.boolean(table, "optional").unwrap_or(false);
         let place = table.get("path").map(|entry| entry.item.place.clone());
-        Some(SourceTable { key: entry.key.clone(), path, place, obtain, verify, files })
+        Some(SourceTable { key: entry.key.clone(), path, place, obtain, verify, optional, files })
     }
 
     fn file(&mut self, name: &str, entry: &Entry) -> Option<FileTable> {

@@ -1,6 +1,6 @@
 //! Bars on a terminal: one per running stage with step, loss, rate and time left; everything else scrolls above them.
 
-use super::lines::{loss_text, sentence};
+use super::lines::{logged, loss_text, sentence};
 use crate::event::{Event, Observer};
 use crate::visible::visible;
 use indexmap::IndexMap;
@@ -12,18 +12,19 @@ pub struct Bars {
     all: MultiProgress,
     running: IndexMap<String, ProgressBar>,
     styled: IndexMap<String, ()>,
+    verbose: bool,
 }
 
 impl Default for Bars {
     fn default() -> Self {
-        Self::new()
+        Self::new(false)
     }
 }
 
 impl Bars {
-    /// Bars for a run that has not begun.
-    pub fn new() -> Self {
-        Bars { all: MultiProgress::new(), running: IndexMap::new(), styled: IndexMap::new() }
+    /// Bars for a run that has not begun; `verbose` shows the lines that stages log above them.
+    pub fn new(verbose: bool) -> Self {
+        Bars { all: MultiProgress::new(), running: IndexMap::new(), styled: IndexMap::new(), verbose }
     }
 
     fn say(&self, text: &str) {
@@ -86,6 +87,8 @@ impl Observer for Bars {
             _ => {}
         }
         if let Some(text) = sentence(event).filter(|_| !matches!(event, Event::Started { .. })) {
+            self.say(&text);
+        } else if let Some(text) = logged(event).filter(|_| self.verbose) {
             self.say(&text);
         }
     }

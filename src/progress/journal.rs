@@ -1,8 +1,10 @@
 //! The journal of a run: its events as JSON lines in `runs/<id>/events.jsonl`, for later looks at what happened. Bounded by
-//! the nodes and their curves: of a node's log it has the first and the last lines.
+//! the nodes and their curves: of a node's log it has the first and the last lines, the last ones at its end.
 
 use super::kept_log::KeptLog;
+use super::live::Live;
 use crate::event::{Event, Observer};
+use crate::told::JOURNAL;
 use ddpipe_cache::RunDir;
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -21,6 +23,7 @@ pub struct Journal {
     begun: Instant,
     flushed: Instant,
     logs: IndexMap<String, KeptLog<String>>,
+    live: Live,
 }
 
 #[derive(Serialize)]
@@ -42,9 +45,10 @@ struct LeftOut<'a> {
 impl Journal {
     /// A journal in this run's folder.
     pub fn new(run: &RunDir) -> std::io::Result<Self> {
-        let file = BufWriter::new(File::create(run.path().join("events.jsonl"))?);
+        let file = BufWriter::new(File::create(run.path().join(JOURNAL))?);
         let begun = Instant::now();
-        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new() })
+        let live = Live::new(run.path());
+        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new(), live })
     }
 
     fn note(&mut self, event: &Event) -> std::io::Result<()> {
@@ -55,10 +59,14 @@ impl Journal {
                 let text = text.chars().take(LETTERS).collect();
                 let event = Event::Log { node: node.clone(), level: *level, text };
                 let line = serde_json::to_string(&Line { at, event: &event })?;
-                if let Some(line) = self.logs.entry(node.clone()).or_default().take(line) {
-                    writeln!(self.file, "{line}")?;
-                }
-                return self.flush_now_and_then();
+                // Whoever follows the log reads it at once: the first lines here, later ones from the live file.
+                return match self.logs.entry(node.clone()).or_default().take(line.clone()) {
+                    Some(line) => {
+                        writeln!(self.file, "{line}")?;
+                        self.file.flush()
+                    }
+                    None => self.live.note(&line),
+                };
             }
             Event::Finished(outcome) => self.end_log(&outcome.node)?,
             Event::Retried { node, .. } => self.end_log(node)?,
@@ -104,5 +112,6 @@ impl Drop for Journal {
                 tracing::warn!("the run's journal: {error}");
             }
         }
+        self.live.over();
     }
 }

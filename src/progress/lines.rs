@@ -9,7 +9,15 @@ use std::time::{Duration, Instant};
 /// One line per thing that happened, and a line of progress per node every ten seconds.
 #[derive(Debug, Default)]
 pub struct Lines {
+    verbose: bool,
     last_shown: IndexMap<String, Instant>,
+}
+
+impl Lines {
+    /// Lines for a run that has not begun; `verbose` shows the lines that stages log too.
+    pub fn new(verbose: bool) -> Self {
+        Lines { verbose, last_shown: IndexMap::new() }
+    }
 }
 
 /// Between two lines of progress of one node.
@@ -25,9 +33,17 @@ impl Observer for Lines {
             }
             return;
         }
-        if let Some(text) = sentence(event) {
+        if let Some(text) = sentence(event).or_else(|| logged(event).filter(|_| self.verbose)) {
             say(text);
         }
+    }
+}
+
+/// A line that a stage logged, for those who asked for them.
+pub(super) fn logged(event: &Event) -> Option<String> {
+    match event {
+        Event::Log { node, level: LogLevel::Info, text } => Some(format!("{node}: {text}")),
+        _ => None,
     }
 }
 
@@ -58,9 +74,10 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
         Event::Begun { pipeline, nodes, fresh, run } => {
             format!("{pipeline}: {nodes} nodes, {fresh} on record (run {run})")
         }
-        Event::Started { node, slot, reasons, .. } => {
+        Event::Started { node, slot, reasons, continues, .. } => {
             let reasons: Vec<String> = reasons.iter().map(|reason| reason.to_string()).collect();
-            format!("{node}: runs on {slot} ({})", reasons.join(", "))
+            let continues = continues.map_or(String::new(), |step| format!("; continues after step {step}"));
+            format!("{node}: runs on {slot} ({}){continues}", reasons.join(", "))
         }
         Event::Log { node, level: LogLevel::Warn, text } => format!("{node}: warning: {text}"),
         Event::Waiting { node, holder } => format!("{node}: waits for {holder}"),
@@ -85,7 +102,8 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
 fn finished(outcome: &Outcome) -> Option<String> {
     let node = &outcome.node;
     match (&outcome.failure, outcome.status) {
-        (None, Status::Fresh) => None,
+        // What is left out is said once for each source.
+        (None, Status::Fresh) | (_, Status::LeftOut) => None,
         (None, _) => {
             let metrics: Vec<String> =
                 outcome.metrics.iter().take(3).map(|(name, value)| format!("{name} {}", number(*value))).collect();
@@ -138,5 +156,6 @@ fn word(status: Status) -> &'static str {
         Status::Failed => "failed",
         Status::Interrupted => "interrupted",
         Status::Skipped => "skipped",
+        Status::LeftOut => "left out",
     }
 }

@@ -188,8 +188,8 @@ fn sources(
             (name.clone(), file)
         };
         let files = table.files.iter().map(file).collect();
-        let (obtain, verify) = (table.obtain.clone(), table.verify);
-        let source = Source { name: name.clone(), path: path.clone(), obtain, verify, files };
+        let (obtain, verify, optional) = (table.obtain.clone(), table.verify, table.optional);
+        let source = Source { name: name.clone(), path: path.clone(), obtain, verify, optional, files };
         report.diagnostics.extend(territory.fault(table, &source));
         sources.insert(name.clone(), source);
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// `table.md`, or with axes `grid-method=dm.png`: the ending is the declared extension, else that of the type. Two outputs
 /// of the same form have the same name here.
-pub(super) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> String {
+pub(crate) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> String {
     let axes: Vec<String> =
         node.axes.iter().map(|(name, value)| format!("{name}={}", crate::address::value_text(value))).collect();
     let mut stem = node.stage.clone();

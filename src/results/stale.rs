@@ -21,7 +21,7 @@ pub(super) fn settle(folder: &Path, before: &Account, now: &mut Account, pipelin
         if now.files.contains_key(name) || !below || !is_ours(&folder.join(name), file) {
             continue;
         }
-        let failed = now.lacking.get(&file.node).is_some_and(|reason| reason != super::NOT_SELECTED);
+        let failed = now.lacking.get(&file.node).is_some_and(|reason| !super::is_no_failure(reason));
         let gone = now.complete && !nodes.contains(&file.node);
         if gone || renewed.contains(&file.node) {
             said.extend(remove(folder, name));

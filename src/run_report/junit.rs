@@ -135,7 +135,7 @@ fn status(node: &NodeReport) -> TestCaseStatus {
     match outcome.status {
         Status::Ran => TestCaseStatus::success(),
         Status::Fresh => skipped("on record"),
-        Status::Skipped => skipped(message),
+        Status::Skipped | Status::LeftOut => skipped(message),
         Status::Failed => non_success(NonSuccessKind::Failure, kind, message, &details),
         Status::Interrupted => non_success(NonSuccessKind::Error, "interrupted", message, &details),
     }

@@ -51,6 +51,7 @@ impl RunReport {
             (Status::Failed, "failed"),
             (Status::Interrupted, "interrupted"),
             (Status::Skipped, "skipped"),
+            (Status::LeftOut, "left out"),
         ];
         let counts = statuses.iter().map(|(status, word)| (self.count(*status), *word));
         let mut words: Vec<String> =

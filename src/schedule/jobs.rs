@@ -66,8 +66,9 @@ impl Jobs<'_> {
     fn place(&self, edge: &Edge, digest: Digest) -> (PathBuf, bool, String, ArtifactType) {
         match &edge.from {
             Endpoint::Source { source, file } => {
-                let seen = self.sources.get(source, file);
-                let path = seen.map(|seen| seen.path.clone()).unwrap_or_default();
+                let seen = self.sources.get(source, file).map(|seen| &seen.path);
+                let path = seen.or(self.sources.missing(source, file).map(|missing| &missing.path));
+                let path = path.cloned().unwrap_or_default();
                 let artifact = if names_folder(file) { ArtifactType::Folder } else { ArtifactType::Files };
                 (path, true, file.clone(), artifact)
             }

@@ -51,7 +51,7 @@ impl Scheduler<'_> {
             let record = match self.states.get(*maker) {
                 State::Done { record, .. } => record.clone(),
                 // The worker holds these bytes in memory; what nobody asked for was not read.
-                State::Storing { .. } | State::NotSelected => continue,
+                State::Storing { .. } | State::LeftOut | State::NotSelected => continue,
                 // Another reader found the damage first.
                 _ => {
                     mended = true;

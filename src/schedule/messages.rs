@@ -72,6 +72,9 @@ impl Scheduler<'_> {
             let artifact_type = made.artifact.name().to_string();
             (name, Output { digest: made.digest, bytes: made.bytes, artifact_type })
         };
+        let without = self.planner.gaps(node);
+        let without = (!without.0.is_empty())
+            .then(|| format!("made without {} of {} inputs, which were left out", without.0.len(), without.1));
         let continued = running.log.iter().filter(|line| line.starts_with("continues after"));
         let record = Record {
             format: ddpipe_cache::FORMAT,
@@ -95,7 +98,7 @@ impl Scheduler<'_> {
                 libtorch,
                 numerics,
                 commit: self.commit.clone(),
-                note: self.failed[node.index()].iter().chain(continued).cloned().collect(),
+                note: self.failed[node.index()].iter().chain(continued).cloned().chain(without).collect(),
             },
         };
         let wrong = match record.asks.is_empty() {

@@ -24,7 +24,21 @@ impl Scheduler<'_> {
 
     pub(super) fn missing(&mut self, node: NodeId, file: &str) {
         let message = format!("the source file {file} is not there");
-        self.fail(node, None, message, None, Vec::new());
+        let missing = self.sources.missing.iter().find(|missing| missing.name() == file);
+        let hint = missing.map(|missing| {
+            let obtain = missing.obtain.as_ref().map_or(String::new(), |words| format!("; {words}"));
+            format!("put it at {}{obtain}", missing.path.display())
+        });
+        self.fail(node, None, message, hint, Vec::new());
+    }
+
+    /// A node is not run, and nobody waits for it.
+    pub(super) fn leave_out(&mut self, node: NodeId, file: &str) {
+        let failure =
+            Failure { cause: None, message: format!("left out: {file} is not there"), hint: None, log: Vec::new() };
+        let outcome = Outcome { status: Status::LeftOut, failure: Some(failure), ..self.outcome(node) };
+        self.states.set(node, State::LeftOut);
+        self.finish(node, outcome);
     }
 
     pub(super) fn skip(&mut self, node: NodeId, blame: NodeId) {

@@ -33,6 +33,8 @@ pub(super) enum State {
     Done { record: Arc<Record>, made_on: Option<usize> },
     /// It has no result: it failed, was skipped or was interrupted.
     Lost(Status),
+    /// A file of an optional source is not there; what gathers this works without it.
+    LeftOut,
     /// Not part of this run.
     NotSelected,
 }
@@ -82,7 +84,7 @@ impl State {
     }
 
     pub fn is_known(&self) -> bool {
-        matches!(self, State::Done { .. } | State::Storing { .. })
+        matches!(self, State::Done { .. } | State::Storing { .. } | State::LeftOut)
     }
 
     pub fn is_lost(&self) -> bool {
@@ -98,7 +100,7 @@ impl State {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self, State::Done { .. } | State::Lost(_) | State::NotSelected)
+        matches!(self, State::Done { .. } | State::Lost(_) | State::LeftOut | State::NotSelected)
     }
 }
 

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 /// The single metadata entry that ddpipe writes. The safetensors crate does not order its metadata, so a second entry
 /// would make the bytes differ from run to run.
-const ENTRY: &str = "ddpipe";
+const ENTRY: &str = ddpipe_interface::tensor_file::ENTRY;
 
 /// Named tensors, the type of the artifact, and a JSON object that describes it.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 /// The name of the checkpoint in a stage's scratch folder.
-pub const CHECKPOINT: &str = "checkpoint";
+pub const CHECKPOINT: &str = ddpipe_interface::checkpoint::FILE;
 
 /// What a checkpoint belongs to. One that belongs to something else is not continued.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Origin {
 }
 
 /// The first line of a checkpoint's file: this, BLAKE3 of all that follows in hexadecimal digits, and a line feed.
-const MAGIC: &str = "ddpipe checkpoint 1 ";
+const MAGIC: &str = ddpipe_interface::checkpoint::MAGIC;
 
 /// All that a loop needs to continue after an interruption with the same result.
 pub struct Checkpoint {

@@ -33,16 +33,19 @@ fn plan_and_why_tell_what_a_change_means() {
         .run(&["plan", "pipelines/two.toml"])
         .ok()
         .says("never ran")
-        .says("1 to run, 1 waiting for them, 0 on record");
+        .says("1 to run now, up to 1 more after it, 0 on record");
     project.go("pipelines/two.toml", &[]).ok();
-    project.run(&["plan", "pipelines/two.toml"]).ok().says("0 to run, 0 waiting for them, 2 on record");
+    project.run(&["plan", "pipelines/two.toml"]).ok().says("0 to run, 2 on record");
     project.run(&["why", "pipelines/two.toml", "b"]).ok().says("is on record under key").says("param to = 4");
     project.edit("pipelines/two.toml", "to = 3", "to = 6");
     let plan = project.run(&["plan", "pipelines/two.toml"]);
     plan.ok();
     let lines: Vec<&str> = plan.out.lines().collect();
-    assert_eq!(lines, ["run     a  to: default -> 6", "waits   b  for a", "1 to run, 1 waiting for them, 0 on record"]);
-    project.run(&["why", "pipelines/two.toml", "a"]).ok().says("to: default -> 6").says("its newest record is");
+    assert_eq!(
+        lines,
+        ["run     a  to: 3 (default) -> 6", "waits   b  for a", "1 to run now, up to 1 more after it, 0 on record"]
+    );
+    project.run(&["why", "pipelines/two.toml", "a"]).ok().says("to: 3 (default) -> 6").says("its nearest record is");
     project.run(&["why", "pipelines/two.toml", "b"]).ok().says("does not run");
     let json = project.run(&["plan", "pipelines/two.toml", "--json"]);
     let nodes: serde_json::Value = serde_json::from_str(&json.ok().out).unwrap();

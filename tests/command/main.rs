@@ -13,6 +13,7 @@ mod server;
 #[path = "../common/slow.rs"]
 mod slow;
 
+mod absent;
 mod baselines;
 mod basics;
 mod cache;
@@ -24,6 +25,7 @@ mod folders;
 mod init;
 mod kills;
 mod kinds;
+mod logs;
 mod mnist;
 mod offered;
 mod programs;
@@ -34,7 +36,9 @@ mod record_keeping;
 mod reports;
 mod results;
 mod sharing;
+mod show;
 mod signals;
 mod sources;
 mod terminal;
 mod verify;
+mod why;

@@ -384,6 +384,7 @@ fn word(plan: &Plan, node: NodeId) -> String {
         Verdict::Waiting { .. } => "waits".into(),
         Verdict::Missing { file } => format!("missing {file}"),
         Verdict::Unreadable { error } => format!("unreadable: {error}"),
+        Verdict::LeftOut { file } => format!("without {file}"),
         Verdict::NotSelected => "left".into(),
     }
 }

@@ -79,7 +79,7 @@ fn a_parameter_that_is_written_at_its_default_changes_nothing() {
     lab.redeclare("make.data", "[params]", "[params]\nnew = { type = \"boolean\", default = false, help = \"new\" }");
     lab.run().ran(&[]).is_complete();
     let ran = lab.set("stages.a.params.size", 11).run();
-    assert_eq!(ran.reasons("a"), ["size: default -> 11"]);
+    assert_eq!(ran.reasons("a"), ["size: 10 (default) -> 11"]);
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn record() -> Vec<u8> {
     let key = Key::of(&description);
     let (digest, bytes) = (Digest::of(b"seed"), 4);
     cache.blobs().put_bytes(b"seed").unwrap();
-    let seen = SourceSeen { path: "data/one.bin".into(), digest, md5: Some("0".repeat(32)), verified: true };
+    let seen =
+        SourceSeen { path: "data/one.bin".into(), digest, md5: Some("0".repeat(32)), sha256: None, verified: true };
     let record = Record {
         format: ddpipe_cache::FORMAT,
         key,

@@ -25,6 +25,10 @@ pub(super) fn run(args: &Args) -> Done {
     for (node, verdict) in project.pipeline.nodes.iter().zip(&plan.verdicts) {
         let why = match verdict {
             Verdict::NotSelected => continue,
+            Verdict::LeftOut { file } => {
+                text.push_str(&format!("{}: left out ({file} is not there)\n", node.address()));
+                continue;
+            }
             Verdict::Fresh(record) => {
                 recorded.push((node.address(), record.clone()));
                 continue;

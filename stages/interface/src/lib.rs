@@ -3,12 +3,14 @@
 
 mod artifact;
 mod blocks;
+pub mod checkpoint;
 mod declaration;
 mod depth;
 pub mod metric;
 pub mod orphans;
 mod param;
 pub mod protocol;
+pub mod tensor_file;
 mod value;
 
 pub use artifact::ArtifactType;

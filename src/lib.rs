@@ -17,9 +17,9 @@
 //!    [`sources`] and [`download`] find the files from outside before.
 //! 4. [`schedule`]: carries a plan out. [`recompute`] runs what is on record again.
 //!    [`executor`] is who runs a job; [`slots`] says on which devices,
-//!    [`memory`] how much memory there is.
-//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`started`] keeps what it
-//!    was started with, [`expect`], [`mixed`] and [`results`] come at the end.
+//!    [`memory`] how much memory there is, [`estimate`] how long a node will take.
+//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it on a [`terminal`] or elsewhere,
+//!    [`started`] keeps what it was started with, [`expect`], [`mixed`] and [`results`] come at the end.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
 pub mod address;
@@ -29,6 +29,7 @@ pub mod cli;
 pub mod commit;
 pub mod diagnostic;
 pub mod download;
+pub mod estimate;
 pub mod event;
 pub mod executor;
 pub mod exit;
@@ -58,6 +59,7 @@ pub mod size;
 pub mod slots;
 pub mod sources;
 pub mod started;
+pub mod terminal;
 mod visible;
 
 pub use load::load;

@@ -2,9 +2,12 @@
 
 use super::project::{PlanArgs, Planned};
 use super::{Done, print};
-use crate::pipeline::Pipeline;
+use crate::estimate::Estimate;
+use crate::pipeline::{Node, NodeId, Pipeline};
 use crate::plan::Verdict;
+use crate::{progress, size};
 use serde_json::json;
+use std::collections::HashMap;
 
 /// Say what would run.
 #[derive(Debug, clap::Args)]
@@ -19,13 +22,19 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Done {
     let project = args.plan.open()?;
     let Planned { plan, needed, sources } = project.planned()?;
+    let expected: HashMap<NodeId, Option<Estimate>> = project.expected(&plan).into_iter().collect();
+    let guess = |node: &Node| expected.get(&node.id).copied().flatten();
     if args.json {
         let nodes: Vec<_> = plan
             .verdicts
             .iter()
             .zip(&project.pipeline.nodes)
             .filter(|(verdict, _)| !matches!(verdict, Verdict::NotSelected))
-            .map(|(verdict, node)| json!({ "node": node.address(), "verdict": word(verdict), "why": why(&project.pipeline, verdict) }))
+            .map(|(verdict, node)| {
+                let (guess, why) = (guess(node), why(&project.pipeline, verdict));
+                let (seconds, memory) = (guess.map(|guess| guess.seconds), guess.and_then(|guess| guess.memory));
+                json!({ "node": node.address(), "verdict": word(verdict), "why": why, "seconds": seconds, "memory": memory })
+            })
             .collect();
         return print(&format!("{}\n", serde_json::Value::Array(nodes)));
     }
@@ -33,7 +42,8 @@ pub(super) fn run(args: Args) -> Done {
     let width = project.pipeline.nodes.iter().map(|node| node.address().len()).max().unwrap_or(0).min(60);
     for (verdict, node) in plan.verdicts.iter().zip(&project.pipeline.nodes) {
         if !matches!(verdict, Verdict::NotSelected) {
-            let line = format!("{:8}{:width$}  {}", word(verdict), node.address(), why(&project.pipeline, verdict));
+            let why = why(&project.pipeline, verdict);
+            let line = format!("{:8}{:width$}  {why}{}", word(verdict), node.address(), takes(guess(node)));
             text.push_str(line.trim_end());
             text.push('\n');
         }
@@ -50,7 +60,30 @@ pub(super) fn run(args: Args) -> Done {
         count => format!(", {count} only if a search asks for them"),
     };
     text.push_str(&format!("{run} to run, {waiting} waiting for them, {fresh} on record{unasked}\n"));
+    text.push_str(&in_all(expected.values()));
     print(&crate::visible::visible(&text))
+}
+
+/// What a node is expected to take, if that is known: ` (about 2 min, 1.2 GiB)`.
+fn takes(guess: Option<Estimate>) -> String {
+    let Some(Estimate { seconds, memory }) = guess else { return String::new() };
+    let memory = memory.map_or(String::new(), |bytes| format!(", {}", size::show(bytes)));
+    format!("  (about {}{memory})", progress::guess(seconds))
+}
+
+/// What all nodes are expected to take, one after the other.
+fn in_all<'a>(expected: impl Iterator<Item = &'a Option<Estimate>>) -> String {
+    let (known, unknown): (Vec<&Option<Estimate>>, Vec<&Option<Estimate>>) =
+        expected.partition(|guess| guess.is_some());
+    let seconds = known.iter().filter_map(|guess| guess.as_ref()).map(|guess| guess.seconds);
+    let seconds = progress::guess(seconds.sum());
+    let nodes = progress::count(unknown.len(), "node");
+    match (known.len(), unknown.len()) {
+        (0, 0) => String::new(),
+        (0, _) => format!("time unknown for {nodes}: nothing of their kinds is on record\n"),
+        (_, 0) => format!("about {seconds} of computing in all, by what earlier runs took\n"),
+        _ => format!("about {seconds} of computing, by what earlier runs took; unknown for {nodes}\n"),
+    }
 }
 
 fn word(verdict: &Verdict) -> &'static str {

@@ -14,20 +14,22 @@ use crate::memory;
 use crate::mixed;
 use crate::note::say;
 use crate::pipeline::NodeId;
-use crate::plan::{Plan, Records, Verdict};
-use crate::progress;
+use crate::progress::{self, Ending};
 use crate::results;
 use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources;
 use crate::started::Started;
-use crate::visible::visible;
+use crate::terminal::{self, Style};
 use ddpipe_cache::Record;
 use ddpipe_interface::protocol::Cause;
 use indexmap::IndexMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long an interrupted run waits for whoever reads its last words.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run a pipeline.
 #[derive(Debug, clap::Args)]
@@ -73,6 +75,7 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Done {
     let begun = Instant::now();
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
+    slots.check_devices()?;
     let project = args.manifest.open(&slots)?;
     for warning in &project.pipeline.warnings {
         say(warning.render(false).trim_end());
@@ -106,10 +109,16 @@ pub(super) fn run(args: Args) -> Done {
     pins.pin(&plan.fresh())?;
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
+    let expected: IndexMap<NodeId, Option<f64>> =
+        project.expected(&plan).into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
+    if !expected.is_empty() {
+        let seconds = expected.iter().map(|(node, seconds)| (pipeline.node(*node).address(), *seconds)).collect();
+        observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
+    }
 
     let signals = Signals::listen(&interrupts)?;
     let mut executor = Local::new(local(&args, slots, &project));
-    let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
+    let seconds = |node: NodeId| longest_first(&expected, node);
     let scheduled = Run {
         pipeline,
         graph,
@@ -141,9 +150,11 @@ pub(super) fn run(args: Args) -> Done {
     for outcome in &summary.outcomes {
         *counts.entry(outcome.status).or_default() += 1;
     }
-    observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
+    let seconds = begun.elapsed().as_secs_f64();
+    observers.on_event(&Event::Ended { counts, seconds });
     drop(observers);
     signals.over();
+    terminal::over();
 
     let checked = expect::check(pipeline, &summary.records);
     for note in mixed::notes(pipeline, graph, &summary.records) {
@@ -155,11 +166,16 @@ pub(super) fn run(args: Args) -> Done {
             say(expectations(std::slice::from_ref(missed)).trim_end());
         }
     } else {
-        print(&visible(&written.text()))?;
-        print(&expectations(&checked))?;
+        // Standard error last: what went wrong stands where the eye is.
+        let printed = print(&written.text(Style::of_stdout())).and_then(|_| print(&expectations(&checked)));
+        faults.extend(printed.err());
     }
     faults.iter().for_each(say);
-    Ok(exit(&args, &summary, &checked, &faults))
+    if !args.json {
+        let ending = Ending { pipeline: &pipeline.name, run: run.id(), outcomes: &summary.outcomes, seconds };
+        farewell(ending.text(Style::of_stderr(), args.quiet), summary.interrupted);
+    }
+    Ok(exit(&args, &summary, &checked, &faults, signals.first()))
 }
 
 impl Args {
@@ -177,6 +193,19 @@ impl Args {
             select: project.invocation.select.clone(),
             cache: project.cache.root().to_path_buf(),
         }
+    }
+}
+
+/// Says the last words, whose parts are visible already. A run that was interrupted does not wait for a reader that does not
+/// read.
+fn farewell(text: String, interrupted: bool) {
+    if text.is_empty() {
+        return;
+    }
+    let said = std::thread::spawn(move || terminal::say(&text));
+    let since = Instant::now();
+    while !said.is_finished() && !(interrupted && since.elapsed() > PATIENCE) {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -201,13 +230,10 @@ fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
     }
 }
 
-/// From the newest record of the node; a second where there is none.
-fn expected_seconds(plan: &Plan, node: NodeId, project: &Project) -> f64 {
-    if matches!(plan.verdicts[node.index()], Verdict::Fresh(_) | Verdict::NotSelected) {
-        return 0.0;
-    }
-    let record = project.cache.newest(&project.pipeline.name, &project.pipeline.node(node).address());
-    record.map_or(1.0, |record| record.provenance.seconds)
+/// What decides which node starts first: the seconds that it is expected to take; one where nothing is known, none where
+/// nothing has to run.
+fn longest_first(expected: &IndexMap<NodeId, Option<f64>>, node: NodeId) -> f64 {
+    expected.get(&node).map_or(0.0, |seconds| seconds.unwrap_or(1.0))
 }
 
 /// Notes what every node gave last, under the name that it has today: what `why` compares with the next time.
@@ -230,13 +256,13 @@ fn expectations(checked: &[Checked]) -> String {
 }
 
 /// The cache first: what it could not do is no fault of the stages.
-fn exit(args: &Args, summary: &Summary, checked: &[Checked], faults: &[Fault]) -> Exit {
+fn exit(args: &Args, summary: &Summary, checked: &[Checked], faults: &[Fault], signal: Exit) -> Exit {
     let of_cache = |outcome: &Outcome| {
         let cause = outcome.failure.as_ref().and_then(|failure| failure.cause);
         outcome.status == Status::Failed && matches!(cause, Some(Cause::Cache | Cause::Store))
     };
     if summary.interrupted || summary.count(Status::Interrupted) > 0 {
-        Exit::Interrupted
+        signal
     } else if summary.outcomes.iter().any(of_cache) || !faults.is_empty() {
         Exit::Cache
     } else if summary.count(Status::Failed) > 0 {

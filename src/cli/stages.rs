@@ -70,6 +70,7 @@ fn describe(declaration: &Declaration) -> String {
             Names::LabelOf(input) => format!("a label of something connected to {input}"),
         }));
         notes.extend(param.unit.clone());
+        notes.extend(param.work.then(|| "multiplies the work".to_string()));
         notes.extend(param.source.as_ref().map(|source| format!("default from {source}")));
         text.push_str(&format!("      {}\n", notes.join("; ")));
     }
@@ -90,7 +91,9 @@ fn line(name: &str, metric: &Metric) -> String {
         Better::Lower => "lower is better",
     });
     let measured = metric.measured.then_some("measured");
-    let notes: Vec<&str> = metric.unit.as_deref().into_iter().chain(better).chain(measured).collect();
+    let headline = metric.headline.then_some("shown when a stage is done");
+    let notes = metric.unit.as_deref().into_iter().chain(better).chain(measured);
+    let notes: Vec<&str> = notes.chain(headline).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     format!("  {name}{notes}\n      {}\n", metric.help)
 }

@@ -39,6 +39,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Done {
     let slots = slots::find(&args.device, None, args.threads.map(usize::from))?;
+    slots.check_devices()?;
     let project = args.manifest.open(&slots)?;
     let Planned { plan, sources, .. } = project.planned()?;
     let planner = project.planner(&sources)?;

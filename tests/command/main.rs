@@ -12,6 +12,8 @@ mod project;
 mod server;
 #[path = "../common/slow.rs"]
 mod slow;
+#[path = "../common/terminal.rs"]
+mod terminal;
 
 mod basics;
 mod cache;
@@ -26,7 +28,8 @@ mod protocol;
 mod races;
 mod record_keeping;
 mod results;
+mod screen;
 mod sharing;
 mod signals;
 mod sources;
-mod terminal;
+mod words;

@@ -82,6 +82,10 @@ pub struct Param {
     /// What its text is the name of, for a `string` or `strings`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Names>,
+    /// Whether the work of a stage grows with this number as the number does: twice as many epochs take twice as long.
+    /// What a stage will take is worked out from earlier ones with it. Only for an `integer`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub work: bool,
 }
 
 impl Param {
@@ -110,6 +114,9 @@ impl Param {
         }
         if self.names.is_some() && !matches!(self.kind, ParamType::String | ParamType::Strings) {
             return fault("only a string or a list of strings has `names`");
+        }
+        if self.work && self.kind != ParamType::Integer {
+            return fault("only an integer has `work`");
         }
         if let Some(default) = self.default.take() {
             self.default = Some(self.accept(default).map_err(|why| format!("its default: {why}"))?);

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Columns of a bar.
 const BAR: usize = 24;
+/// A terminal of fewer columns has room for the counter.
+const NARROWEST: usize = 20;
 /// A name has so many columns at least, if it has as many letters.
 const NAME: usize = 16;
 /// Wider lines are hard to read.
@@ -17,6 +19,9 @@ const WIDEST: usize = 120;
 /// The frame's lines for a terminal of so many columns and rows.
 pub fn frame(view: &View, style: Style, (wide, high): (usize, usize)) -> Vec<String> {
     let wide = wide.saturating_sub(1).clamp(1, WIDEST);
+    if wide < NARROWEST {
+        return vec![counter(view, style, wide)];
+    }
     let mut lines = Vec::new();
     if view.begun.is_some() {
         lines.push(header(view, style, wide));

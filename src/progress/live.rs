@@ -216,11 +216,11 @@ mod tests {
         let mut words = words();
         assert_eq!(
             words.of(&ran("evaluate[lr_img=0.1,seed=0]"), 80).unwrap(),
-            "✓ evaluate[lr_img=0.1,seed=0]  accuracy 29.0 %                            0.12 s"
+            "✓ evaluate[lr_img=0.1,seed=0]  accuracy 29.0 %                           0.12 s"
         );
         assert_eq!(
             words.of(&ran("table"), 80).unwrap(),
-            "✓ table                        accuracy 29.0 %                            0.12 s"
+            "✓ table                        accuracy 29.0 %                           0.12 s"
         );
         words.style.unicode = false;
         assert!(words.of(&ran("table"), 80).unwrap().starts_with("ok table "));

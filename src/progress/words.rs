@@ -127,7 +127,8 @@ pub fn shortened(text: &str, most: usize, gap: &str) -> String {
 pub fn cut(text: &str, most: usize, gap: &str) -> String {
     match columns(text) <= most {
         true => text.to_string(),
-        false => format!("{}{gap}", begin(text, most.saturating_sub(columns(gap)))),
+        false if most <= columns(gap) => begin(text, most),
+        false => format!("{}{gap}", begin(text, most - columns(gap))),
     }
 }
 

@@ -26,6 +26,7 @@ mod verify;
 mod why;
 
 use crate::exit::{Exit, Fault};
+use crate::terminal::{self, Style};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 use std::process::ExitCode;
@@ -34,8 +35,8 @@ use tracing_subscriber::EnvFilter;
 /// Runs dataset-distillation experiments as declared pipelines.
 ///
 /// Exit codes: 0 ok, 1 a stage failed, 2 the manifest or the command line, 3 the cache or another file, 4 an expectation missed
-/// (--check) or a result worse than its baseline, 5 results not comparable (verify), 130
-/// interrupted. Set DDPIPE_LOG=debug for a log on stderr.
+/// (--check) or a result worse than its baseline, 5 results not comparable (verify); 130, 143 and 129 stopped by Ctrl-C, SIGTERM
+/// or a closed terminal: the same command continues. Set DDPIPE_LOG=debug for a log on stderr.
 #[derive(Debug, Parser)]
 #[command(name = "ddpipe", version, max_term_width = 110, after_help = examples::START)]
 pub struct Cli {
@@ -93,13 +94,7 @@ enum Command {
 /// Parses the command line, does what it says, and prints what went wrong.
 pub fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
-    let filter = EnvFilter::try_from_env("DDPIPE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .log_internal_errors(false)
-        .init();
+    start_log();
     let cli = match usage::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -130,6 +125,20 @@ pub fn main() -> ExitCode {
             fault.exit.into()
         }
     }
+}
+
+/// The log on standard error: warnings in plain words, or what `DDPIPE_LOG` asks for with where it comes from.
+fn start_log() {
+    let asked = EnvFilter::try_from_env("DDPIPE_LOG").ok();
+    let detailed = asked.is_some();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(asked.unwrap_or_else(|| EnvFilter::new("warn")))
+        .with_writer(terminal::Lines::default)
+        .with_ansi(Style::of_stderr().colour)
+        .with_target(detailed)
+        .without_time()
+        .log_internal_errors(false);
+    log.init();
 }
 
 /// The result of every subcommand: the exit code, or what went wrong.

@@ -27,6 +27,13 @@ pub enum Event {
         /// Nodes that are on record already, as far as that is known before the run.
         fresh: usize,
     },
+    /// How long what has to run is expected to take, from what is on record.
+    Expected {
+        /// How many stages run at once.
+        jobs: usize,
+        /// The nodes that run or may run; null where nothing is known.
+        seconds: IndexMap<String, Option<f64>>,
+    },
     /// A file is being downloaded.
     Download {
         /// The file.
@@ -228,9 +235,40 @@ pub struct Outcome {
     /// Scalar results.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub metrics: IndexMap<String, f64>,
+    /// Those of them that are worth a look at once, as the kind declares.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headline: Vec<Headline>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+}
+
+impl Outcome {
+    /// The outcome of a node that ran, of which nothing else is known.
+    pub fn of(node: impl Into<String>) -> Self {
+        Outcome {
+            node: node.into(),
+            status: Status::Ran,
+            key: None,
+            seconds: 0.0,
+            peak_memory: None,
+            metrics: IndexMap::new(),
+            headline: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
+/// A result that is worth a look at once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Headline {
+    /// The metric's name.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// Its unit, where one is declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
 }
 
 /// Why a node has no result.

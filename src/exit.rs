@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Report;
 use crate::sources::SourcesError;
+use crate::terminal::Style;
 use ddpipe_cache::CacheError;
 use std::fmt;
 use std::path::Path;
@@ -22,8 +23,23 @@ pub enum Exit {
     Missed = 4,
     /// Results could not be compared bit by bit, because they were computed with other numerics (`verify`).
     Incomparable = 5,
-    /// Interrupted; the same command continues.
+    /// The terminal of a run was closed (SIGHUP); the same command continues.
+    HungUp = 129,
+    /// Interrupted (SIGINT, Ctrl-C); the same command continues.
     Interrupted = 130,
+    /// Ended from outside (SIGTERM), as by a batch system; the same command continues.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// That of a run that a signal has stopped: 128 and the signal's number, as a shell has it.
+    pub fn of_signal(signal: i32) -> Self {
+        match signal {
+            signal_hook::consts::SIGHUP => Exit::HungUp,
+            signal_hook::consts::SIGTERM => Exit::Terminated,
+            _ => Exit::Interrupted,
+        }
+    }
 }
 
 impl Exit {
@@ -37,6 +53,8 @@ impl Exit {
             Exit::Missed => "missed",
             Exit::Incomparable => "incomparable",
             Exit::Interrupted => "interrupted",
+            Exit::HungUp => "hung_up",
+            Exit::Terminated => "terminated",
         }
     }
 }
@@ -95,7 +113,7 @@ impl From<std::io::Error> for Fault {
 
 impl From<Report> for Fault {
     fn from(report: Report) -> Self {
-        let colour = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+        let colour = Style::of_stderr().colour;
         let count = report.diagnostics.len();
         let noun = if count == 1 { "error" } else { "errors" };
         let message = format!("{}\n{count} {noun}; nothing was run", report.render(colour).trim_end());

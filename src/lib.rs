@@ -17,10 +17,10 @@
 //!    [`sources`] and [`download`] find the files from outside before.
 //! 4. [`schedule`]: carries a plan out. [`recompute`] runs what is on record again.
 //!    [`executor`] is who runs a job; [`slots`] says on which devices,
-//!    [`memory`] how much memory there is.
-//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it, [`started`] keeps what it
-//!    was started with, [`expect`], [`mixed`], [`baseline`] and [`results`] come at the end, and
-//!    [`run_report`] says all of it to CI systems.
+//!    [`memory`] how much memory there is, [`estimate`] how long a node will take.
+//! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it on a [`terminal`] or elsewhere,
+//!    [`started`] keeps what it was started with, [`expect`], [`mixed`], [`baseline`] and [`results`] come
+//!    at the end, and [`run_report`] says all of it to CI systems.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
 pub mod address;
@@ -33,6 +33,7 @@ mod clock;
 pub mod commit;
 pub mod diagnostic;
 pub mod download;
+pub mod estimate;
 pub mod event;
 pub mod executor;
 pub mod exit;
@@ -68,6 +69,7 @@ pub mod sources;
 pub mod standing;
 pub mod started;
 pub mod templates;
+pub mod terminal;
 pub mod told;
 mod visible;
 

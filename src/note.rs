@@ -1,16 +1,14 @@
 //! Words on standard error. Whoever read them may have gone away (`2>&1 | head`): that is no reason to end a run, and
 //! `eprintln!` would.
 
+use crate::terminal::{self, Style};
 use crate::visible::visible;
 use std::borrow::Cow;
-use std::io::{IsTerminal as _, Write as _};
 
 /// Writes a line to standard error if anybody listens. Characters that a terminal would obey are written out.
 pub fn say(text: impl std::fmt::Display) {
-    let mut err = std::io::stderr().lock();
     let text = text.to_string();
-    let text = if err.is_terminal() { coloured(&text) } else { visible(&text) };
-    let _ = writeln!(err, "{text}");
+    terminal::say(&if Style::of_stderr().colour { coloured(&text) } else { visible(&text) });
 }
 
 /// As [`visible`]; but a rendered report, which begins in bold, keeps its colours. What it quotes is visible already, and

@@ -1,31 +1,38 @@
-//! What a run looks like while it goes on: bars on a terminal, plain lines otherwise, JSON lines for programs, and the
+//! What a run looks like while it goes on: a live view on a terminal, plain lines otherwise, JSON lines for programs, and the
 //! journal that every run keeps. Each is an observer of the same events.
 
-mod bars;
 mod behind;
+mod ending;
 mod journal;
 mod json;
 mod kept_log;
+mod layout;
 mod lines;
 mod live;
+mod log_tail;
 mod pins;
 mod previews;
+mod rate;
+mod view;
+mod words;
 
-pub use bars::Bars;
 pub use behind::Behind;
+pub use ending::Ending;
 pub use journal::Journal;
 pub use json::Json;
 pub use lines::{Lines, Quiet};
+pub use live::Live;
 pub use pins::Pins;
 pub use previews::Previews;
+pub use words::{count, duration, guess};
 
 use crate::event::Observer;
 use std::io::IsTerminal;
 
-/// Bars on a terminal, plain lines otherwise; `verbose` shows the lines that stages log too.
+/// A live view on a terminal, plain lines otherwise; `verbose` shows the lines that stages log too.
 pub fn for_people(verbose: bool) -> Box<dyn Observer> {
     if std::io::stderr().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb") {
-        Box::new(Bars::new(verbose))
+        Box::new(Live::new(verbose))
     } else {
         Box::new(Lines::new(verbose))
     }

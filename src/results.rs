@@ -3,6 +3,7 @@
 
 mod account;
 mod file;
+mod plain;
 mod stale;
 mod stamp;
 
@@ -15,6 +16,8 @@ pub use stale::OUTDATED;
 use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
+use crate::terminal::{Colour, Style};
+use crate::visible::visible;
 use ddpipe_cache::{Cache, Digest, Record};
 use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
@@ -211,12 +214,14 @@ impl Written {
         self.faults.push(fault);
     }
 
-    /// Tables, then where the files are.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
+    /// Tables in columns, then where the files are. What a terminal would obey is written out.
+    pub fn text(&self, style: Style) -> String {
+        let mut tables = String::new();
         for (node, table) in &self.tables {
-            text.push_str(&format!("\n{node}\n\n{}\n", table.trim_end()));
+            let table = plain::text(&visible(table), style.colour);
+            tables.push_str(&format!("\n{}\n\n{table}\n", style.paint(Colour::Dim, &visible(node))));
         }
+        let mut text = String::new();
         if !self.files.is_empty() {
             text.push_str(&format!("\nresults in {}:\n", shorten(&self.folder)));
             for file in &self.files {
@@ -231,7 +236,7 @@ impl Written {
                 text.push_str(&format!("  {name} (run {run})\n"));
             }
         }
-        text
+        tables + &visible(&text)
     }
 }
 

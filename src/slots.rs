@@ -17,6 +17,28 @@ impl Slots {
     pub fn class(&self) -> &str {
         self.names.first().and_then(|name| name.split(':').next()).unwrap_or("cpu")
     }
+
+    /// Whether the machine has the GPUs that are named, as far as the driver's files tell. Under Windows it has none, and
+    /// the worker finds out.
+    ///
+    /// # Errors
+    /// One of the command line, with what is there.
+    pub fn check_devices(&self) -> Result<(), Fault> {
+        self.check(gpus(), Path::new("/dev/dxg").exists())
+    }
+
+    fn check(&self, gpus: usize, untold: bool) -> Result<(), Fault> {
+        let index = |name: &String| name.strip_prefix("cuda:").and_then(|index| index.parse::<usize>().ok());
+        let missing = self.names.iter().filter_map(index).find(|index| *index >= gpus);
+        let Some(missing) = missing.filter(|_| !untold) else { return Ok(()) };
+        let found = match gpus {
+            0 => "this machine shows no NVIDIA GPU (there is no /dev/nvidia0)".to_string(),
+            1 => "this machine shows one NVIDIA GPU, cuda:0".to_string(),
+            gpus => format!("this machine shows {gpus} NVIDIA GPUs, cuda:0 to cuda:{}", gpus - 1),
+        };
+        let way_out = "`ddpipe doctor` tells more; --device auto takes what is there";
+        Err(Fault::usage(format!("--device cuda:{missing}: {found}\n  {way_out}")))
+    }
 }
 
 /// Reads `--device` and spreads `--jobs` over the devices it names.
@@ -54,4 +76,21 @@ fn gpus() -> usize {
     };
     let entries = std::fs::read_dir(Path::new("/dev")).into_iter().flatten().flatten();
     entries.filter(numbered).count()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_found_before_anything_runs() {
+        let slots = |names: &[&str]| Slots { names: names.iter().map(|name| name.to_string()).collect(), threads: 1 };
+        assert!(slots(&["cpu"]).check(0, false).is_ok() && slots(&["cuda:0", "cuda:1"]).check(2, false).is_ok());
+        let said = slots(&["cuda:0"]).check(0, false).unwrap_err().message;
+        assert!(said.starts_with("--device cuda:0: this machine shows no NVIDIA GPU"), "{said}");
+        let said = slots(&["cuda:0", "cuda:3"]).check(2, false).unwrap_err().message;
+        assert!(said.starts_with("--device cuda:3: this machine shows 2 NVIDIA GPUs, cuda:0 to cuda:1"), "{said}");
+        assert!(slots(&["cuda:0"]).check(0, true).is_ok());
+    }
 }

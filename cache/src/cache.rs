@@ -131,6 +131,17 @@ impl Cache {
         Ok(records)
     }
 
+    /// The records that were used last, so many at most, the last one first. Reads no others.
+    pub fn recent_records(&self, most: usize) -> Result<Vec<Record>, CacheError> {
+        let mut found = walk::records(&self.0.layout)?;
+        found.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.metadata.modified().ok()));
+        let mut records = Vec::new();
+        for (key, _) in found.into_iter().take(most) {
+            records.extend(self.record(key)?);
+        }
+        Ok(records)
+    }
+
     /// The names of the outputs that are not in the cache, or not with their length.
     pub fn lost_outputs(&self, record: &Record) -> Result<Vec<String>, CacheError> {
         let mut lost = Vec::new();

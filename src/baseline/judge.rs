@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn metric(unit: &str) -> Metric {
-        Metric { help: String::new(), unit: Some(unit.into()), better: None, measured: false }
+        Metric { help: String::new(), unit: Some(unit.into()), better: None, measured: false, headline: false }
     }
 
     fn judged(was: &Entry, now: &Entry, better: Better, unit: &str) -> Judged {

@@ -4,27 +4,44 @@
 use crate::exit::{Exit, Fault};
 use crate::note::say;
 use crate::schedule::Interrupts;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use crate::terminal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::low_level;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
+/// How long the frame of a run that ends at once may take to go away.
+const ERASING: Duration = Duration::from_millis(100);
 
 /// The signals of a run.
 pub struct Signals {
     over: Arc<AtomicBool>,
+    first: Arc<AtomicI32>,
 }
 
 impl Signals {
     /// Raises these interrupts at each signal. The third ends the process at once, whatever it is doing.
     pub fn listen(interrupts: &Interrupts) -> Result<Self, Fault> {
         let hangup = Some(SIGHUP).filter(|_| !is_ignored(SIGHUP));
-        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
-        let (raised, over) = (interrupts.clone(), Arc::new(AtomicBool::new(false)));
-        let is_over = over.clone();
+        let asked = [SIGINT, SIGTERM, SIGTSTP].into_iter().chain(hangup);
+        let mut signals = signal_hook::iterator::Signals::new(asked)?;
+        let (raised, over, first) = (interrupts.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicI32::new(0)));
+        let (is_over, noted) = (over.clone(), first.clone());
         std::thread::spawn(move || {
-            for _ in signals.forever() {
+            for signal in signals.forever() {
+                if signal == SIGTSTP {
+                    // Ctrl-Z: the shell writes where the frame is.
+                    without_frame(terminal::suspend);
+                    let _ = low_level::emulate_default_handler(SIGTSTP);
+                    terminal::resume();
+                    continue;
+                }
+                let _ = noted.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
                 raised.raise();
                 if raised.count() > 2 || is_over.load(Ordering::SeqCst) {
-                    signal_hook::low_level::exit(Exit::Interrupted as i32);
+                    without_frame(terminal::over);
+                    low_level::exit(Exit::of_signal(noted.load(Ordering::SeqCst)) as i32);
                 }
                 if raised.count() == 1 {
                     // Whoever reads this may have stopped reading.
@@ -34,12 +51,27 @@ impl Signals {
                 }
             }
         });
-        Ok(Signals { over })
+        Ok(Signals { over, first })
+    }
+
+    /// How a run ends that was stopped: by the first of its signals.
+    pub fn first(&self) -> Exit {
+        Exit::of_signal(self.first.load(Ordering::SeqCst))
     }
 
     /// The run is over, and only words are left to be written: from now on a signal ends the process.
     pub fn over(&self) {
         self.over.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Takes the frame away, unless the terminal does not take what is written to it.
+fn without_frame(take_away: fn()) {
+    let erased = std::thread::spawn(take_away);
+    let mut waited = Duration::ZERO;
+    while !erased.is_finished() && waited < ERASING {
+        std::thread::sleep(Duration::from_millis(1));
+        waited += Duration::from_millis(1);
     }
 }
 

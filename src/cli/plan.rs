@@ -2,10 +2,13 @@
 
 use super::project::{PlanArgs, Planned, Project};
 use super::{Done, absence, print};
+use crate::estimate::Estimate;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::Verdict;
 use crate::standing::{Standing, Unfinished};
+use crate::{progress, size};
 use serde_json::json;
+use std::collections::HashMap;
 
 /// Say what would run.
 #[derive(Debug, clap::Args)]
@@ -21,21 +24,48 @@ pub(super) fn run(args: Args) -> Done {
     let project = args.plan.open()?;
     let planned = project.planned()?;
     let unfinished = Unfinished::of(&project.cache)?;
-    let standing = |id: NodeId| standing(&unfinished, &project.pipeline, id, &planned.plan.verdicts[id.index()]);
+    let prospect = Prospect {
+        project: &project,
+        planned: &planned,
+        unfinished,
+        expected: project.expected(&planned.plan).into_iter().collect(),
+    };
     match args.json {
-        true => print(&format!("{}\n", as_json(&project, &planned, &standing))),
-        false => print(&crate::visible::visible(&in_words(&project, &planned, &standing)?)),
+        true => print(&format!("{}\n", as_json(&prospect))),
+        false => print(&crate::visible::visible(&in_words(&prospect)?)),
     }
 }
 
-fn as_json(project: &Project, planned: &Planned, standing: &dyn Fn(NodeId) -> Option<Standing>) -> serde_json::Value {
+/// What is known of the nodes of a plan before they run.
+struct Prospect<'a> {
+    project: &'a Project,
+    planned: &'a Planned,
+    unfinished: Unfinished,
+    expected: HashMap<NodeId, Option<Estimate>>,
+}
+
+impl Prospect<'_> {
+    fn guess(&self, node: NodeId) -> Option<Estimate> {
+        self.expected.get(&node).copied().flatten()
+    }
+
+    fn standing(&self, node: NodeId) -> Option<Standing> {
+        standing(&self.unfinished, &self.project.pipeline, node, self.planned.plan.verdicts.get(node.index())?)
+    }
+}
+
+fn as_json(prospect: &Prospect<'_>) -> serde_json::Value {
+    let Prospect { project, planned, .. } = prospect;
     let verdicts = planned.plan.verdicts.iter().zip(&project.pipeline.nodes);
     let told = verdicts.filter(|(verdict, _)| !matches!(verdict, Verdict::NotSelected)).map(|(verdict, node)| {
         let why = why(&project.pipeline, verdict);
         // As the status of its outcome.
         let word = if matches!(verdict, Verdict::LeftOut { .. }) { "left_out" } else { word(verdict) };
-        let mut told = json!({ "node": node.address(), "verdict": word, "why": why });
-        match standing(node.id) {
+        let guess = prospect.guess(node.id);
+        let (seconds, memory) = (guess.map(|guess| guess.seconds), guess.and_then(|guess| guess.memory));
+        let mut told =
+            json!({ "node": node.address(), "verdict": word, "why": why, "seconds": seconds, "memory": memory });
+        match prospect.standing(node.id) {
             Some(Standing::AtWork(holder)) => told["running_in"] = json!(holder.to_string()),
             Some(Standing::Continues(step)) => told["continues"] = json!(step),
             None => {}
@@ -45,19 +75,16 @@ fn as_json(project: &Project, planned: &Planned, standing: &dyn Fn(NodeId) -> Op
     told.collect()
 }
 
-fn in_words(
-    project: &Project,
-    planned: &Planned,
-    standing: &dyn Fn(NodeId) -> Option<Standing>,
-) -> Result<String, crate::exit::Fault> {
+fn in_words(prospect: &Prospect<'_>) -> Result<String, crate::exit::Fault> {
+    let Prospect { project, planned, .. } = prospect;
     let Planned { plan, sources, .. } = planned;
     let mut text = String::new();
     let width = project.pipeline.nodes.iter().map(|node| node.address().len()).max().unwrap_or(0).min(60);
     for (verdict, node) in plan.verdicts.iter().zip(&project.pipeline.nodes) {
         if !matches!(verdict, Verdict::NotSelected) {
-            let standing = standing(node.id).map_or(String::new(), |standing| format!("; {standing}"));
-            let why = why(&project.pipeline, verdict);
-            let line = format!("{:8}{:width$}  {why}{standing}", word(verdict), node.address());
+            let standing = prospect.standing(node.id).map_or(String::new(), |standing| format!("; {standing}"));
+            let (why, takes) = (why(&project.pipeline, verdict), takes(prospect.guess(node.id)));
+            let line = format!("{:8}{:width$}  {why}{standing}{takes}", word(verdict), node.address());
             text.push_str(line.trim_end());
             text.push('\n');
         }
@@ -66,6 +93,7 @@ fn in_words(
         text.push_str(&missing(project, planned)?);
     }
     text.push_str(&summary(planned));
+    text.push_str(&in_all(prospect.expected.values()));
     Ok(text)
 }
 
@@ -121,6 +149,28 @@ fn summary(planned: &Planned) -> String {
 fn standing(unfinished: &Unfinished, pipeline: &Pipeline, id: NodeId, verdict: &Verdict) -> Option<Standing> {
     let Verdict::Run { action, .. } = verdict else { return None };
     unfinished.standing(action.key, pipeline.catalog.declaration(&pipeline.node(id).kind)?.version)
+}
+
+/// What a node is expected to take, if that is known: ` (about 2 min, 1.2 GiB)`.
+fn takes(guess: Option<Estimate>) -> String {
+    let Some(Estimate { seconds, memory }) = guess else { return String::new() };
+    let memory = memory.map_or(String::new(), |bytes| format!(", {}", size::show(bytes)));
+    format!("  (about {}{memory})", progress::guess(seconds))
+}
+
+/// What all nodes are expected to take, one after the other.
+fn in_all<'a>(expected: impl Iterator<Item = &'a Option<Estimate>>) -> String {
+    let (known, unknown): (Vec<&Option<Estimate>>, Vec<&Option<Estimate>>) =
+        expected.partition(|guess| guess.is_some());
+    let seconds = known.iter().filter_map(|guess| guess.as_ref()).map(|guess| guess.seconds);
+    let seconds = progress::guess(seconds.sum());
+    let nodes = progress::count(unknown.len(), "node");
+    match (known.len(), unknown.len()) {
+        (0, 0) => String::new(),
+        (0, _) => format!("time unknown for {nodes}: nothing of their kinds is on record\n"),
+        (_, 0) => format!("about {seconds} of computing in all, by what earlier runs took\n"),
+        _ => format!("about {seconds} of computing, by what earlier runs took; unknown for {nodes}\n"),
+    }
 }
 
 fn word(verdict: &Verdict) -> &'static str {

@@ -3,13 +3,14 @@
 use super::complete;
 use crate::catalog::Catalog;
 use crate::diagnostic::Report;
+use crate::estimate::{Estimate, Estimates};
 use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::load::load;
 use crate::manifest::Overrides;
 use crate::numerics;
 use crate::pipeline::{NodeId, NumericsMode, Pipeline};
-use crate::plan::{Choice, Plan, Planner};
+use crate::plan::{Choice, Plan, Planner, Verdict};
 use crate::program::Program;
 use crate::selection::{self, Pick};
 use crate::selector::Selector;
@@ -20,6 +21,9 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use ddpipe_cache::Cache;
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+/// Records that are read to tell how long nodes will take.
+const RECENT: usize = 1000;
 
 /// The arguments that choose and adjust a manifest.
 #[derive(Clone, Debug, clap::Args)]
@@ -106,7 +110,12 @@ impl PlanArgs {
 
     /// Loads the manifest and opens its cache.
     pub fn open(&self) -> Result<Project, Fault> {
-        self.manifest.open(&slots::find(&self.device, None, None)?)
+        let slots = slots::find(&self.device, None, None)?;
+        if let Err(fault) = slots.check_devices() {
+            // A plan for another machine is a plan.
+            crate::note::say(format_args!("warning: {fault}"));
+        }
+        self.manifest.open(&slots)
     }
 }
 
@@ -249,6 +258,21 @@ impl Project {
         let programs = Program::all(&self.pipeline.catalog, &self.cache)?;
         let choice = Choice { select: Vec::new(), force: Vec::new(), ..self.choice.clone() };
         Ok(Planner::new(&self.pipeline, &self.graph, &self.cache, &sources, programs, &choice).plan())
+    }
+
+    /// What is expected of the nodes that a plan runs or may run. An empty plan costs nothing.
+    pub fn expected(&self, plan: &Plan) -> Vec<(NodeId, Option<Estimate>)> {
+        let (run, waiting, _) = plan.counts();
+        if run + waiting == 0 {
+            return Vec::new();
+        }
+        let recent = self.cache.recent_records(RECENT).inspect_err(|error| tracing::warn!("{error}"));
+        let recent = recent.unwrap_or_default();
+        let fresh = plan.verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Fresh(record) => Some(&**record),
+            _ => None,
+        });
+        Estimates::of(fresh.chain(&recent)).plan(plan, &self.pipeline, &self.choice.device)
     }
 
     /// The planner of a run with these files from outside.

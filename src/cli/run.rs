@@ -20,14 +20,15 @@ use crate::memory;
 use crate::mixed;
 use crate::note::say;
 use crate::pipeline::NodeId;
-use crate::plan::{Plan, Records, Verdict};
-use crate::progress;
+use crate::plan::Verdict;
+use crate::progress::{self, Ending};
 use crate::results;
 use crate::run_report::RunReport;
 use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
 use crate::slots::{self, Slots};
 use crate::sources::{self, Sources, SourcesError};
 use crate::started::Started;
+use crate::terminal::{self, Style};
 use crate::visible::visible;
 use ddpipe_cache::Record;
 use ddpipe_interface::protocol::Cause;
@@ -36,6 +37,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long an interrupted run waits for whoever reads its last words.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run a pipeline.
 #[derive(Debug, clap::Args)]
@@ -94,6 +98,7 @@ pub(super) fn run(args: Args) -> Done {
 fn whole(args: &Args, reports: &Reports) -> Done {
     let begun = Instant::now();
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
+    slots.check_devices()?;
     let project = args.manifest.open(&slots).inspect_err(|_| reports.faulty(&args.manifest.faults()))?;
     reports.warned(&project.pipeline.warnings);
     for warning in &project.pipeline.warnings {
@@ -142,10 +147,16 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     }
     let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
+    let expected: IndexMap<NodeId, Option<f64>> =
+        project.expected(&plan).into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
+    if !expected.is_empty() {
+        let seconds = expected.iter().map(|(node, seconds)| (pipeline.node(*node).address(), *seconds)).collect();
+        observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
+    }
 
     let signals = Signals::listen(&interrupts)?;
     let mut executor = Local::new(local(args, slots, &project));
-    let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
+    let seconds = |node: NodeId| longest_first(&expected, node);
     let scheduled = Run {
         pipeline,
         graph,
@@ -185,7 +196,8 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     for outcome in &summary.outcomes {
         *counts.entry(outcome.status).or_default() += 1;
     }
-    observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
+    let seconds = begun.elapsed().as_secs_f64();
+    observers.on_event(&Event::Ended { counts, seconds });
     let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
     let records = [summary.records.clone(), on_record(&project, &asked).unwrap_or_default()].concat();
     let Checks { checked, unasked, left_out } =
@@ -193,7 +205,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let selected = &project.choice.select;
     let comparison =
         baseline.as_ref().map(|(name, baseline)| compared(pipeline, &summary, name, baseline, selected.is_empty()));
-    let exit = |faults: &[Fault]| self::exit(args, &summary, &checked, comparison.as_ref(), faults);
+    let exit = |faults: &[Fault]| self::exit(args, &summary, &checked, comparison.as_ref(), faults, signals.first());
     let ended = Ended {
         pipeline,
         run: run.id(),
@@ -207,6 +219,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     ended.tell(&faults, exit(&faults), &mut observers);
     drop(observers);
     signals.over();
+    terminal::over();
 
     if args.json {
         // Standard output is for events alone, which say it too.
@@ -214,15 +227,19 @@ fn whole(args: &Args, reports: &Reports) -> Done {
             say(expectations(std::slice::from_ref(missed)).trim_end());
         }
     } else {
-        print(&visible(&written.text()))?;
-        print(&expectations(&checked))?;
-        print(&not_checked(unasked))?;
-        for text in &left_out {
-            print(&visible(&format!("{text}\n")))?;
-        }
-        print(&visible(&comparison.as_ref().map_or(String::new(), Comparison::text)))?;
+        // Standard error last: what went wrong stands where the eye is.
+        let printed = print(&written.text(Style::of_stdout()))
+            .and_then(|_| print(&expectations(&checked)))
+            .and_then(|_| print(&not_checked(unasked)))
+            .and_then(|_| print(&visible(&left_out.iter().map(|text| format!("{text}\n")).collect::<String>())))
+            .and_then(|_| print(&visible(&comparison.as_ref().map_or(String::new(), Comparison::text))));
+        faults.extend(printed.err());
     }
     faults.iter().for_each(say);
+    if !args.json {
+        let ending = Ending { pipeline: &pipeline.name, run: run.id(), outcomes: &summary.outcomes, seconds };
+        farewell(ending.text(Style::of_stderr(), args.quiet), summary.interrupted);
+    }
     Ok(exit(&faults))
 }
 
@@ -278,6 +295,19 @@ fn left_out(summary: &Summary) -> IndexMap<String, String> {
     lost
 }
 
+/// Says the last words, whose parts are visible already. A run that was interrupted does not wait for a reader that does not
+/// read.
+fn farewell(text: String, interrupted: bool) {
+    if text.is_empty() {
+        return;
+    }
+    let said = std::thread::spawn(move || terminal::say(&text));
+    let since = Instant::now();
+    while !said.is_finished() && !(interrupted && since.elapsed() > PATIENCE) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Why nodes have no result, by address.
 fn lost(summary: &Summary) -> IndexMap<String, String> {
     let reason = |outcome: &Outcome| {
@@ -299,13 +329,10 @@ fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
     }
 }
 
-/// From the newest record of the node; a second where there is none.
-fn expected_seconds(plan: &Plan, node: NodeId, project: &Project) -> f64 {
-    if matches!(plan.verdicts[node.index()], Verdict::Fresh(_) | Verdict::NotSelected) {
-        return 0.0;
-    }
-    let record = project.cache.newest(&project.pipeline.name, &project.pipeline.node(node).address());
-    record.map_or(1.0, |record| record.provenance.seconds)
+/// What decides which node starts first: the seconds that it is expected to take; one where nothing is known, none where
+/// nothing has to run.
+fn longest_first(expected: &IndexMap<NodeId, Option<f64>>, node: NodeId) -> f64 {
+    expected.get(&node).map_or(0.0, |seconds| seconds.unwrap_or(1.0))
 }
 
 /// Notes what every node gave last, under the name that it has today: what `why` compares with the next time.
@@ -358,13 +385,14 @@ fn exit(
     checked: &[Checked],
     comparison: Option<&Comparison>,
     faults: &[Fault],
+    signal: Exit,
 ) -> Exit {
     let of_cache = |outcome: &Outcome| {
         let cause = outcome.failure.as_ref().and_then(|failure| failure.cause);
         outcome.status == Status::Failed && matches!(cause, Some(Cause::Cache | Cause::Store))
     };
     if summary.interrupted || summary.count(Status::Interrupted) > 0 {
-        Exit::Interrupted
+        signal
     } else if summary.outcomes.iter().any(of_cache) || !faults.is_empty() {
         Exit::Cache
     } else if summary.count(Status::Failed) > 0 {

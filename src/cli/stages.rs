@@ -123,6 +123,7 @@ fn describe(kind: &Kind) -> String {
         let only = |(other, allowed): (&String, &Vec<String>)| format!("only where {other} is {}", allowed.join(", "));
         notes.extend(param.only_with.iter().map(only));
         notes.extend(param.unit.clone());
+        notes.extend(param.work.then(|| "multiplies the work".to_string()));
         notes.extend(param.source.as_ref().map(|source| format!("default from {source}")));
         text.push_str(&format!("      {}\n", notes.join("; ")));
     }
@@ -143,7 +144,9 @@ fn line(name: &str, metric: &Metric) -> String {
         Better::Lower => "lower is better",
     });
     let measured = metric.measured.then_some("measured");
-    let notes: Vec<&str> = metric.unit.as_deref().into_iter().chain(better).chain(measured).collect();
+    let headline = metric.headline.then_some("shown when a stage is done");
+    let notes = metric.unit.as_deref().into_iter().chain(better).chain(measured);
+    let notes: Vec<&str> = notes.chain(headline).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     format!("  {name}{notes}\n      {}\n", metric.help)
 }

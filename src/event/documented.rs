@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Event, Failure, Met, Outcome, Status};
+use super::{Event, Failure, Headline, Met, Outcome, Status};
 use crate::baseline::{Compared, Side, Verdict};
 use crate::diagnostic::{Diagnosed, PlaceSeen, Severity};
 use crate::expect::Bounds;
@@ -20,6 +20,7 @@ fn samples() -> Vec<Event> {
     let place = |label| PlaceSeen { source: text(), line: Some(1), column: Some(1), label };
     vec![
         Event::Begun { pipeline: text(), run: text(), nodes: 2, fresh: 1 },
+        Event::Expected { jobs: 2, seconds: IndexMap::from([(text(), Some(0.5))]) },
         Event::Download { file: text(), done: 1, total: Some(2) },
         Event::Started {
             node: node(),
@@ -43,6 +44,7 @@ fn samples() -> Vec<Event> {
             seconds: 1.0,
             peak_memory: Some(1),
             metrics: IndexMap::from([("accuracy".to_string(), 0.5)]),
+            headline: vec![Headline { name: text(), value: 0.5, unit: Some(text()) }],
             failure: Some(Failure {
                 cause: Some(Cause::Error),
                 message: text(),
@@ -106,6 +108,7 @@ fn number(event: &Event) -> usize {
         Event::Baseline(_) => 16,
         Event::Error { .. } => 17,
         Event::Exit { .. } => 18,
+        Event::Expected { .. } => 19,
     }
 }
 
@@ -114,7 +117,7 @@ fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
             for (name, value) in map.iter().filter(|(name, _)| !(path.is_empty() && *name == "event")) {
-                let name = if matches!(path, "metrics" | "counts") { "*" } else { name };
+                let name = if matches!(path, "metrics" | "counts" | "seconds") { "*" } else { name };
                 let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
                 fields(value, &path, found);
             }

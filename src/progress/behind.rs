@@ -110,6 +110,7 @@ fn may_be_left_out(event: &Event) -> bool {
         | Event::Log { .. }
         | Event::Silent { .. } => true,
         Event::Begun { .. }
+        | Event::Expected { .. }
         | Event::Started { .. }
         | Event::Waiting { .. }
         | Event::Retried { .. }
@@ -141,7 +142,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::event::{Outcome, Status};
+    use crate::event::Outcome;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     /// Takes one event per message; tells which.
@@ -159,15 +160,7 @@ mod tests {
     }
 
     fn finished(node: usize) -> Event {
-        Event::Finished(Outcome {
-            node: node.to_string(),
-            status: Status::Ran,
-            key: None,
-            seconds: 0.0,
-            peak_memory: None,
-            metrics: Default::default(),
-            failure: None,
-        })
+        Event::Finished(Outcome::of(node.to_string()))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! the nodes and their curves: of a node's log it has the first and the last lines, the last ones at its end.
 
 use super::kept_log::KeptLog;
-use super::live::Live;
+use super::log_tail::LogTail;
 use crate::event::{Event, Observer};
 use crate::told::JOURNAL;
 use ddpipe_cache::RunDir;
@@ -23,7 +23,7 @@ pub struct Journal {
     begun: Instant,
     flushed: Instant,
     logs: IndexMap<String, KeptLog<String>>,
-    live: Live,
+    tail: LogTail,
 }
 
 #[derive(Serialize)]
@@ -47,8 +47,8 @@ impl Journal {
     pub fn new(run: &RunDir) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(run.path().join(JOURNAL))?);
         let begun = Instant::now();
-        let live = Live::new(run.path());
-        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new(), live })
+        let tail = LogTail::new(run.path());
+        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new(), tail })
     }
 
     fn note(&mut self, event: &Event) -> std::io::Result<()> {
@@ -65,7 +65,7 @@ impl Journal {
                         writeln!(self.file, "{line}")?;
                         self.file.flush()
                     }
-                    None => self.live.note(&line),
+                    None => self.tail.note(&line),
                 };
             }
             Event::Finished(outcome) => self.end_log(&outcome.node)?,
@@ -112,6 +112,6 @@ impl Drop for Journal {
                 tracing::warn!("the run's journal: {error}");
             }
         }
-        self.live.over();
+        self.tail.over();
     }
 }

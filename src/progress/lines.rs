@@ -1,9 +1,12 @@
-//! Plain lines on standard error: for logs and pipes. Also the words that bars and lines share.
+//! Plain lines on standard error: for logs and pipes. Also the sentences that they share with the live view. What failed is
+//! told in full at the end (`ending`).
 
+use super::live::headline;
+use super::words::{count, duration, loss, unit};
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::note::say;
 use ddpipe_interface::protocol::LogLevel;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::time::{Duration, Instant};
 
 /// One line per thing that happened, and a line of progress per node every ten seconds.
@@ -11,12 +14,13 @@ use std::time::{Duration, Instant};
 pub struct Lines {
     verbose: bool,
     last_shown: IndexMap<String, Instant>,
+    previews: IndexSet<String>,
 }
 
 impl Lines {
     /// Lines for a run that has not begun; `verbose` shows the lines that stages log too.
     pub fn new(verbose: bool) -> Self {
-        Lines { verbose, last_shown: IndexMap::new() }
+        Lines { verbose, ..Lines::default() }
     }
 }
 
@@ -25,11 +29,18 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 impl Observer for Lines {
     fn on_event(&mut self, event: &Event) {
-        if let Event::Progress { node, step, total, loss, unit } = event {
+        if let Event::Preview { node, path, .. } = event {
+            if self.previews.insert(node.clone()) {
+                say(format_args!("{node}: preview: {}", path.display()));
+            }
+            return;
+        }
+        if let Event::Progress { node, step, total, loss: of_loss, unit: of_unit } = event {
             let last_shown = self.last_shown.entry(node.clone()).or_insert_with(Instant::now);
             if last_shown.elapsed() >= PAUSE {
                 *last_shown = Instant::now();
-                say(format_args!("{node}: {step}/{total} {unit}{}", loss_text(*loss)));
+                let loss = of_loss.map_or(String::new(), |value| format!(", loss {}", loss(value)));
+                say(format_args!("{node}: {step}/{total} {}{loss}", unit(of_unit, *total)));
             }
             return;
         }
@@ -56,7 +67,6 @@ impl Observer for Quiet {
         let wrong = match event {
             Event::Warning { .. } | Event::Silent { .. } | Event::Retried { .. } => true,
             Event::Log { level, .. } => *level == LogLevel::Warn,
-            Event::Finished(outcome) => outcome.failure.is_some(),
             _ => false,
         };
         if let Some(text) = sentence(event).filter(|_| wrong) {
@@ -68,11 +78,12 @@ impl Observer for Quiet {
 /// What to say about an event, if it is worth a line.
 pub(super) fn sentence(event: &Event) -> Option<String> {
     Some(match event {
+        Event::Begun { pipeline, nodes: 1, fresh: 1, .. } => format!("{pipeline}: its node is on record"),
         Event::Begun { pipeline, nodes, fresh, .. } if fresh == nodes => {
             format!("{pipeline}: all {nodes} nodes are on record")
         }
         Event::Begun { pipeline, nodes, fresh, run } => {
-            format!("{pipeline}: {nodes} nodes, {fresh} on record (run {run})")
+            format!("{pipeline}: {}, {fresh} on record (run {run})", count(*nodes, "node"))
         }
         Event::Started { node, slot, reasons, continues, .. } => {
             let reasons: Vec<String> = reasons.iter().map(|reason| reason.to_string()).collect();
@@ -90,72 +101,24 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
         }
         Event::Warning { text } => format!("warning: {text}"),
         Event::Finished(outcome) => return finished(outcome),
-        Event::Ended { counts, seconds } => {
-            let words: Vec<String> =
-                counts.iter().map(|(status, count)| format!("{count} {}", word(*status))).collect();
-            format!("{} in {}", words.join(", "), duration(*seconds))
-        }
         _ => return None,
     })
 }
 
 fn finished(outcome: &Outcome) -> Option<String> {
     let node = &outcome.node;
-    match (&outcome.failure, outcome.status) {
+    match (outcome.status, &outcome.failure) {
         // What is left out is said once for each source.
-        (None, Status::Fresh) | (_, Status::LeftOut) => None,
-        (None, _) => {
-            let metrics: Vec<String> =
-                outcome.metrics.iter().take(3).map(|(name, value)| format!("{name} {}", number(*value))).collect();
-            let metrics = if metrics.is_empty() { String::new() } else { format!(": {}", metrics.join(", ")) };
+        (Status::Fresh | Status::Skipped | Status::LeftOut, _) => None,
+        (Status::Ran, _) => {
+            let metrics = headline(outcome);
+            let metrics = if metrics.is_empty() { metrics } else { format!(": {metrics}") };
             Some(format!("{node}: done in {}{metrics}", duration(outcome.seconds)))
         }
-        (Some(failure), status) => {
-            let mut text = format!("{node}: {}: {}", word(status), failure.message);
-            for line in &failure.log {
-                text.push_str(&format!("\n    | {line}"));
-            }
-            if let Some(hint) = &failure.hint {
-                text.push_str(&format!("\n    {hint}"));
-            }
-            Some(text)
+        (Status::Interrupted, _) => Some(format!("{node}: interrupted")),
+        (Status::Failed, failure) => {
+            let message = failure.as_ref().and_then(|failure| failure.message.lines().next()).unwrap_or_default();
+            Some(format!("{node}: failed: {message}"))
         }
-    }
-}
-
-pub(super) fn loss_text(loss: Option<f64>) -> String {
-    loss.map_or(String::new(), |loss| format!(", loss {}", number(loss)))
-}
-
-/// A number with four significant digits.
-pub(super) fn number(value: f64) -> String {
-    let size = value.abs();
-    if value == value.trunc() && size < 1e6 {
-        format!("{value}")
-    } else if (1e-3..1e5).contains(&size) {
-        format!("{value:.4}")
-    } else {
-        format!("{value:.3e}")
-    }
-}
-
-/// `0.42 s`, `7.3 s`, `2 min 05 s`, `1 h 03 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 1.0 => format!("{s:.2} s"),
-        s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3600.0 => format!("{} min {:02} s", s as u64 / 60, s as u64 % 60),
-        s => format!("{} h {:02} min", s as u64 / 3600, s as u64 / 60 % 60),
-    }
-}
-
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Ran => "ran",
-        Status::Fresh => "on record",
-        Status::Failed => "failed",
-        Status::Interrupted => "interrupted",
-        Status::Skipped => "skipped",
-        Status::LeftOut => "left out",
     }
 }

@@ -102,15 +102,7 @@ mod tests {
         let kept = results.join("previews/a[x=b_c].png");
         assert_eq!(*seen.borrow(), [kept.clone(), kept.clone()]);
         assert_eq!(std::fs::read_to_string(&kept).unwrap(), "2");
-        let outcome = |status| Outcome {
-            node: "a[x=b/c]".into(),
-            status,
-            key: None,
-            seconds: 0.0,
-            peak_memory: None,
-            metrics: Default::default(),
-            failure: None,
-        };
+        let outcome = |status| Outcome { status, ..Outcome::of("a[x=b/c]") };
         previews.on_event(&Event::Finished(outcome(Status::Failed)));
         assert!(kept.exists());
         previews.on_event(&Event::Finished(outcome(Status::Ran)));

@@ -43,7 +43,9 @@ impl RunReport {
             }
             Exit::Missed => "An expectation was missed.",
             Exit::Incomparable => "Results could not be compared.",
-            Exit::Interrupted => "The run was interrupted; the same command continues it.",
+            Exit::Interrupted | Exit::HungUp | Exit::Terminated => {
+                "The run was interrupted; the same command continues it."
+            }
         };
         let statuses = [
             (Status::Ran, "ran"),

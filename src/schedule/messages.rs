@@ -142,6 +142,7 @@ impl Scheduler<'_> {
             seconds: record.provenance.seconds,
             peak_memory: record.provenance.peak_memory,
             metrics: record.numbers(),
+            headline: self.headline(node, &record),
             ..self.outcome(node)
         };
         self.finish(node, outcome);

@@ -2,11 +2,10 @@
 //! exactly one outcome.
 
 use super::{Scheduler, State};
-use crate::event::{Event, Failure, Outcome, Status};
+use crate::event::{Event, Failure, Headline, Outcome, Status};
 use crate::pipeline::NodeId;
 use ddpipe_cache::{CacheError, Record};
 use ddpipe_interface::protocol::Cause;
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 impl Scheduler<'_> {
@@ -16,6 +15,7 @@ impl Scheduler<'_> {
             status: Status::Fresh,
             key: Some(record.key.hex()),
             metrics: record.numbers(),
+            headline: self.headline(node, &record),
             ..self.outcome(node)
         };
         self.states.set(node, State::Done { record, made_on: None });
@@ -131,15 +131,16 @@ impl Scheduler<'_> {
 
     pub(super) fn outcome(&mut self, node: NodeId) -> Outcome {
         let seconds = self.states.running_mut(node).map_or(0.0, |running| running.started.elapsed().as_secs_f64());
-        Outcome {
-            node: self.pipeline.node(node).address(),
-            status: Status::Failed,
-            key: None,
-            seconds,
-            peak_memory: None,
-            metrics: IndexMap::new(),
-            failure: None,
-        }
+        Outcome { status: Status::Failed, seconds, ..Outcome::of(self.pipeline.node(node).address()) }
+    }
+
+    /// What of a record is worth a look at once.
+    pub(super) fn headline(&self, node: NodeId, record: &Record) -> Vec<Headline> {
+        let node = self.pipeline.node(node);
+        let Some(kind) = self.pipeline.catalog.declaration(&node.kind) else { return Vec::new() };
+        let numbers = record.numbers();
+        let shown = kind.headline(&numbers, &node.params);
+        shown.map(|(name, value, unit)| Headline { name: name.into(), value, unit: unit.map(str::to_string) }).collect()
     }
 
     pub(super) fn finish(&mut self, node: NodeId, outcome: Outcome) {

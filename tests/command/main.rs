@@ -12,6 +12,8 @@ mod project;
 mod server;
 #[path = "../common/slow.rs"]
 mod slow;
+#[path = "../common/terminal.rs"]
+mod terminal;
 
 mod absent;
 mod baselines;
@@ -35,10 +37,11 @@ mod races;
 mod record_keeping;
 mod reports;
 mod results;
+mod screen;
 mod sharing;
 mod show;
 mod signals;
 mod sources;
-mod terminal;
 mod verify;
 mod why;
+mod words;

@@ -39,7 +39,7 @@ fn sigterm_stops_a_run_as_ctrl_c_does() {
     let running = at_work(&project);
     running.signal(Signal::SIGTERM);
     let stopped = running.wait();
-    stopped.code(130);
+    stopped.code(143);
     assert_eq!(stopped.outcome("b")["status"], "interrupted");
     project.go("pipelines/two.toml", &[]).ok().ran(&["b", "c"]);
 }

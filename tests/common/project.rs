@@ -148,6 +148,17 @@ impl Project {
         command
     }
 
+    /// The command as the leader of a session whose terminal is its standard input.
+    pub fn session_command(&self, args: &[&str]) -> Command {
+        if !self.env.contains_key("DDPIPE_WORKER") {
+            assert_worker();
+        }
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", env!("CARGO_BIN_EXE_ddpipe")]).args(args);
+        command.current_dir(&self.folder).env_clear().envs(&self.env);
+        command
+    }
+
     /// Runs the command to its end.
     pub fn run(&self, args: &[&str]) -> Done {
         self.start(args).wait()

@@ -21,6 +21,7 @@ use std::time::{Instant, SystemTime};
 
 pub(super) fn run(args: &Args, count: Option<usize>) -> Done {
     let slots = slots::find(&args.device, None, args.threads.map(usize::from))?;
+    slots.check_devices()?;
     let project = args.manifest.open(&slots)?;
     let Planned { plan, sources, .. } = project.planned()?;
     let planner = project.planner(&sources)?;

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use toml::{Spanned, Table};
 
+/// How many metrics of a kind may have `headline`.
+const HEADLINES: usize = 2;
+
 /// One stage kind, with all that its `stage.toml` takes from shared blocks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Declaration {
@@ -299,7 +302,24 @@ impl Declaration {
                 ));
             }
         }
+        if self.metrics.values().filter(|metric| metric.headline).count() > HEADLINES {
+            return Err(format!("at most {HEADLINES} metrics have `headline`"));
+        }
         check_references(&self.params, &self.metrics)
+    }
+
+    /// The metrics of a stage with these parameters that are worth a look at once, with their units: those with
+    /// `headline`, else the first ones of a kind that declares no metrics.
+    pub fn headline<'a>(
+        &'a self,
+        metrics: &'a IndexMap<String, f64>,
+        params: &'a IndexMap<String, Value>,
+    ) -> impl Iterator<Item = (&'a str, f64, Option<&'a str>)> {
+        let shown = move |(name, value): (&'a String, &'a f64)| match self.metric(name, params) {
+            Some(metric) => metric.headline.then_some((name.as_str(), *value, metric.unit.as_deref())),
+            None => Some((name.as_str(), *value, None)),
+        };
+        metrics.iter().filter_map(shown).take(HEADLINES)
     }
 
     /// The output that a reference without an output name means: the first.
@@ -510,6 +530,11 @@ mod tests {
         let metric = |text: &str| parse(&format!("{text}{outputs}[metrics.\"${{x}}\"]\nhelp = \"h\"")).unwrap_err();
         assert!(metric("").contains("has to be a parameter that holds a text"));
         assert!(metric("main_metric = \"y\"\n").contains("is no metric of this kind"));
+        let text = "[params]\nx = { type = \"float\", default = 1, help = \"h\", work = true }";
+        assert!(parse(&format!("{outputs}{text}")).unwrap_err().contains("only an integer has `work`"));
+        let many = "a = { help = \"h\", headline = true }\n";
+        let many = ["a", "b", "c"].map(|name| many.replacen('a', name, 1)).concat();
+        assert!(parse(&format!("{outputs}[metrics]\n{many}")).unwrap_err().contains("at most 2 metrics"));
         let file = |text: &str| parse(&format!("[outputs.z]\nhelp = \"h\"\n{text}")).unwrap_err();
         assert!(file("type = \"model\"\nextension = \"md\"").contains("only a table, an image or files"));
         assert!(file("type = \"files\"\nextension = \"a/b\"").contains("letters a-z"));
@@ -529,6 +554,11 @@ mod tests {
         assert!(declaration.metric("b", &with).unwrap().unit.is_some());
         assert!(declaration.check_metrics(["ipc", "a", metric::PEAK_MEMORY], &with).is_ok());
         assert!(declaration.check_metrics(["c"], &with).unwrap_err().contains("[metrics.c]"));
+        let shown = parse(&format!(
+            "{outputs}[metrics]\na = {{ help = \"h\" }}\nb = {{ help = \"h\", unit = \"share\", headline = true }}"
+        ));
+        let given = IndexMap::from([("a".to_string(), 1.0), ("b".to_string(), 0.5)]);
+        assert_eq!(shown.unwrap().headline(&given, &with).collect::<Vec<_>>(), [("b", 0.5, Some("share"))]);
         let silent = parse(&format!("command = [\"x\"]\n{outputs}")).unwrap();
         assert!(!silent.declares_metrics() && silent.check_metrics(["c"], &with).is_ok());
         assert!(parse(outputs).unwrap().check_metrics(["c"], &with).is_err());

@@ -28,6 +28,9 @@ pub struct Metric {
     /// the results, and handed to a table only where the table names it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub measured: bool,
+    /// Whether it is shown on the line that says that a stage is done. At most two of a kind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headline: bool,
 }
 
 /// Which of two values of a metric is better.
@@ -47,8 +50,8 @@ pub const MEASURED: &str = "measured.";
 pub fn of_every_stage() -> &'static IndexMap<String, Metric> {
     static METRICS: LazyLock<IndexMap<String, Metric>> = LazyLock::new(|| {
         let bytes = |name: &str, help: &str| {
-            let metric =
-                Metric { help: help.into(), unit: Some("bytes".into()), better: Some(Better::Lower), measured: true };
+            let (unit, better) = (Some("bytes".into()), Some(Better::Lower));
+            let metric = Metric { help: help.into(), unit, better, measured: true, headline: false };
             (name.to_string(), metric)
         };
         IndexMap::from([

@@ -96,6 +96,10 @@ pub struct Param {
     /// How large images have to be for some of its texts, for a `choice` of networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smallest_image: Option<SmallestImage>,
+    /// Whether the work of a stage grows with this number as the number does: twice as many epochs take twice as long.
+    /// What a stage will take is worked out from earlier ones with it. Only for an `integer`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub work: bool,
 }
 
 /// How large the images have to be that a network gets.
@@ -155,6 +159,9 @@ impl Param {
         }
         if self.joined_by.as_ref().is_some_and(|between| between.is_empty() || self.words.is_empty()) {
             return fault("`joined_by` is what stands between two `words`");
+        }
+        if self.work && self.kind != ParamType::Integer {
+            return fault("only an integer has `work`");
         }
         if let Some(default) = self.default.take() {
             self.default = Some(self.accept(default).map_err(|why| format!("its default: {why}"))?);

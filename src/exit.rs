@@ -36,7 +36,7 @@ impl Exit {
             Exit::Cache => "cache",
             Exit::Missed => "missed",
             Exit::Incomparable => "incomparable",
-            Exit::Interrupted => "interrupted",
+            _ => "interrupted",
         }
     }
 }

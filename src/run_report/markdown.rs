@@ -43,7 +43,7 @@ impl RunReport {
             }
             Exit::Missed => "An expectation was missed.",
             Exit::Incomparable => "Results could not be compared.",
-            Exit::Interrupted => "The run was interrupted; the same command continues it.",
+            _ => "The run was interrupted; the same command continues it.",
         };
         let statuses = [
             (Status::Ran, "ran"),

@@ -340,7 +340,7 @@ mod tests {
             ("metric = \"accuracy\"", "metrc = \"accuracy\"", "unknown field `metrc`"),
             ("format = 1", "format = 9", "format 9 is not known"),
             ("n = 2", "n = \"two\"", "invalid type"),
-            ("recorded = ", "recorded ", "b.toml:5"),
+            ("recorded = ", "recorded ", "b.toml:6:10"),
         ] {
             assert!(text.contains(from), "{from} is not in\n{text}");
             let report = faults(&text.replace(from, to));

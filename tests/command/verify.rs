@@ -129,7 +129,12 @@ fn what_the_first_cache_lacks_comes_from_the_second_unless_it_is_damaged() {
 /// Root may write anywhere: then the command is run as somebody else.
 #[test]
 fn a_cache_that_may_not_be_written_to_can_be_verified_and_copied_from_and_a_run_says_what_to_do() {
-    let project = Project::counting();
+    let mut project = Project::counting();
+    // A program that everybody finds at the same place.
+    project.env("PATH", "/usr/bin:/bin");
+    project.edit("kinds/own/count/stage.toml", "[\"python3\", \"count.py\"]", "[\"sh\", \"count.sh\"]");
+    let program = "echo '{\"sum\": 1}' > outputs/counted.json\necho '{\"metrics\": {}}' > outputs/metrics.json\n";
+    project.file("kinds/own/count/count.sh", program);
     project.go("pipelines/two.toml", &[]).ok();
     let root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let as_other = |args: &[&str]| {

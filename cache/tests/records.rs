@@ -255,6 +255,30 @@ fn the_newest_record_of_a_node_is_known_without_its_index() {
 }
 
 #[test]
+fn what_a_node_gave_before_is_known_newest_first_with_and_without_the_index() {
+    let it = Fixture::new();
+    for (number, action) in ["a", "b", "c"].iter().enumerate() {
+        let (digest, bytes) = it.cache.blobs().put_bytes(action.as_bytes()).unwrap();
+        let mut record = record(key(action), "train", digest, bytes);
+        record.provenance.started_unix = number as f64;
+        claim(&it.cache, key(action)).commit(record).unwrap();
+    }
+    let earlier = || -> Vec<_> {
+        it.cache.earlier_records("pipeline", "train").unwrap().iter().map(|record| record.key).collect()
+    };
+    assert_eq!(earlier(), [key("b"), key("a")]);
+    // One that is the newest again is not among the earlier ones.
+    it.cache.note_latest("pipeline", "train", key("a")).unwrap();
+    assert_eq!(earlier(), [key("c"), key("b")]);
+    fs::remove_dir_all(it.cache.root().join("latest-v1")).unwrap();
+    assert_eq!(earlier(), [key("b"), key("a")]);
+    // A record that is gone is passed over.
+    fs::remove_file(it.record_path(key("b"))).unwrap();
+    assert_eq!(earlier(), [key("a")]);
+    assert!(it.cache.earlier_records("other pipeline", "train").unwrap().is_empty());
+}
+
+#[test]
 fn a_hit_marks_the_record_as_used() {
     let it = Fixture::new();
     let key = it.ran("node", b"a");

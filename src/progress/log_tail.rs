@@ -4,26 +4,33 @@
 
 use crate::told::LIVE;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Bytes of one file before the next is begun.
 const LARGEST: u64 = 1 << 20;
 
+/// So many lines of a second are written at once; the rest of a flood a thousand at a time.
+const AT_ONCE: u32 = 1000;
+
 /// The newest log lines of a run.
 pub struct LogTail {
     paths: [PathBuf; 2],
-    file: Option<File>,
+    file: Option<BufWriter<File>>,
     bytes: u64,
+    second: Instant,
+    lines: u32,
 }
 
 impl LogTail {
     /// For the run of this folder; makes no file yet.
     pub fn new(folder: &Path) -> Self {
-        LogTail { paths: LIVE.map(|name| folder.join(name)), file: None, bytes: 0 }
+        let paths = LIVE.map(|name| folder.join(name));
+        LogTail { paths, file: None, bytes: 0, second: Instant::now(), lines: 0 }
     }
 
-    /// Writes a line at once.
+    /// Writes a line, at once unless there are very many.
     ///
     /// # Errors
     /// Those of the file.
@@ -37,11 +44,16 @@ impl LogTail {
             Some(file) => file,
             none => {
                 self.bytes = 0;
-                none.insert(File::create(now)?)
+                none.insert(BufWriter::new(File::create(now)?))
             }
         };
         self.bytes += line.len() as u64 + 1;
-        file.write_all(format!("{line}\n").as_bytes())
+        file.write_all(format!("{line}\n").as_bytes())?;
+        if self.second.elapsed() >= Duration::from_secs(1) {
+            (self.second, self.lines) = (Instant::now(), 0);
+        }
+        self.lines = self.lines.saturating_add(1);
+        if self.lines < AT_ONCE || self.lines.is_multiple_of(AT_ONCE) { file.flush() } else { Ok(()) }
     }
 
     /// Removes the files.

@@ -10,6 +10,8 @@ const LONG: &str = "count_with_a_rather_long_name_that_some_people_like_to_give_
 const WAITS: &str = r#"import json, os, sys, time
 params = json.load(open("params.json"))["params"]
 for step in range(params["to"]):
+    # A stage tells its progress ten times a second; this one has to be told.
+    time.sleep(0.3 if step == 2 else 0)
     print(f"progress {step + 1}/{params['to']} loss 0.5", flush=True)
     while step == 2 and params["fault"].startswith("/") and not os.path.exists(params["fault"]):
         time.sleep(0.01)
@@ -144,10 +146,9 @@ fn thousand() -> Project {
     let mut project = Project::counting();
     project.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
     let many: Vec<String> = (0..999).map(|number| number.to_string()).collect();
-    let stages = TWO.replace("params = { to = 3 }", "params = { to = 3, fault = \"fail\" }").replace(
-        "[stages.b]\nkind = \"own.count\"\n",
-        &format!("[stages.b]\nkind = \"own.count\"\nmatrix = {{ number = [{}] }}\n", many.join(", ")),
-    );
+    let matrix = format!("matrix = {{ to = [{}] }}", many.join(", "));
+    let stages = TWO.replace("params = { to = 3 }", "params = { to = 3, fault = \"fail\" }");
+    let stages = stages.replace("params = { to = 4 }", &matrix);
     project.file("pipelines/two.toml", stages);
     project
 }

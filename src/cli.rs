@@ -7,14 +7,17 @@ mod completions;
 mod doctor;
 mod graph;
 mod interrupts;
+mod place;
 mod plan;
 mod project;
+mod results;
 mod run;
 mod runs;
 mod schema;
 mod show;
 mod stages;
 mod verify;
+mod where_from;
 mod why;
 
 use crate::exit::{Exit, Fault};
@@ -53,8 +56,12 @@ enum Command {
     Schema(schema::Args),
     /// Show a node's outputs, or write one to a file
     Show(show::Args),
-    /// List the runs in the cache
+    /// List, show, compare, keep and remove runs
     Runs(runs::Args),
+    /// List the results on record with the parameters in which they differ; find the best
+    Results(results::Args),
+    /// Say where a file comes from: run, node, parameters, sources, and the command that makes it again
+    Where(where_from::Args),
     /// Run recorded nodes again, beside the cache, and compare what comes out with the records
     Verify(verify::Args),
     /// Look after the cache: du, gc, verify
@@ -85,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
         Command::Runs(args) => runs::run(args),
+        Command::Results(args) => results::run(args),
+        Command::Where(args) => where_from::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -28,6 +28,11 @@ impl Sources {
     pub fn get(&self, source: &str, file: &str) -> Option<&SourceSeen> {
         self.found.get(&(source.to_string(), file.to_string()))
     }
+
+    /// All that are there, as `source/file`.
+    pub fn iter(&self) -> impl Iterator<Item = (String, &SourceSeen)> {
+        self.found.iter().map(|((source, file), seen)| (format!("{source}/{file}"), seen))
+    }
 }
 
 /// A source file that is not there.

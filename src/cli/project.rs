@@ -1,5 +1,6 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
+use super::place::CacheArgs;
 use crate::catalog::Catalog;
 use crate::exit::Fault;
 use crate::graph::Graph;
@@ -24,7 +25,7 @@ pub struct ManifestArgs {
     #[arg(required_unless_present = "from_run")]
     pub manifest: Option<PathBuf>,
     /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
-    /// cache is `--cache`, or .ddpipe in this folder)
+    /// cache is `--cache`, or the nearest .ddpipe from this folder upwards)
     #[arg(long, value_name = "ID", conflicts_with_all = ["manifest", "profile", "set", "select"])]
     pub from_run: Option<String>,
     /// Apply this profile of the manifest; several in order
@@ -112,7 +113,7 @@ impl ManifestArgs {
     /// What is asked for: by the command line and the environment, or as in an earlier run.
     pub fn invocation(&self) -> Result<Invocation, Fault> {
         if let Some(id) = &self.from_run {
-            let cache = super::cache::open(&self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe")))?;
+            let cache = CacheArgs::named(self.cache.clone()).open()?;
             let started = Started::read(&cache, id)?;
             if !self.allow_outside {
                 started.check_project(&cache)?;

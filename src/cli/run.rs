@@ -6,6 +6,7 @@ use super::project::{Invocation, ManifestArgs, Project};
 use super::{Done, print};
 use crate::commit;
 use crate::download::Offline;
+use crate::ended::{Ended, Reasons};
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
@@ -22,7 +23,7 @@ use crate::slots::{self, Slots};
 use crate::sources;
 use crate::started::Started;
 use crate::visible::visible;
-use ddpipe_cache::Record;
+use ddpipe_cache::{Commit, Record, RunDir};
 use ddpipe_interface::protocol::Cause;
 use indexmap::IndexMap;
 use std::rc::Rc;
@@ -85,8 +86,30 @@ pub(super) fn run(args: Args) -> Done {
     let commit = commit::of(&project.pipeline.root);
     let Invocation { overrides, select, .. } = &project.invocation;
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run)?;
+    let mut ended = Ended::begun();
+    let done = carry_out(&args, &project, &run, (slots, &needed, commit), begun, &mut ended);
+    ended.seconds = begun.elapsed().as_secs_f64();
+    ended.exit = done.as_ref().map_or_else(|fault| fault.exit, |exit| *exit) as u8;
+    ended.faults.extend(done.as_ref().err().map(ToString::to_string));
+    if let Err(error) = ended.write(&run) {
+        say(error);
+    }
+    done
+}
+
+/// The run itself, from its folder to its results; notes in `ended` what comes of it.
+fn carry_out(
+    args: &Args,
+    project: &Project,
+    run: &Rc<RunDir>,
+    (slots, needed, commit): (Slots, &[bool], Option<Commit>),
+    begun: Instant,
+    ended: &mut Ended,
+) -> Done {
     let pins = progress::Pins::new(run.clone());
-    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(&run)?), Box::new(pins.clone())];
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(progress::Journal::new(run)?), Box::new(pins.clone())];
+    let reasons = Reasons::default();
+    observers.push(Box::new(reasons.clone()));
     let interrupts = Interrupts::default();
     let (json, quiet) = (args.json, args.quiet);
     let shown = move || -> Box<dyn Observer> {
@@ -98,8 +121,9 @@ pub(super) fn run(args: Args) -> Done {
     };
     observers.push(Box::new(progress::Behind::new(shown, interrupts.clone())));
 
-    let sources = sources::obtain(&project.pipeline, &project.cache, &needed, Offline(args.offline), &mut observers)?;
-    let Project { pipeline, graph, cache, .. } = &project;
+    let sources = sources::obtain(&project.pipeline, &project.cache, needed, Offline(args.offline), &mut observers)?;
+    ended.note_sources(&sources);
+    let Project { pipeline, graph, cache, .. } = project;
     let mut planner = project.planner(&sources)?;
     let plan = planner.plan();
     let (_, _, fresh) = plan.counts();
@@ -108,8 +132,8 @@ pub(super) fn run(args: Args) -> Done {
     observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
 
     let signals = Signals::listen(&interrupts)?;
-    let mut executor = Local::new(local(&args, slots, &project));
-    let seconds = |node: NodeId| expected_seconds(&plan, node, &project);
+    let mut executor = Local::new(local(args, slots, project));
+    let seconds = |node: NodeId| expected_seconds(&plan, node, project);
     let scheduled = Run {
         pipeline,
         graph,
@@ -124,28 +148,27 @@ pub(super) fn run(args: Args) -> Done {
         patience: Patience::of_environment(args.timeout),
     };
     let summary = Scheduler::new(scheduled, seconds).run();
+    ended.note_nodes(pipeline, &summary.outcomes, &reasons);
     // What goes wrong from here on is said at the end: it must not keep the results of what is done from anybody.
     let mut faults: Vec<Fault> = Vec::new();
     let pinned = run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>());
     faults.extend(pinned.err().map(Fault::from));
-    faults.extend(note_names(&project, &summary.records).err());
+    faults.extend(note_names(project, &summary.records).err());
 
     let over =
-        results::Over { run: run.id(), called: args.called(&project), records: &summary.records, lost: lost(&summary) };
+        results::Over { run: run.id(), called: args.called(project), records: &summary.records, lost: lost(&summary) };
     let mut written = results::write(pipeline, graph, cache, over);
     for text in std::mem::take(&mut written.warnings) {
         observers.on_event(&Event::Warning { text });
     }
     faults.append(&mut written.faults);
-    let mut counts: IndexMap<Status, usize> = IndexMap::new();
-    for outcome in &summary.outcomes {
-        *counts.entry(outcome.status).or_default() += 1;
-    }
-    observers.on_event(&Event::Ended { counts, seconds: begun.elapsed().as_secs_f64() });
+    observers.on_event(&Event::Ended { counts: ended.counts.clone(), seconds: begun.elapsed().as_secs_f64() });
     drop(observers);
     signals.over();
 
     let checked = expect::check(pipeline, &summary.records);
+    ended.note_results(&checked, &written);
+    ended.faults = faults.iter().map(ToString::to_string).collect();
     for note in mixed::notes(pipeline, graph, &summary.records) {
         say(&note);
     }
@@ -159,7 +182,7 @@ pub(super) fn run(args: Args) -> Done {
         print(&expectations(&checked))?;
     }
     faults.iter().for_each(say);
-    Ok(exit(&args, &summary, &checked, &faults))
+    Ok(exit(args, &summary, &checked, &faults))
 }
 
 impl Args {

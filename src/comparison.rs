@@ -134,7 +134,8 @@ fn manifests(a: &Started, b: &Started) -> Vec<String> {
 fn params(a: &Started, b: &Started) -> Vec<Difference> {
     let old: IndexMap<&str, _> = a.nodes.iter().map(|node| (node.node.as_str(), node)).collect();
     // By stage and name: what changed, and in which nodes.
-    let mut changes: IndexMap<(String, String), IndexMap<(Option<String>, Option<String>), Vec<String>>> = IndexMap::new();
+    let mut changes: IndexMap<(String, String), IndexMap<(Option<String>, Option<String>), Vec<String>>> =
+        IndexMap::new();
     let mut sizes: IndexMap<String, usize> = IndexMap::new();
     for node in &b.nodes {
         let Some(before) = old.get(node.node.as_str()) else { continue };
@@ -178,7 +179,8 @@ fn sources(ended: &Ended) -> IndexMap<String, String> {
 impl Comparison {
     /// Compares what came of the nodes.
     fn outcomes(&mut self, cache: &Cache, a: &Ended, b: &Ended, started: Option<&Started>) {
-        let record = |key: &Option<String>| -> Option<Record> { cache.record(key.as_deref()?.parse().ok()?).ok().flatten() };
+        let record =
+            |key: &Option<String>| -> Option<Record> { cache.record(key.as_deref()?.parse().ok()?).ok().flatten() };
         let (mut numerics_a, mut numerics_b) = (IndexSet::new(), IndexSet::new());
         for (name, now) in &b.nodes {
             let Some(before) = a.nodes.get(name) else { continue };

@@ -54,7 +54,8 @@ impl Table {
         let head = visible_cells(&self.head);
         let rows: Vec<Vec<String>> = self.rows.iter().map(|row| visible_cells(&row.cells)).collect();
         let column = |at: usize| rows.iter().filter_map(move |row| row.get(at)).filter(|cell| !cell.is_empty());
-        let is_number = |cell: &String| cell.chars().next().is_some_and(|letter| letter.is_ascii_digit() || letter == '-');
+        let is_number =
+            |cell: &String| cell.chars().next().is_some_and(|letter| letter.is_ascii_digit() || letter == '-');
         let widths: Vec<usize> = (0..head.len())
             .map(|at| match column(at).map(|cell| cell.width()).max() {
                 Some(width) => width.max(head[at].width()),
@@ -64,7 +65,8 @@ impl Table {
         let to_the_right: Vec<bool> = (0..head.len()).map(|at| column(at).all(is_number)).collect();
         let line = |cells: &[String], rest: Option<&str>| {
             let mut line = String::new();
-            for (at, cell) in cells.iter().enumerate().filter(|(at, _)| widths.get(*at).is_some_and(|width| *width > 0)) {
+            for (at, cell) in cells.iter().enumerate().filter(|(at, _)| widths.get(*at).is_some_and(|width| *width > 0))
+            {
                 let blanks = " ".repeat(widths[at].saturating_sub(cell.width()));
                 let padded = if to_the_right[at] { blanks + cell } else { cell.clone() + &blanks };
                 line.push_str(&padded);

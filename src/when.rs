@@ -3,12 +3,12 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use std::time::{Duration, SystemTime};
 
-fn zoned(time: SystemTime) -> Zoned {
+fn zoned(time: SystemTime) -> ZonedDateTime {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.to_zoned(TimeZone::system())
+    time.to_zoned_datetime(TimeZone::system())
 }
 
 /// `28 Nov 04:24`, or with the year where that is not the present one.
@@ -38,7 +38,7 @@ pub fn since_1970(seconds: f64) -> SystemTime {
 pub fn of_run_id(id: &str) -> Option<SystemTime> {
     let (date, time) = (id.get(..15)?.get(..8)?, id.get(9..15)?);
     let parsed = jiff::civil::DateTime::strptime("%Y%m%d %H%M%S", format!("{date} {time}")).ok()?;
-    Some(parsed.to_zoned(TimeZone::UTC).ok()?.timestamp().into())
+    parsed.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().try_into().ok()
 }
 
 /// Reads `2026-10-01` (its begin), or `30d`, `2w`, `36h`: that long ago.
@@ -48,8 +48,8 @@ pub fn of_run_id(id: &str) -> Option<SystemTime> {
 pub fn parse_since(text: &str) -> Result<SystemTime, String> {
     let wrong = || format!("{text:?} is no time; write a date as 2026-10-01, or how long ago as 30d, 2w, 36h");
     if let Ok(date) = text.parse::<Date>() {
-        let begin = date.to_zoned(TimeZone::system()).map_err(|_| wrong())?;
-        return Ok(begin.timestamp().into());
+        let begin = date.to_zoned_datetime(TimeZone::system()).map_err(|_| wrong())?;
+        return begin.timestamp().try_into().map_err(|_| wrong());
     }
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(digits);

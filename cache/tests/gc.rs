@@ -293,7 +293,8 @@ fn what_a_kept_run_reached_stays_and_a_name_is_given_once() {
     }
     let report = it.reopened().gc(everything).unwrap();
     assert_eq!(present(&it, &keys), [true, false, false, false]);
-    let gone: Vec<&str> = report.removed.iter().filter_map(|removal| Some(removal.of.as_ref()?.node.as_str())).collect();
+    let gone: Vec<&str> =
+        report.removed.iter().filter_map(|removal| Some(removal.of.as_ref()?.node.as_str())).collect();
     assert_eq!(gone, ["b", "b", "c", "c", "d", "d"], "a record, and the blob that only it named");
     let runs = it.cache.runs().unwrap();
     assert_eq!((runs.len(), runs[0].name.as_deref()), (1, Some("figure")));

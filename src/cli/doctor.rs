@@ -97,7 +97,8 @@ fn cache(findings: &mut Findings, root: &Path) {
     let free = nix::sys::statvfs::statvfs(existing).map(|stat| stat.blocks_available() * stat.fragment_size());
     let free = free.map_or("an unknown amount".into(), size::show);
     if !root.is_dir() {
-        return findings.note("cache", format!("{} (made when a manifest is planned or run), {free} free", root.display()));
+        return findings
+            .note("cache", format!("{} (made when a manifest is planned or run), {free} free", root.display()));
     }
     match Cache::open(root).and_then(|cache| cache.du()) {
         Ok(usage) => {

@@ -37,7 +37,8 @@ impl CacheArgs {
         let folder = self.folder();
         if !folder.is_dir() {
             let above = if self.cache.is_none() { ", nor in a folder above" } else { "" };
-            let message = format!("there is no cache at {}{above}\n  name the cache with --cache DIR", folder.display());
+            let message =
+                format!("there is no cache at {}{above}\n  name the cache with --cache DIR", folder.display());
             return Err(Fault { exit: Exit::Cache, message });
         }
         Ok(Cache::open(&folder)?)

@@ -13,8 +13,11 @@ use crate::visible::visible;
 
 /// List the runs, the newest first.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "A run is meant by the first letters of its id, by the \
-name that `runs keep` gave it, or by `last`.")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "A run is meant by the first letters of its id, by the \
+name that `runs keep` gave it, or by `last`."
+)]
 pub struct Args {
     #[command(flatten)]
     cache: CacheArgs,
@@ -82,7 +85,9 @@ pub(super) fn run(args: Args) -> Done {
             let mut text = format!("{} is kept{name}\n", run.id);
             if gone > 0 {
                 let all = run.reached.len();
-                text.push_str(&format!("{gone} of its {all} results are not in the cache any more; to make them again:\n"));
+                text.push_str(&format!(
+                    "{gone} of its {all} results are not in the cache any more; to make them again:\n"
+                ));
                 text.push_str(&format!("  ddpipe run --from-run {}\n", run.id));
             }
             print(&visible(&text))

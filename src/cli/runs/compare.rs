@@ -27,7 +27,13 @@ fn text(a: &Past, b: &Past, found: &Comparison) -> String {
     let mut text = String::new();
     for (letter, past) in [("a", a), ("b", b)] {
         let name = past.seen.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
-        let _ = writeln!(text, "{letter}: {}{name}, {}, {}", past.seen.id, past.seen.pipeline, crate::when::long(past.begun()));
+        let _ = writeln!(
+            text,
+            "{letter}: {}{name}, {}, {}",
+            past.seen.id,
+            past.seen.pipeline,
+            crate::when::long(past.begun())
+        );
     }
     for past in [a, b].into_iter().filter(|past| past.ended().is_none()) {
         let _ = writeln!(text, "{} has not ended: its results are not compared", past.seen.id);

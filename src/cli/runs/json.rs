@@ -29,7 +29,8 @@ pub(super) fn in_short(past: &Past, started: Option<&Started>) -> Value {
     };
     let holder = past.seen.running.as_ref();
     let missed = ended.map(|ended| ended.expectations.iter().filter(|expected| !expected.met).count());
-    let sets = started.map(|started| started.sets.iter().map(|(path, value)| format!("{path}={value}")).collect::<Vec<_>>());
+    let sets =
+        started.map(|started| started.sets.iter().map(|(path, value)| format!("{path}={value}")).collect::<Vec<_>>());
     json!({
         "run": past.seen.id,
         "name": past.seen.name,

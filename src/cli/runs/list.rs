@@ -36,8 +36,10 @@ pub(super) fn run(cache: &Cache, args: &Args) -> Done {
         told.truncate(args.limit);
     }
     let started: Vec<Option<Started>> = told.iter().map(|told| told.past.started()).collect();
-    let settings: Vec<IndexMap<String, String>> =
-        started.iter().map(|started| started.as_ref().map_or_else(IndexMap::new, |started| of_nodes(&started.nodes))).collect();
+    let settings: Vec<IndexMap<String, String>> = started
+        .iter()
+        .map(|started| started.as_ref().map_or_else(IndexMap::new, |started| of_nodes(&started.nodes)))
+        .collect();
     let columns = differing_within_pipelines(&told, &settings);
     if args.json {
         let list: Vec<_> = told
@@ -84,9 +86,11 @@ fn table(told: &[Told], started: &[Option<Started>], columns: &[Column]) -> Stri
     let mut table = Table::new(fixed.into_iter().chain(counted).chain(titles));
     for (at, (told, started)) in told.iter().zip(started).enumerate() {
         let past = &told.past;
-        let name = past.seen.name.clone().unwrap_or_else(|| if past.seen.kept { "(kept)".into() } else { String::new() });
+        let name =
+            past.seen.name.clone().unwrap_or_else(|| if past.seen.kept { "(kept)".into() } else { String::new() });
         let commit = started.as_ref().and_then(|started| started.commit.as_ref()).map_or(String::new(), commit);
-        let mut cells = vec![past.seen.id.clone(), when::short(past.begun()), called(past, started.as_ref()), commit, name];
+        let mut cells =
+            vec![past.seen.id.clone(), when::short(past.begun()), called(past, started.as_ref()), commit, name];
         match &past.state {
             State::Ended(ended) => {
                 cells.extend(counts(past));

@@ -54,8 +54,7 @@ impl Table {
         let head = visible_cells(&self.head);
         let rows: Vec<Vec<String>> = self.rows.iter().map(|row| visible_cells(&row.cells)).collect();
         let column = |at: usize| rows.iter().filter_map(move |row| row.get(at)).filter(|cell| !cell.is_empty());
-        let is_number =
-            |cell: &String| cell.chars().next().is_some_and(|letter| letter.is_ascii_digit() || letter == '-');
+        let is_number = |cell: &String| cell.split(' ').next().is_some_and(|word| word.parse::<f64>().is_ok());
         let widths: Vec<usize> = (0..head.len())
             .map(|at| match column(at).map(|cell| cell.width()).max() {
                 Some(width) => width.max(head[at].width()),

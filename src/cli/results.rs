@@ -158,8 +158,8 @@ impl Args {
                 None if rows.is_empty() => {}
                 None => {
                     return Err(Fault::usage(format!(
-                        "--best {metric}: its kind does not declare which value is better\n  add --desc if the largest is, \
-                         or use --sort {metric} --limit 1"
+                        "--best {metric}: its kind does not declare which value is better, or is one of the project's own\n  name the \
+                         manifest, which knows those; or add --desc if the largest is best, or use --sort {metric} --limit 1"
                     )));
                 }
             }

@@ -14,15 +14,13 @@ use crate::visible::visible;
 /// List the runs, the newest first.
 #[derive(Debug, clap::Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "A run is meant by the first letters of its id, by the \
-name that `runs keep` gave it, or by `last`."
+    after_help = "A run is meant by the first letters of its id, by the name that `runs keep` gave it, or by `last`."
 )]
 pub struct Args {
     #[command(flatten)]
     cache: CacheArgs,
     #[command(flatten)]
-    list: list::Args,
+    list: list::ListArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -72,6 +70,9 @@ enum Command {
 }
 
 pub(super) fn run(args: Args) -> Done {
+    if args.command.is_some() && args.list.is_given() {
+        return Err(Fault::usage("what stands before the subcommand is for the list of runs alone; put it behind"));
+    }
     let cache = args.cache.open()?;
     match args.command {
         None => list::run(&cache, &args.list),

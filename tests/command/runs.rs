@@ -40,7 +40,7 @@ fn a_run_leaves_its_outcome_also_when_it_fails_or_does_not_begin() {
 
     let source = "\n[sources.raw]\npath = \"raw\"\n[sources.raw.files.\"missing.bin\"]\n";
     project.file("pipelines/two.toml", project.read("pipelines/two.toml") + source);
-    project.edit("pipelines/two.toml", "params = { to = 3 }", "inputs = { file = \"raw/missing.bin\" }");
+    project.edit("pipelines/two.toml", "params = { to = 3 }", "inputs = { file = \"source:raw/missing.bin\" }");
     project.go("pipelines/two.toml", &[]).code(2);
     let third = outcome(&project, &listed(&project)[0]);
     assert_eq!(third["exit"], 2);

@@ -31,7 +31,7 @@ path = "data"
 
 [stages.first]
 kind = "own.write"
-inputs = { raw = "raw/raw.txt" }
+inputs = { raw = "source:raw/raw.txt" }
 params = { text = "two" }
 
 [stages.second]

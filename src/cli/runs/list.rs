@@ -11,29 +11,39 @@ use ddpipe_cache::Cache;
 use indexmap::IndexMap;
 use std::time::SystemTime;
 
+/// So many runs are listed.
+const LIMIT: usize = 20;
 /// So many columns of differing parameters are shown; `--json` has all.
 const COLUMNS: usize = 4;
 /// So long may the values of one of them be.
 const LETTERS: usize = 24;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ListArgs {
     /// Only runs of these pipelines
     #[arg(value_name = "PIPELINE")]
     pipelines: Vec<String>,
-    /// List the last N; 0 for all
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
-    limit: usize,
+    /// List the last N; 0 for all [default: 20]
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
     /// Print JSON: one array, every run with all that is known in short
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(cache: &Cache, args: &Args) -> Done {
+impl ListArgs {
+    /// Whether anything is asked of the list.
+    pub(super) fn is_given(&self) -> bool {
+        !self.pipelines.is_empty() || self.limit.is_some() || self.json
+    }
+}
+
+pub(super) fn run(cache: &Cache, args: &ListArgs) -> Done {
     let mut told = history::told(cache, &args.pipelines)?;
     let all = told.len();
-    if args.limit > 0 {
-        told.truncate(args.limit);
+    match args.limit {
+        Some(0) => {}
+        limit => told.truncate(limit.unwrap_or(LIMIT)),
     }
     let started: Vec<Option<Started>> = told.iter().map(|told| told.past.started()).collect();
     let settings: Vec<IndexMap<String, String>> = started

@@ -14,8 +14,10 @@ mod init;
 mod interrupts;
 mod kinds;
 mod logs;
+mod place;
 mod plan;
 mod project;
+mod results;
 mod run;
 mod runs;
 mod schema;
@@ -23,6 +25,7 @@ mod show;
 mod stages;
 mod usage;
 mod verify;
+mod where_from;
 mod why;
 
 use crate::exit::{Exit, Fault};
@@ -76,8 +79,12 @@ enum Command {
     Show(show::Args),
     /// Print what a stage said, in the last run in which it was at work or in a named one
     Logs(logs::Args),
-    /// List the runs in the cache
+    /// List, show, compare, keep and remove runs
     Runs(runs::Args),
+    /// List the results on record with the parameters in which they differ; find the best
+    Results(results::Args),
+    /// Say where a file comes from: run, node, parameters, sources, and the command that makes it again
+    Where(where_from::Args),
     /// Check that everything is on record and whole, or run recorded nodes again and compare
     Verify(verify::Args),
     /// Keep metrics for later runs to be compared with, or compare
@@ -112,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Runs(args) => runs::run(args),
+        Command::Results(args) => results::run(args),
+        Command::Where(args) => where_from::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Baseline(args) => baseline::run(args),
         Command::Cache(args) => cache::run(args),

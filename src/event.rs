@@ -8,7 +8,7 @@ use crate::reason::Reason;
 use ddpipe_cache::Key;
 use ddpipe_interface::protocol::{Cause, LogLevel};
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -200,7 +200,7 @@ pub enum Met {
 }
 
 /// How a node ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It ran, and its record is committed.
@@ -272,7 +272,7 @@ pub struct Headline {
 }
 
 /// Why a node has no result.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind of failure; absent for a skipped node.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -283,6 +283,7 @@ pub struct Failure {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The last lines that it logged.
+    #[serde(default)]
     pub log: Vec<String>,
 }
 

@@ -112,6 +112,11 @@ fn sorted(labels: &IndexMap<String, Value>) -> Vec<String> {
 }
 
 impl Description {
+    /// The description that a record keeps.
+    pub fn recorded(entries: &[(String, String)]) -> Self {
+        Description(entries.to_vec())
+    }
+
     /// The key, see [`Key::of`].
     pub fn key(&self) -> Key {
         Key::of(&self.0)

@@ -47,6 +47,11 @@ impl Sources {
             None => self.missing(source, file)?.digest,
         }
     }
+
+    /// All that are there, as `source/file`.
+    pub fn iter(&self) -> impl Iterator<Item = (String, &SourceSeen)> {
+        self.found.iter().map(|((source, file), seen)| (format!("{source}/{file}"), seen))
+    }
 }
 
 /// A source file that is not there.

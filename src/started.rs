@@ -2,6 +2,7 @@
 //! line, the environment and the commit. So a run can be looked at, and started again, whatever has changed since.
 
 use crate::exit::Fault;
+use crate::history;
 use crate::manifest::Overrides;
 use crate::pipeline::{Endpoint, Node, Pipeline};
 use crate::resolve::project_of;
@@ -105,31 +106,19 @@ impl Started {
         fs::write(&path, text).map_err(failed)
     }
 
-    /// Reads what a run of this cache was started with. `id` may be the first letters of its name.
+    /// Reads what a run of this cache was started with. `id` may be the first letters of its id, its name, or `last`.
     ///
     /// # Errors
     /// There is no such run, there are several, or its folder does not say it.
     pub fn read(cache: &Cache, id: &str) -> Result<Self, Fault> {
-        let runs = cache.runs()?;
-        let matching: Vec<_> = runs.iter().filter(|run| run.id.starts_with(id)).collect();
-        let run = match matching.as_slice() {
-            [run] => run,
-            [] => {
-                let near = crate::diagnostic::did_you_mean(id, runs.iter().map(|run| run.id.as_str()));
-                let root = cache.root().display();
-                return Err(Fault::usage(format!(
-                    "there is no run {id:?} in {root}{near}\n  `ddpipe runs` lists them"
-                )));
-            }
-            several => {
-                let names: Vec<&str> = several.iter().map(|run| run.id.as_str()).collect();
-                return Err(Fault::usage(format!("{id:?} may be any of the runs {}", names.join(", "))));
-            }
-        };
-        Started::in_folder(&run.path)
+        Started::in_folder(&history::find(cache, id)?.path)
     }
 
-    fn in_folder(folder: &Path) -> Result<Self, Fault> {
+    /// Reads what the run in this folder was started with.
+    ///
+    /// # Errors
+    /// The folder does not say it.
+    pub fn in_folder(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join(FILE);
         let text = fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
         let wrong = |error| Fault::usage(format!("{}: not what a run was started with: {error}", path.display()));

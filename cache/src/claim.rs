@@ -55,23 +55,19 @@ impl Lock {
 
     /// Whether somebody holds this lock file. Does not create it.
     pub fn is_held(path: &Path) -> Result<bool, CacheError> {
-        let file = match disk::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(CacheError::io("read", path)(error)),
-        };
-        // A shared lock, so that two onlookers do not take each other for holders.
-        let free = disk::try_lock_shared(&file, path).map_err(CacheError::io("lock", path))?;
-        Ok(!free)
+        Ok(Lock::holder(path)?.is_some())
     }
 
     /// Who holds this lock file, if anybody does. Does not create it.
     pub fn holder(path: &Path) -> Result<Option<Holder>, CacheError> {
-        if !Self::is_held(path)? {
-            return Ok(None);
-        }
-        let holder = disk::open(path).map(|mut file| read_holder(&mut file, path));
-        Ok(Some(holder.unwrap_or_default()))
+        let mut file = match disk::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::io("read", path)(error)),
+        };
+        // A shared lock, so that two onlookers do not take each other for holders.
+        let free = disk::try_lock_shared(&file, path).map_err(CacheError::io("lock", path))?;
+        Ok((!free).then(|| read_holder(&mut file, path)))
     }
 
     /// Writes who holds it. For people only, so a failure does not matter.

@@ -132,6 +132,40 @@ pub enum CacheError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that holds something else.
+    #[error(
+        "{root} is no cache: it holds {entry}, and no CACHEDIR.TAG of ddpipe\n  name a folder that is empty or does not \
+         exist with `--cache DIR`",
+        root = .root.display()
+    )]
+    NotACache {
+        /// The folder.
+        root: PathBuf,
+        /// One of the names in it.
+        entry: String,
+    },
+    /// A name that another run has.
+    #[error("run {run} is kept as {name:?} already\n  choose another name, or `ddpipe runs release {run}` first")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The run that has it.
+        run: String,
+    },
+    /// A run that is to be removed and whose process is at work.
+    #[error("run {run} is at work: {holder}\n  end that process first")]
+    RunAtWork {
+        /// The run.
+        run: String,
+        /// Its process.
+        holder: Holder,
+    },
+    /// A run that is to be removed and is kept.
+    #[error("run {run} is kept\n  `ddpipe runs release {run}` gives it up, and --force removes it all the same")]
+    RunKept {
+        /// The run.
+        run: String,
+    },
     /// A file from outside that changed while it was being digested.
     #[error("{path} keeps changing while it is read\n  wait until whatever writes it has finished, then run again", path = .path.display())]
     Changing {

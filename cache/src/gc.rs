@@ -6,10 +6,12 @@ mod survey;
 
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
+use crate::run::Counted;
 use crate::{Cache, CacheError, Digest, Key, RunSeen, beside, disk, walk};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use survey::{Stored, Survey};
 
@@ -22,10 +24,11 @@ pub struct GcOptions {
     /// Remove records, their blobs and checkpoints, those used longest ago first, until the cache has at most so many
     /// bytes. `None`: garbage only.
     pub max_size: Option<u64>,
-    /// How many runs of each pipeline pin what they reached.
+    /// How many runs of each pipeline pin what they reached. Runs that reached nothing new do not count; those that are
+    /// kept pin it anyway.
     pub keep_runs: usize,
-    /// Remove the folders of all but the last so many runs of each pipeline: their journals and what they were started
-    /// with. `None`: keep them all.
+    /// Remove the folders of all but the last so many runs of each pipeline, counted in the same way: their journals and
+    /// what they were started with. `None`: keep them all.
     pub runs: Option<usize>,
     /// Report, but remove nothing.
     pub dry_run: bool,
@@ -67,6 +70,25 @@ pub struct Removal {
     pub path: PathBuf,
     /// Bytes that the removal frees.
     pub bytes: u64,
+    /// The record that goes for the size, where this is it or a blob that only it named.
+    pub of: Option<Arc<Evicted>>,
+}
+
+/// A record that goes for the size: enough of it to say what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evicted {
+    /// Its key.
+    pub key: Key,
+    /// The pipeline that ran it first.
+    pub pipeline: String,
+    /// The node that ran it first.
+    pub node: String,
+    /// What the key was made of.
+    pub description: Vec<(String, String)>,
+    /// When its stage started.
+    pub made: SystemTime,
+    /// When it was used last.
+    pub used: SystemTime,
 }
 
 /// What `ddpipe cache gc` shows.
@@ -133,6 +155,10 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn remove(&mut self, what: Garbage, path: &Path) -> Result<(), CacheError> {
+        self.remove_of(what, path, None)
+    }
+
+    fn remove_of(&mut self, what: Garbage, path: &Path, of: Option<&Arc<Evicted>>) -> Result<(), CacheError> {
         let bytes = walk::measure(path)?.bytes;
         if !self.options.dry_run {
             let removed = if path.is_dir() { disk::remove_tree(path) } else { disk::unlink(path) };
@@ -142,14 +168,20 @@ impl Collector<'_> {
                 Err(error) => return Err(CacheError::io("remove", path)(error)),
             }
         }
-        self.report.removed.push(Removal { what, path: path.to_path_buf(), bytes });
+        self.report.removed.push(Removal { what, path: path.to_path_buf(), bytes, of: of.cloned() });
         Ok(())
     }
 
     /// Removes a file only if it is still as old as the survey saw it: whoever uses a file again renews its time.
-    fn remove_unless_used(&mut self, what: Garbage, path: &Path, seen: SystemTime) -> Result<bool, CacheError> {
+    fn remove_unless_used(
+        &mut self,
+        what: Garbage,
+        path: &Path,
+        seen: SystemTime,
+        of: Option<&Arc<Evicted>>,
+    ) -> Result<bool, CacheError> {
         if disk::look(path).and_then(|metadata| metadata.modified()).is_ok_and(|now| now == seen) {
-            self.remove(what, path)?;
+            self.remove_of(what, path, of)?;
             return Ok(true);
         }
         Ok(false)
@@ -180,7 +212,7 @@ impl Collector<'_> {
             let bytes = walk::measure(&path)?.bytes;
             // Locking a file that a killed process left, and letting go of it, removes it.
             if self.options.dry_run || matches!(Lock::attempt(&path)?, Attempt::Locked(_)) {
-                self.report.removed.push(Removal { what: Garbage::Claim, path, bytes });
+                self.report.removed.push(Removal { what: Garbage::Claim, path, bytes, of: None });
             }
         }
         for (key, path, _) in survey.scratch.iter().filter(|(key, ..)| survey.has_record(*key)) {
@@ -190,11 +222,17 @@ impl Collector<'_> {
     }
 
     fn remove_runs(&mut self, runs: Vec<RunSeen>, keep: usize) -> Result<(), CacheError> {
-        let mut counted: HashMap<String, usize> = HashMap::new();
+        let mut counted = Counted::new(keep);
+        let mut in_vain: HashMap<String, usize> = HashMap::new();
         for run in runs.into_iter().rev() {
-            let count = counted.entry(run.pipeline).or_default();
-            *count += 1;
-            if *count > keep && !run.running {
+            let is_recent = if run.reached.is_empty() {
+                let count = in_vain.entry(run.pipeline.clone()).or_default();
+                *count += 1;
+                *count <= keep
+            } else {
+                counted.is_among_the_last(&run)
+            };
+            if !is_recent && !run.kept && run.running.is_none() {
                 self.remove(Garbage::Run, &run.path)?;
             }
         }
@@ -204,7 +242,7 @@ impl Collector<'_> {
     fn remove_orphans(&mut self, survey: &Survey) -> Result<(), CacheError> {
         for (digest, blob) in &survey.blobs {
             if !survey.uses.contains_key(digest) && blob.written < survey.settled_before {
-                self.remove_unless_used(Garbage::Blob, &blob.path, blob.written)?;
+                self.remove_unless_used(Garbage::Blob, &blob.path, blob.written, None)?;
             }
         }
         Ok(())
@@ -238,7 +276,7 @@ impl Collector<'_> {
     /// Removes a record, then the blobs that only it named: a crash or a power cut in between leaves orphans, not records
     /// without their blobs.
     fn evict(&mut self, stored: &Stored, survey: &Survey, uses: &mut HashMap<Digest, usize>) -> Result<(), CacheError> {
-        if !self.remove_unless_used(Garbage::Record, &stored.path, stored.used)? {
+        if !self.remove_unless_used(Garbage::Record, &stored.path, stored.used, Some(&stored.about))? {
             return Ok(());
         }
         if !self.options.dry_run
@@ -252,7 +290,7 @@ impl Collector<'_> {
             if *left == 0
                 && let Some(blob) = survey.blobs.get(digest)
             {
-                self.remove_unless_used(Garbage::Blob, &blob.path, blob.written)?;
+                self.remove_unless_used(Garbage::Blob, &blob.path, blob.written, Some(&stored.about))?;
             }
         }
         Ok(())

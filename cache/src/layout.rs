@@ -1,13 +1,15 @@
 //! Where everything lies under the cache's root, and the versions in the folder names. The only file that spells those
 //! names; `docs/cache.md` shows them to people.
 
-use crate::{CacheError, Digest, Key, aside, disk};
+use crate::run::RUNNING;
+use crate::{CacheError, Digest, Key, aside, disk, walk};
 use nix::sys::stat::{Mode, umask};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+const TAG_NAME: &str = "CACHEDIR.TAG";
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a ddpipe cache. Everything in it can be computed again.\n\
     # See https://bford.info/cachedir/ for what this file tells backup programs.\n";
@@ -31,25 +33,58 @@ impl Layout {
         Ok(Layout { root: std::path::absolute(root).map_err(CacheError::io("find", root))? })
     }
 
-    /// Makes the folders and the two files that keep backups and git out.
+    /// Makes the folders and the two files that keep backups and git out. The tag comes first: where two processes open a
+    /// new cache at once, neither takes the other's beginnings for something else.
+    ///
+    /// # Errors
+    /// [`CacheError::NotACache`]: the folder holds something else. I/O errors.
     pub fn create(&self) -> Result<(), CacheError> {
+        self.refuse_other_folders()?;
+        aside::make_folders_for_good(&self.root)?;
+        self.add(TAG_NAME, TAG)?;
         let folders =
             [self.blobs_tmp(), self.records_tmp(), self.claims(), self.scratches(), self.runs(), self.damaged()];
         for folder in folders {
             aside::make_folders_for_good(&folder)?;
         }
-        for (name, text) in [("CACHEDIR.TAG", TAG), (".gitignore", "*\n")] {
-            let path = self.root.join(name);
-            if !disk::exists(&path) {
-                let write = || disk::write_all(&mut disk::create_new(&path)?, &path, text.as_bytes());
-                match write() {
-                    // Another process opens the new cache at the same moment.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    written => written.map_err(CacheError::io("write", &path))?,
-                }
-            }
+        self.add(".gitignore", "*\n")
+    }
+
+    fn add(&self, name: &str, text: &str) -> Result<(), CacheError> {
+        let path = self.root.join(name);
+        if disk::exists(&path) {
+            return Ok(());
         }
-        Ok(())
+        let write = || disk::write_all(&mut disk::create_new(&path)?, &path, text.as_bytes());
+        match write() {
+            // Another process opens the new cache at the same moment.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            written => written.map_err(CacheError::io("write", &path)),
+        }
+    }
+
+    /// A folder that is neither empty nor a cache: its owner would find it full of our folders, and hidden from git.
+    fn refuse_other_folders(&self) -> Result<(), CacheError> {
+        if self.is_tagged() {
+            return Ok(());
+        }
+        let names: Vec<String> = walk::entries(&self.root)?.into_iter().map(|entry| entry.name).collect();
+        // A cache whose tag did not come along, or that is being made.
+        let is_ours = |name: &String| name == RUNNING || VERSIONED.iter().any(|(before, _)| name.starts_with(before));
+        let is_nothing = |name: &&String| [TAG_NAME, "lost+found"].contains(&name.as_str());
+        match names.iter().find(|name| !is_nothing(name)) {
+            // Another process may have made the tag, and then everything else, while the names were read.
+            Some(entry) if !names.iter().any(is_ours) && !self.is_tagged() => {
+                Err(CacheError::NotACache { root: self.root.clone(), entry: entry.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the tag of a cache of ours is there; one without text is being written.
+    fn is_tagged(&self) -> bool {
+        let tag = disk::read(&self.root.join(TAG_NAME)).map(|tag| String::from_utf8_lossy(&tag).into_owned());
+        tag.is_ok_and(|tag| tag.is_empty() || tag.contains("ddpipe cache"))
     }
 
     /// Lets the group write to new files and folders, where it may write to the root: several users share the cache.

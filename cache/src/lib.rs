@@ -8,7 +8,8 @@
 //!    system's locks keep two processes from the same work.
 //! 3. [`BlobStore`] (`blob.rs`): bytes under the name of their digest. `aside.rs` is how every file is written.
 //! 4. `layout.rs`: what lies where in the folder. `disk.rs`: the operations on it.
-//! 5. [`RunDir`] (`run.rs`), [`Cache::gc`] (`gc.rs`): runs pin what they reached, and what nobody pins may be removed.
+//! 5. [`RunDir`] (`run.rs`), [`Cache::gc`] (`gc.rs`): runs pin what they reached, and what nobody pins may be removed;
+//!    one that is kept (`kept.rs`) pins it for good.
 //! 6. [`StatCache`] (`stat.rs`), [`folder`]: digests of files and folders from outside.
 
 mod aside;
@@ -25,8 +26,10 @@ mod gc;
 #[cfg(test)]
 mod harness;
 mod holder;
+mod kept;
 mod latest;
 mod layout;
+pub mod numbers;
 mod numerics;
 mod record;
 mod run;
@@ -46,7 +49,7 @@ pub use claim::{Claim, Committed, OtherBytes};
 pub use date::date;
 pub use digest::{Digest, Key, NotAName};
 pub use error::CacheError;
-pub use gc::{Garbage, GcOptions, GcReport, Removal};
+pub use gc::{Evicted, Garbage, GcOptions, GcReport, Removal};
 pub use holder::{Holder, host};
 pub use numerics::Numerics;
 pub use record::{Commit, FORMAT, Output, Provenance, Record, SourceSeen};

@@ -32,11 +32,11 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub asks: IndexMap<String, Vec<usize>>,
     /// Final metrics. Values that are not finite survive.
-    #[serde(default, with = "numbers")]
+    #[serde(default, with = "crate::numbers")]
     pub metrics: IndexMap<String, f64>,
     /// Quantities that were measured and differ from run to run: seconds, rates, peak memory. In format 1 they are among
     /// the metrics.
-    #[serde(default, with = "numbers")]
+    #[serde(default, with = "crate::numbers")]
     pub measured: IndexMap<String, f64>,
     /// Files from outside that this action read.
     #[serde(default)]
@@ -196,40 +196,5 @@ pub(crate) fn write(layout: &Layout, record: &Record) -> Result<(), CacheError> 
 pub(crate) fn touch(path: &Path) {
     if let Err(error) = disk::touch(path) {
         tracing::debug!(path = %path.display(), %error, "the time of use was not noted");
-    }
-}
-
-/// JSON has no NaN and no infinities, and a diverged loss is a result like any other: those become strings.
-mod numbers {
-    use indexmap::IndexMap;
-    use serde::ser::SerializeMap;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Finite(f64),
-        Named(String),
-    }
-
-    pub fn serialize<S: Serializer>(numbers: &IndexMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(numbers.len()))?;
-        for (name, number) in numbers {
-            if number.is_finite() {
-                map.serialize_entry(name, number)?;
-            } else {
-                map.serialize_entry(name, &number.to_string())?;
-            }
-        }
-        map.end()
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IndexMap<String, f64>, D::Error> {
-        let numbers = IndexMap::<String, Number>::deserialize(deserializer)?;
-        let parse = |(name, number)| match number {
-            Number::Finite(number) => Ok((name, number)),
-            Number::Named(text) => text.parse().map(|number| (name, number)).map_err(D::Error::custom),
-        };
-        numbers.into_iter().map(parse).collect()
     }
 }

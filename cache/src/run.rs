@@ -1,10 +1,11 @@
 //! Runs: a folder for each, named so that names sort by time, with what the run reached. The last runs of each pipeline
-//! pin that against `gc`. Knows not what else is in the folder: events and reports are the engine's.
+//! pin that against `gc`, and so do those that are kept (`kept.rs`). Knows not what else is in the folder: events and
+//! reports are the engine's.
 
 use crate::aside::Aside;
 use crate::claim::{Attempt, Lock};
 use crate::sealed;
-use crate::{Cache, CacheError, Digest, Holder, Key, disk, walk};
+use crate::{Cache, CacheError, Digest, Holder, Key, disk, kept, walk};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -14,7 +15,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 const REACHED: &str = "reached.json";
-const RUNNING: &str = "running.lock";
+pub(crate) const RUNNING: &str = "running.lock";
 /// The file among the runs that has the number of the last one.
 const LAST: &str = "last";
 
@@ -40,7 +41,7 @@ pub struct RunDir {
 }
 
 /// A run as its folder shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunSeen {
     /// The folder's name.
     pub id: String,
@@ -52,8 +53,12 @@ pub struct RunSeen {
     pub number: u64,
     /// The keys whose records it used or made.
     pub reached: Vec<Key>,
-    /// Whether the process of the run is still at work.
-    pub running: bool,
+    /// The process of the run, while it is at work.
+    pub running: Option<Holder>,
+    /// Whether it is kept: then it pins what it reached, however old it is.
+    pub kept: bool,
+    /// The name that it is kept as.
+    pub name: Option<String>,
 }
 
 impl Cache {
@@ -108,8 +113,11 @@ impl Cache {
         let mut runs = Vec::new();
         for entry in walk::entries(&self.layout().runs())? {
             if let Some(reached) = read(&entry.path.join(REACHED))? {
+                let kept = kept::read(&entry.path)?;
                 runs.push(RunSeen {
-                    running: Lock::is_held(&entry.path.join(RUNNING))?,
+                    running: Lock::holder(&entry.path.join(RUNNING))?,
+                    kept: kept.is_some(),
+                    name: kept.and_then(|kept| kept.name),
                     id: entry.name,
                     path: entry.path,
                     pipeline: reached.pipeline,
@@ -122,19 +130,42 @@ impl Cache {
         Ok(runs)
     }
 
-    /// What the last `keep` runs of each pipeline reached, and what runs at work have reached so far. Runs that reached
-    /// nothing do not count, so that failed attempts do not unpin good results.
+    /// What the last `keep` runs of each pipeline reached, and what kept runs and runs at work have reached. Only runs that
+    /// reached something new count, so that neither failed attempts nor looks at old results unpin good ones.
     pub(crate) fn pinned(&self, keep: usize) -> Result<HashSet<Key>, CacheError> {
         let mut pinned = HashSet::new();
-        let mut counted: HashMap<String, usize> = HashMap::new();
-        for run in self.runs()?.into_iter().rev().filter(|run| !run.reached.is_empty()) {
-            let count = counted.entry(run.pipeline).or_default();
-            *count += 1;
-            if *count <= keep || run.running {
+        let mut counted = Counted::new(keep);
+        for run in self.runs()?.into_iter().rev() {
+            if counted.is_among_the_last(&run) || run.kept || run.running.is_some() {
                 pinned.extend(run.reached);
             }
         }
         Ok(pinned)
+    }
+}
+
+/// Counts the runs of each pipeline, told from the newest to the oldest. A run that reached nothing but what a later one of
+/// the same pipeline reached too does not count.
+pub(crate) struct Counted {
+    keep: usize,
+    pipelines: HashMap<String, (usize, HashSet<Key>)>,
+}
+
+impl Counted {
+    pub fn new(keep: usize) -> Self {
+        Counted { keep, pipelines: HashMap::new() }
+    }
+
+    /// Whether this run is one of the last `keep` that count, or repeats one of them.
+    pub fn is_among_the_last(&mut self, run: &RunSeen) -> bool {
+        let (count, reached) = self.pipelines.entry(run.pipeline.clone()).or_default();
+        if run.reached.iter().any(|key| !reached.contains(key)) {
+            *count += 1;
+            if *count <= self.keep {
+                reached.extend(&run.reached);
+            }
+        }
+        *count <= self.keep
     }
 }
 
@@ -147,6 +178,13 @@ impl RunDir {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes a file into the folder: whole or absent to every process, but not flushed.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), CacheError> {
+        let mut aside = Aside::new(&self.path)?;
+        aside.write(bytes)?;
+        aside.publish_accelerator(&self.path.join(name))
     }
 
     /// Adds to what this run reached, and marks these records as used now. Call it with what planning found, then with

@@ -35,7 +35,7 @@ pub struct Usage {
     pub records: Count,
     /// Checkpoints of actions that are not finished.
     pub scratch: Count,
-    /// Events, timings and reports of runs.
+    /// What runs were started with, what happened, and what came of them.
     pub runs: Count,
     /// Damaged files that were set aside.
     pub damaged: Count,

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Fixture, age, claim, commit, key, names, never};
-use ddpipe_cache::{CacheError, Count, Garbage, GcOptions, GcReport, Key};
+use ddpipe_cache::{Cache, CacheError, Count, Garbage, GcOptions, GcReport, Key};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -252,10 +252,94 @@ fn runs_are_listed_in_order_with_what_they_reached() {
     assert_eq!(runs.len(), 21);
     assert!(runs.iter().map(|run| &run.id).eq(ids.iter().chain([&last.id().to_string()])));
     assert_eq!(runs[7].pipeline, "pipeline 7");
-    assert!(!runs[7].running && runs[20].running);
+    assert!(runs[7].running.is_none() && runs[20].running.as_ref().unwrap().pid == Some(std::process::id()));
     let mut reached = [keys[0], keys[1]];
     reached.sort();
     assert_eq!(runs[20].reached, reached);
+}
+
+#[test]
+fn runs_that_reached_nothing_new_do_not_push_others_out() {
+    let it = Fixture::new();
+    let [old, new, ..] = four(&it);
+    let pin = |keys: &[Key]| it.cache.new_run("one").unwrap().pin(keys).unwrap();
+    pin(&[old]);
+    pin(&[new]);
+    pin(&[new]);
+    pin(&[new]);
+    it.age(old, &blob(b'a'), 4);
+    it.age(new, &blob(b'b'), 3);
+    it.cache.gc(GcOptions { max_size: Some(0), keep_runs: 2, ..wet_all() }).unwrap();
+    assert_eq!(present(&it, &[old, new]), [true, true]);
+    it.cache.gc(GcOptions { max_size: Some(0), keep_runs: 1, runs: Some(1), ..wet_all() }).unwrap();
+    assert_eq!(present(&it, &[old, new]), [false, true]);
+    assert_eq!(it.cache.runs().unwrap().len(), 3);
+}
+
+#[test]
+fn what_a_kept_run_reached_stays_and_a_name_is_given_once() {
+    let it = Fixture::new();
+    let keys = four(&it);
+    let pin = |key: Key| it.cache.new_run("one").unwrap().pin(&[key]).unwrap();
+    pin(keys[0]);
+    pin(keys[1]);
+    let [old, new] = [0, 1].map(|at: usize| it.cache.runs().unwrap().swap_remove(at));
+    it.cache.keep_run(&old, Some("figure")).unwrap();
+    let error = it.reopened().keep_run(&new, Some("figure")).unwrap_err();
+    assert!(matches!(&error, CacheError::NameTaken { run, .. } if *run == old.id), "{error}");
+    let everything = GcOptions { max_size: Some(0), keep_runs: 0, runs: Some(0), ..wet_all() };
+    for (letter, key) in [(b'a', keys[0]), (b'b', keys[1])] {
+        it.age(key, &blob(letter), 4);
+    }
+    let report = it.reopened().gc(everything).unwrap();
+    assert_eq!(present(&it, &keys), [true, false, false, false]);
+    let gone: Vec<&str> =
+        report.removed.iter().filter_map(|removal| Some(removal.of.as_ref()?.node.as_str())).collect();
+    assert_eq!(gone, ["b", "b", "c", "c", "d", "d"], "a record, and the blob that only it named");
+    let runs = it.cache.runs().unwrap();
+    assert_eq!((runs.len(), runs[0].name.as_deref()), (1, Some("figure")));
+    assert!(matches!(it.cache.remove_run(&runs[0], false), Err(CacheError::RunKept { .. })));
+    assert!(it.cache.release_run(&runs[0]).unwrap() && !it.cache.release_run(&runs[0]).unwrap());
+    it.reopened().gc(everything).unwrap();
+    assert_eq!(present(&it, &keys), [false; 4]);
+    let run = it.cache.new_run("one").unwrap();
+    let seen = it.cache.runs().unwrap().pop().unwrap();
+    assert!(matches!(it.cache.remove_run(&seen, true), Err(CacheError::RunAtWork { .. })));
+    drop(run);
+    it.cache.remove_run(&seen, false).unwrap();
+    assert_eq!(it.cache.runs().unwrap(), []);
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_not_made_a_cache() {
+    let it = Fixture::new();
+    let other = it.outside("other");
+    fs::create_dir(&other).unwrap();
+    fs::create_dir(other.join("lost+found")).unwrap();
+    Cache::open(&other).unwrap();
+    // Its tag did not come along.
+    fs::remove_file(other.join("CACHEDIR.TAG")).unwrap();
+    Cache::open(&other).unwrap();
+    let project = it.outside("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("notes.txt"), "").unwrap();
+    // Of another program.
+    fs::write(project.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55").unwrap();
+    let error = Cache::open(&project).unwrap_err();
+    assert!(error.to_string().contains("it holds notes.txt"), "{error}");
+    assert_eq!(names(&project), ["CACHEDIR.TAG", "notes.txt"]);
+}
+
+#[test]
+fn many_open_a_new_cache_at_once() {
+    let it = Fixture::new();
+    for round in 0..50 {
+        let root = it.outside(&format!("new-{round}"));
+        std::thread::scope(|scope| {
+            let openings: Vec<_> = (0..4).map(|_| scope.spawn(|| Cache::open(&root).map(drop))).collect();
+            openings.into_iter().for_each(|opening| opening.join().unwrap().unwrap());
+        });
+    }
 }
 
 #[test]

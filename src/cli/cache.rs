@@ -1,17 +1,19 @@
 //! `ddpipe cache du|gc|verify`: looking after the cache.
 
+mod collected;
+
+use super::place::CacheArgs;
 use super::{Done, print};
-use crate::exit::{Exit, Fault};
+use crate::exit::Exit;
 use crate::size;
-use ddpipe_cache::{Cache, Count, GcOptions, GcReport, Usage, VerifyReport};
-use std::path::{Path, PathBuf};
+use crate::visible::visible;
+use ddpipe_cache::{Count, GcOptions, Usage, VerifyReport};
 
 /// Look after the cache.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The cache's folder
-    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE", default_value = ".ddpipe", global = true)]
-    cache: PathBuf,
+    #[command(flatten)]
+    cache: CacheArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -25,7 +27,8 @@ enum Command {
         /// Remove results, longest unused first, until the cache is at most this large
         #[arg(long, value_name = "SIZE", value_parser = size::parse)]
         max_size: Option<u64>,
-        /// Keep everything that the last N runs of each pipeline reached
+        /// Keep everything that the last N runs of each pipeline reached; runs that reached nothing new do not count, and
+        /// what kept runs reached stays anyway
         #[arg(long, value_name = "N", default_value_t = 3)]
         keep_runs: usize,
         /// Remove the folders of all but the last N runs of each pipeline
@@ -34,17 +37,21 @@ enum Command {
         /// Remove, instead of saying what would be removed
         #[arg(long)]
         yes: bool,
+        /// Name every file
+        #[arg(long, short)]
+        verbose: bool,
     },
     /// Read every blob and set damaged ones aside
     Verify,
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let cache = open(&args.cache)?;
+    let cache = args.cache.open()?;
     match args.command {
         Command::Du => print(&usage(&cache.du()?)),
-        Command::Gc { max_size, keep_runs, runs, yes } => {
-            print(&collected(&cache.gc(GcOptions { max_size, keep_runs, runs, dry_run: !yes })?))
+        Command::Gc { max_size, keep_runs, runs, yes, verbose } => {
+            let report = cache.gc(GcOptions { max_size, keep_runs, runs, dry_run: !yes })?;
+            print(&visible(&collected::text(&report, verbose)))
         }
         Command::Verify => {
             let report = cache.verify()?;
@@ -52,15 +59,6 @@ pub(super) fn run(args: Args) -> Done {
             Ok(if report.is_clean() { Exit::Ok } else { Exit::Cache })
         }
     }
-}
-
-/// Opens a cache that must be there already.
-pub(super) fn open(folder: &Path) -> Result<Cache, Fault> {
-    if !folder.is_dir() {
-        let message = format!("there is no cache at {}\n  name the cache with --cache DIR", folder.display());
-        return Err(Fault { exit: Exit::Cache, message });
-    }
-    Ok(Cache::open(folder)?)
 }
 
 fn usage(usage: &Usage) -> String {
@@ -77,28 +75,6 @@ fn usage(usage: &Usage) -> String {
     line("runs", usage.runs);
     line("damaged", usage.damaged);
     line("all", usage.total());
-    text
-}
-
-fn collected(report: &GcReport) -> String {
-    let mut text = String::new();
-    let verb = if report.dry_run { "would remove" } else { "removed" };
-    for removal in &report.removed {
-        let (what, path) = (format!("{:?}", removal.what).to_lowercase(), removal.path.display());
-        text.push_str(&format!("{verb} {what} {path} ({})\n", size::show(removal.bytes)));
-    }
-    let (freed, before, after) = (size::show(report.freed()), size::show(report.before), size::show(report.after));
-    text.push_str(&format!("{verb} {} things, {freed}: {before} -> {after}\n", report.removed.len()));
-    text.push_str(&format!("kept {} records that recent runs reach, {} claimed keys\n", report.pinned, report.claimed));
-    if report.over > 0 {
-        text.push_str(&format!(
-            "{} above --max-size could not be freed: pinned, claimed or new\n",
-            size::show(report.over)
-        ));
-    }
-    if report.dry_run && !report.removed.is_empty() {
-        text.push_str("nothing was removed; --yes removes it\n");
-    }
     text
 }
 

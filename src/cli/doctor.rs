@@ -1,19 +1,19 @@
 //! `ddpipe doctor`: what is installed, what is missing, and the command that mends it. Answers without libtorch, too.
 
+use super::place::CacheArgs;
 use super::{Done, print};
 use crate::executor::worker_program;
 use crate::exit::Exit;
 use crate::size;
 use ddpipe_cache::Cache;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Check this installation.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The cache's folder
-    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE", default_value = ".ddpipe")]
-    cache: PathBuf,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// What was found, and whether all is well.
@@ -39,7 +39,7 @@ pub(super) fn run(args: Args) -> Done {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     findings.note("ddpipe", format!("{}, {} cores", env!("CARGO_PKG_VERSION"), cores));
     worker(&mut findings);
-    cache(&mut findings, &args.cache);
+    cache(&mut findings, &args.cache.folder());
     let verdict = match findings.wrong {
         0 => "all is well\n".to_string(),
         1 => "1 thing is wrong\n".to_string(),
@@ -97,7 +97,8 @@ fn cache(findings: &mut Findings, root: &Path) {
     let free = nix::sys::statvfs::statvfs(existing).map(|stat| stat.blocks_available() * stat.fragment_size());
     let free = free.map_or("an unknown amount".into(), size::show);
     if !root.is_dir() {
-        return findings.note("cache", format!("{} (made on the first run), {free} free", root.display()));
+        return findings
+            .note("cache", format!("{} (made when a manifest is planned or run), {free} free", root.display()));
     }
     match Cache::open(root).and_then(|cache| cache.du()) {
         Ok(usage) => {

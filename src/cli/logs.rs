@@ -1,5 +1,6 @@
 //! `ddpipe logs NODE`: what a stage said in a run, of runs that are over and of one that goes on.
 
+use super::place::CacheArgs;
 use super::{Done, print};
 use crate::catalog::Catalog;
 use crate::exit::{Exit, Fault};
@@ -47,8 +48,8 @@ pub(super) fn run(args: Args) -> Done {
         Some(manifest) => Some(load(manifest, &Overrides::default(), Catalog::built_in()?)?),
         None => None,
     };
-    let beside = || pipeline.as_ref().map_or(PathBuf::from(".ddpipe"), |pipeline| pipeline.root.join(".ddpipe"));
-    let cache = super::cache::open(&args.cache.clone().unwrap_or_else(beside))?;
+    let beside = || pipeline.as_ref().map(|pipeline| pipeline.root.join(".ddpipe"));
+    let cache = CacheArgs::named(args.cache.clone().or_else(beside)).open()?;
     let name = pipeline.as_ref().map(|pipeline| pipeline.name.as_str());
     let which = Which::Matching(&selector);
     let told = match (&args.run, args.follow) {
@@ -63,10 +64,14 @@ pub(super) fn run(args: Args) -> Done {
         Some(told) => told,
         None => told::newest(&cache.runs()?, name, which).ok_or_else(|| nothing(node, "no run has run"))?,
     };
-    if told.lines.is_empty() && !(args.follow && told.run.running) {
+    if told.lines.is_empty() && !(args.follow && told.run.running.is_some()) {
         return Err(nothing(node, &format!("run {} has told nothing of", told.run.id)));
     }
-    if args.follow && told.run.running { follow(&cache, &told.run, which) } else { print(&visible(&text(&told))) }
+    if args.follow && told.run.running.is_some() {
+        follow(&cache, &told.run, which)
+    } else {
+        print(&visible(&text(&told)))
+    }
 }
 
 fn nothing(node: &str, what: &str) -> Fault {
@@ -88,7 +93,7 @@ fn run_named(cache: &Cache, id: &str) -> Result<RunSeen, Fault> {
 
 /// The newest run that goes on and in which one of these nodes has not ended.
 fn at_work(cache: &Cache, pipeline: Option<&str>, which: Which<'_>) -> Result<Option<Told>, Fault> {
-    let going = |run: &RunSeen| run.running && pipeline.is_none_or(|name| run.pipeline == name);
+    let going = |run: &RunSeen| run.running.is_some() && pipeline.is_none_or(|name| run.pipeline == name);
     for run in cache.runs()?.into_iter().rev().filter(going) {
         let lines = told::of(&run.path, which);
         if lines.is_empty() || lines.iter().any(|line| is_open(&lines, &line.node)) {
@@ -117,7 +122,7 @@ fn text(told: &Told) -> String {
             text.push_str(&words(line).map_or(String::new(), |words| format!("  {words}\n")));
         }
         if is_open(&told.lines, node) {
-            let state = if told.run.running { "is running" } else { "did not end: the run was killed" };
+            let state = if told.run.running.is_some() { "is running" } else { "did not end: the run was killed" };
             text.push_str(&format!("  ({state})\n"));
         }
     }
@@ -157,7 +162,7 @@ fn follow(cache: &Cache, run: &RunSeen, which: Which<'_>) -> Done {
     let (mut open, mut said): (HashSet<String>, HashSet<String>) = (HashSet::new(), HashSet::new());
     loop {
         // Looked up first: what was written before the end is read after it.
-        let running = cache.runs()?.iter().any(|seen| seen.id == run.id && seen.running);
+        let running = cache.runs()?.iter().any(|seen| seen.id == run.id && seen.running.is_some());
         let (told, more) = (journal.lines(), live.lines());
         for line in told.iter().chain(&more).filter_map(|text| Line::parse(text)).filter(|line| which.means(&line.node))
         {

@@ -1,6 +1,7 @@
 //! What every command that names a manifest needs: the manifest's pipeline, its graph, and the cache it uses.
 
 use super::complete;
+use super::place::CacheArgs;
 use crate::catalog::Catalog;
 use crate::diagnostic::Report;
 use crate::estimate::{Estimate, Estimates};
@@ -32,7 +33,7 @@ pub struct ManifestArgs {
     #[arg(required_unless_present = "from_run", add = ArgValueCompleter::new(complete::manifests()))]
     pub manifest: Option<PathBuf>,
     /// Take the manifest's files, profiles, overrides and selection as they were in this run (`ddpipe runs` lists them; the
-    /// cache is `--cache`, or .ddpipe in this folder)
+    /// cache is `--cache`, or the nearest .ddpipe from this folder upwards)
     #[arg(long, value_name = "ID", conflicts_with_all = ["profile", "set", "select"])]
     #[arg(add = ArgValueCandidates::new(complete::runs))]
     pub from_run: Option<String>,
@@ -209,7 +210,7 @@ impl ManifestArgs {
                     "--from-run {id} says which manifest; {manifest} cannot be named too"
                 )));
             }
-            let cache = super::cache::open(&self.cache.clone().unwrap_or_else(|| PathBuf::from(".ddpipe")))?;
+            let cache = CacheArgs::named(self.cache.clone()).open()?;
             let started = Started::read(&cache, id)?;
             if !self.over.allow_outside {
                 started.check_project(&cache)?;

@@ -1,29 +1,120 @@
-//! `ddpipe runs`: the runs that the cache remembers.
+//! `ddpipe runs`: the runs that the cache remembers, listed, looked at, compared, kept and removed.
 
+mod compare;
+mod json;
+mod list;
+mod show;
+
+use super::place::CacheArgs;
 use super::{Done, print};
+use crate::exit::Fault;
+use crate::history;
 use crate::visible::visible;
-use std::path::PathBuf;
 
-/// List the runs.
+/// List the runs, the newest first.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A run is meant by the first letters of its id, by the name that `runs keep` gave it, or by `last`."
+)]
 pub struct Args {
-    /// The cache's folder
-    #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE", default_value = ".ddpipe")]
-    cache: PathBuf,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    list: list::ListArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show a run: what it was started with, which nodes ran and why, failures, expectations, results
+    Show {
+        /// The run
+        run: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare two runs: manifests, parameters, sources, numerics, results, and why nodes ran again
+    Compare {
+        /// The run to compare with
+        a: String,
+        /// The other run
+        b: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a run: `cache gc` never removes its results
+    Keep {
+        /// The run
+        run: String,
+        /// Give it a name
+        #[arg(long = "as", value_name = "NAME", value_parser = name)]
+        name: Option<String>,
+    },
+    /// Make a kept run one like any other
+    Release {
+        /// The run
+        run: String,
+    },
+    /// Remove what is remembered of runs; their results stay until `cache gc`
+    Rm {
+        /// The runs
+        #[arg(required = true)]
+        run: Vec<String>,
+        /// Also a kept one
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let cache = super::cache::open(&args.cache)?;
-    let mut text = String::new();
-    for run in cache.runs()? {
-        let events = std::fs::read_to_string(run.path.join("events.jsonl")).unwrap_or_default();
-        let ended = events.lines().rev().find_map(|line| {
-            let event: serde_json::Value = serde_json::from_str(line).ok()?;
-            (event["event"] == "ended")
-                .then(|| format!("{}, {:.1} s", event["counts"], event["seconds"].as_f64().unwrap_or(0.0)))
-        });
-        let ended = ended.unwrap_or_else(|| "did not end".into());
-        text.push_str(&format!("{}  {}  {ended}\n", run.id, run.pipeline));
+    if args.command.is_some() && args.list.is_given() {
+        return Err(Fault::usage("what stands before the subcommand is for the list of runs alone; put it behind"));
     }
-    print(&visible(&text))
+    let cache = args.cache.open()?;
+    match args.command {
+        None => list::run(&cache, &args.list),
+        Some(Command::Show { run, json }) => show::run(&cache, &run, json),
+        Some(Command::Compare { a, b, json }) => compare::run(&cache, &a, &b, json),
+        Some(Command::Keep { run, name }) => {
+            let run = history::find(&cache, &run)?;
+            cache.keep_run(&run, name.as_deref())?;
+            let gone = run.reached.iter().filter(|key| !matches!(cache.peek(**key), Ok(Some(_)))).count();
+            let name = name.map_or(String::new(), |name| format!(" as {name}"));
+            let mut text = format!("{} is kept{name}\n", run.id);
+            if gone > 0 {
+                let all = run.reached.len();
+                text.push_str(&format!(
+                    "{gone} of its {all} results are not in the cache any more; to make them again:\n"
+                ));
+                text.push_str(&format!("  ddpipe run --from-run {}\n", run.id));
+            }
+            print(&visible(&text))
+        }
+        Some(Command::Release { run }) => {
+            let run = history::find(&cache, &run)?;
+            let said = if cache.release_run(&run)? { "is not kept any more" } else { "was not kept" };
+            print(&format!("{} {said}\n", run.id))
+        }
+        Some(Command::Rm { run, force }) => {
+            let runs: Result<Vec<_>, Fault> = run.iter().map(|run| history::find(&cache, run)).collect();
+            for run in runs? {
+                cache.remove_run(&run, force)?;
+                print(&format!("removed {}\n", run.id))?;
+            }
+            print("")
+        }
+    }
+}
+
+/// A name for a run: one that can be told from an id, and be typed without quotes.
+fn name(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let begins_well = text.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    if !begins_well || !text.chars().all(plain) || text == history::LAST || text.len() > 100 {
+        return Err("a name begins with a letter, has letters, digits, '-', '_' and '.', and is not \"last\"".into());
+    }
+    Ok(text.to_string())
 }

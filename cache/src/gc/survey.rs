@@ -1,12 +1,13 @@
 //! What is in the cache, who uses it and what must stay, read once before anything is removed. Changes nothing.
 
-use super::GRACE;
+use super::{Evicted, GRACE};
 use crate::claim::Lock;
 use crate::record::{self, Found};
 use crate::{Cache, CacheError, Digest, Key, walk};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 pub(super) struct Stored {
     pub key: Key,
@@ -15,6 +16,8 @@ pub(super) struct Stored {
     pub used: SystemTime,
     /// Each digest once.
     pub outputs: HashSet<Digest>,
+    /// What is told when it goes.
+    pub about: Arc<Evicted>,
 }
 
 pub(super) struct Blob {
@@ -105,7 +108,11 @@ impl Survey {
             }
             let used = entry.metadata.modified().map_err(CacheError::io("read", &entry.path))?;
             self.keys.insert(key);
-            self.records.push(Stored { key, path: entry.path, used, outputs });
+            let since_1970 = Duration::try_from_secs_f64(record.provenance.started_unix).unwrap_or_default();
+            let made = SystemTime::UNIX_EPOCH.checked_add(since_1970).unwrap_or(SystemTime::UNIX_EPOCH);
+            let (pipeline, node, description) = (record.pipeline, record.node, record.description);
+            let about = Arc::new(Evicted { key, pipeline, node, description, made, used });
+            self.records.push(Stored { key, path: entry.path, used, outputs, about });
         }
         Ok(())
     }

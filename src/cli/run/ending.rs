@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use std::collections::HashSet;
 
 /// What a run has come to.
-pub struct Ended<'a> {
+pub struct Told<'a> {
     /// The pipeline.
     pub pipeline: &'a Pipeline,
     /// The run's folder in the cache.
@@ -38,7 +38,7 @@ pub fn compared(pipeline: &Pipeline, summary: &Summary, name: &str, baseline: &B
     compare(name, baseline, &now, whole)
 }
 
-impl Ended<'_> {
+impl Told<'_> {
     /// The events that follow on that of the end; the last one is the exit code.
     pub fn tell(&self, faults: &[Fault], exit: Exit, observer: &mut dyn Observer) {
         for check in self.checked {

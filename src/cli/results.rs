@@ -1,0 +1,273 @@
+//! `ddpipe results`: the results on record as one table, filtered, sorted, or only the best.
+
+use super::place::CacheArgs;
+use super::{Done, print};
+use crate::catalog::Catalog;
+use crate::exit::Fault;
+use crate::history::Column;
+use crate::lineage::Lineage;
+use crate::load::load;
+use crate::manifest::Overrides;
+use crate::ranking::{self, Condition, Row};
+use crate::selector::Selector;
+use crate::table::Table;
+use crate::when;
+use ddpipe_interface::metric::Better;
+use indexmap::IndexSet;
+use serde_json::{Map, Value};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// So many differing parameters and metrics are shown unless columns are named; `--csv` and `--json` have all.
+const SETTINGS: usize = 6;
+const METRICS: usize = 4;
+
+/// List the results on record, one line each: where it comes from, the parameters in which they differ, its metrics.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The best configuration for each method since October:\n  \
+    ddpipe results evaluate --since 2026-10-01 --best accuracy --by method\n\n\
+    A NAME is an axis, a parameter (lr_img, or distill.lr_img for that of a stage before), a metric, or one of pipeline, \
+    stage, node, kind, run, made, key, seed, seconds.")]
+pub struct Args {
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Nodes (evaluate, or evaluate[method=dm]), a pipeline's name, or a manifest; everything if left out
+    what: Option<String>,
+    /// Only rows for which this holds: method=dm, lr_img>=1, arch!=mlp; repeat it for several conditions
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    conditions: Vec<Condition>,
+    /// Only what was made since then: 2026-10-01, or 30d, 2w, 36h ago
+    #[arg(long, value_name = "TIME", value_parser = when::parse_since)]
+    since: Option<SystemTime>,
+    /// Sort by this, the smallest first
+    #[arg(long, value_name = "NAME", conflicts_with = "best")]
+    sort: Option<String>,
+    /// The largest first; with --best: the largest is the best, whatever the metric's declaration says
+    #[arg(long)]
+    desc: bool,
+    /// Only the row with the best value of this metric; which is better, its kind declares
+    #[arg(long, value_name = "METRIC")]
+    best: Option<String>,
+    /// The best for each value of this
+    #[arg(long, value_name = "NAME", requires = "best")]
+    by: Vec<String>,
+    /// Show these columns
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Show the first N rows
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+    /// Print comma-separated values with all digits
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Print JSON: one array
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Done {
+    let cache = args.cache.open()?;
+    let mut catalog = Catalog::built_in()?;
+    let manifest = args.what.as_deref().filter(|what| what.ends_with(".toml") || Path::new(what).is_file());
+    let pipeline = match manifest {
+        Some(manifest) => {
+            let pipeline = load(Path::new(manifest), &Overrides::default(), catalog)?;
+            catalog = pipeline.catalog;
+            Some(pipeline.name)
+        }
+        None => None,
+    };
+    let mut rows = ranking::rows(&Lineage::of(&cache)?, &cache.runs()?, &catalog);
+    match (&pipeline, &args.what) {
+        (Some(pipeline), _) => rows.retain(|row| row.pipeline == *pipeline),
+        (None, Some(what)) => select(&mut rows, what)?,
+        (None, None) => {}
+    }
+    if let Some(since) = args.since {
+        rows.retain(|row| row.made >= since);
+    }
+    for condition in &args.conditions {
+        known(&rows, &condition.name, "--where")?;
+        rows.retain(|row| condition.holds(row));
+    }
+    let rows = args.ordered(rows, &catalog)?;
+    args.columns.iter().try_for_each(|name| known(&rows, name, "--columns"))?;
+    args.shown(&rows, &catalog)
+}
+
+/// Keeps the rows of these nodes, or of the pipeline of this name.
+fn select(rows: &mut Vec<Row>, what: &str) -> Result<(), Fault> {
+    let selector: Result<Selector, _> = what.parse();
+    let fits = |row: &Row| {
+        let of_axes = |selector: &Selector| {
+            selector.axes.iter().all(|(axis, text)| {
+                let condition =
+                    Condition { name: axis.clone(), compared: ranking::Compared::Equal, value: text.clone() };
+                row.axes.contains_key(axis) && condition.holds(row)
+            })
+        };
+        selector.as_ref().is_ok_and(|selector| selector.matches_stage(&row.stage) && of_axes(selector))
+    };
+    if rows.iter().any(fits) {
+        rows.retain(fits);
+        return Ok(());
+    }
+    if rows.iter().any(|row| row.pipeline == what) {
+        rows.retain(|row| row.pipeline == what);
+        return Ok(());
+    }
+    let names = rows.iter().flat_map(|row| [row.stage.as_str(), row.pipeline.as_str()]);
+    let near = crate::diagnostic::did_you_mean(what, names);
+    Err(Fault::usage(format!("no result on record is of {what:?}{near}\n  `ddpipe results` lists all")))
+}
+
+/// An error where no row knows a name; with no rows there is nothing to know.
+fn known(rows: &[Row], name: &str, option: &str) -> Result<(), Fault> {
+    if rows.is_empty() || rows.iter().any(|row| row.cell(name).is_some()) {
+        return Ok(());
+    }
+    let mut names: IndexSet<String> =
+        ["pipeline", "stage", "node", "kind", "run", "made", "key"].map(String::from).into();
+    for row in rows {
+        names.extend(row.axes.keys().cloned());
+        names.extend(
+            row.settings
+                .params
+                .keys()
+                .flat_map(|name| [Some(name.as_str()), name.split('.').nth(1)])
+                .flatten()
+                .map(String::from),
+        );
+        names.extend(row.metrics.keys().chain(row.measured.keys()).cloned());
+    }
+    let near = crate::diagnostic::did_you_mean(name, names.iter().map(String::as_str));
+    Err(Fault::usage(format!(
+        "{option} {name}: no result has that{near}\n  `ddpipe results --json` shows what they have"
+    )))
+}
+
+impl Args {
+    fn ordered(&self, mut rows: Vec<Row>, catalog: &Catalog) -> Result<Vec<Row>, Fault> {
+        if let Some(metric) = &self.best {
+            known(&rows, metric, "--best")?;
+            self.by.iter().try_for_each(|name| known(&rows, name, "--by"))?;
+            let declared = ranking::better(&rows, metric, catalog);
+            let better = if self.desc { Some(Better::Higher) } else { declared };
+            match better {
+                Some(better) => rows = ranking::best(rows, metric, better, &self.by),
+                None if rows.is_empty() => {}
+                None => {
+                    return Err(Fault::usage(format!(
+                        "--best {metric}: its kind does not declare which value is better, or is one of the project's own\n  name the \
+                         manifest, which knows those; or add --desc if the largest is best, or use --sort {metric} --limit 1"
+                    )));
+                }
+            }
+        } else if let Some(name) = &self.sort {
+            known(&rows, name, "--sort")?;
+            rows.retain(|row| row.cell(name).is_some());
+            ranking::sort(&mut rows, name, self.desc);
+        }
+        rows.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok(rows)
+    }
+
+    fn shown(&self, rows: &[Row], catalog: &Catalog) -> Done {
+        if self.json {
+            let list: Vec<Value> = rows.iter().map(as_json).collect();
+            return print(&format!("{:#}\n", Value::from(list)));
+        }
+        if self.csv {
+            return print(&as_csv(rows, &self.names(rows, catalog, usize::MAX)));
+        }
+        if rows.is_empty() {
+            return print("no results\n");
+        }
+        let one_table = self.best.is_some() || self.sort.is_some() || !self.columns.is_empty();
+        let kinds: IndexSet<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+        if one_table || kinds.len() == 1 {
+            return print(&as_table(rows, &self.names(rows, catalog, METRICS)));
+        }
+        // Kinds have metrics of their own: a table for each.
+        let mut text = String::new();
+        for kind in kinds {
+            let of_kind: Vec<Row> = rows.iter().filter(|row| row.kind == kind).cloned().collect();
+            let table = as_table(&of_kind, &self.names(&of_kind, catalog, METRICS));
+            text.push_str(&format!("{}{kind}\n{table}", if text.is_empty() { "" } else { "\n" }));
+        }
+        print(&text)
+    }
+
+    /// The columns: those that are named, else where rows come from, what differs, and metrics.
+    fn names(&self, rows: &[Row], catalog: &Catalog, metrics: usize) -> Vec<String> {
+        if !self.columns.is_empty() {
+            return self.columns.clone();
+        }
+        let several = |name: &str| {
+            let values: IndexSet<String> = rows.iter().filter_map(|row| Some(row.cell(name)?.text())).collect();
+            values.len() > 1
+        };
+        let settings = if metrics == usize::MAX { usize::MAX } else { SETTINGS };
+        let mut names: IndexSet<String> = IndexSet::new();
+        names.extend(["pipeline"].into_iter().filter(|name| several(name)).map(String::from));
+        names.insert("stage".to_string());
+        names.extend(self.by.iter().cloned());
+        let of = |column: Column| column.name;
+        names.extend(ranking::differing_settings(rows).into_iter().take(settings).map(of));
+        names.extend(self.best.iter().chain(&self.sort).cloned());
+        names.extend(ranking::metrics(rows, catalog).into_iter().take(metrics));
+        names.extend(["made", "run"].map(String::from));
+        names.into_iter().collect()
+    }
+}
+
+fn as_table(rows: &[Row], names: &[String]) -> String {
+    let mut table = Table::new(names.iter().cloned());
+    for row in rows {
+        let cell = |name: &String| match name.as_str() {
+            "made" => when::short(row.made),
+            name => row.cell(name).map_or(String::new(), |cell| cell.text()),
+        };
+        table.row(names.iter().map(cell).collect());
+    }
+    table.text()
+}
+
+fn as_csv(rows: &[Row], names: &[String]) -> String {
+    let mut text = names.iter().map(|name| field(name)).collect::<Vec<_>>().join(",") + "\n";
+    for row in rows {
+        let cell = |name: &String| row.cell(name).map_or(String::new(), |cell| field(&cell.exact()));
+        text.push_str(&(names.iter().map(cell).collect::<Vec<_>>().join(",") + "\n"));
+    }
+    text
+}
+
+/// A text as a field. What a spreadsheet program would take for a formula gets an apostrophe in front.
+fn field(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    let text = if formula { format!("'{text}") } else { text.to_string() };
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+fn as_json(row: &Row) -> Value {
+    let numbers = |numbers: &indexmap::IndexMap<String, f64>| -> Map<String, Value> {
+        // JSON has no NaN; records write it as a text too.
+        let value =
+            |value: f64| serde_json::Number::from_f64(value).map_or(Value::from(value.to_string()), Value::from);
+        numbers.iter().map(|(name, number)| (name.clone(), value(*number))).collect()
+    };
+    serde_json::json!({
+        "key": row.key.hex(),
+        "pipeline": row.pipeline,
+        "node": row.node,
+        "stage": row.stage,
+        "kind": row.kind,
+        "run": row.run,
+        "made": when::stamp(row.made),
+        "axes": row.axes,
+        "seed": row.seed,
+        "params": row.settings.params,
+        "metrics": numbers(&row.metrics),
+        "measured": numbers(&row.measured),
+    })
+}

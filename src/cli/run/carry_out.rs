@@ -1,0 +1,186 @@
+//! A run from its folder in the cache to its last word.
+
+use super::ending::{Told, compared};
+use super::reports::Reports;
+use super::{Args, after, before, words};
+use crate::baseline::{Baseline, Comparison};
+use crate::cli::interrupts::Signals;
+use crate::cli::project::Project;
+use crate::cli::{Done, absence, print};
+use crate::ended::{Ended, Reasons};
+use crate::event::{Event, Observer};
+use crate::executor::Local;
+use crate::exit::Fault;
+use crate::expect::{self, Checks};
+use crate::mixed;
+use crate::note::say;
+use crate::pipeline::NodeId;
+use crate::plan::Verdict;
+use crate::progress::{self, Ending};
+use crate::results;
+use crate::run_report::RunReport;
+use crate::schedule::{Interrupts, Patience, Run, Scheduler};
+use crate::slots::Slots;
+use crate::terminal::{self, Style};
+use crate::visible::visible;
+use ddpipe_cache::{Commit, RunDir};
+use indexmap::IndexMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A run that has its folder.
+pub struct Begun<'a> {
+    /// The command line.
+    pub args: &'a Args,
+    /// The reports for CI systems.
+    pub reports: &'a Reports,
+    /// The manifest, its graph and the cache.
+    pub project: &'a Project,
+    /// The run's folder.
+    pub run: &'a Rc<RunDir>,
+    /// Per node, whether it is selected or needed by one that is.
+    pub needed: &'a [bool],
+    /// The state of the project's git repository.
+    pub commit: Option<Commit>,
+    /// What is compared with, and its name.
+    pub baseline: Option<(String, Baseline)>,
+    /// When the command was called.
+    pub begun: Instant,
+}
+
+impl Begun<'_> {
+    /// Everything that shows or keeps what happens.
+    fn observers(
+        &self,
+        reasons: &Reasons,
+        pins: &progress::Pins,
+        interrupts: &Interrupts,
+    ) -> Result<Vec<Box<dyn Observer>>, Fault> {
+        let Args { json, quiet, verbose, .. } = *self.args;
+        let shown = move || -> Box<dyn Observer> {
+            match (json, quiet) {
+                (true, _) => Box::new(progress::Json),
+                (false, true) => Box::new(progress::Quiet),
+                (false, false) => progress::for_people(verbose),
+            }
+        };
+        Ok(vec![
+            Box::new(progress::Journal::new(self.run)?),
+            Box::new(pins.clone()),
+            Box::new(reasons.clone()),
+            Box::new(progress::Behind::new(shown, interrupts.clone())),
+        ])
+    }
+
+    /// Runs what has to run, and notes in `ended` what comes of it.
+    pub fn carry_out(&self, slots: Slots, ended: &mut Ended) -> Done {
+        let Begun { args, reports, project, run, needed, .. } = *self;
+        let (pins, reasons, interrupts) = (progress::Pins::new(run.clone()), Reasons::default(), Interrupts::default());
+        let folder = results::folder_of(&project.pipeline, args.results.as_deref());
+        let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &pins, &interrupts)?);
+
+        let sources = before::obtained(args, project, needed, &mut observers)?;
+        ended.note_sources(&sources);
+        let Project { pipeline, graph, cache, .. } = project;
+        let mut planner = project.planner(&sources)?;
+        let plan = planner.plan();
+        absence::refuse(project, &plan, &sources)?;
+        for text in absence::notes(project, &planner, &plan, &sources) {
+            observers.on_event(&Event::Warning { text });
+        }
+        let (_, _, fresh) = plan.counts();
+        pins.pin(&plan.fresh())?;
+        if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
+            results::try_folder(pipeline, graph, &folder)?;
+        }
+        let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
+        observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
+        let expected: IndexMap<NodeId, Option<f64>> =
+            project.expected(&plan).into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
+        if !expected.is_empty() {
+            let seconds = expected.iter().map(|(node, seconds)| (pipeline.node(*node).address(), *seconds)).collect();
+            observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
+        }
+
+        let signals = Signals::listen(&interrupts)?;
+        let mut executor = Local::new(before::local(args, slots, project));
+        let scheduled = Run {
+            pipeline,
+            graph,
+            planner: &mut planner,
+            cache,
+            sources: &sources,
+            executor: &mut executor,
+            observer: &mut observers,
+            interrupts,
+            keep_going: args.keep_going,
+            commit: self.commit.clone(),
+            patience: Patience::of_environment(args.timeout),
+        };
+        let summary = Scheduler::new(scheduled, |node| before::longest_first(&expected, node)).run();
+        ended.note_nodes(pipeline, &summary.outcomes, &reasons);
+        // What goes wrong from here on is said at the end: it must not keep the results of what is done from anybody.
+        let mut faults: Vec<Fault> = Vec::new();
+        let pinned = run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>());
+        faults.extend(pinned.err().map(Fault::from));
+        faults.extend(after::note_names(project, &summary.records).err());
+
+        let over = results::Over {
+            folder,
+            run: run.id(),
+            called: before::called(project),
+            records: &summary.records,
+            lost: after::lost(&summary),
+        };
+        let mut written = results::write(pipeline, graph, cache, over);
+        let warnings = std::mem::take(&mut written.warnings);
+        for text in warnings.into_iter().chain(mixed::notes(pipeline, graph, &summary.records)) {
+            observers.on_event(&Event::Warning { text });
+        }
+        faults.append(&mut written.faults);
+        let seconds = self.begun.elapsed().as_secs_f64();
+        observers.on_event(&Event::Ended { counts: ended.counts.clone(), seconds });
+        let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
+        let records = [summary.records.clone(), after::on_record(project, &asked).unwrap_or_default()].concat();
+        let Checks { checked, unasked, left_out } =
+            expect::check_asked(pipeline, &records, &asked, &after::left_out(&summary));
+        let whole = project.choice.select.is_empty();
+        let baseline = self.baseline.as_ref();
+        let comparison = baseline.map(|(name, baseline)| compared(pipeline, &summary, name, baseline, whole));
+        let exit =
+            |faults: &[Fault]| after::exit(args, &summary, &checked, comparison.as_ref(), faults, signals.first());
+        let (summary, comparison) = (&summary, comparison.as_ref());
+        let told = Told { pipeline, run: run.id(), summary, checked: &checked, written: &written, comparison };
+        let report = RunReport { commit: self.commit.clone(), ..reports.blank() };
+        let unwritten = reports.tell(told.report(report, &faults, exit(&faults)));
+        faults.extend(unwritten);
+        told.tell(&faults, exit(&faults), &mut observers);
+        drop(observers);
+        signals.over();
+        terminal::over();
+
+        if args.json {
+            // Standard output is for events alone, which say it too.
+            for missed in checked.iter().filter(|check| !check.met) {
+                say(words::expectations(std::slice::from_ref(missed)).trim_end());
+            }
+        } else {
+            // Standard error last: what went wrong stands where the eye is.
+            let left_out: String = left_out.iter().map(|text| format!("{text}\n")).collect();
+            let printed = print(&written.text(Style::of_stdout()))
+                .and_then(|_| print(&words::expectations(&checked)))
+                .and_then(|_| print(&words::not_checked(unasked)))
+                .and_then(|_| print(&visible(&left_out)))
+                .and_then(|_| print(&visible(&comparison.map_or(String::new(), Comparison::text))));
+            faults.extend(printed.err());
+        }
+        ended.note_results(&checked, &written);
+        ended.faults = faults.iter().map(ToString::to_string).collect();
+        faults.iter().for_each(say);
+        if !args.json {
+            let ending = Ending { pipeline: &pipeline.name, run: run.id(), outcomes: &summary.outcomes, seconds };
+            words::farewell(ending.text(Style::of_stderr(), args.quiet), summary.interrupted);
+        }
+        Ok(exit(&faults))
+    }
+}

@@ -1,0 +1,92 @@
+//! `ddpipe results`: all results on record as one table, with the parameters that differ, and the best of them.
+
+use crate::project::{COUNT_STAGE, Project};
+use serde_json::Value;
+
+const SWEEP: &str = r#"[pipeline]
+name = "sweep"
+kinds = ["../kinds"]
+
+[stages.first]
+kind = "own.count"
+params = { to = 3 }
+
+[stages.second]
+kind = "own.count"
+matrix = { fault = ["x", "y"], to = [1, 2, 10] }
+inputs = { before = "first" }
+"#;
+
+fn project(metrics: &str) -> Project {
+    let project = Project::counting();
+    project.file("kinds/own/count/stage.toml", format!("{COUNT_STAGE}{metrics}"));
+    project.file("pipelines/sweep.toml", SWEEP);
+    project
+}
+
+const DECLARED: &str = "[metrics.sum]\nhelp = \"the sum\"\nbetter = \"higher\"\n";
+
+fn rows(project: &Project, args: &[&str]) -> Vec<Value> {
+    serde_json::from_str(&project.run(&[&["results", "--json"], args].concat()).ok().out).unwrap()
+}
+
+#[test]
+fn results_are_listed_with_axes_and_with_parameters_of_what_came_before() {
+    let project = project(DECLARED);
+    project.go("pipelines/sweep.toml", &[]).ok();
+    project.go("pipelines/sweep.toml", &["--set", "stages.first.params.to=50"]).ok();
+    let all = project.run(&["results", "second"]);
+    all.ok().says("first.to").says("fault").says("sum").says("made").says("run");
+    assert_eq!(all.out.lines().count(), 13, "{}", all.out);
+    let far = rows(&project, &["second", "--where", "first.to=50", "--where", "to>=2", "--where", "fault!=y"]);
+    assert_eq!(far.len(), 2, "{far:?}");
+    assert_eq!((&far[0]["axes"]["fault"], &far[0]["params"]["first.to"]), (&"x".into(), &"50".into()));
+    let of_node = rows(&project, &["second[fault=x,to=10]"]);
+    assert_eq!(of_node.len(), 2);
+    assert_eq!(rows(&project, &["sweep"]).len(), 14, "by the pipeline's name");
+    assert_eq!(rows(&project, &["pipelines/sweep.toml"]).len(), 14);
+    assert_eq!(rows(&project, &["--since", "2w"]).len(), 14);
+    assert_eq!(rows(&project, &["--since", "2999-01-01"]).len(), 0);
+    project.run(&["results", "secnod"]).code(2).says("did you mean \"second\"");
+    project.run(&["results", "--where", "falut=x"]).code(2).says("did you mean \"fault\"");
+    project.run(&["results", "--where", "fault"]).code(2).says("is no condition");
+    project.run(&["results", "--since", "soon"]).code(2).says("is no time");
+}
+
+#[test]
+fn results_are_sorted_and_cut() {
+    let project = project(DECLARED);
+    project.go("pipelines/sweep.toml", &[]).ok();
+    let sums = |args: &[&str]| -> Vec<f64> {
+        rows(&project, args).iter().map(|row| row["metrics"]["sum"].as_f64().unwrap()).collect()
+    };
+    let up = sums(&["second", "--sort", "sum"]);
+    assert!(up.len() == 6 && up.is_sorted(), "{up:?}");
+    let down = sums(&["second", "--sort", "sum", "--desc", "--limit", "3"]);
+    assert!(down.len() == 3 && down.is_sorted_by(|one, other| one >= other), "{down:?}");
+    // Numbers are sorted as numbers, also where they are axes.
+    let csv = project.run(&["results", "second", "--where", "fault=x", "--sort", "to", "--columns", "to,sum", "--csv"]);
+    let lines: Vec<&str> = csv.ok().out.lines().collect();
+    assert_eq!(lines[0], "to,sum");
+    let firsts: Vec<&str> = lines[1..].iter().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(firsts, ["1", "2", "10"]);
+    project.run(&["results", "--columns", "to,smu"]).code(2).says("did you mean \"sum\"");
+}
+
+#[test]
+fn the_best_goes_by_what_the_kind_declares() {
+    let project = project(DECLARED);
+    project.go("pipelines/sweep.toml", &[]).ok();
+    let best = rows(&project, &["pipelines/sweep.toml", "--best", "sum", "--where", "stage=second", "--by", "fault"]);
+    let of = |field: &str| -> Vec<&str> { best.iter().map(|row| row["axes"][field].as_str().unwrap()).collect() };
+    assert_eq!(of("to"), ["10", "10"]);
+    assert!(best.len() == 2 && of("fault")[0] != of("fault")[1]);
+    // Without the manifest, nothing declares what is better for a kind of the project's own.
+    project.run(&["results", "second", "--best", "sum"]).code(2).says("does not declare which value is better");
+    assert_eq!(rows(&project, &["second", "--best", "sum", "--desc"])[0]["axes"]["to"], "10");
+    // Lower is better: the same records, another declaration.
+    let manifest = "pipelines/sweep.toml";
+    project.edit("kinds/own/count/stage.toml", "better = \"higher\"", "better = \"lower\"");
+    let best = rows(&project, &[manifest, "--best", "sum", "--where", "stage=second"]);
+    assert_eq!((best.len(), &best[0]["axes"]["to"]), (1, &"1".into()));
+}

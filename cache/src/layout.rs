@@ -65,7 +65,9 @@ impl Layout {
 
     /// A folder that is neither empty nor a cache: its owner would find it full of our folders, and hidden from git.
     fn refuse_other_folders(&self) -> Result<(), CacheError> {
-        if self.is_tagged() {
+        // What is no folder cannot be made one: that is said then.
+        let is_folder = disk::look(&self.root).is_ok_and(|root| root.is_dir());
+        if !is_folder || self.is_tagged() {
             return Ok(());
         }
         let names: Vec<String> = walk::entries(&self.root)?.into_iter().map(|entry| entry.name).collect();

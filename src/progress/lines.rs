@@ -1,7 +1,7 @@
 //! Plain lines on standard error: for logs and pipes. Also the sentences that they share with the live view. What failed is
 //! told in full at the end (`ending`).
 
-use super::live::headline;
+use super::live::{headline, nearer};
 use super::words::{count, duration, loss, unit};
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::note::say;
@@ -31,7 +31,7 @@ impl Observer for Lines {
     fn on_event(&mut self, event: &Event) {
         if let Event::Preview { node, path, .. } = event {
             if self.previews.insert(node.clone()) {
-                say(format_args!("{node}: preview: {}", path.display()));
+                say(format_args!("{node}: preview: {}", nearer(path).display()));
             }
             return;
         }

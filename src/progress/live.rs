@@ -14,6 +14,7 @@ use crate::event::{Event, Observer, Outcome, Status};
 use crate::terminal::{self, Colour, Style};
 use crate::visible::visible;
 use indexmap::IndexSet;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -140,8 +141,9 @@ impl Words {
             }
             Event::Preview { node, path, .. } => {
                 let first = self.previews.insert(node.clone());
-                let text =
-                    || self.style.paint(Colour::Dim, &visible(&format!("  {node}: preview: {}", path.display())));
+                let text = || {
+                    self.style.paint(Colour::Dim, &visible(&format!("  {node}: preview: {}", nearer(path).display())))
+                };
                 first.then(text)
             }
             Event::Finished(outcome) => self.finished(outcome, wide),
@@ -185,6 +187,11 @@ impl Words {
         let sign = self.style.paint(colour, sign);
         Some(format!("{sign} {name}  {end}  {}", self.style.paint(Colour::Dim, &took)))
     }
+}
+
+/// A path from the current folder, where it is below it.
+pub(super) fn nearer(path: &Path) -> &Path {
+    std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
 }
 
 /// `accuracy 29.0 %, loss 1.2`.

@@ -20,6 +20,8 @@ pub struct View {
     pub downloads: IndexMap<String, (u64, Option<u64>)>,
     /// Seconds that the nodes without an outcome are expected to take.
     expected: IndexMap<String, Option<f64>>,
+    /// Seconds that the nodes of a stage took in this run, and how many they are.
+    took: IndexMap<String, (f64, u32)>,
     jobs: usize,
     finished: usize,
     fresh: usize,
@@ -108,6 +110,10 @@ impl View {
                 self.running.shift_remove(&outcome.node);
                 self.expected.swap_remove(&outcome.node);
                 self.finished += 1;
+                if outcome.status == Status::Ran {
+                    let (seconds, count) = self.took.entry(stage_of(&outcome.node).to_string()).or_default();
+                    (*seconds, *count) = (*seconds + outcome.seconds, *count + 1);
+                }
                 self.fresh += usize::from(outcome.status == Status::Fresh);
             }
             _ => {}
@@ -126,9 +132,12 @@ impl View {
     pub fn left(&self) -> Left {
         let (mut sum, mut longest, mut known, mut unknown) = (0.0, 0.0f64, false, false);
         for (node, expected) in &self.expected {
+            // Where nothing is on record, others of its stage have shown it by now.
+            let others = || self.took.get(stage_of(node)).map(|(seconds, count)| seconds / f64::from(*count));
+            let expected = expected.or_else(others);
             let seconds = match self.running.get(node) {
-                Some(stage) => stage.left(self.now, *expected),
-                None => *expected,
+                Some(stage) => stage.left(self.now, expected),
+                None => expected,
             };
             match seconds {
                 Some(seconds) => {
@@ -151,6 +160,11 @@ impl View {
     pub fn now(&self) -> Duration {
         self.now
     }
+}
+
+/// The stage of a node: what its address begins with.
+fn stage_of(node: &str) -> &str {
+    node.split('[').next().unwrap_or(node)
 }
 
 impl Stage {
@@ -214,6 +228,12 @@ mod tests {
         assert_eq!(view.left(), Left::AtLeast(20.0));
         view.note(&finished("c", Status::Ran), at(100.0));
         assert_eq!(view.left(), Left::Unknown);
+        // What others of the stage took tells of those that come.
+        view.note(&expected(1, &[("d[seed=0]", None), ("d[seed=1]", None), ("d[seed=2]", None)]), at(100.0));
+        let Event::Finished(mut outcome) = finished("d[seed=0]", Status::Ran) else { unreachable!() };
+        outcome.seconds = 7.0;
+        view.note(&Event::Finished(outcome), at(107.0));
+        assert_eq!(view.left(), Left::About(14.0));
     }
 
     #[test]

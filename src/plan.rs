@@ -52,6 +52,7 @@ pub struct Choice {
 
 /// What is to be done about one node.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an action is made once for each node, and moved on at once")]
 pub enum Verdict {
     /// On record, with its outputs.
     Fresh(Arc<Record>),
@@ -97,8 +98,9 @@ pub struct Action {
     pub inputs: IndexMap<String, Vec<Content>>,
     /// What is connected to on-demand inputs and was not asked for so far.
     pub absent: IndexMap<String, Vec<Absent>>,
-    /// The positions of what is connected to an input that takes many and is left out: the stage works on the rest.
-    pub left_out: IndexMap<String, Vec<usize>>,
+    /// The inputs and positions of what is connected to an input that takes many and is left out: the stage works on the
+    /// rest.
+    pub left_out: Vec<(String, usize)>,
 }
 
 impl Action {
@@ -113,10 +115,10 @@ impl Action {
     /// Those edges of an input that are neither absent nor left out, in the order of its contents.
     pub fn present<'a>(&'a self, input: &'a str, edges: &'a [Edge]) -> impl Iterator<Item = &'a Edge> {
         let absent = self.absent.get(input).map_or(&[][..], Vec::as_slice);
-        let left_out = self.left_out.get(input).map_or(&[][..], Vec::as_slice);
-        let is_absent = move |position: usize| {
-            left_out.contains(&position) || absent.iter().any(|absent| absent.position == position)
-        };
+        let is_left_out =
+            move |position: usize| self.left_out.iter().any(|(name, left)| name == input && *left == position);
+        let is_absent =
+            move |position: usize| is_left_out(position) || absent.iter().any(|absent| absent.position == position);
         edges.iter().enumerate().filter(move |(position, _)| !is_absent(*position)).map(|(_, edge)| edge)
     }
 }
@@ -353,7 +355,7 @@ impl<'a> Planner<'a> {
         if let Some(file) = self.without(id) {
             return Err(Box::new(Verdict::LeftOut { file }));
         }
-        let (mut inputs, mut absent, mut left_out) = (IndexMap::new(), IndexMap::new(), IndexMap::new());
+        let (mut inputs, mut absent, mut left_out) = (IndexMap::new(), IndexMap::new(), Vec::new());
         for (name, edges) in &node.inputs {
             let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
             let measured = kind.declaration.measured_at(name, &node.params);
@@ -361,7 +363,7 @@ impl<'a> Planner<'a> {
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
             for (position, edge) in edges.iter().enumerate() {
                 if self.is_left_out(edge) {
-                    left_out.entry(name.clone()).or_insert_with(Vec::new).push(position);
+                    left_out.push((name.clone(), position));
                     continue;
                 }
                 match self.unasked(id, name, edge) {

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 /// The state of one node.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few nodes are ready at once")]
 pub(super) enum State {
     /// Not all that it reads is known.
     Pending,

@@ -203,6 +203,12 @@ impl Pipeline {
         &self.nodes[id.index()]
     }
 
+    /// Whether a node works on what is there when nodes that it gathers at this input have no result.
+    pub fn works_on_a_part(&self, node: NodeId, input: &str) -> bool {
+        let node = self.node(node);
+        self.catalog.declaration(&node.kind).is_some_and(|kind| kind.works_on_a_part(input, &node.params))
+    }
+
     /// Whether a node's input of this name is read only as far as its stage asks for it.
     pub fn on_demand(&self, node: NodeId, input: &str) -> bool {
         let declaration = self.catalog.declaration(&self.node(node).kind);

@@ -175,6 +175,8 @@ pub struct Planner<'a> {
     forced: BTreeSet<NodeId>,
     /// Per node, the file without which it is left out.
     left_out: Vec<Option<String>>,
+    /// The nodes that have no result in this run.
+    lost: BTreeSet<NodeId>,
     /// How many more nodes are compared with all their records instead of the newest alone.
     looks: Cell<usize>,
 }
@@ -214,6 +216,7 @@ impl<'a> Planner<'a> {
             asked,
             forced,
             left_out,
+            lost: BTreeSet::new(),
             looks: Cell::new(LOOKS),
         };
         planner.leave_out();
@@ -362,6 +365,10 @@ impl<'a> Planner<'a> {
             let many = many.then_some(measured.as_slice());
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
             for (position, edge) in edges.iter().enumerate() {
+                if let Some(read) = self.gap(id, name, edge) {
+                    missing.push(Absent { position, labels: self.labels(read, edges) });
+                    continue;
+                }
                 if self.is_left_out(edge) {
                     left_out.push((name.clone(), position));
                     continue;
@@ -380,6 +387,27 @@ impl<'a> Planner<'a> {
         let environment = self.environment.get(&node.kind).unwrap_or(&none);
         let description = describe(node, kind, &inputs, &absent, environment);
         Ok(Action { key: description.key(), description, inputs, absent, left_out })
+    }
+
+    /// The node behind an edge that has no result and need not have one: the stage works on what is there.
+    fn gap(&self, id: NodeId, input: &str, edge: &Edge) -> Option<NodeId> {
+        let Endpoint::Node { node: read, .. } = &edge.from else { return None };
+        let is_gap = self.lost.contains(read) || self.is_left_out(edge);
+        (is_gap && self.pipeline.works_on_a_part(id, input)).then_some(*read)
+    }
+
+    /// Notes that a node has no result in this run, for those that work on what is there.
+    pub fn lose(&mut self, node: NodeId) {
+        self.lost.insert(node);
+    }
+
+    /// Whether a node can do without the result of one that it reads, as long as there are others.
+    pub fn can_do_without(&self, id: NodeId, read: NodeId) -> bool {
+        let reads = |edge: &&Edge| matches!(&edge.from, Endpoint::Node { node, .. } if *node == read);
+        let inputs = self.pipeline.node(id).inputs.iter();
+        inputs
+            .filter(|(_, edges)| edges.iter().any(|edge| reads(&edge)))
+            .all(|(input, _)| self.pipeline.works_on_a_part(id, input))
     }
 
     /// The node behind an on-demand edge that was not asked for. Whether its result happens to be known makes no

@@ -215,8 +215,7 @@ impl<'a> Scheduler<'a> {
                 self.leave_out(id, &file);
                 continue;
             }
-            let blame = self.planner.reads(id).find(|read| self.states.get(*read).is_lost());
-            if let Some(blame) = blame {
+            if let Some(blame) = self.blame(id) {
                 self.skip(id, blame);
                 continue;
             }
@@ -228,7 +227,10 @@ impl<'a> Scheduler<'a> {
                 continue;
             }
             let known = |read: NodeId| self.states.get(read).record();
-            let settled = |read: NodeId| self.states.get(read).is_known() || !self.planner.needed(read);
+            let settled = |read: NodeId| {
+                let state = self.states.get(read);
+                state.is_known() || state.is_lost() || !self.planner.needed(read)
+            };
             if self.planner.needed(id) && !self.planner.reads(id).all(settled) {
                 continue;
             }
@@ -243,6 +245,19 @@ impl<'a> Scheduler<'a> {
             }
         }
         self.readmit()
+    }
+
+    /// A node without a result that keeps this one from running. Those that it can do without are noted instead, unless
+    /// nothing is left.
+    fn blame(&mut self, id: NodeId) -> Option<NodeId> {
+        let (lost, others): (Vec<NodeId>, Vec<NodeId>) =
+            self.planner.reads(id).partition(|read| self.states.get(*read).is_lost());
+        let needs = |read: &&NodeId| others.is_empty() || !self.planner.can_do_without(id, **read);
+        if let Some(blame) = lost.iter().find(needs) {
+            return Some(*blame);
+        }
+        lost.into_iter().for_each(|read| self.planner.lose(read));
+        None
     }
 
     /// Nodes that were left out and have been asked for since become part of the run.

@@ -30,6 +30,7 @@ mod kinds;
 mod logs;
 mod mnist;
 mod offered;
+mod partial;
 mod programs;
 mod protocol;
 mod python;

@@ -1,7 +1,8 @@
-//! Where a file comes from: by `run.json` beside it, or by its bytes among the outputs on record. Reads; prints nothing.
+//! Where a file comes from: by `run.json` beside it, by its bytes among the outputs on record, or by the words that ddpipe
+//! wrote into it. Reads; prints nothing.
 
 use crate::lineage::{Lineage, Settings};
-use crate::results::{Account, Called, FileAccount};
+use crate::results::{Account, Called, FileAccount, Stamped};
 use ddpipe_cache::{Cache, CacheError, Digest, Record, RunSeen};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ pub struct Origin {
     pub digest: Digest,
     /// What the folder says of it.
     pub accounted: Option<Accounted>,
+    /// What the words in it say, where nothing else is known of it.
+    pub stamped: Option<Stamped>,
     /// The name of the output that it is.
     pub output: Option<String>,
     /// The record of the action that made it.
@@ -51,26 +54,35 @@ pub fn accounted(file: &Path) -> Option<Accounted> {
 }
 
 impl Origin {
-    /// Looks up a file with these bytes in a cache.
+    /// Looks up a file with these bytes in a cache. `stamped` is what the words in it say.
     ///
     /// # Errors
     /// Those of the cache.
-    pub fn of(digest: Digest, accounted: Option<Accounted>, cache: &Cache) -> Result<Self, CacheError> {
+    pub fn of(
+        digest: Digest,
+        accounted: Option<Accounted>,
+        stamped: Option<Stamped>,
+        cache: &Cache,
+    ) -> Result<Self, CacheError> {
         let lineage = Lineage::of(cache)?;
-        let record = match &accounted {
-            Some(accounted) => lineage.record(accounted.file.key),
-            None => lineage.maker(digest),
+        let maker = lineage.maker(digest);
+        let stamped = stamped.filter(|_| accounted.is_none() && maker.is_none());
+        let record = match (&accounted, &stamped) {
+            (Some(accounted), _) => lineage.record(accounted.file.key),
+            (None, Some(stamped)) => lineage.record(stamped.key),
+            (None, None) => maker,
         };
         let of_bytes = || Some(record?.outputs.iter().find(|(_, output)| output.digest == digest)?.0.clone());
         let output = accounted.as_ref().map(|accounted| accounted.file.output.clone()).or_else(of_bytes);
         let runs = cache.runs()?;
-        let run = match (&accounted, record) {
-            (Some(accounted), _) => runs.into_iter().find(|run| run.id == accounted.file.run),
-            (None, Some(record)) => runs.into_iter().find(|run| run.reached.contains(&record.key)),
-            (None, None) => None,
+        let run = match (&accounted, &stamped, record) {
+            (Some(accounted), _, _) => runs.into_iter().find(|run| run.id == accounted.file.written_by),
+            (None, Some(stamped), _) => runs.into_iter().find(|run| run.id == stamped.run),
+            (None, None, Some(record)) => runs.into_iter().find(|run| run.reached.contains(&record.key)),
+            (None, None, None) => None,
         };
         let settings = record.map(|record| lineage.settings(record)).unwrap_or_default();
-        Ok(Origin { digest, accounted, output, record: record.cloned(), settings, run })
+        Ok(Origin { digest, accounted, stamped, output, record: record.cloned(), settings, run })
     }
 
     /// Whether the file is no longer the one that the run wrote.
@@ -80,6 +92,6 @@ impl Origin {
 
     /// Whether anything is known of it.
     pub fn is_known(&self) -> bool {
-        self.accounted.is_some() || self.record.is_some()
+        self.accounted.is_some() || self.stamped.is_some() || self.record.is_some()
     }
 }

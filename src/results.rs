@@ -12,6 +12,7 @@ pub(crate) use file::name as file_name;
 pub(crate) use file::put as write_whole;
 pub use file::stem as file_stem;
 pub use stale::OUTDATED;
+pub use stamp::Stamped;
 
 use crate::exit::Fault;
 use crate::graph::Graph;

@@ -7,6 +7,7 @@ use crate::exit::Fault;
 use crate::history::Past;
 use crate::origin::{Accounted, Origin, accounted};
 use crate::place;
+use crate::results::Stamped;
 use crate::visible::visible;
 use crate::when;
 use ddpipe_cache::{Cache, Digest, Record};
@@ -34,7 +35,7 @@ pub(super) fn run(args: Args) -> Done {
     let digest = Digest::of(&bytes);
     let accounted = accounted(file);
     let cache = cache_of(&args, accounted.as_ref())?;
-    let origin = Origin::of(digest, accounted, &cache)?;
+    let origin = Origin::of(digest, accounted, Stamped::read(&bytes), &cache)?;
     if !origin.is_known() {
         let (name, root) = (file.display(), cache.root().display());
         return Err(Fault::usage(format!(
@@ -72,6 +73,9 @@ fn text(file: &Path, origin: &Origin, cache: &Cache) -> String {
             line("EDITED", &format!("since the run: blake3 {now} now, {then} as the run left it"));
         }
         Some(_) => line("unchanged", "since the run"),
+        None if origin.stamped.is_some() => {
+            line("found by", "the words that ddpipe wrote into it; whether it was changed since cannot be told");
+        }
         None => line("found by", &format!("its bytes (blake3 {})", origin.digest.short())),
     }
     match &origin.run {
@@ -84,7 +88,8 @@ fn text(file: &Path, origin: &Origin, cache: &Cache) -> String {
             }
         }
         None => {
-            let gone = origin.accounted.as_ref().map_or("not known", |accounted| accounted.file.run.as_str());
+            let gone = origin.accounted.as_ref().map(|accounted| accounted.file.written_by.as_str());
+            let gone = gone.or(origin.stamped.as_ref().map(|stamped| stamped.run.as_str())).unwrap_or("not known");
             line("run", &format!("{gone}; its folder is no longer in {}", cache.root().display()));
         }
     }
@@ -134,7 +139,7 @@ fn again(origin: &Origin, cache: &Cache) -> String {
             for (option, values) in [("--profile", &called.profile), ("--set", &called.set)] {
                 words.extend(values.iter().flat_map(|value| [option.to_string(), value.clone()]));
             }
-            let same = accounted.last_run == accounted.file.run;
+            let same = accounted.last_run == accounted.file.written_by;
             let note = if same {
                 ""
             } else {
@@ -153,7 +158,7 @@ fn as_json(file: &Path, origin: &Origin, cache: &Cache) -> serde_json::Value {
         "file": file.display().to_string(),
         "digest": origin.digest,
         "edited": origin.was_edited(),
-        "run": origin.run.as_ref().map(|run| &run.id).or(accounted.map(|accounted| &accounted.file.run)),
+        "run": origin.run.as_ref().map(|run| &run.id).or(accounted.map(|accounted| &accounted.file.written_by)),
         "run_name": origin.run.as_ref().and_then(|run| run.name.as_ref()),
         "pipeline": record.map(|record| &record.pipeline),
         "node": accounted.map(|accounted| &accounted.file.node).or(record.map(|record| &record.node)),

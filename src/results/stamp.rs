@@ -2,7 +2,7 @@
 //! comment, a JSON object a field, a PNG picture a text. Formats without room for words (CSV, a kind's own) are left as
 //! they are; `run.json` beside them has the same.
 
-use ddpipe_cache::Record;
+use ddpipe_cache::{Key, Record};
 use serde_json::json;
 
 /// The field of a JSON object, and the keyword of a PNG picture's text.
@@ -88,6 +88,34 @@ impl Stamp<'_> {
     }
 }
 
+/// What the words in a file say of the run that wrote them and of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamped {
+    /// The run.
+    pub run: String,
+    /// The record's key.
+    pub key: Key,
+}
+
+impl Stamped {
+    /// Reads the words in a file of whatever format, if there are any.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let of_comment = || {
+            let words = text.split_once("made by ddpipe ")?.1;
+            let run = words.split_once(", run ")?.1;
+            Some((run.split([',', ' ']).next()?, words.split_once(", key ")?.1))
+        };
+        let of_field = || {
+            let field = text.split_once(&format!("{NAME:?}:{{"))?.1;
+            let run = field.split_once("\"run\":\"")?.1;
+            Some((run.split('"').next()?, field.split_once("\"key\":\"")?.1))
+        };
+        let (run, key) = of_comment().or_else(of_field)?;
+        Some(Stamped { run: run.to_string(), key: key.get(..64)?.parse().ok()? })
+    }
+}
+
 fn after(mut bytes: Vec<u8>, text: &str) -> Vec<u8> {
     bytes.extend_from_slice(text.as_bytes());
     bytes
@@ -98,7 +126,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use ddpipe_cache::{Commit, FORMAT, Key, Provenance};
+    use ddpipe_cache::{Commit, FORMAT, Provenance};
     use indexmap::IndexMap;
 
     fn record() -> Record {
@@ -132,6 +160,17 @@ mod tests {
         assert_eq!(text.matches("--").count(), 2);
         assert!(stamped("tex", b"\\begin").starts_with(b"% made by ddpipe") && stamped("tex", b"x").ends_with(b"\nx"));
         assert_eq!(stamped("csv", b"a,b"), b"a,b");
+    }
+
+    #[test]
+    fn the_words_are_read_back_from_every_format() {
+        let expected = Stamped { run: "20260101-000000-0000".into(), key: record().key };
+        for (ending, bytes) in [("md", "| a |"), ("tex", "x"), ("svg", "<svg/>"), ("json", "{\"a\": 1}")] {
+            assert_eq!(Stamped::read(&stamped(ending, bytes.as_bytes())), Some(expected.clone()), "{ending}");
+        }
+        let picture = [b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 25], b"rest"].concat();
+        assert_eq!(Stamped::read(&stamped("png", &picture)), Some(expected));
+        assert_eq!(Stamped::read(b"made by ddpipe 0.1.0: pipeline p, run x, key 12"), None);
     }
 
     #[test]

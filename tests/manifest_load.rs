@@ -85,7 +85,7 @@ fn parameters_are_complete_and_in_the_order_declared() {
     let pipeline = good("matrix.toml");
     let node = pipeline.nodes.iter().find(|node| node.address() == "distill[method=dm,seed=2]").unwrap();
     let names: Vec<_> = node.params.keys().map(String::as_str).collect();
-    assert_eq!(names, ["iterations", "lr", "arch", "strategy", "batch_norm"]);
+    assert_eq!(names, ["iterations", "lr", "arch", "strategy", "method", "batch_norm"]);
     assert_eq!(node.params["lr"], Value::Float(1.0));
     assert_eq!(node.inputs.keys().collect::<Vec<_>>(), ["real", "start"]);
     assert_eq!(node.axes["seed"], Value::Integer(2));

@@ -141,3 +141,12 @@ fn the_graph_the_stages_the_schema_and_completions_are_shown() {
         shown.ok();
     }
 }
+
+#[test]
+fn a_number_that_is_not_finite_is_left_out() {
+    let project = Project::counting();
+    project.edit("pipelines/two.toml", "to = 3", "to = 3, fault = \"nan\"");
+    let ran = project.go("pipelines/two.toml", &[]);
+    ran.ok();
+    assert!(ran.outcome("a")["metrics"].get("sum").is_none());
+}

@@ -139,7 +139,7 @@ params = { networks = 100000, width = 4, batch_real = 8, augment = "none" }
 "#;
     project.file("pipelines/long.toml", manifest);
     let mut run = project.start_run("pipelines/long.toml", &[]);
-    assert!(run.until("\"step\":3,"), "{}", run.out());
+    assert!(run.until("\"event\":\"progress\",\"node\":\"distill\""), "{}", run.out());
     run.signal(Signal::SIGINT);
     run.wait().code(130);
     let plan = project.run(&["plan", "pipelines/long.toml"]);

@@ -49,7 +49,7 @@ fn size((columns, rows): (u16, u16)) -> Winsize {
 impl Terminal {
     /// Starts the command in a session of its own, on a terminal of so many columns and rows.
     pub fn start(project: &Project, args: &[&str], columns_and_rows: (u16, u16)) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         tcsetwinsize(&master, size(columns_and_rows)).unwrap();

@@ -81,7 +81,12 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let begun = Instant::now();
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
     slots.check_devices()?;
-    let project = args.manifest.open(&slots).inspect_err(|_| reports.faulty(&args.manifest.faults()))?;
+    let project = args.manifest.open(&slots).inspect_err(|_| {
+        // They are found a second time, which only a program is worth.
+        if reports.are_wanted() {
+            reports.faulty(&args.manifest.faults());
+        }
+    })?;
     reports.warned(&project.pipeline.warnings);
     for warning in &project.pipeline.warnings {
         say(warning.render(false).trim_end());

@@ -59,6 +59,7 @@ impl Ending<'_> {
             (Status::Failed, "failed", Colour::Red),
             (Status::Interrupted, "interrupted", Colour::Yellow),
             (Status::Skipped, "not run", Colour::Yellow),
+            (Status::LeftOut, "left out", Colour::Dim),
         ];
         let words: Vec<String> = words.into_iter().filter_map(word).collect();
         let mut text = format!("{}: {} in {}", visible(self.pipeline), words.join(", "), duration(self.seconds));

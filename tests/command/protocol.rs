@@ -24,7 +24,7 @@ fn failure(mode: &str, code: i32) -> Value {
     done.code(code);
     let failure = done.outcome("a")["failure"].clone();
     assert!(!failure.to_string().contains("memory"), "{failure}");
-    assert_eq!(done.events().last().unwrap()["event"], "ended");
+    assert_eq!(done.events().last().unwrap()["event"], "exit");
     failure
 }
 
@@ -206,7 +206,7 @@ fn a_closed_terminal_stops_a_run_as_ctrl_c_does() {
     let done: Done = running.wait();
     done.code(129);
     assert_eq!(done.outcome("a")["status"], "interrupted");
-    assert_eq!(done.events().last().unwrap()["event"], "ended");
+    assert_eq!(done.events().last().unwrap()["event"], "exit");
 }
 
 #[test]

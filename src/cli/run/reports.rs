@@ -94,6 +94,11 @@ impl Reports {
         }
     }
 
+    /// Whether anything but a person reads what comes of the run.
+    pub fn are_wanted(&self) -> bool {
+        self.json || self.junit.is_some() || self.summary.is_some()
+    }
+
     /// Tells programs what is worth saying about the manifest.
     pub fn warned(&self, warnings: &[Diagnostic]) {
         for warning in warnings {

@@ -107,7 +107,7 @@ fn expectations_of_what_is_left_out_are_not_checked_and_that_is_said() {
     ran.ok().says("expect a.sum").says("expect after.sum: not checked, left out: asked/two.bin is not there");
     ran.says("2 left out in").is_silent_about("MISSED").is_silent_about("after: left out");
     // The file of the table is there, and the account says what is not.
-    assert_eq!(project.read("results/sets/all.json"), "{\"results\":1}");
+    assert!(project.read("results/sets/all.json").ends_with("\"results\":1}"));
     assert!(project.read("results/sets/run.json").contains("left out: asked/two.bin is not there"));
 }
 

@@ -130,11 +130,13 @@ fn manifests(a: &Started, b: &Started) -> Vec<String> {
     diffs
 }
 
+/// A parameter's value before and after, and the nodes in which it changed so.
+type Changed = IndexMap<(Option<String>, Option<String>), Vec<String>>;
+
 fn params(a: &Started, b: &Started) -> Vec<Difference> {
     let old: IndexMap<&str, _> = a.nodes.iter().map(|node| (node.node.as_str(), node)).collect();
     // By stage and name: what changed, and in which nodes.
-    let mut changes: IndexMap<(String, String), IndexMap<(Option<String>, Option<String>), Vec<String>>> =
-        IndexMap::new();
+    let mut changes: IndexMap<(String, String), Changed> = IndexMap::new();
     let mut sizes: IndexMap<String, usize> = IndexMap::new();
     for node in &b.nodes {
         let Some(before) = old.get(node.node.as_str()) else { continue };

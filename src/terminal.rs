@@ -30,7 +30,7 @@ pub fn width() -> Option<usize> {
     std::io::stderr().is_terminal().then(|| size().0)
 }
 
-/// Writes a line, above the frame. What a terminal would obey in it has to be written out already ([`crate::visible`]).
+/// Writes a line, above the frame. What a terminal would obey in it has to be written out already (`crate::visible`).
 /// Whoever read it may have gone away: that is no error.
 pub fn say(text: &str) {
     let mut frame = lock();

@@ -88,7 +88,7 @@ pub fn enough(effect: f64, deviation: f64, significance: f64, power: f64) -> Opt
     // The quantiles fall with n, so that the first n that reaches what it needs is the smallest; and none below what
     // the most it may have needs is enough.
     let least = needed(MOST)?;
-    if !(least <= MOST as f64) {
+    if least.is_nan() || least > MOST as f64 {
         return None;
     }
     let from = (least.floor() as u64).clamp(3, MOST);

@@ -30,8 +30,8 @@ impl Stamp<'_> {
             "md" => after(bytes, &format!("\n<!-- {} -->\n", self.in_a_comment())),
             "svg" => after(bytes, &format!("<!-- {} -->\n", self.in_a_comment())),
             "tex" => [format!("% {}\n", self.words()).into_bytes(), bytes].concat(),
-            "json" => self.into_json(bytes),
-            "png" => self.into_png(bytes),
+            "json" => self.with_field(bytes),
+            "png" => self.with_chunk(bytes),
             _ => bytes,
         }
     }
@@ -53,7 +53,7 @@ impl Stamp<'_> {
     }
 
     /// As the first field of the object, so that all other bytes stay as they are.
-    fn into_json(&self, bytes: Vec<u8>) -> Vec<u8> {
+    fn with_field(&self, bytes: Vec<u8>) -> Vec<u8> {
         let is_object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes);
         let (Ok(object), Some(open)) = (is_object, bytes.iter().position(|byte| *byte == b'{')) else { return bytes };
         if object.contains_key(NAME) {
@@ -74,7 +74,7 @@ impl Stamp<'_> {
     }
 
     /// As a chunk iTXt behind the header.
-    fn into_png(&self, bytes: Vec<u8>) -> Vec<u8> {
+    fn with_chunk(&self, bytes: Vec<u8>) -> Vec<u8> {
         if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") || bytes.len() < PNG_HEAD {
             return bytes;
         }

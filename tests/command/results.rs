@@ -153,7 +153,7 @@ fn a_run_with_everything_on_record_needs_no_folder_for_temporary_files() {
 #[test]
 fn a_file_leads_back_to_its_run_and_is_not_written_again_while_it_says_the_same() {
     let project = project();
-    project.file("kinds/own/write/stage.toml", &STAGE.replace("\"txt\"", "\"md\""));
+    project.file("kinds/own/write/stage.toml", STAGE.replace("\"txt\"", "\"md\""));
     project.run(RUN).ok();
     let first = account(&project);
     let text = project.read("results/words/first.md");

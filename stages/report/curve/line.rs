@@ -18,13 +18,16 @@ pub struct Line {
 /// The points of one curve of one run.
 type Points = Vec<(u64, f64)>;
 
+/// The curves of one line.
+type Group<'a> = Vec<(&'a InputArtifact, Points)>;
+
 /// The labels that tell the lines apart, and the lines, in the order of the results. An error if there are no results, if a
 /// result has no curve of this name, if two results that are not folded have the same labels, or if folded curves have no
 /// step in common.
 pub fn lines(results: &[InputArtifact], documents: &[Json], value: &str) -> Result<(Vec<String>, Vec<Line>)> {
     ensure!(!results.is_empty(), "there are no curves to draw; what is gathered selects no stage");
     let by = telling(results);
-    let mut groups: Vec<(Vec<Option<&Value>>, Vec<(&InputArtifact, Points)>)> = Vec::new();
+    let mut groups: Vec<(Vec<Option<&Value>>, Group)> = Vec::new();
     for (result, document) in results.iter().zip(documents) {
         let place: Vec<Option<&Value>> = by.iter().map(|label| result.labels.get(label)).collect();
         let points = points(document, value).with_context(|| result.name.clone())?;

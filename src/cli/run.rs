@@ -204,7 +204,7 @@ fn farewell(text: String, interrupted: bool) {
     }
     let said = std::thread::spawn(move || terminal::say(&text));
     let since = Instant::now();
-    while !said.is_finished() && !(interrupted && since.elapsed() > PATIENCE) {
+    while !(said.is_finished() || interrupted && since.elapsed() > PATIENCE) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -41,8 +41,8 @@ fn plan_and_why_tell_what_a_change_means() {
     let plan = project.run(&["plan", "pipelines/two.toml"]);
     plan.ok();
     let lines: Vec<&str> = plan.out.lines().collect();
-    assert!(lines[0].starts_with("run     a  to: default -> 6  (about 1 s"), "{lines:?}");
-    assert!(lines[1].starts_with("waits   b  for a  (about 1 s"), "{lines:?}");
+    assert!(lines[0].starts_with("run     a  to: default -> 6  (about "), "{lines:?}");
+    assert!(lines[1].starts_with("waits   b  for a  (about "), "{lines:?}");
     assert_eq!(lines[2], "1 to run, 1 waiting for them, 0 on record");
     assert!(lines[3].ends_with("of computing in all, by what earlier runs took") && lines.len() == 4, "{lines:?}");
     project.run(&["why", "pipelines/two.toml", "a"]).ok().says("to: default -> 6").says("its newest record is");

@@ -184,3 +184,13 @@ fn the_readme_lists_every_subcommand() {
     let missing = names.iter().filter(|name| !is_listed(name)).map(|name| format!("README.md: no `{name}`"));
     assert_none(missing.collect());
 }
+
+/// What is shown when a stage is done is not a matter of which metric happens to be the first.
+#[test]
+fn every_kind_with_metrics_says_which_of_them_are_shown() {
+    let catalog = ddpipe::catalog::Catalog::built_in().unwrap();
+    for (name, kind) in catalog.iter() {
+        let metrics = &kind.declaration.metrics;
+        assert!(metrics.is_empty() || metrics.values().any(|metric| metric.headline), "{name} has no `headline`");
+    }
+}

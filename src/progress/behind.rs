@@ -14,6 +14,8 @@ const WAITING: usize = 4096;
 const LETTERS: usize = 8192;
 /// How long an interrupted run waits at its end for a reader that does not read.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// The same where the user has asked twice.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// Hands events to an observer on another thread.
 pub struct Behind {
@@ -73,6 +75,8 @@ impl Drop for Behind {
             match self.interrupts.count() {
                 0 => {}
                 1 if since.get_or_insert_with(Instant::now).elapsed() < FAREWELL => {}
+                // A moment, so that what it says does not come after the last words.
+                2 if since.get_or_insert_with(Instant::now).elapsed() < MOMENT => {}
                 // The thread is left behind with whoever does not read.
                 _ => return,
             }

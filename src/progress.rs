@@ -24,7 +24,7 @@ pub use lines::{Lines, Quiet};
 pub use live::Live;
 pub use pins::Pins;
 pub use previews::Previews;
-pub use words::{count, duration, guess};
+pub use words::{count, duration, guess, whole};
 
 use crate::event::Observer;
 use std::io::IsTerminal;

@@ -1,5 +1,5 @@
-//! Points of time and spans as people read and write them: `28 Nov 04:24`, `2026-10-01`, `30d`, `3 min 5 s`. In the zone of
-//! this machine.
+//! Points of time: as people read and write them, in the zone of this machine (`28 Nov 04:24`, `2026-10-01`, `30d`), and as
+//! programs read them. How long something takes is told by `progress::duration`.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -23,9 +23,11 @@ pub fn long(time: SystemTime) -> String {
     zoned(time).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
-/// `2026-11-28T03:24:56Z`, for programs.
-pub fn stamp(time: SystemTime) -> String {
-    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+/// A time in UTC after RFC 3339, with milliseconds, for programs: `2026-11-28T13:54:42.125Z`. Times that no calendar has
+/// become the nearest that one has.
+pub fn rfc3339(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX).max(Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A time since 1970 in seconds.
@@ -64,24 +66,6 @@ pub fn parse_since(text: &str) -> Result<SystemTime, String> {
     SystemTime::now().checked_sub(Duration::from_secs(span)).ok_or_else(wrong)
 }
 
-/// `0.02 s`, `5.1 s`, `3 min 5 s`, `2 h 10 min`.
-pub fn span(seconds: f64) -> String {
-    match seconds {
-        ..1.0 => format!("{seconds:.2} s"),
-        ..59.95 => format!("{seconds:.1} s"),
-        _ => whole(seconds.round() as u64),
-    }
-}
-
-/// `5 s`, `3 min 5 s`, `2 h 10 min`.
-pub fn whole(seconds: u64) -> String {
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -89,7 +73,7 @@ mod tests {
 
     #[test]
     fn times_are_read_and_written() {
-        assert_eq!(stamp(of_run_id("20261128-042455-f070").unwrap()), "2026-11-28T04:24:55Z");
+        assert_eq!(rfc3339(of_run_id("20261128-042455-f070").unwrap()), "2026-11-28T04:24:55.000Z");
         assert!(of_run_id("übung-7").is_none() && of_run_id("20261340-000000-0000").is_none());
         let ago = SystemTime::now().duration_since(parse_since("30d").unwrap()).unwrap();
         assert!((ago.as_secs_f64() / 3600.0 - 720.0).abs() < 0.1, "{ago:?}");
@@ -97,7 +81,13 @@ mod tests {
         for wrong in ["", "30", "d", "30 apples", "2026-13-01", "99999999999999999999d", "9999999999999999d"] {
             assert!(parse_since(wrong).is_err(), "{wrong}");
         }
-        let spans = [0.017, 5.12, 59.96, 185.0, 7800.0].map(span);
-        assert_eq!(spans, ["0.02 s", "5.1 s", "1 min 0 s", "3 min 5 s", "2 h 10 min"]);
+    }
+
+    #[test]
+    fn programs_get_utc_with_milliseconds() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(rfc3339(epoch), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(epoch + Duration::from_millis(951_782_400_007)), "2000-02-29T00:00:00.007Z");
+        assert_eq!(rfc3339(epoch - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
     }
 }

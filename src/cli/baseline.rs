@@ -4,7 +4,6 @@
 use super::project::{PlanArgs, Planned, Project};
 use super::{Done, print};
 use crate::baseline::{self, Baseline, Baselines, Comparison, Gathered, MAIN, Rules, compare, gather};
-use crate::clock;
 use crate::commit;
 use crate::diagnostic::{Diagnostic, Report, shown_path};
 use crate::exit::{Exit, Fault};
@@ -13,6 +12,7 @@ use crate::plan::{Plan, Verdict};
 use crate::results::write_whole;
 use crate::selection;
 use crate::visible::visible;
+use crate::when;
 use ddpipe_cache::Record;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -131,7 +131,7 @@ fn record(plan: &PlanArgs, name: &str, measured: bool) -> Done {
     let entries = now.groups.values().flat_map(|group| group.metrics.values()).map(|(_, entry)| entry);
     let entries = entries.filter(|entry| !entry.measured || measured || had(&entry.node, &entry.metric));
     let fresh = Baseline {
-        recorded: clock::rfc3339(SystemTime::now()),
+        recorded: when::rfc3339(SystemTime::now()),
         ddpipe: env!("CARGO_PKG_VERSION").into(),
         commit: commit::of(&project.pipeline.root),
         rules: Rules::default(),

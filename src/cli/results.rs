@@ -263,7 +263,7 @@ fn as_json(row: &Row) -> Value {
         "stage": row.stage,
         "kind": row.kind,
         "run": row.run,
-        "made": when::stamp(row.made),
+        "made": when::rfc3339(row.made),
         "axes": row.axes,
         "seed": row.seed,
         "params": row.settings.params,

@@ -9,7 +9,8 @@ use crate::plan::Verdict;
 use crate::results;
 use crate::size;
 use crate::sources::Sources;
-use ddpipe_cache::{Output, Record, date};
+use crate::when;
+use ddpipe_cache::{Output, Record};
 use ddpipe_interface::tensor_file;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -140,8 +141,8 @@ impl Shown<'_> {
     fn in_words(&self, only: Option<&str>) -> String {
         let made = &self.record.provenance;
         let address = self.node.address();
-        let when = date(made.started_unix);
-        let mut text = format!("{address} ({}), {:.2} s on {when}\n", self.node.kind, made.seconds);
+        let made_at = when::long(when::since_1970(made.started_unix));
+        let mut text = format!("{address} ({}), {:.2} s on {made_at}\n", self.node.kind, made.seconds);
         for (name, output) in self.outputs(only) {
             let (kind, size, path) = (&output.artifact_type, size::show(output.bytes), self.path(output));
             text.push_str(&format!("  {name}: {kind}, {size}, {}\n", path.display()));

@@ -7,6 +7,7 @@ use crate::exit::Fault;
 use crate::history::Past;
 use crate::origin::{Accounted, Origin, accounted};
 use crate::place;
+use crate::progress::duration;
 use crate::results::Stamped;
 use crate::visible::visible;
 use crate::when;
@@ -117,7 +118,7 @@ fn of_record(record: &Record, line: &mut impl FnMut(&str, &str)) {
     line("pipeline", &record.pipeline);
     line("key", &record.key.hex());
     let made = &record.provenance;
-    let (begun, took) = (when::long(when::since_1970(made.started_unix)), when::span(made.seconds));
+    let (begun, took) = (when::long(when::since_1970(made.started_unix)), duration(made.seconds));
     line("made", &format!("{begun}, in {took} on {}, host {}, ddpipe {}", made.device, made.host, made.ddpipe));
     if let Some(numerics) = &made.numerics {
         line("numerics", &numerics.to_string());

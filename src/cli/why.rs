@@ -8,7 +8,8 @@ use crate::plan::Verdict;
 use crate::reason::Reason;
 use crate::standing::{Standing, Unfinished};
 use crate::told::{self, Told, Which};
-use ddpipe_cache::{Record, RunSeen, date};
+use crate::when;
+use ddpipe_cache::{Record, RunSeen};
 use indexmap::IndexMap;
 
 /// Explain a node.
@@ -138,7 +139,7 @@ impl Explainer<'_> {
             Verdict::Run { action, reasons } => {
                 let (words, nearest) = self.causes.of(node, action, reasons);
                 let since = nearest.map_or(String::new(), |record| {
-                    format!(" (since its record of {})", date(record.provenance.started_unix))
+                    format!(" (since its record of {})", when::long(when::since_1970(record.provenance.started_unix)))
                 });
                 let standing = self.standing(node).map_or(String::new(), |standing| format!("; {standing}"));
                 format!("{}{since}{standing}", words.join(", "))
@@ -191,8 +192,8 @@ fn quoted(address: &str) -> String {
 
 fn history(record: &Record) -> String {
     let made = &record.provenance;
-    let when = date(made.started_unix);
-    let mut text = format!("    made by {} on {when} in {:.1} s on {}", record.node, made.seconds, made.device);
+    let made_at = when::long(when::since_1970(made.started_unix));
+    let mut text = format!("    made by {} on {made_at} in {:.1} s on {}", record.node, made.seconds, made.device);
     if !made.device_name.is_empty() {
         text.push_str(&format!(" ({})", made.device_name));
     }

@@ -1,7 +1,7 @@
 //! `--json`: every event as one line of JSON on standard output, with its time.
 
-use crate::clock;
 use crate::event::{Event, Observer};
+use crate::when;
 use serde::Serialize;
 use std::time::SystemTime;
 
@@ -23,7 +23,7 @@ impl Observer for Json {
 
     fn on_event_at(&mut self, event: &Event, at: SystemTime) {
         use std::io::Write as _;
-        if let Ok(line) = serde_json::to_string(&Line { at: clock::rfc3339(at), event }) {
+        if let Ok(line) = serde_json::to_string(&Line { at: when::rfc3339(at), event }) {
             // A reader that has gone away must not end the run.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }

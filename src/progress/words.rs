@@ -5,11 +5,13 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// `0.42 s`, `7.3 s`, `2 min 05 s`, `1 h 03 min`.
 pub fn duration(seconds: f64) -> String {
+    // What would be shown as 60.0 s is a minute.
+    let whole = if (59.95..60.0).contains(&seconds) { 60 } else { seconds as u64 };
     match seconds {
         s if s < 1.0 => format!("{s:.2} s"),
-        s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3600.0 => format!("{} min {:02} s", s as u64 / 60, s as u64 % 60),
-        s => format!("{} h {:02} min", s as u64 / 3600, s as u64 / 60 % 60),
+        s if s < 59.95 => format!("{s:.1} s"),
+        _ if whole < 3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
     }
 }
 
@@ -149,6 +151,12 @@ pub fn padded(text: &str, to: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_grow_into_minutes_and_hours() {
+        let shown = [0.017, 5.12, 59.96, 185.0, 7800.0].map(duration);
+        assert_eq!(shown, ["0.02 s", "5.1 s", "1 min 00 s", "3 min 05 s", "2 h 10 min"]);
+    }
 
     #[test]
     fn numbers_have_the_digits_that_mean_something() {

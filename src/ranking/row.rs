@@ -1,7 +1,7 @@
 //! One result on record, with everything that can be asked of it by name.
 
-use crate::figure;
 use crate::lineage::{Lineage, Settings, kind_of, params, stage_of};
+use crate::number::significant;
 use crate::selector::Selector;
 use crate::when;
 use ddpipe_cache::{Key, Record, RunSeen};
@@ -92,7 +92,7 @@ impl Row {
             "kind" => text(&self.kind),
             "key" => text(&self.key.short()),
             "run" => self.run.as_deref().and_then(text),
-            "made" => Some(Cell::Text(when::stamp(self.made))),
+            "made" => Some(Cell::Text(when::rfc3339(self.made))),
             _ => self
                 .setting(name)
                 .map(|setting| Cell::Text(setting.to_string()))
@@ -114,7 +114,7 @@ impl Cell {
     /// As shown in a table.
     pub fn text(&self) -> String {
         match self {
-            Cell::Number(number) => figure::of(*number),
+            Cell::Number(number) => significant(*number),
             Cell::Text(text) => text.clone(),
         }
     }

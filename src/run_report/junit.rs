@@ -39,7 +39,7 @@ impl RunReport {
             property("commit", &commit.hash);
             property("dirty", if commit.dirty { "true" } else { "false" });
         }
-        property("began", &crate::clock::rfc3339(self.began));
+        property("began", &crate::when::rfc3339(self.began));
         suite.add_test_cases(cases);
         Some(suite)
     }

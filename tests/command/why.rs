@@ -36,7 +36,7 @@ fn a_waiting_node_is_explained_by_what_runs_first() {
         .ok()
         .says("to: 4 -> 6")
         .says("its nearest record is")
-        .says(" UTC in ");
+        .says(":00 in ");
     // Options may stand between manifest and node, and a run may stand for the manifest.
     let set = ["why", "pipelines/row.toml", "--set", "stages.b.params.to=9", "--set", "stages.a.params.to=4", "c"];
     project.run(&set).ok().says("b: to: 5 -> 9");

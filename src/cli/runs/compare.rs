@@ -2,8 +2,8 @@
 
 use super::super::{Done, print};
 use crate::comparison::{Comparison, Difference, compare};
-use crate::figure;
 use crate::history::{self, Past};
+use crate::number::significant;
 use crate::table::Table;
 use crate::visible::visible;
 use ddpipe_cache::Cache;
@@ -80,11 +80,11 @@ fn pairs(title: &str, differences: &[Difference]) -> String {
 fn results(text: &mut String, found: &Comparison) {
     if !found.results.is_empty() {
         let mut table = Table::new(["results", "metric", "a", "b", "b - a"]);
-        let number = |value: f64| if value.is_nan() { "-".to_string() } else { figure::of(value) };
+        let number = |value: f64| if value.is_nan() { "-".to_string() } else { significant(value) };
         for pair in &found.results {
             let change = pair.b - pair.a;
             let sign = if change > 0.0 { "+" } else { "" };
-            let change = if change.is_finite() { format!("{sign}{}", figure::of(change)) } else { String::new() };
+            let change = if change.is_finite() { format!("{sign}{}", significant(change)) } else { String::new() };
             table.row(vec![pair.node.clone(), pair.metric.clone(), number(pair.a), number(pair.b), change]);
         }
         let _ = write!(text, "\n{}", table.text());

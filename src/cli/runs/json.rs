@@ -36,7 +36,7 @@ pub(super) fn in_short(past: &Past, started: Option<&Started>) -> Value {
         "name": past.seen.name,
         "kept": past.seen.kept,
         "pipeline": past.seen.pipeline,
-        "begun": when::stamp(past.begun()),
+        "begun": when::rfc3339(past.begun()),
         "state": state,
         "host": holder.map(|holder| &holder.host),
         "process": holder.and_then(|holder| holder.pid),

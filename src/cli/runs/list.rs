@@ -4,6 +4,7 @@ use super::super::{Done, print};
 use super::json;
 use crate::event::Status;
 use crate::history::{self, Column, Past, State, Told, differing, of_nodes};
+use crate::progress::{duration, whole};
 use crate::started::Started;
 use crate::table::Table;
 use crate::when;
@@ -104,7 +105,7 @@ fn table(told: &[Told], started: &[Option<Started>], columns: &[Column]) -> Stri
         match &past.state {
             State::Ended(ended) => {
                 cells.extend(counts(past));
-                cells.push(when::span(ended.seconds));
+                cells.push(duration(ended.seconds));
                 cells.push(expectations(past));
                 cells.extend(columns.iter().map(|column| value(column, at)));
                 table.row(cells);
@@ -170,7 +171,7 @@ pub(super) fn state(past: &Past) -> String {
     let (progress, working) = match (&past.state, &past.seen.running) {
         (State::Running(progress), Some(holder)) => {
             let since = SystemTime::now().duration_since(past.begun()).unwrap_or_default();
-            (progress, format!("running for {} on {}", when::whole(since.as_secs()), holder.host))
+            (progress, format!("running for {} on {}", whole(since.as_secs_f64()), holder.host))
         }
         (State::Running(progress) | State::DidNotEnd(progress), _) => (progress, "did not end".to_string()),
         (State::Ended(_), _) => return "ended".into(),

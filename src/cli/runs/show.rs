@@ -2,14 +2,16 @@
 
 use super::super::{Done, print};
 use super::{json, list};
+use crate::command;
 use crate::ended::{Ended, NodeEnded};
 use crate::event::Status;
 use crate::history::{self, Past};
+use crate::number::significant;
+use crate::progress::duration;
 use crate::started::Started;
 use crate::table::Table;
 use crate::visible::visible;
 use crate::when;
-use crate::{command, figure};
 use ddpipe_cache::Cache;
 use std::fmt::Write as _;
 
@@ -82,7 +84,7 @@ fn ending(ended: &Ended) -> String {
         130 => "interrupted (exit code 130)",
         _ => "not well",
     };
-    format!("{exit}, after {}", when::span(ended.seconds))
+    format!("{exit}, after {}", duration(ended.seconds))
 }
 
 fn body(ended: &Ended) -> String {
@@ -111,7 +113,7 @@ fn body(ended: &Ended) -> String {
         text.push('\n');
     }
     for expected in &ended.expectations {
-        let value = expected.value.map_or("not measured".into(), figure::of);
+        let value = expected.value.map_or("not measured".into(), significant);
         let mark = if expected.met { "met" } else { "MISSED" };
         let (what, wanted, place) = (&expected.what, &expected.wanted, &expected.place);
         let _ = writeln!(text, "expect {what}: {value}, wanted {wanted}: {mark} ({place})");
@@ -139,14 +141,14 @@ fn ran(text: &mut String, ran: &[(&String, &NodeEnded)]) {
     let _ = writeln!(text, "\n{} ran", ran.len());
     let mut table = Table::new(["node", "time", "because"]);
     for (name, node) in ran {
-        table.row(vec![format!("  {name}"), when::span(node.seconds), node.reasons.join(", ")]);
+        table.row(vec![format!("  {name}"), duration(node.seconds), node.reasons.join(", ")]);
     }
     text.push_str(&table.text().lines().skip(1).map(|line| format!("{line}\n")).collect::<String>());
 }
 
 fn failure(text: &mut String, name: &str, node: &NodeEnded) {
     let verb = if node.status == Status::Failed { "FAILED" } else { "interrupted" };
-    let _ = writeln!(text, "\n{verb} {name}, after {}", when::span(node.seconds));
+    let _ = writeln!(text, "\n{verb} {name}, after {}", duration(node.seconds));
     let Some(failure) = &node.failure else { return };
     let _ = writeln!(text, "  {}", failure.message.replace('\n', "\n  "));
     for line in &failure.log {
@@ -166,7 +168,7 @@ fn results(text: &mut String, ended: &Ended) {
     text.push_str("\nmain results\n");
     for (name, node) in with {
         let metrics: Vec<String> =
-            node.metrics.iter().map(|(name, value)| format!("{name} {}", figure::of(*value))).collect();
+            node.metrics.iter().map(|(name, value)| format!("{name} {}", significant(*value))).collect();
         let _ = writeln!(text, "  {name}: {}", metrics.join(", "));
     }
 }

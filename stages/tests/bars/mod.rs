@@ -1,8 +1,8 @@
 //! Small inputs for the stages that match synthetic to real images: three classes of noisy bars, and noise to start from.
 
-use crate::host::tensors;
+use crate::host::{byte_set, tensors};
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
+use ddpipe_stages::artifact::{Normalisation, SyntheticSet, TensorFile};
 use ddpipe_stages::context::Outputs;
 use tch::{Device, Kind, Tensor};
 
@@ -21,17 +21,7 @@ pub fn real() -> TensorFile {
     }
     let images = images.to_kind(Kind::Uint8);
     let origin = "sample data: bars".to_string();
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation: normalisation(),
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation(), origin).to_file()
 }
 
 pub fn normalisation() -> Normalisation {

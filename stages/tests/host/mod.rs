@@ -2,7 +2,10 @@
 //! from memory, everything the stage says recorded, outputs held against the declaration.
 //! `Stage::of("decode.idx").input("images", …).param("classes", 3).run()`.
 
+mod sets;
 pub mod small;
+
+pub use sets::byte_set;
 
 use anyhow::{Result, anyhow, ensure};
 use ddpipe_cache::{Digest, folder};

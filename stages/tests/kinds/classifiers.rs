@@ -2,7 +2,7 @@
 //! they learn, and that they repeat.
 
 use crate::host::small::Small;
-use crate::host::{Stage, json, message, tensors};
+use crate::host::{Stage, byte_set, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Overrides};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
@@ -30,17 +30,7 @@ fn dataset(purpose: &str, per_class: i64) -> TensorFile {
     let (images, labels) = bars(purpose, per_class);
     let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
     let origin = "sample data: bars".to_string();
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation, origin).to_file()
 }
 
 /// Images of the data set as a synthetic set, with soft labels when asked for.

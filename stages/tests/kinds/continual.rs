@@ -2,7 +2,7 @@
 //! what is refused before training.
 
 use crate::host::small::Small;
-use crate::host::{Stage, json, message};
+use crate::host::{Stage, byte_set, json, message};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
 use ddpipe_stages::context::Outputs;
@@ -24,16 +24,7 @@ fn bars(purpose: &str, classes: i64, per_class: i64, bright: f64) -> Dataset {
     }
     let labels = Tensor::arange(classes, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(per_class, 0, None);
     let (images, normalisation) = (images.to_kind(Kind::Uint8), Normalisation::new(vec![0.3], vec![0.25]));
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes,
-        normalisation,
-        scale: 255.0,
-        origin: "sample data".into(),
-        class_names: Vec::new(),
-    }
+    byte_set(images, labels, classes, normalisation, "sample data")
 }
 
 /// Four images of each class. With soft labels, `own` is what an image has of its own class.

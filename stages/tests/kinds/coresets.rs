@@ -1,7 +1,7 @@
 //! `select.coreset`, driven as the worker drives it: what each method takes, and that it repeats.
 
 use crate::host::small::Small;
-use crate::host::{Stage, json, message, tensors};
+use crate::host::{Stage, byte_set, json, message, tensors};
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
 use ddpipe_stages::context::Outputs;
 use ddpipe_stages::select::coreset::forgetting::most_forgotten;
@@ -15,17 +15,7 @@ fn real() -> TensorFile {
     let labels = Tensor::arange(60, (Kind::Int64, Device::Cpu)).remainder(3);
     let normalisation = Normalisation::new(vec![0.35], vec![0.2]);
     let origin = "sample data: greys".to_string();
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: 3,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, 3, normalisation, origin).to_file()
 }
 
 fn coreset(method: &str) -> Stage {

@@ -1,7 +1,7 @@
 //! From drawn digits to a picture of the first synthetic set: the stages that handle data, one after the other.
 
 use crate::host::small::Small;
-use crate::host::{Stage, bytes, message, tensors};
+use crate::host::{Stage, byte_set, bytes, message, tensors};
 use ddpipe_stages::artifact::{Dataset, SyntheticSet};
 use ddpipe_stages::context::{Artifact, Outputs};
 use tch::Tensor;
@@ -129,16 +129,7 @@ fn classes_with_fewer_images_leave_white_places() {
     let images = Tensor::zeros([3, 1, 2, 2], (tch::Kind::Uint8, tch::Device::Cpu));
     let normalisation = ddpipe_stages::artifact::Normalisation::new(vec![0.0], vec![1.0]);
     let labels = Tensor::from_slice(&[1i64, 1, 0]);
-    let set = Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: 3,
-        normalisation,
-        scale: 255.0,
-        origin: String::new(),
-        class_names: Vec::new(),
-    };
+    let set = byte_set(images, labels, 3, normalisation, "");
     let drawn = Stage::of("report.grid").tensors("images", "set", &set.to_file()).param("scale", 1).param("border", 0);
     let drawn = drawn.run().unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes(&drawn, "picture"))).read_info().unwrap();

@@ -3,7 +3,7 @@
 
 use crate::bars::{CLASSES, normalisation, start};
 use crate::host::small::Small;
-use crate::host::{Stage, bytes, json, message, tensors};
+use crate::host::{Stage, byte_set, bytes, json, message, tensors};
 use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, Scores, SyntheticSet, TensorFile, Trajectories};
@@ -27,17 +27,7 @@ fn real() -> TensorFile {
     }
     let origin = "sample data: bars".to_string();
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation: normalisation(),
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation(), origin).to_file()
 }
 
 fn scoring(method: &str) -> Stage {

@@ -2,7 +2,7 @@
 //! it is plain training to the last bit, and that chains can be read off.
 
 use crate::host::small::Small;
-use crate::host::{Stage, json, message, tensors};
+use crate::host::{Stage, byte_set, json, message, tensors};
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile, named_tensors};
@@ -23,17 +23,7 @@ fn dataset(purpose: &str, per_class: i64) -> TensorFile {
     let labels = Tensor::arange(CLASSES, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(per_class, 0, None);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: bars".to_string());
     let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation, origin).to_file()
 }
 
 /// Both stages' data and training: a ConvNet of two blocks on 60 images.

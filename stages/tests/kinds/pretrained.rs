@@ -2,11 +2,11 @@
 //! whole way from such a file to a teacher that is fine-tuned in two phases. The weights are made up here; their names
 //! and shapes are those that timm listed for the golden cases.
 
-use crate::host::{Event, Recorder, Stage, json, message, tensors};
+use crate::host::{Event, Recorder, Stage, byte_set, json, message, tensors};
 use crate::walker::{self, Case};
 use ddpipe_interface::{Declaration, Param};
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Dataset, Model, Normalisation, TensorFile};
+use ddpipe_stages::artifact::{Model, Normalisation, TensorFile};
 use ddpipe_stages::context::{Artifact, Outputs};
 use ddpipe_stages::registry;
 use indexmap::IndexMap;
@@ -70,17 +70,7 @@ fn dataset(channels: i64) -> TensorFile {
     let labels = Tensor::from_slice(&[0i64, 1, 1, 0]);
     let normalisation = Normalisation::new(vec![0.5; channels as usize], vec![0.5; channels as usize]);
     let origin = "sample data: noise".to_string();
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: 2,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, 2, normalisation, origin).to_file()
 }
 
 /// One step in which all but the last linear layer is frozen: the rest of the model is what was read.

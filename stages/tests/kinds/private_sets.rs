@@ -1,7 +1,7 @@
 //! The stage `distill.psg`, driven as the worker drives it: what it spends, what it refuses, and that it learns something.
 
 use crate::host::small::Small;
-use crate::host::{Event, Stage, json, message, tensors};
+use crate::host::{Event, Stage, byte_set, json, message, tensors};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile, Whitening};
 use ddpipe_stages::context::Outputs;
@@ -19,16 +19,7 @@ fn real() -> Dataset {
     }
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
     let (normalisation, origin) = (Normalisation::new(vec![0.2], vec![0.25]), "sample data: bars".to_string());
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
+    byte_set(images, labels, CLASSES, normalisation, origin)
 }
 
 /// A set to start from, whatever it shows.

@@ -2,11 +2,11 @@
 //! same in parts, survives a candidate that diverges, and that a comparison shows the numbers which were worked out by hand.
 
 use crate::host::small::Small;
-use crate::host::{Event, Stage, json, message, text};
+use crate::host::{Event, Stage, byte_set, json, message, text};
 use ddpipe_interface::Value;
 use ddpipe_interface::protocol::LogLevel;
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Dataset, Normalisation, TensorFile};
+use ddpipe_stages::artifact::{Normalisation, TensorFile};
 use ddpipe_stages::context::Outputs;
 use ddpipe_stages::search::candidates::space::{Form, Lists, Space};
 use serde_json::json as value;
@@ -25,17 +25,7 @@ fn bars(purpose: &str, per_class: i64) -> TensorFile {
     let labels = labels.repeat_interleave_self_int(per_class, 0, None);
     let normalisation = Normalisation::new(vec![0.2], vec![0.25]);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: bars".to_string());
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation, origin).to_file()
 }
 
 /// 5 of 16 ConvNets.

@@ -4,7 +4,7 @@
 
 use crate::bars::{CLASSES, IPC, normalisation, start};
 use crate::host::small::Small;
-use crate::host::{Event, Stage, bytes, json, message, tensors};
+use crate::host::{Event, Stage, byte_set, bytes, json, message, tensors};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, SyntheticSet, TensorFile, Trajectories};
@@ -24,17 +24,7 @@ fn real(each: i64) -> TensorFile {
     }
     let origin = "sample data: bars".to_string();
     let (images, labels) = (images.to_kind(Kind::Uint8), Tensor::from_slice(&labels));
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation: normalisation(),
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation(), origin).to_file()
 }
 
 fn training() -> Stage {

@@ -1,7 +1,7 @@
 //! Every architecture that the stages offer: that one step trains it on both usual sizes of images, that its settings
 //! arrive, and that docs/networks.md tells its size.
 
-use crate::host::{Stage, json, message, tensors};
+use crate::host::{Stage, byte_set, json, message, tensors};
 use ddpipe_interface::Declaration;
 use ddpipe_nn::network::{Network, NetworkSpec, Overrides};
 use ddpipe_nn::stream::stream;
@@ -21,17 +21,7 @@ fn dataset(shape: [i64; 3]) -> TensorFile {
     let labels = Tensor::arange(IMAGES, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
     let normalisation = Normalisation::new(vec![0.5; channels as usize], vec![0.3; channels as usize]);
     let (images, origin) = (images.to_kind(Kind::Uint8), "sample data: noise".to_string());
-    Dataset {
-        images,
-        labels,
-        agreement: None,
-        classes: CLASSES,
-        normalisation,
-        scale: 255.0,
-        origin,
-        class_names: Vec::new(),
-    }
-    .to_file()
+    byte_set(images, labels, CLASSES, normalisation, origin).to_file()
 }
 
 /// One epoch with all images in one batch, which is one step.

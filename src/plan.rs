@@ -48,6 +48,8 @@ pub struct Choice {
     pub device: String,
     /// The numerics of the workers as text, where the pipeline is strict about them.
     pub numerics: Option<String>,
+    /// The threads of each slot, on which the results of programs may depend.
+    pub threads: usize,
 }
 
 /// What is to be done about one node.
@@ -197,10 +199,12 @@ impl<'a> Planner<'a> {
         let needed = graph.needed_by(selection::selected(pipeline, graph, &choice.select));
         let environment = pipeline.catalog.names().map(|kind| {
             let program = programs.get(kind).cloned();
-            (
-                kind.to_string(),
-                Environment { device: choice.device.clone(), numerics: choice.numerics.clone(), program },
-            )
+            let of_kind = |numerics: &String| match &program {
+                Some(_) => format!("{numerics} program on {} threads", choice.threads),
+                None => numerics.clone(),
+            };
+            let numerics = choice.numerics.as_ref().map(of_kind);
+            (kind.to_string(), Environment { device: choice.device.clone(), numerics, program })
         });
         let environment = environment.collect();
         let (asked, forced) = (BTreeMap::new(), selection::forced(pipeline, graph, &choice.force));

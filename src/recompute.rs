@@ -89,7 +89,7 @@ impl Recompute<'_> {
             return Ok(Comparison::Failed(Box::new(failure)));
         }
         Ok(match self.result(id) {
-            Ok(result) => self.judge(recorded.record, &result),
+            Ok(result) => self.judge(recorded, &result),
             Err(failure) => Comparison::Failed(Box::new(failure)),
         })
     }
@@ -137,14 +137,15 @@ impl Recompute<'_> {
         }
     }
 
-    fn judge(&self, record: &Record, result: &JobResult) -> Comparison {
+    fn judge(&self, recorded: &Recorded<'_>, result: &JobResult) -> Comparison {
+        let (record, program) = (recorded.record, recorded.program.is_some());
         let made: IndexMap<&String, Digest> = result.outputs.iter().map(|(name, made)| (name, made.digest)).collect();
         let unlike = record.outputs.iter().filter(|(name, output)| made.get(*name) != Some(&output.digest));
         let outputs: Vec<String> = unlike.map(|(name, _)| name.clone()).collect();
         if outputs.is_empty() {
             return Comparison::Equal;
         }
-        let (recorded, now) = (&record.provenance.numerics, self.executor.device(0).numerics);
+        let (recorded, now) = (&record.provenance.numerics, self.executor.device(0).numerics_of(program));
         if let (Some(recorded), Some(now)) = (recorded, &now)
             && recorded.agrees_with(now)
         {

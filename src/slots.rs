@@ -8,7 +8,7 @@ use std::path::Path;
 pub struct Slots {
     /// One device name per slot.
     pub names: Vec<String>,
-    /// Computing threads per slot.
+    /// Computing threads of each slot, which share the cores.
     pub threads: usize,
 }
 
@@ -60,11 +60,11 @@ pub fn find(device: &str, jobs: Option<usize>, threads: Option<usize>) -> Result
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    // One stage fills a GPU. On a CPU two that run side by side finish sooner than one after the other with all cores.
+    // One stage fills a GPU, and the cores too; a second one on a CPU uses what the first one leaves while it reads and writes.
     let on_cpu = devices.iter().all(|name| name == "cpu");
     let jobs = jobs.unwrap_or(if on_cpu { cores.min(2) } else { devices.len() });
     let names: Vec<String> = devices.iter().cycle().take(jobs).cloned().collect();
-    let threads = threads.unwrap_or_else(|| (cores / jobs.max(1)).max(1));
+    let threads = threads.unwrap_or(cores);
     Ok(Slots { names, threads })
 }
 

@@ -18,7 +18,7 @@ pub struct Numerics {
     pub onednn: String,
     /// The processor's vector instruction sets, which both libraries choose from.
     pub cpu: String,
-    /// The number of threads that one operation may use. Kinds that train or match networks depend on it.
+    /// The number of threads that one operation may use: one, but for programs of a project's own kinds.
     pub threads: u16,
     /// `cpu`, or the GPU with its compute capability: `NVIDIA H100 80GB HBM3 sm_90`.
     pub device: String,

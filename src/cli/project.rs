@@ -233,7 +233,7 @@ impl ManifestArgs {
             NumericsMode::Strict => Some(numerics::of(slots)?),
             NumericsMode::Loose => None,
         };
-        let choice = Choice { select, force, device: slots.class().to_string(), numerics };
+        let choice = Choice { select, force, device: slots.class().to_string(), numerics, threads: slots.threads };
         Ok(Project { pipeline, graph, cache, choice, invocation })
     }
 }

@@ -33,7 +33,7 @@ pub struct Args {
     /// How many stages run at once [default: one per GPU, two on a CPU]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Computing threads per stage [default: the cores, divided among the jobs]
+    /// Computing threads of each stage; they change no result [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Tensors that a worker keeps on its device between stages, in bytes or as 512MiB [default: 4GiB, or the jobs' part

@@ -26,7 +26,7 @@ pub struct Args {
     /// Where to compute: auto, cpu, cuda, cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
     device: String,
-    /// Computing threads [default: as `run` has them]
+    /// Computing threads of each stage [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Let kinds of the project's own run their programs: all, or only those accepted with `ddpipe allow`

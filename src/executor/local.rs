@@ -62,7 +62,8 @@ impl Local {
         match heard {
             Heard::Message(message) => match *message {
                 FromWorker::Hello { device_name, libtorch, numerics, .. } => {
-                    self.devices[slot] = DeviceInfo { name: device_name, libtorch, numerics };
+                    let threads = u16::try_from(self.settings.threads).unwrap_or(u16::MAX);
+                    self.devices[slot] = DeviceInfo { name: device_name, libtorch, numerics, threads };
                     worker.greeted = true;
                     None
                 }

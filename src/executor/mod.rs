@@ -60,6 +60,16 @@ pub struct DeviceInfo {
     pub libtorch: String,
     /// What decides the bits of results there; none before the first job and of a worker that cannot say it.
     pub numerics: Option<Numerics>,
+    /// The threads that a program of a project's own kind is given. What the worker computes does not depend on them.
+    pub threads: u16,
+}
+
+impl DeviceInfo {
+    /// What decides the bits of a stage's results there; `program`: it is computed by a program of the project's own.
+    pub fn numerics_of(&self, program: bool) -> Option<Numerics> {
+        let numerics = self.numerics.clone();
+        if program { numerics.map(|numerics| Numerics { threads: self.threads, ..numerics }) } else { numerics }
+    }
 }
 
 /// Runs jobs, one at a time per slot.

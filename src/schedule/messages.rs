@@ -62,9 +62,11 @@ impl Scheduler<'_> {
             }
             other => return self.states.set(node, other),
         };
-        let DeviceInfo { name: device_name, libtorch, numerics } = self.executor.device(running.slot);
+        let device = self.executor.device(running.slot);
         let JobResult { outputs, asks, metrics, seconds, peak_memory } = result;
         let declaration = self.pipeline.catalog.declaration(&self.pipeline.node(node).kind);
+        let numerics = device.numerics_of(declaration.is_some_and(|kind| kind.command.is_some()));
+        let DeviceInfo { name: device_name, libtorch, .. } = device;
         let is_measured =
             |name: &str| declaration.is_some_and(|kind| kind.is_measured(name, &self.pipeline.node(node).params));
         let (measured, metrics) = metrics.into_iter().partition(|(name, _)| is_measured(name));

@@ -29,12 +29,13 @@ impl Batch {
         self.len() == 0
     }
 
-    /// The batch in parts of at most `size` images, in order; the last may be smaller. Tensors are shared.
-    pub fn split(&self, size: i64) -> Result<Vec<Batch>, TchError> {
-        let images = self.images.f_split(size, 0)?.into_iter();
-        let mut extra = self.extra.as_ref().map(|extra| extra.f_split(size, 0)).transpose()?.map(Vec::into_iter);
-        let parts = images.zip(self.labels.f_split(size, 0)?);
-        Ok(parts
+    /// The batch in parts of these sizes, in order. Tensors are shared.
+    pub fn split(&self, sizes: &[i64]) -> Result<Vec<Batch>, TchError> {
+        let parts = |tensor: &Tensor| tensor.f_split_with_sizes(sizes, 0);
+        let images = parts(&self.images)?.into_iter();
+        let mut extra = self.extra.as_ref().map(parts).transpose()?.map(Vec::into_iter);
+        let labelled = images.zip(parts(&self.labels)?);
+        Ok(labelled
             .map(|(images, labels)| Batch { images, labels, extra: extra.as_mut().and_then(Iterator::next) })
             .collect())
     }

@@ -1,7 +1,8 @@
-//! Loss and gradient of one batch, computed in chunks where that is faster and changes nothing but rounding.
+//! Loss and gradient of one batch, computed in pieces where the network allows it; that changes nothing but rounding.
 
 use super::Batch;
 use ddpipe_nn::network::{Chunk, Mode, Network, Output, Parameters};
+use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{Reduction, TchError, Tensor};
 
 /// Loss, predictions and gradients of one batch.
@@ -45,40 +46,44 @@ impl Pass {
 }
 
 /// The gradient of a loss averaged over a batch. `pass` is called with the parameters as leaves of a graph and a part
-/// of the batch; a network with batch statistics gets the whole batch at once. `parameters` may hold further tensors
-/// after those of the network, which are trained too. Gradients of parameters on which the loss does not depend are
+/// of the batch, on any thread; a network with batch statistics gets the whole batch at once. `parameters` may hold further
+/// tensors after those of the network, which are trained too. Gradients of parameters on which the loss does not depend are
 /// undefined.
 pub fn batch_gradient(
-    pass: impl Fn(&Parameters, &Batch) -> Result<Pass, TchError>,
+    pass: impl Fn(&Parameters, &Batch) -> Result<Pass, TchError> + Sync,
     network: &Network,
     parameters: &Parameters,
     batch: &Batch,
     chunk: Chunk,
 ) -> Result<Gradient, TchError> {
     let count = batch.len();
-    let size = if network.has_batch_statistics() { count } else { chunk.0.clamp(1, count.max(1)) };
-    let leaves = network.tracked(parameters);
-    let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();
-    let mut total: Option<Gradient> = None;
-    for part in batch.split(size)? {
+    let sizes = if network.has_batch_statistics() { vec![count] } else { chunk.sizes(&batch.images) };
+    let leaves = Shared::new(network.tracked(parameters));
+    let gradient = |part: Batch| {
+        let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();
         let Pass { loss, right, buffers } = pass(&leaves, &part)?;
         let loss = loss.f_div_scalar(count)?;
         let mut gradients = Tensor::f_run_backward(&[&loss], &trained, false, false)?.into_iter();
         let gradient = |leaf: &Tensor| leaf.requires_grad().then(|| gradients.next()).flatten();
         let gradients: Vec<Tensor> = leaves.trainable.iter().map(gradient).map(Option::unwrap_or_default).collect();
-        total = Some(match total {
-            None => Gradient { loss: loss.detach(), right, gradients, buffers },
-            Some(mut sum) => {
-                for (sum, gradient) in sum.gradients.iter_mut().zip(&gradients).filter(|(sum, _)| sum.defined()) {
-                    *sum = sum.f_add(gradient)?;
-                }
-                sum.loss = sum.loss.f_add(&loss.detach())?;
-                sum.right = Tensor::f_cat(&[&sum.right, &right], 0)?;
-                sum
-            }
-        });
-    }
+        Ok(Gradient { loss: loss.detach(), right, gradients, buffers })
+    };
+    let total = pieces::fold(batch.images.device(), Graph::Kept, batch.split(&sizes)?, gradient, Gradient::and)?;
     total.ok_or_else(|| TchError::Torch("a batch without images has no gradient".into()))
+}
+
+impl Gradient {
+    /// The sum of two parts of a batch, of which `next` has the later images.
+    fn and(mut self, next: Gradient) -> Result<Gradient, TchError> {
+        tch::no_grad(|| {
+            for (sum, gradient) in self.gradients.iter_mut().zip(&next.gradients).filter(|(sum, _)| sum.defined()) {
+                *sum = sum.f_add(gradient)?;
+            }
+            self.loss = self.loss.f_add(&next.loss)?;
+            self.right = Tensor::f_cat(&[&self.right, &next.right], 0)?;
+            Ok(self)
+        })
+    }
 }
 
 /// [`batch_gradient`] of the cross entropy with classes \[B\] int64 or probabilities \[B,K\].

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use ddpipe_nn::loss::{centred, half_squared_error};
 use ddpipe_nn::metrics::TestScores;
 use ddpipe_nn::network::{Chunk, Network, Output, Parameters};
+use ddpipe_nn::pieces::Shared;
 use serde::Deserialize;
 use tch::{Reduction, TchError, Tensor};
 
@@ -61,9 +62,10 @@ impl Objective {
         batch: &Batch,
         chunk: Chunk,
     ) -> Result<Gradient, TchError> {
+        let weights = Shared::new(weights);
         let loss = |output: &Output, part: &Batch| match self {
             Objective::CrossEntropy => {
-                output.logits.f_cross_entropy_loss(&part.labels, weights, Reduction::Sum, -100, 0.0)
+                output.logits.f_cross_entropy_loss(&part.labels, *weights, Reduction::Sum, -100, 0.0)
             }
             Objective::SquaredError { targets: true } => half_squared_error(&output.logits, &part.labels),
             Objective::SquaredError { targets: false } => {

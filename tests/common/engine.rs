@@ -327,6 +327,7 @@ impl<'a> Attempt<'a> {
             force: parse(&self.choice.1),
             device: self.choice.2.into(),
             numerics: None,
+            threads: 1,
         }
     }
 

@@ -10,10 +10,11 @@ mod value;
 mod wording;
 
 use crate::context::{Context, Inputs, Outputs};
-use crate::report::sheet::{self, Entry, Layout, Mark, Sheet, document, same_n};
+use crate::report::sheet::{self, Entry, Layout, Mark, Missing, Sheet, document, missing, same_n};
 use anyhow::{Result, ensure};
 use comparison::Sampled;
 use ddpipe_interface::ArtifactType;
+use ddpipe_interface::protocol::InputArtifact;
 use serde::{Deserialize, Serialize};
 use value::{Best, Unit, Value};
 
@@ -34,6 +35,7 @@ pub struct Params {
     correction: Correction,
     show_n: bool,
     caption: Option<String>,
+    missing: Missing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
@@ -76,7 +78,8 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             results[0].metrics.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
         );
     }
-    let layout = Layout::of(results, &[], &params.rows, &params.columns, &params.values.join(", "))?;
+    let absent = inputs.absent("results");
+    let layout = Layout::of(results, absent, &params.rows, &params.columns, &params.values.join(", "))?;
     let documents = document::all(inputs, "results")?;
     let over = sheet::folded(results);
     let singles = params.singles.unwrap_or(if over.is_empty() { Singles::Lists } else { Singles::Results });
@@ -85,12 +88,17 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let mut cells = Vec::new();
         for group in row {
             for value in &values {
-                cells.push(Sampled::of(singles::of(group, &documents, value, singles)?));
+                cells.push(Sampled::of(singles::of(group, &documents, value, singles, params.missing)?));
             }
         }
         grid.push(cells);
     }
     comparison::compare(families(&mut grid, &values, params.against), &params);
+
+    let lacks = |result: &InputArtifact| values.iter().all(|value| !result.metrics.contains_key(&value.name));
+    let diverged = results.iter().filter(|result| lacks(result)).map(|result| &result.labels);
+    let missing = missing::words(absent.iter().map(|absent| &absent.labels).chain(diverged), &over);
+    let note = [wording::note(&grid, &values, &over, singles, params.show_n), missing];
 
     let origins = document::origins(&documents);
     let sample = document::is_sample(&origins);
@@ -98,7 +106,7 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let labelled = !params.columns.is_empty();
     let sheet = Sheet {
         caption: sheet::caption(params.caption.as_deref(), &wording::shown(&values), by, sample),
-        note: wording::note(&grid, &values, &over, singles, params.show_n),
+        note: note.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; "),
         legend: wording::legend(&grid, &params),
         corner: params.rows.join(", "),
         rows: layout.rows,

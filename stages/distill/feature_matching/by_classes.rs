@@ -1,7 +1,9 @@
 //! The gradient of a loss that is a sum over classes, a few classes at a time.
 
 use crate::distill::synthesis::{ClassAugmentation, ClassImages, class_groups};
+use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::network::{Chunk, Network};
+use ddpipe_nn::pieces::{self, Graph};
 use std::ops::Range;
 use tch::{TchError, Tensor};
 
@@ -9,28 +11,31 @@ use tch::{TchError, Tensor};
 /// at a time go forward and back, and only their graph is held; the result is the same up to rounding. With batch
 /// statistics all classes go together. `compare` gets such classes and their images under their augmentation, and gives
 /// its part of the sum, a scalar, and anything else, which is handed back.
-pub fn gradient_by_classes<T>(
+pub fn gradient_by_classes<T: Send>(
     network: &Network,
     synthetic: &ClassImages,
     augmentation: &ClassAugmentation,
     chunk: Chunk,
-    mut compare: impl FnMut(Range<usize>, &ClassImages) -> Result<(Tensor, T), TchError>,
+    compare: impl Fn(Range<usize>, &ClassImages) -> Result<(Tensor, T), TchError> + Sync,
 ) -> Result<(Tensor, Vec<T>), TchError> {
-    let (mut gradients, mut others) = (Vec::new(), Vec::new());
-    for group in class_groups(&synthetic.counts, together(network, chunk).0) {
-        let leaves: Vec<_> = group
-            .clone()
-            .map(|class| synthetic.class(class).f_detach()?.f_set_requires_grad(true))
-            .collect::<Result<_, _>>()?;
+    let counts = &synthetic.counts;
+    let groups = class_groups(&synthetic.counts, together(network, chunk).0);
+    let pixels = groups.into_iter().map(|group| {
+        let images = group.clone().map(|class| synthetic.class(class)).collect::<Vec<_>>();
+        (group, images)
+    });
+    let gradient = |(group, images): (Range<usize>, Vec<Tensor>)| {
+        let leaves: Vec<_> = images.iter().map(leaf).collect::<Result<_, _>>()?;
         let augmented: Vec<_> =
             group.clone().zip(&leaves).map(|(class, leaf)| augmentation.apply(class, leaf)).collect();
-        let counts = synthetic.counts[group.clone()].to_vec();
+        let counts = counts[group.clone()].to_vec();
         let images = ClassImages { images: Tensor::f_cat(&augmented, 0)?, counts };
         let (part, other) = compare(group, &images)?;
-        gradients.extend(Tensor::f_run_backward(&[part], &leaves, false, false)?);
-        others.push(other);
-    }
-    Ok((Tensor::f_cat(&gradients, 0)?, others))
+        Ok::<_, TchError>((Tensor::f_run_backward(&[part], &leaves, false, false)?, other))
+    };
+    let found: Vec<(Vec<Tensor>, T)> = pieces::map(synthetic.images.device(), Graph::Kept, pixels.collect(), gradient)?;
+    let (gradients, others): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    Ok((Tensor::f_cat(&gradients.into_iter().flatten().collect::<Vec<_>>(), 0)?, others))
 }
 
 /// How many images may go through a network in training mode at a time: all at once, where batch statistics make them

@@ -6,7 +6,8 @@
 
 use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::loss::half_squared_error;
-use ddpipe_nn::network::{Mode, Network, Parameters};
+use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{Kind, TchError, Tensor};
 
 /// Real images as a network sees them, without a graph, and what has to be said of them.
@@ -56,7 +57,7 @@ pub fn margin(labels_MK: &Tensor) -> Result<Tensor, TchError> {
 }
 
 /// Regresses real images on synthetic ones in the features of a network, and follows the loss back to images and labels.
-/// All synthetic images go through the network at once. With `flip` mirrored copies stand beside them, with the same
+/// Their graphs are all held. With `flip` mirrored copies stand beside them, with the same
 /// labels.
 pub fn regress(
     network: &Network,
@@ -71,20 +72,62 @@ pub fn regress(
         true => (Tensor::f_cat(&[&images, &images.f_flip([3])?], 0)?, Tensor::f_cat(&[&labels, &labels], 0)?),
         false => (images.shallow_clone(), labels.shallow_clone()),
     };
-    let features_MD = network.embed(parameters, &shown, Mode::Eval)?;
+    let features = Features::of(network, parameters, &shown)?;
+    let features_MD = leaf(&features.embedding_MD)?;
     let predicted_BK = predict(&real.features_BD, &features_MD, &called, reg)?;
     let targets_BK = real.targets_BK.f_to_kind(Kind::Double)?;
     let regression = half_squared_error(&predicted_BK, &targets_BK)?.f_div_scalar(targets_BK.size()[0])?;
     let loss = regression.f_add(&margin(&labels)?)?;
-    let gradients = Tensor::f_run_backward(&[&loss], &[&images, &labels], false, false)?;
+    let gradients = Tensor::f_run_backward(&[&loss], &[&features_MD, &labels], false, false)?;
     let right_B = predicted_BK.f_argmax(1, false)?.f_eq_tensor(&targets_BK.f_argmax(1, false)?)?;
-    let [images_MCHW, labels_MK] = &gradients[..] else {
-        return Err(TchError::Torch(format!("{} gradients of images and labels", gradients.len())));
+    let [slopes_MD, labels_MK] = &gradients[..] else {
+        return Err(TchError::Torch(format!("{} gradients of features and labels", gradients.len())));
     };
+    let moved = shown.f_mul(&features.pulled(slopes_MD)?)?;
+    let images_MCHW = Tensor::f_run_backward(&[moved.f_sum(moved.kind())?], &[&images], false, false)?.remove(0);
     Ok(Regressed {
         loss: loss.f_detach()?,
         accuracy: right_B.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?,
-        images_MCHW: images_MCHW.shallow_clone(),
+        images_MCHW,
         labels_MK: labels_MK.shallow_clone(),
     })
+}
+
+/// The features of synthetic images with their graphs, in pieces.
+struct Features {
+    /// \[M,D\], without a graph.
+    embedding_MD: Tensor,
+    /// The images of each piece, a leaf, and their features.
+    pieces: Vec<(Tensor, Tensor)>,
+}
+
+impl Features {
+    fn of(network: &Network, parameters: &Parameters, images_MCHW: &Tensor) -> Result<Self, TchError> {
+        let device = images_MCHW.device();
+        let parts = match network.has_batch_statistics() {
+            true => vec![images_MCHW.f_detach()?],
+            false => Chunk::training(device).split(&images_MCHW.f_detach()?)?,
+        };
+        let parameters = Shared::new(parameters);
+        let seen = |part: Tensor| {
+            let part = leaf(&part)?;
+            let features = network.embed(&parameters, &part, Mode::Eval)?;
+            Ok::<_, TchError>((part, features))
+        };
+        let pieces: Vec<(Tensor, Tensor)> = pieces::map(device, Graph::Kept, parts, seen)?;
+        let features: Vec<Tensor> = pieces.iter().map(|(_, features)| features.f_detach()).collect::<Result<_, _>>()?;
+        Ok(Features { embedding_MD: Tensor::f_cat(&features, 0)?, pieces })
+    }
+
+    /// \[M,C,H,W\], how the images move the features along these slopes \[M,D\].
+    fn pulled(self, slopes_MD: &Tensor) -> Result<Tensor, TchError> {
+        let sizes: Vec<i64> = self.pieces.iter().map(|(images, _)| images.size()[0]).collect();
+        let parts = self.pieces.into_iter().zip(slopes_MD.f_split_with_sizes(&sizes, 0)?).collect();
+        let pull = |((images, features), slopes): ((Tensor, Tensor), Tensor)| {
+            let along = features.f_mul(&slopes)?.f_sum(features.kind())?;
+            Ok::<_, TchError>(Tensor::f_run_backward(&[along], &[images], false, false)?.remove(0))
+        };
+        let pulls: Vec<Tensor> = pieces::map(slopes_MD.device(), Graph::Kept, parts, pull)?;
+        Tensor::f_cat(&pulls, 0)
+    }
 }

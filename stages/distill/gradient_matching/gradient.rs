@@ -6,6 +6,7 @@
 
 use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{Reduction, TchError, Tensor};
 
 /// What one comparison gives.
@@ -25,24 +26,21 @@ pub fn constant_gradient(
     parameters: &Parameters,
     images_BCHW: &Tensor,
     labels: &Tensor,
-    Chunk(chunk): Chunk,
+    chunk: Chunk,
 ) -> Result<Vec<Tensor>, TchError> {
     let count = images_BCHW.size()[0];
-    let leaves = parameters.tracked();
-    let mut sums: Vec<Tensor> = Vec::new();
-    let parts = images_BCHW.f_split(chunk.max(1), 0)?;
-    for (images, labels) in parts.iter().zip(labels.f_split(chunk.max(1), 0)?) {
-        let loss = cross_entropy(network, &leaves, images, &labels, Reduction::Sum)?.f_div_scalar(count)?;
-        let gradients = Tensor::f_run_backward(&[loss], &leaves.trainable, false, false)?;
-        if sums.is_empty() {
-            sums = gradients;
-        } else {
-            for (sum, gradient) in sums.iter_mut().zip(&gradients) {
-                *sum = sum.f_add(gradient)?;
-            }
-        }
-    }
-    Ok(sums)
+    let leaves = Shared::new(parameters.tracked());
+    let sizes = chunk.sizes(images_BCHW);
+    let parts = images_BCHW.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.f_split_with_sizes(&sizes, 0)?);
+    let gradient = |(images, labels): (Tensor, Tensor)| {
+        let loss = cross_entropy(network, &leaves, &images, &labels, Reduction::Sum)?.f_div_scalar(count)?;
+        Tensor::f_run_backward(&[loss], &leaves.trainable, false, false)
+    };
+    let sum = |one: Vec<Tensor>, other: Vec<Tensor>| {
+        tch::no_grad(|| one.iter().zip(&other).map(|(one, other)| one.f_add(other)).collect())
+    };
+    let sums = pieces::fold(images_BCHW.device(), Graph::Kept, parts.collect(), gradient, sum)?;
+    Ok(sums.unwrap_or_default())
 }
 
 /// Compares the gradient that synthetic images give, and follows the comparison back to their pixels: second order, so
@@ -59,9 +57,9 @@ pub fn match_gradient(
     match_gradient_in_chunks(network, parameters, pixels, labels, view, distance, Chunk(i64::MAX))
 }
 
-/// The same for more images than `chunk`, in two rounds: first their gradient itself, without a graph, and the slope of
-/// the distance in it; then, a chunk at a time, how the images move the gradient along that slope. Only a chunk's graph
-/// is held, and the result is the same up to rounding.
+/// The same with the graphs of no more than `chunk` images at a time; the gradients of more are computed twice. Either way
+/// there are two rounds, both in pieces: first the gradient of the images, and the slope of the distance in it; then how
+/// each piece's images move the gradient along that slope. The result is the same up to rounding.
 pub fn match_gradient_in_chunks(
     network: &Network,
     parameters: &Parameters,
@@ -71,37 +69,64 @@ pub fn match_gradient_in_chunks(
     distance: impl FnOnce(&[Tensor]) -> Result<Tensor, TchError>,
     chunk: Chunk,
 ) -> Result<MatchedGradient, TchError> {
-    let leaves = parameters.tracked();
     let pixels = leaf(pixels)?;
     let images = view(&pixels);
-    let count = images.size()[0];
-    if count <= chunk.0.max(1) {
-        let loss = cross_entropy(network, &leaves, &images, labels, Reduction::Mean)?;
-        let gradient = Tensor::f_run_backward(&[loss], &leaves.trainable, true, true)?;
-        let distance = distance(&gradient)?;
-        return Ok(MatchedGradient { gradient: slope(&distance, &pixels)?, distance: distance.detach() });
-    }
+    let seen = images.f_detach()?;
+    let (count, device) = (images.size()[0], images.device());
+    let leaves = Shared::new(parameters.tracked());
+    let held = count <= chunk.0.max(1);
+    let sizes = if held { Chunk::training(device).sizes(&images) } else { chunk.sizes(&images) };
+    let parts = seen.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.f_split_with_sizes(&sizes, 0)?);
+    // A piece's images as leaves, and its share in the gradient with respect to these parameters, with its graph.
+    let share = |images: &Tensor, labels: &Tensor, with: &[&Tensor]| {
+        let images = leaf(images)?;
+        let loss = cross_entropy(network, &leaves, &images, labels, Reduction::Sum)?.f_div_scalar(count)?;
+        let gradient = Tensor::f_run_backward(&[loss], with, true, true)?;
+        Ok::<_, TchError>((images, gradient))
+    };
 
-    let gradient = constant_gradient(network, parameters, &images.f_detach()?, labels, chunk)?;
+    let of_all = |(images, labels): (Tensor, Tensor)| {
+        let all: Vec<&Tensor> = leaves.trainable.iter().collect();
+        Ok::<_, TchError>(match held {
+            true => (share(&images, &labels, &all)?, labels),
+            false => ((images, Vec::new()), labels),
+        })
+    };
+    let parts = pieces::map(device, Graph::Kept, parts.collect(), of_all)?;
+    let gradient = match held {
+        true => sums(parts.iter().map(|((_, gradient), _)| gradient))?,
+        false => constant_gradient(network, parameters, &seen, labels, chunk)?,
+    };
     let gradient: Vec<Tensor> = gradient.iter().map(leaf).collect::<Result<_, _>>()?;
     let distance = distance(&gradient)?;
-    let slopes = Tensor::f_run_backward(&[&distance], &gradient, false, false)?;
-    // A distance may leave parameters out; what moves their gradient moves nothing.
-    let counts: Vec<(&Tensor, &Tensor)> =
-        leaves.trainable.iter().zip(&slopes).filter(|(_, slope)| slope.defined()).collect();
-    let used: Vec<&Tensor> = counts.iter().map(|(parameter, _)| *parameter).collect();
-    let mut pulls = Vec::new();
-    for (part, labels) in images.f_split(chunk.0.max(1), 0)?.iter().zip(labels.f_split(chunk.0.max(1), 0)?) {
-        let part = leaf(part)?;
-        let loss = cross_entropy(network, &leaves, &part, &labels, Reduction::Sum)?.f_div_scalar(count)?;
-        let gradient = Tensor::f_run_backward(&[loss], &used, true, true)?;
+    let slopes = Shared::new(Tensor::f_run_backward(&[&distance], &gradient, false, false)?);
+
+    let pull = |((images, gradient), labels): ((Tensor, Vec<Tensor>), Tensor)| {
+        // A distance may leave parameters out; what moves their gradient moves nothing.
+        let counted = || leaves.trainable.iter().zip(slopes.iter()).filter(|(_, slope)| slope.defined());
+        let (images, gradient) = match held {
+            true => {
+                let counted = gradient.into_iter().zip(slopes.iter()).filter(|(_, slope)| slope.defined());
+                (images, counted.map(|(own, _)| own).collect())
+            }
+            false => share(&images, &labels, &counted().map(|(parameter, _)| parameter).collect::<Vec<_>>())?,
+        };
         let along: Result<Vec<_>, TchError> =
-            gradient.iter().zip(&counts).map(|(own, (_, slope))| own.f_mul(slope)?.f_sum(own.kind())).collect();
+            gradient.iter().zip(counted()).map(|(own, (_, slope))| own.f_mul(slope)?.f_sum(own.kind())).collect();
         let along = Tensor::f_stack(&along?, 0)?;
-        pulls.push(slope(&along.f_sum(along.kind())?, &part)?);
-    }
+        slope(&along.f_sum(along.kind())?, &images)
+    };
+    let pulls = pieces::map(device, Graph::Kept, parts, pull)?;
     let pulled = images.f_mul(&Tensor::f_cat(&pulls, 0)?)?;
     Ok(MatchedGradient { gradient: slope(&pulled.f_sum(pulled.kind())?, &pixels)?, distance: distance.detach() })
+}
+
+/// The sums of gradients, parameter by parameter, without a graph.
+fn sums<'a>(gradients: impl Iterator<Item = &'a Vec<Tensor>>) -> Result<Vec<Tensor>, TchError> {
+    let detached = |gradient: &Vec<Tensor>| gradient.iter().map(Tensor::f_detach).collect::<Result<Vec<_>, _>>();
+    let mut gradients = gradients.map(detached);
+    let first = gradients.next().transpose()?.unwrap_or_default();
+    gradients.try_fold(first, |sum, next| sum.iter().zip(&next?).map(|(sum, next)| sum.f_add(next)).collect())
 }
 
 /// The gradient of a scalar with respect to one leaf.

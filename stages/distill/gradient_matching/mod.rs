@@ -24,11 +24,12 @@ use crate::artifact::Dataset;
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder, graph_chunk};
 use crate::params::NetworkParams;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::Strategy;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::pieces::{self, Graph, Shared};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// Real images of each class that set the statistics of batch norms, as in the authors' code.
 const STATISTICS: i64 = 16;
@@ -139,24 +140,22 @@ impl Matching<'_> {
         let (classes, [_, height, width]) = (self.dataset.classes, self.dataset.image_shape());
         let augmentation = ClassAugmentation::draw(self.strategy, classes, [height, width], ctx.seed, step);
         let real = self.real.draw(batch_real, ctx.seed, step);
-        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
-        for class in 0..classes as usize {
-            let real = augmentation.apply(class, &real.class(class));
-            let real_labels = Tensor::f_full([real.size()[0]], class as i64, (Kind::Int64, ctx.device))?;
-            let target = constant_gradient(network, parameters, &real, &real_labels, chunk(graph_chunk(ctx.device)))?;
-            let matched = match_gradient_in_chunks(
-                network,
-                parameters,
-                &synthetic.class(class),
-                &synthetic.rows(class, labels)?,
-                |pixels| augmentation.apply(class, pixels),
-                |gradient| distance.between(&target, gradient),
-                chunk(Chunk(SYNTHETIC)),
-            )?;
-            losses.push(matched.distance);
-            gradients.push(matched.gradient);
-            tick()?;
-        }
+        let chunks = (chunk(graph_chunk(ctx.device)), chunk(Chunk(SYNTHETIC)));
+        let shared = Shared::new(parameters);
+        let of_class = |(class, [real, pixels, labels]): (usize, [Tensor; 3])| {
+            let real = augmentation.apply(class, &real);
+            let real_labels = Tensor::f_full([real.size()[0]], class as i64, (Kind::Int64, real.device()))?;
+            let target = constant_gradient(network, &shared, &real, &real_labels, chunks.0)?;
+            let view = |pixels: &Tensor| augmentation.apply(class, pixels);
+            let between = |gradient: &[Tensor]| distance.between(&target, gradient);
+            match_gradient_in_chunks(network, &shared, &pixels, &labels, view, between, chunks.1).map_err(Error::from)
+        };
+        let parts = (0..classes as usize)
+            .map(|class| Ok((class, [real.class(class), synthetic.class(class), synthetic.rows(class, labels)?])))
+            .collect::<Result<Vec<_>, TchError>>()?;
+        let matched = pieces::map_while(ctx.device, Graph::Kept, parts, of_class, tick)?;
+        let (losses, gradients): (Vec<Tensor>, Vec<Tensor>) =
+            matched.into_iter().map(|matched| (matched.distance, matched.gradient)).unzip();
         let losses_K = Tensor::f_stack(&losses, 0)?;
         Ok((losses_K.f_sum(Kind::Float)?, Tensor::f_cat(&gradients, 0)?))
     }

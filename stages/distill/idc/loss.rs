@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::loss::cosine_distances;
 use ddpipe_nn::network::{Architecture, Chunk, Mode, Network, Parameters, Pooling};
+use ddpipe_nn::pieces::{self, Graph, Shared};
 use serde::Deserialize;
 use tch::{Kind, TchError, Tensor};
 
@@ -109,18 +110,15 @@ impl Objective {
         };
         tch::no_grad(|| {
             let count = images_BCHW.size()[0];
-            let mut sums: Vec<Tensor> = Vec::new();
-            for part in images_BCHW.f_split(chunk.0.max(1), 0)? {
+            let parameters = Shared::new(parameters);
+            let means = |part: Tensor| {
                 let share = part.size()[0] as f64 / count as f64;
-                for (index, mean) in self.means(network, parameters, &part, blocks)?.into_iter().enumerate() {
-                    let mean = mean.f_mul_scalar(share)?;
-                    match sums.get_mut(index) {
-                        Some(sum) => *sum = sum.f_add(&mean)?,
-                        None => sums.push(mean),
-                    }
-                }
-            }
-            Ok(sums)
+                let means = self.means(network, &parameters, &part, blocks)?;
+                means.iter().map(|mean| mean.f_mul_scalar(share)).collect::<Result<Vec<_>, _>>()
+            };
+            let sum = |one: Vec<Tensor>, other: Vec<Tensor>| one.iter().zip(&other).map(|(a, b)| a.f_add(b)).collect();
+            let device = images_BCHW.device();
+            Ok(pieces::fold(device, Graph::Without, chunk.split(images_BCHW)?, means, sum)?.unwrap_or_default())
         })
     }
 

@@ -12,6 +12,7 @@ use crate::training::{Batch, Divergence, Examples, Gradient, Pass, Phase, Progre
 use anyhow::Result;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::network::{Chunk, Mode, Parameters};
+use ddpipe_nn::pieces::Shared;
 use ddpipe_nn::stream::stream;
 use tch::{Kind, TchError, Tensor};
 
@@ -65,6 +66,7 @@ impl Hints {
         let own = network.trainable().count();
         let last =
             |mut layers: Vec<Tensor>| layers.pop().ok_or_else(|| TchError::Torch("a network without layers".into()));
+        let teacher = Shared::new(teacher);
         let pass = |leaves: &Parameters, part: &Batch| {
             let images = &part.images;
             let (theirs, shown) = (&teacher.network, &teacher.parameters);

@@ -7,6 +7,7 @@ use crate::distill::knowledge::loss::Settings;
 use crate::distill::knowledge::teacher::Teacher;
 use crate::training::{Batch, Gradient, Pass, batch_gradient, right};
 use ddpipe_nn::network::{Chunk, Mode, Network, Output, Parameters};
+use ddpipe_nn::pieces::{Readable, Shared};
 use tch::{TchError, Tensor};
 
 /// What a student learns by.
@@ -23,6 +24,9 @@ pub struct DistillationLoss<'a> {
     pub beta: f64,
 }
 
+// SAFETY: tensors, and plain values.
+unsafe impl Readable for DistillationLoss<'_> {}
+
 impl DistillationLoss<'_> {
     /// The gradient of the loss averaged over a batch: images \[B,C,H,W\], labels of [`Taught`]. At alpha = 0 and without
     /// attention it is that of [`crate::training::gradient`].
@@ -33,9 +37,10 @@ impl DistillationLoss<'_> {
         batch: &Batch,
         chunk: Chunk,
     ) -> Result<Gradient, TchError> {
+        let this = Shared::new(self);
         let pass = |leaves: &Parameters, part: &Batch| {
-            let (output, layers) = self.layers(network, leaves, &part.images, Mode::Train)?;
-            let loss = self.loss(&output.logits, &layers, part)?;
+            let (output, layers) = this.layers(network, leaves, &part.images, Mode::Train)?;
+            let loss = this.loss(&output.logits, &layers, part)?;
             Ok(Pass { loss, right: right(&output.logits.detach(), &part.labels)?, buffers: output.buffers })
         };
         batch_gradient(pass, network, parameters, batch, chunk)

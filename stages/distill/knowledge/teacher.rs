@@ -6,6 +6,7 @@ use crate::context::Inputs;
 use crate::training::{Examples, TrainingSet, fits};
 use anyhow::{Context as _, Result};
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
+use ddpipe_nn::pieces::Readable;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
@@ -25,6 +26,9 @@ pub struct Teacher {
     /// Those who taught it, first one first.
     taught_by: Vec<Value>,
 }
+
+// SAFETY: its parameters are tensors, the rest are plain values.
+unsafe impl Readable for Teacher {}
 
 impl Teacher {
     /// The network of input `teacher`, which has to take the images of the set and know its classes.

@@ -6,9 +6,10 @@
 use crate::training::{Batch, Examples};
 use anyhow::Result;
 use ddpipe_nn::network::{Mode, Network, NetworkError, Parameters, PerSampleGradients};
+use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
-/// Images between two calls of `tick`, about.
+/// Images between two calls of `tick`.
 const TICK: usize = 1024;
 
 /// Numbers of the gradients of images that go through a network together, and such images, at most. On a CPU more leave
@@ -65,24 +66,34 @@ pub fn clipped_sum(
     mode: GradientMode,
     mut tick: impl FnMut() -> Result<()>,
 ) -> Result<Clipped> {
-    let leaves = parameters.tracked();
+    let leaves = Shared::new(parameters.tracked());
+    let shared = Shared::new(parameters);
     let sum = parameters.trainable.iter().map(Tensor::f_zeros_like).collect::<Result<_, _>>()?;
     let mut clipped = Clipped { sum, norms: Vec::new(), factors: Vec::new() };
-    for some in positions.chunks(mode.at_a_time()) {
-        let some = Tensor::f_from_slice(some)?.f_to_device(examples.device())?;
-        let Batch { images, labels, .. } = examples.at(&some)?;
-        let before = clipped.norms.len();
-        match mode {
-            GradientMode::OneByOne => {
-                clipped.add_one(&gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?
-            }
-            GradientMode::Together(_) => {
-                let gradients =
-                    network.per_sample_gradients(parameters, &images, |logits| cross_entropy(logits, &labels))?;
-                clipped.add(&gradients, max_norm)?;
-            }
+    for some in positions.chunks(TICK) {
+        let mut parts = Vec::new();
+        for some in some.chunks(mode.at_a_time()) {
+            let some = Tensor::f_from_slice(some)?.f_to_device(examples.device())?;
+            parts.push(examples.at(&some)?);
         }
-        if clipped.norms.len() / TICK > before / TICK {
+        let of_part = |Batch { images, labels, .. }: Batch| -> Result<Clipped> {
+            let mut clipped = Clipped { sum: Vec::new(), norms: Vec::new(), factors: Vec::new() };
+            match mode {
+                GradientMode::OneByOne => {
+                    clipped.add_one(gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?
+                }
+                GradientMode::Together(_) => {
+                    let gradients =
+                        network.per_sample_gradients(&shared, &images, |logits| cross_entropy(logits, &labels))?;
+                    clipped.add(&gradients, max_norm)?;
+                }
+            }
+            Ok(clipped)
+        };
+        if let Some(found) = pieces::fold(examples.device(), Graph::Kept, parts, of_part, Clipped::and)? {
+            clipped = clipped.and(found)?;
+        }
+        if some.len() == TICK {
             tick()?;
         }
     }
@@ -98,13 +109,24 @@ impl Clipped {
         factor
     }
 
-    fn add_one(&mut self, gradient: &[Tensor], max_norm: f64) -> Result<(), TchError> {
+    /// The sum with what was found of later images.
+    fn and(mut self, next: Clipped) -> Result<Clipped> {
+        self.norms.extend(next.norms);
+        self.factors.extend(next.factors);
+        if self.sum.is_empty() {
+            return Ok(Clipped { sum: next.sum, ..self });
+        }
+        for (sum, part) in self.sum.iter_mut().zip(&next.sum) {
+            let _ = sum.f_add_(&part.f_view_as(sum)?)?;
+        }
+        Ok(self)
+    }
+
+    fn add_one(&mut self, gradient: Vec<Tensor>, max_norm: f64) -> Result<(), TchError> {
         let norms: Vec<Tensor> = gradient.iter().map(Tensor::f_norm).collect::<Result<_, _>>()?;
         let norm = f64::try_from(Tensor::f_stack(&norms, 0)?.f_norm()?)?;
-        let Some(factor) = self.factor(norm, max_norm) else { return Ok(()) };
-        for (sum, part) in self.sum.iter_mut().zip(gradient) {
-            let factor = Tensor::f_from_slice(&[factor])?.f_to_kind(part.kind())?.f_to_device(part.device())?;
-            let _ = sum.f_addcmul_(part, &factor)?;
+        if let Some(factor) = self.factor(norm, max_norm) {
+            self.sum = gradient.iter().map(|part| part.f_mul_scalar(factor)).collect::<Result<_, _>>()?;
         }
         Ok(())
     }
@@ -119,15 +141,12 @@ impl Clipped {
             }
         }
         let factors = Tensor::f_from_slice(&factors)?.f_to_kind(norms_B.kind())?.f_to_device(norms_B.device())?;
-        let parts = if finite.len() as i64 == norms_B.size()[0] {
+        self.sum = if finite.len() as i64 == norms_B.size()[0] {
             gradients.weighted_sum(&factors)?
         } else {
             // Nothing times what is not a number is not a number, so that it has to stay outside.
             gradients.select(&Tensor::f_from_slice(&finite)?.f_to_device(norms_B.device())?)?.weighted_sum(&factors)?
         };
-        for (sum, part) in self.sum.iter_mut().zip(parts) {
-            *sum = sum.f_add(&part.f_view_as(sum)?)?;
-        }
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! The gradient of the loss of trajectory matching, in three forms: through the graph of all inner steps at once
-//! (unrolled); the same numbers with the graph of one step at a time, backwards (recomputed); and TESLA's (Cui et al.,
+//! The gradient of the loss of trajectory matching, in three forms, all of them backwards from step to step: with the graphs
+//! of all inner steps held (unrolled); the same numbers with the graph of one step at a time (recomputed); and TESLA's (Cui et al.,
 //! Scaling Up Dataset Distillation to ImageNet-1K with Constant Memory, 2023), which neglects that a batch changes the
 //! parameters at which later batches are evaluated.
 //!
@@ -8,9 +8,8 @@
 //! (and labels) and -<v,g_k> to that of lr, and v becomes v - lr d<v,g_k>/dθ_k. TESLA keeps v unchanged. Where the loss
 //! is over selected parameters, v is zero in the others; the selection is treated as constant.
 
-use super::{Gradients, Labels, Learnt, Matched, Selection, Unrolling};
+use super::{Gradients, Learnt, Matched, Selection, Unrolling};
 use anyhow::{Context as _, Result};
-use ddpipe_nn::autograd::leaf;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
@@ -18,7 +17,7 @@ use tch::{TchError, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GradientForm {
-    /// Through the graph of all inner steps, which is in memory at once.
+    /// The graphs of all inner steps are in memory at once.
     Unrolled,
     /// The same gradient with the graph of one step in memory; every step is computed twice.
     Recomputed,
@@ -34,54 +33,20 @@ impl Unrolling<'_> {
 
     /// Takes the inner steps, and returns loss and gradients over the parameters that `selection` keeps.
     pub fn matched_where(&self, selection: &Selection, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
-        match form {
-            GradientForm::Unrolled => self.unrolled(selection, learnt),
-            GradientForm::Recomputed => self.backwards(selection, learnt, true),
-            GradientForm::Tesla => self.backwards(selection, learnt, false),
-        }
+        self.backwards(selection, learnt, form)
     }
 
-    fn unrolled(&self, selection: &Selection, learnt: &Learnt) -> Result<Matched> {
-        let images = leaf(&learnt.images_MCHW)?;
-        let (labels, lr) = (learnt.labels.tracked()?, leaf(&learnt.lr)?);
-        let mut theta = leaf(self.start_P)?;
-        let mut losses = Vec::with_capacity(self.steps.len());
-        for step in self.steps {
-            let batch = images.f_index_select(0, &step.positions)?;
-            let loss = self.inner_loss(&theta, &batch, &labels.at(&step.positions)?, step)?;
-            let gradient = only(Tensor::f_run_backward(&[&loss], &[&theta], true, true)?)?;
-            theta = theta.f_sub(&gradient.f_mul(&lr)?)?;
-            losses.push(loss.detach());
-        }
-        let kept = selection.kept(&theta.detach(), self.target_P)?;
-        let (param_loss, param_dist) = self.distances(&theta, kept.as_ref())?;
-        let loss = param_loss.f_div(&param_dist)?;
-        let leaves: Vec<&Tensor> = [&images, &lr].into_iter().chain(labels.logits()).collect();
-        let mut gradients = Tensor::f_run_backward(&[&loss], &leaves, false, false)?.into_iter();
-        let mut next = || gradients.next().context("a gradient is missing");
-        let gradients =
-            Gradients { images_MCHW: next()?, lr: next()?, logits_MK: labels.logits().map(|_| next()).transpose()? };
-        Ok(Matched {
-            loss: loss.detach(),
-            param_loss: param_loss.detach(),
-            param_dist,
-            kept_P: kept,
-            end_P: theta.detach(),
-            inner_losses_N: Tensor::f_stack(&losses, 0)?,
-            gradients,
-        })
-    }
-
-    fn backwards(&self, selection: &Selection, learnt: &Learnt, exact: bool) -> Result<Matched> {
+    fn backwards(&self, selection: &Selection, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
+        let (held, exact) = (form == GradientForm::Unrolled, form != GradientForm::Tesla);
         let mut thetas = vec![self.start_P.f_detach()?];
         let mut losses = Vec::with_capacity(self.steps.len());
+        let mut graphs = Vec::new();
         for step in self.steps {
-            let theta = leaf(&thetas[thetas.len() - 1])?;
-            let batch = learnt.images_MCHW.f_index_select(0, &step.positions)?;
-            let loss = self.inner_loss(&theta, &batch, &learnt.labels.at(&step.positions)?, step)?;
-            let gradient = only(Tensor::f_run_backward(&[&loss], &[&theta], false, false)?)?;
-            thetas.push(theta.f_detach()?.f_sub(&gradient.f_mul(&learnt.lr)?)?);
-            losses.push(loss.detach());
+            let theta = &thetas[thetas.len() - 1];
+            let taken = self.step(theta, learnt, step, held)?;
+            thetas.push(theta.f_sub(&taken.gradient_P.f_mul(&learnt.lr)?)?);
+            losses.push(taken.loss.shallow_clone());
+            graphs.push(held.then_some(taken));
         }
         let end = thetas.pop().context("a student without parameters")?;
         let kept = selection.kept(&end, self.target_P)?;
@@ -95,25 +60,19 @@ impl Unrolling<'_> {
         let mut images = learnt.images_MCHW.f_zeros_like()?;
         let mut logits = learnt.labels.logits().map(Tensor::f_zeros_like).transpose()?;
         let mut lr = learnt.lr.f_zeros_like()?;
-        for (number, step) in self.steps.iter().enumerate().rev() {
-            let theta = leaf(&thetas[number])?;
-            let batch = leaf(&learnt.images_MCHW.f_index_select(0, &step.positions)?)?;
-            let labels = learnt.labels.at(&step.positions)?.tracked()?;
-            let loss = self.inner_loss(&theta, &batch, &labels, step)?;
-            let gradient = only(Tensor::f_run_backward(&[&loss], &[&theta], true, true)?)?;
-            let along = gradient.f_dot(&pull)?;
-            lr = lr.f_sub(&along.f_detach()?)?;
-            let moves_on = exact && number > 0;
-            let leaves: Vec<&Tensor> =
-                std::iter::once(&batch).chain(labels.logits()).chain(moves_on.then_some(&theta)).collect();
-            let mut found = Tensor::f_run_backward(&[&along], &leaves, false, false)?.into_iter();
-            let mut next = || found.next().context("a gradient is missing");
-            images = images.f_index_add(0, &step.positions, &scaled(&next()?, &learnt.lr)?)?;
-            if let (Labels::Logits(_), Some(sum)) = (&labels, &mut logits) {
-                *sum = sum.f_index_add(0, &step.positions, &scaled(&next()?, &learnt.lr)?)?;
+        for (number, (step, taken)) in self.steps.iter().zip(graphs).enumerate().rev() {
+            let taken = match taken {
+                Some(taken) => taken,
+                None => self.step(&thetas[number], learnt, step, true)?,
+            };
+            let pulled = taken.pulled(&pull, exact && number > 0)?;
+            lr = lr.f_sub(&pulled.along)?;
+            images = images.f_index_add(0, &step.positions, &scaled(&pulled.images_BCHW, &learnt.lr)?)?;
+            if let (Some(found), Some(sum)) = (&pulled.logits_BK, &mut logits) {
+                *sum = sum.f_index_add(0, &step.positions, &scaled(found, &learnt.lr)?)?;
             }
-            if moves_on {
-                pull = pull.f_add(&scaled(&next()?, &learnt.lr)?)?;
+            if let Some(theta_P) = &pulled.theta_P {
+                pull = pull.f_add(&scaled(theta_P, &learnt.lr)?)?;
             }
         }
         Ok(Matched {
@@ -131,8 +90,4 @@ impl Unrolling<'_> {
 /// The gradient times -lr, detached from its graph.
 fn scaled(gradient: &Tensor, lr: &Tensor) -> Result<Tensor, TchError> {
     gradient.f_detach()?.f_mul(lr)?.f_neg()
-}
-
-fn only(gradients: Vec<Tensor>) -> Result<Tensor> {
-    gradients.into_iter().next().context("a gradient is missing")
 }

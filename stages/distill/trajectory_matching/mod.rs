@@ -17,6 +17,7 @@ pub mod mtt;
 pub mod pad;
 mod range;
 mod selection;
+mod step;
 mod unrolling;
 
 pub use aligned::Aligned;

@@ -6,9 +6,10 @@
 
 use crate::distill::trajectory_matching::inner::InnerStep;
 use anyhow::Result;
-use ddpipe_nn::augment::{Settings, apply};
+use ddpipe_nn::augment::Settings;
 use ddpipe_nn::loss::soft_cross_entropy;
 use ddpipe_nn::network::{Mode, Network, Parameters};
+use ddpipe_nn::pieces::Readable;
 use tch::{Reduction, TchError, Tensor};
 
 /// The images, labels and learning rate of the inner steps.
@@ -84,6 +85,15 @@ impl Labels {
         })
     }
 
+    /// The labels in parts of these sizes, in order.
+    pub(super) fn split(&self, sizes: &[i64]) -> Result<Vec<Labels>, TchError> {
+        let (tensor, label): (&Tensor, fn(Tensor) -> Labels) = match self {
+            Labels::Fixed(labels) => (labels, Labels::Fixed),
+            Labels::Logits(logits) => (logits, Labels::Logits),
+        };
+        Ok(tensor.f_split_with_sizes(sizes, 0)?.into_iter().map(label).collect())
+    }
+
     /// The same labels; learnt logits are detached and become a leaf that requires a gradient.
     pub fn tracked(&self) -> Result<Labels, TchError> {
         Ok(match self {
@@ -111,19 +121,15 @@ impl Labels {
     }
 }
 
+// SAFETY: tensors and plain values.
+unsafe impl Readable for Unrolling<'_> {}
+
 impl Unrolling<'_> {
-    /// The training loss of one inner step: the network with flat parameters \[P\], in training mode, on the step's
-    /// images \[B,C,H,W\] under its augmentation.
-    pub(super) fn inner_loss(
-        &self,
-        theta_P: &Tensor,
-        images_BCHW: &Tensor,
-        labels: &Labels,
-        step: &InnerStep,
-    ) -> Result<Tensor> {
+    /// The training loss of the network with flat parameters \[P\], in training mode, on images \[B,C,H,W\] as it sees
+    /// them, averaged over these.
+    pub(super) fn inner_loss(&self, theta_P: &Tensor, images_BCHW: &Tensor, labels: &Labels) -> Result<Tensor> {
         let parameters = Parameters { trainable: self.network.unflatten(theta_P)?, buffers: Vec::new() };
-        let images = apply(images_BCHW, &step.operations, self.settings);
-        let output = self.network.forward(&parameters, &images, Mode::Train)?;
+        let output = self.network.forward(&parameters, images_BCHW, Mode::Train)?;
         Ok(labels.cross_entropy(&output.logits)?)
     }
 

@@ -11,4 +11,5 @@ pub mod loss;
 pub mod metrics;
 pub mod network;
 pub mod optim;
+pub mod pieces;
 pub mod stream;

@@ -11,13 +11,14 @@ use anyhow::{Result, anyhow, ensure};
 use ddpipe_cache::{Digest, folder};
 use ddpipe_interface::protocol::{Absent, InputArtifact, LogLevel};
 use ddpipe_interface::{ArtifactType, Declaration, Value};
+use ddpipe_nn::pieces;
 use ddpipe_stages::artifact::{Content as Source, Folder, TensorFile};
 use ddpipe_stages::context::{Artifact, Artifacts, Context, Host, Inputs, Outputs};
 use ddpipe_stages::registry;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tch::Device;
@@ -159,7 +160,7 @@ impl Stage {
 
     /// Runs the stage.
     pub fn run(mut self) -> Result<Outputs> {
-        tch::set_num_threads(THREADS.load(Ordering::SeqCst));
+        pieces::use_threads(THREADS.load(Ordering::SeqCst));
         let kind =
             Some(registry::TEMPLATE).filter(|kind| kind.name == self.kind).or_else(|| registry::find(&self.kind));
         let kind = kind.ok_or_else(|| anyhow!("no kind {:?}", self.kind))?;
@@ -217,8 +218,8 @@ impl Stage {
     }
 }
 
-/// The number of threads that libtorch has for an operation of a stage: one, since the tests run beside each other.
-pub static THREADS: AtomicI32 = AtomicI32::new(1);
+/// The number of threads that compute the pieces of the stages of this process. The first stage decides it.
+pub static THREADS: AtomicUsize = AtomicUsize::new(2);
 
 /// The given parameters checked, the others at their defaults: what the engine does before it sends a job.
 pub fn fill(declaration: &Declaration, given: &IndexMap<String, Value>) -> Result<IndexMap<String, Value>> {

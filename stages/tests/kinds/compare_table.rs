@@ -221,3 +221,18 @@ fn what_cannot_be_shown_is_an_error_that_says_why() {
     let text = message(stage.result("results", &labels(1), &[("accuracy", 1.0)], &["seed"], json!({})).run());
     assert!(text.contains("result 1 has no metric \"seconds\", which other results of its cell have"), "{text}");
 }
+
+#[test]
+fn a_table_can_be_made_of_what_is_there() {
+    let stage = || {
+        let labels = |seed| [("method", word("dsa")), ("seed", Value::Integer(seed))];
+        // A training that diverged has no accuracy; another was left out.
+        let stage = methods().result("results", &labels(8), &[("loss", 7.0)], &["seed"], json!({}));
+        stage.absent("results", 0, &labels(9))
+    };
+    let outputs = stage().run().unwrap();
+    assert!(!text(&outputs, "markdown").contains("missing"), "{}", text(&outputs, "markdown"));
+    let outputs = stage().param("missing", "show").run().unwrap();
+    let table = text(&outputs, "markdown");
+    assert!(table.contains("missing: method=dsa (2 results)"), "{table}");
+}

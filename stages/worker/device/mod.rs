@@ -45,10 +45,8 @@ pub fn open(device: Device, threads: u16) -> Result<Opened> {
         }
         _ => ("cpu".into(), processor(), "cpu".into()),
     };
-    tch::set_num_threads(i32::from(threads));
-    // A pool that is there already is as good.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
-    let numerics = numerics::of(device, &described, threads);
+    ddpipe_nn::pieces::use_threads(usize::from(threads));
+    let numerics = numerics::of(device, &described);
     Ok(Opened { slot, name, libtorch: libtorch::version(), numerics })
 }
 

@@ -5,9 +5,9 @@ use ddpipe_cache::{Digest, Numerics};
 use std::path::Path;
 use tch::Device;
 
-/// The numerics of this process on a device that is described so (`cpu`, or a GPU with its compute capability), with so
-/// many threads in an operation.
-pub fn of(device: Device, described: &str, threads: u16) -> Numerics {
+/// The numerics of this process on a device that is described so (`cpu`, or a GPU with its compute capability). An
+/// operation uses one thread; the pieces of a stage share the others ([`ddpipe_nn::pieces`]).
+pub fn of(device: Device, described: &str) -> Numerics {
     let program = Digest::of_file(Path::new("/proc/self/exe")).map(|(digest, _)| digest);
     let program = program.unwrap_or_else(|error| {
         tracing::warn!(%error, "the worker program could not be read; its digest is that of no bytes");
@@ -19,7 +19,7 @@ pub fn of(device: Device, described: &str, threads: u16) -> Numerics {
         cpu_capability: libtorch::cpu_capability(),
         onednn: std::env::var("ONEDNN_MAX_CPU_ISA").map_or("default".into(), |isa| isa.to_uppercase()),
         cpu: vector_sets(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
-        threads,
+        threads: 1,
         device: described.to_string(),
         deterministic: device.is_cuda(),
         worker: program,

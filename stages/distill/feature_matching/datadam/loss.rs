@@ -6,9 +6,10 @@
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
 use crate::distill::feature_matching::datadam::attention::{Normalisation, attention};
-use crate::distill::feature_matching::{gradient_by_classes, together};
+use crate::distill::feature_matching::gradient_by_classes;
 use crate::distill::synthesis::{ClassAugmentation, ClassImages};
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::pieces::{self, Graph, Readable, Shared};
 use serde::Deserialize;
 use tch::{TchError, Tensor};
 
@@ -48,6 +49,9 @@ pub struct Matched {
     pub gradient_MCHW: Tensor,
 }
 
+// SAFETY: it holds tensors only.
+unsafe impl Readable for ClassMeans {}
+
 impl ClassMeans {
     fn detached(&self) -> Self {
         let attention = self.attention.iter().map(Tensor::detach).collect();
@@ -85,7 +89,7 @@ fn terms(real: &ClassMeans, synthetic: &ClassMeans, settings: Settings) -> Resul
 }
 
 /// The means of images \[B,C,H,W\] by class. They go through the network in training mode, a chunk at a time; all at
-/// once where batch statistics make them depend on each other. The last layer of activations is left out: the
+/// once where batch statistics make them depend on each other; with a graph only if it is asked for. The last layer of activations is left out: the
 /// embedding stands for it.
 pub fn class_means(
     network: &Network,
@@ -93,18 +97,25 @@ pub fn class_means(
     images: &ClassImages,
     settings: Settings,
     chunk: Chunk,
+    graph: Graph,
 ) -> Result<ClassMeans, TchError> {
-    let Chunk(size) = together(network, chunk);
-    let mut maps: Vec<Vec<Tensor>> = Vec::new();
-    let mut embeddings = Vec::new();
-    for part in images.images.f_split(size, 0)? {
-        let features = network.features(parameters, &part, Mode::Train)?;
+    let parts = match network.has_batch_statistics() {
+        true => vec![images.images.shallow_clone()],
+        false => chunk.split(&images.images)?,
+    };
+    let parameters = Shared::new(parameters);
+    let seen = |part: Tensor| {
+        let features = network.features(&parameters, &part, Mode::Train)?;
         let matched = features.activations.split_last().map_or(&[][..], |(_, matched)| matched);
-        maps.resize_with(matched.len(), Vec::new);
-        for (maps, activation) in maps.iter_mut().zip(matched) {
-            maps.push(attention(activation, settings.exponent, settings.normalisation)?);
-        }
-        embeddings.push(features.embedding);
+        let maps = matched.iter().map(|layer| attention(layer, settings.exponent, settings.normalisation));
+        Ok::<_, TchError>((maps.collect::<Result<_, TchError>>()?, features.embedding))
+    };
+    let found: Vec<(Vec<Tensor>, Tensor)> = pieces::map(images.images.device(), graph, parts, seen)?;
+    let (seen, embeddings): (Vec<Vec<Tensor>>, Vec<Tensor>) = found.into_iter().unzip();
+    let mut maps: Vec<Vec<Tensor>> = Vec::new();
+    for part in seen {
+        maps.resize_with(part.len(), Vec::new);
+        maps.iter_mut().zip(part).for_each(|(maps, map)| maps.push(map));
     }
     let mean = |parts: &Vec<Tensor>| Ok(images.means(&Tensor::f_cat(parts, 0)?));
     Ok(ClassMeans {
@@ -124,8 +135,9 @@ pub fn match_means(
     settings: Settings,
     chunk: Chunk,
 ) -> Result<Matched, TchError> {
+    let (parameters, all) = (Shared::new(parameters), Shared::new(real));
     let (gradient_MCHW, found) = gradient_by_classes(network, synthetic, augmentation, chunk, |classes, images| {
-        let own = class_means(network, parameters, images, settings, chunk)?;
+        let (real, own) = (&*all, class_means(network, &parameters, images, settings, chunk, Graph::Kept)?);
         let narrow = |mean: &Tensor| mean.f_narrow(0, classes.start as i64, classes.len() as i64);
         let real = ClassMeans {
             attention: real.attention.iter().map(narrow).collect::<Result<_, _>>()?,

@@ -6,6 +6,7 @@
 use crate::distill::feature_matching::{gradient_by_classes, together};
 use crate::distill::synthesis::{ClassAugmentation, ClassImages};
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::pieces::Shared;
 use tch::{TchError, Tensor};
 
 /// What one comparison gives.
@@ -46,10 +47,11 @@ pub fn match_embeddings(
     chunk: Chunk,
 ) -> Result<Matched, TchError> {
     let Chunk(size) = together(network, chunk);
+    let (parameters, mean_real_KD) = (Shared::new(parameters), Shared::new(mean_real_KD));
     let (gradient_MCHW, found) = gradient_by_classes(network, synthetic, augmentation, chunk, |classes, images| {
         let parts = images.images.f_split(size, 0)?;
         let embeddings: Result<Vec<_>, _> =
-            parts.iter().map(|part| network.embed(parameters, part, Mode::Train)).collect();
+            parts.iter().map(|part| network.embed(&parameters, part, Mode::Train)).collect();
         let mean = images.means(&Tensor::f_cat(&embeddings?, 0)?);
         let real = mean_real_KD.f_narrow(0, classes.start as i64, classes.len() as i64)?;
         let discrepancy = class_discrepancy(&real, &mean);

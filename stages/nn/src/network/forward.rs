@@ -6,6 +6,7 @@ use super::{Network, Parameters, vit};
 use crate::network::layer::{Kernel, Layer};
 use crate::network::normalise::{Place, normalise};
 use crate::network::spec::{Activation, Pooling};
+use crate::pieces::{self, Graph, Shared};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// Whether batch norms use the batch or the running statistics. No other layer makes a difference.
@@ -103,7 +104,8 @@ impl Network {
     /// Logits \[B,K\] in evaluation mode, without a graph, a chunk at a time. The same numbers as in one batch up to
     /// rounding, and less memory.
     pub fn forward_chunked(&self, parameters: &Parameters, x_BCHW: &Tensor, chunk: Chunk) -> Result<Tensor, TchError> {
-        in_chunks(x_BCHW, chunk, |part| Ok(self.forward(parameters, part, Mode::Eval)?.logits))
+        let parameters = Shared::new(parameters);
+        in_chunks(x_BCHW, chunk, |part| Ok(self.forward(&parameters, part, Mode::Eval)?.logits))
     }
 
     /// The embedding \[B,D\] without a graph, a chunk at a time. A network whose batch norms use the batch's
@@ -115,9 +117,11 @@ impl Network {
         mode: Mode,
         chunk: Chunk,
     ) -> Result<Tensor, TchError> {
-        let whole = mode == Mode::Train && self.has_batch_statistics();
-        let chunk = if whole { Chunk(i64::MAX) } else { chunk };
-        in_chunks(x_BCHW, chunk, |part| self.embed(parameters, part, mode))
+        if mode == Mode::Train && self.has_batch_statistics() {
+            return tch::no_grad(|| self.embed(parameters, x_BCHW, mode));
+        }
+        let parameters = Shared::new(parameters);
+        in_chunks(x_BCHW, chunk, |part| self.embed(&parameters, part, mode))
     }
 
     fn run(&self, parameters: &Parameters, x: &Tensor, mode: Mode, keep: bool) -> Result<Features, TchError> {
@@ -185,16 +189,28 @@ impl Network {
     }
 }
 
+impl Chunk {
+    /// Images \[B,…\] in the pieces that go through a network by themselves, of at most so many; tensors are shared.
+    pub fn split(self, images: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        images.f_split_with_sizes(self.sizes(images), 0)
+    }
+
+    /// The sizes of these pieces.
+    pub fn sizes(self, images: &Tensor) -> Vec<i64> {
+        pieces::sizes(images.device(), images.size().first().copied().unwrap_or(0), self.0)
+    }
+}
+
 fn in_chunks(
     x: &Tensor,
-    Chunk(size): Chunk,
-    pass: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    chunk: Chunk,
+    pass: impl Fn(&Tensor) -> Result<Tensor, TchError> + Sync,
 ) -> Result<Tensor, TchError> {
     tch::no_grad(|| {
-        if x.size()[0] <= size {
-            return pass(x);
+        let parts = pieces::map(x.device(), Graph::Without, chunk.split(x)?, |part| pass(&part))?;
+        match &parts[..] {
+            [only] => Ok(only.shallow_clone()),
+            parts => Tensor::f_cat(parts, 0),
         }
-        let parts: Result<Vec<_>, _> = x.f_split(size.max(1), 0)?.iter().map(pass).collect();
-        Tensor::f_cat(&parts?, 0)
     })
 }

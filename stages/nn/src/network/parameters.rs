@@ -81,6 +81,9 @@ pub struct Parameters {
     pub buffers: Vec<Tensor>,
 }
 
+// SAFETY: it holds tensors only; see `Shared`.
+unsafe impl crate::pieces::Readable for Parameters {}
+
 impl Clone for Parameters {
     /// The same values under new names; no tensor is copied.
     fn clone(&self) -> Self {

@@ -1,7 +1,7 @@
 //! What settings change of a plan: the nodes that do something else than they do as the manifest is written, and why. A
 //! function of two planned pipelines; looks nothing up and prints nothing.
 
-use crate::comparison::{Because, at_default, changed};
+use crate::comparison::{Because, Difference, at_default, changed};
 use crate::history::shown;
 use crate::pipeline::{Endpoint, Node, NodeId, Pipeline};
 use crate::plan::{Plan, Verdict};
@@ -29,6 +29,8 @@ pub struct Change<'a> {
     pub now: Option<&'a Verdict>,
     /// Its place in the pipeline with the settings.
     pub id: Option<NodeId>,
+    /// Parameters, kind and seed where they differ.
+    pub params: Vec<Difference>,
     /// Why, in words: parameters with their values before and after, inputs, and nodes before it that change.
     pub because: Vec<String>,
 }
@@ -54,15 +56,26 @@ pub fn changes<'a>(was: Planned<'a>, now: Planned<'a>) -> (Vec<Change<'a>>, usiz
             None => same += 1,
             Some(because) => {
                 affected.insert(node.id);
+                let params = old.map_or_else(Vec::new, |(old, _)| {
+                    let old = ResolvedNode::of(was.pipeline.node(old), was.pipeline);
+                    changed(&old, &ResolvedNode::of(node, now.pipeline), &now.pipeline.catalog)
+                });
                 let was = old.map(|(_, verdict)| verdict);
-                changes.push(Change { node: address, was, now: new, id: Some(node.id), because });
+                changes.push(Change { node: address, was, now: new, id: Some(node.id), params, because });
             }
         }
     }
     for node in &was.pipeline.nodes {
         if let Some(verdict) = before.get(&node.address()).and_then(|id| was.verdict(*id)) {
             let because = vec!["is not there with these settings".to_string()];
-            changes.push(Change { node: node.address(), was: Some(verdict), now: None, id: None, because });
+            changes.push(Change {
+                node: node.address(),
+                was: Some(verdict),
+                now: None,
+                id: None,
+                params: Vec::new(),
+                because,
+            });
         }
     }
     (changes, same)

@@ -101,7 +101,8 @@ fn key(verdict: Option<&Verdict>) -> String {
 fn in_words(now: &Project, after: &Planned, changed: &[Change<'_>], same: usize) -> String {
     let stay = match same {
         0 => String::new(),
-        same => format!("; {} as it is written", count(same, "node")),
+        1 => "; 1 node stays as written".to_string(),
+        same => format!("; {same} nodes stay as written"),
     };
     if changed.is_empty() {
         return format!("nothing changes{stay}\n");
@@ -117,8 +118,7 @@ fn in_words(now: &Project, after: &Planned, changed: &[Change<'_>], same: usize)
     let runs = count_of(|verdict| matches!(verdict, Verdict::Run { .. }));
     let waits = count_of(|verdict| matches!(verdict, Verdict::Waiting { .. } | Verdict::Missing { .. }));
     let fresh = count_of(|verdict| matches!(verdict, Verdict::Fresh(_)));
-    let parts =
-        [(runs, "would run"), (waits, "after them, if their inputs change"), (fresh, "on record with these settings")];
+    let parts = [(runs, "would run"), (waits, "waiting for nodes before"), (fresh, "on record with these settings")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
@@ -140,6 +140,7 @@ fn as_json(args: &Args, changed: &[Change<'_>], same: usize) -> serde_json::Valu
             "with_settings": word(change.now),
             "key_as_written": key(change.was),
             "key": key(change.now),
+            "params": change.params,
             "because": change.because,
         })
     });

@@ -48,18 +48,20 @@ pub(super) fn compare(cache: &Cache, a: &Side, b: &Side) -> Vec<Group> {
     let mut found = Vec::new();
     for (node, of_b) in &groups_b {
         let Some(of_a) = groups_a.get(node) else { continue };
-        let (documents_a, documents_b) = (documents(cache, of_a), documents(cache, of_b));
         let names: IndexSet<&String> = of_b.iter().flat_map(|(_, metrics)| metrics.keys()).collect();
-        for metric in names {
-            let values = |nodes: &[(Option<&Record>, &IndexMap<String, f64>)]| -> Vec<f64> {
-                nodes.iter().filter_map(|(_, metrics)| metrics.get(metric).copied()).collect()
-            };
-            let (mut one, mut other) = (values(of_a), values(of_b));
-            if one == other || one.is_empty() || other.is_empty() {
-                continue;
-            }
-            let mut of = "nodes".to_string();
-            let list = plural(metric);
+        let values = |nodes: &[(Option<&Record>, &IndexMap<String, f64>)], metric: &String| -> Vec<f64> {
+            nodes.iter().filter_map(|(_, metrics)| metrics.get(metric).copied()).collect()
+        };
+        let both = names.into_iter().map(|metric| (metric, values(of_a, metric), values(of_b, metric)));
+        let differ =
+            |(_, one, other): &(&String, Vec<f64>, Vec<f64>)| one != other && !one.is_empty() && !other.is_empty();
+        let both: Vec<_> = both.filter(differ).collect();
+        if both.is_empty() {
+            continue;
+        }
+        let (documents_a, documents_b) = (documents(cache, of_a), documents(cache, of_b));
+        for (metric, mut one, mut other) in both {
+            let (mut of, list) = ("nodes".to_string(), plural(metric));
             let of_documents = singles(&documents_a, &list, &one).zip(singles(&documents_b, &list, &other));
             if let Some(lists) = of_documents {
                 ((one, other), of) = (lists, list);

@@ -7,6 +7,8 @@ use indexmap::IndexSet;
 impl Comparison {
     /// Compares the nodes that belong to both sides.
     pub(super) fn outcomes(&mut self, a: &Side, b: &Side, catalog: &Catalog) {
+        // An earlier run did not run anything again.
+        let is_later = a.begun.is_some() && a.begun < b.begun;
         let (mut numerics_a, mut numerics_b) = (IndexSet::new(), IndexSet::new());
         for (name, new) in &b.outcomes {
             let Some(old) = a.outcomes.get(name) else { continue };
@@ -16,7 +18,7 @@ impl Comparison {
             }
             if old.key == new.key && new.key.is_some() {
                 self.same_results += if old.lacking.is_none() { new.metrics.len() } else { 0 };
-                if !new.ran.is_empty() && old.lacking.is_none() {
+                if is_later && !new.ran.is_empty() && old.lacking.is_none() {
                     self.again.push(Again { node: name.clone(), because: new.ran.clone() });
                 }
                 continue;

@@ -15,11 +15,14 @@ use crate::sources::Sources;
 use crate::started::{ResolvedNode, Started};
 use ddpipe_cache::{Cache, Commit, Key, Record, SourceSeen};
 use indexmap::IndexMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// One side.
 #[derive(Clone, Debug, Default)]
 pub struct Side {
+    /// When the run began; none of a manifest.
+    pub begun: Option<SystemTime>,
     /// How it was called: profile, overrides, commit, version.
     pub circumstances: IndexMap<String, String>,
     /// The texts of the manifest and of what it includes, the manifest's first.
@@ -57,6 +60,7 @@ impl Side {
     /// A run.
     pub fn of_run(cache: &Cache, past: &Past) -> Self {
         let mut side = past.started().map_or_else(Side::default, Side::of_started);
+        side.begun = Some(past.begun());
         if let Some(ended) = past.ended() {
             side.note(cache, ended);
         }
@@ -137,7 +141,7 @@ fn digest(seen: &SourceSeen) -> String {
 }
 
 fn circumstances(
-    manifest: &std::path::Path,
+    manifest: &Path,
     overrides: &Overrides,
     commit: Option<&Commit>,
     select: &str,

@@ -27,13 +27,14 @@ fn it_says_which_nodes_change_and_because_of_what() {
         .says("to: 3 (default) -> 7")
         .says("reads a")
         .says("not known yet")
-        .says("2 nodes changed: 1 would run, 1 after");
-    diff.says("1 node as it is written").is_silent_about("c ");
+        .says("2 nodes changed: 1 would run, 1 wait");
+    diff.says("1 node stays as written").is_silent_about("c ");
     let json = project.run(&["diff", "pipelines/two.toml", "--set", "stages.a.params.to=7", "--json"]);
     let json: Value = serde_json::from_str(&json.ok().out).unwrap();
     let [a, b] = [0, 1].map(|at: usize| json["changes"][at].clone());
     assert_eq!((&a["node"], &a["as_written"], &a["with_settings"]), (&"a".into(), &"fresh".into(), &"run".into()));
     assert_ne!(a["key_as_written"], a["key"]);
+    assert_eq!(a["params"], serde_json::json!([{ "what": "to", "a": "3", "b": "7" }]));
     assert_eq!((&b["with_settings"], &b["key"], &b["because"][0]), (&"waits".into(), &Value::Null, &"reads a".into()));
     assert_eq!(json["unchanged"], 1);
     assert_eq!(runs(&project), before, "nothing was run");
@@ -47,7 +48,7 @@ fn it_says_which_nodes_change_and_because_of_what() {
         .is_silent_about("would run");
     // Setting what is there anyhow changes nothing.
     let same = project.run(&["diff", "pipelines/two.toml", "--set", "stages.a.params.to=3"]);
-    same.ok().says("nothing changes; 3 nodes as it is written");
+    same.ok().says("nothing changes; 3 nodes stay as written");
 }
 
 #[test]

@@ -27,7 +27,11 @@ pub(super) fn on_record(side: &Side) -> String {
 pub(super) fn of(a: &Titled, b: &Titled, found: &Comparison) -> String {
     let mut text = format!("a: {}\nb: {}\n", a.title, b.title);
     if found.is_empty() {
-        text.push_str("\nno differences\n");
+        let same = match found.same_results {
+            0 => String::new(),
+            same => format!("; {same} results are the same"),
+        };
+        let _ = writeln!(text, "\nno differences{same}");
         lacking(&mut text, found);
         return text;
     }

@@ -4,6 +4,7 @@
 
 mod because;
 mod groups;
+mod node;
 mod outcomes;
 mod parameters;
 mod pictures;
@@ -11,8 +12,9 @@ mod side;
 
 pub use because::{Because, at_default};
 pub use groups::Group;
+pub use node::NodeSide;
 pub use parameters::changed;
-pub use side::{NodeSide, Side};
+pub use side::Side;
 
 use crate::catalog::Catalog;
 use ddpipe_cache::Cache;

@@ -1,9 +1,9 @@
 //! One side of a comparison: a run with what came of it, or a manifest with what is on record for it. Both in the same
 //! words, so that the comparison need not know which is which. Computes nothing.
 
+use super::NodeSide;
 use crate::commit;
-use crate::ended::{Ended, NodeEnded};
-use crate::event::Status;
+use crate::ended::Ended;
 use crate::expect;
 use crate::history::Past;
 use crate::manifest::Overrides;
@@ -13,7 +13,7 @@ use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Plan, Verdict};
 use crate::sources::Sources;
 use crate::started::{ResolvedNode, Started};
-use ddpipe_cache::{Cache, Commit, Key, Record, SourceSeen};
+use ddpipe_cache::{Cache, Commit, SourceSeen};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -37,23 +37,6 @@ pub struct Side {
     pub expectations: IndexMap<String, String>,
     /// What is known of the nodes that belong to it, by address.
     pub outcomes: IndexMap<String, NodeSide>,
-}
-
-/// What a side knows of one node.
-#[derive(Clone, Debug, Default)]
-pub struct NodeSide {
-    /// The key of its action, where that is known.
-    pub key: Option<Key>,
-    /// What the key is made of; empty where that is not known.
-    pub description: Vec<(String, String)>,
-    /// Its record, if it is in the cache.
-    pub record: Option<Record>,
-    /// Its results.
-    pub metrics: IndexMap<String, f64>,
-    /// Why it has no result, in words.
-    pub lacking: Option<String>,
-    /// Why it ran, where it ran in this run.
-    pub ran: Vec<String>,
 }
 
 impl Side {
@@ -155,54 +138,4 @@ fn circumstances(
     found.insert("commit".to_string(), commit.map_or(String::new(), commit::in_words));
     found.retain(|_, value| !value.is_empty());
     found
-}
-
-impl NodeSide {
-    fn of_run(cache: &Cache, node: &NodeEnded) -> Self {
-        let key = node.key.as_deref().and_then(|key| key.parse().ok());
-        let record = key.and_then(|key| cache.record(key).ok().flatten());
-        let lacking = match node.status {
-            Status::Ran | Status::Fresh => record.is_none().then_some("its record is not in the cache any more"),
-            Status::Failed => Some("it failed"),
-            Status::Interrupted => Some("it was interrupted"),
-            Status::Skipped => Some("it was skipped"),
-            Status::LeftOut => Some("it was left out"),
-        };
-        NodeSide {
-            key,
-            description: record.as_ref().map_or_else(Vec::new, |record| record.description.clone()),
-            metrics: record.as_ref().map_or_else(|| node.metrics.clone(), |record| record.metrics.clone()),
-            lacking: lacking.map(String::from),
-            ran: if node.status == Status::Ran { node.reasons.clone() } else { Vec::new() },
-            record,
-        }
-    }
-
-    /// None of a node that nothing asked for.
-    fn of_verdict(pipeline: &Pipeline, verdict: &Verdict) -> Option<Self> {
-        let without = |why: String| NodeSide { lacking: Some(format!("not on record: {why}")), ..NodeSide::default() };
-        Some(match verdict {
-            Verdict::NotSelected => return None,
-            Verdict::Fresh(record) => NodeSide {
-                key: Some(record.key),
-                description: record.description.clone(),
-                metrics: record.metrics.clone(),
-                record: Some((**record).clone()),
-                ..NodeSide::default()
-            },
-            Verdict::Run { action, reasons } => {
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                let (key, description) = (Some(action.key), action.description.entries().to_vec());
-                NodeSide { key, description, ..without(reasons.join(", ")) }
-            }
-            Verdict::Waiting { on } => {
-                let names: Vec<String> = on.iter().take(3).map(|node| pipeline.node(*node).address()).collect();
-                let more = if on.len() > 3 { format!(" and {} more", on.len() - 3) } else { String::new() };
-                without(format!("waits for {}{more}", names.join(", ")))
-            }
-            Verdict::Missing { file } => without(format!("the source file {file} is not there")),
-            Verdict::LeftOut { file } => without(format!("left out, {file} is not there")),
-            Verdict::Unreadable { error } => without(error.to_string()),
-        })
-    }
 }

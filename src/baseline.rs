@@ -6,11 +6,12 @@ mod compare;
 mod file;
 mod gather;
 mod judge;
-mod statistics;
+pub(crate) mod statistics;
 mod words;
 
 pub use compare::{Comparison, compare};
 pub use file::Baselines;
+pub(crate) use gather::SEED;
 pub use gather::{Gathered, gather};
 pub use judge::Verdict;
 

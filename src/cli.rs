@@ -7,6 +7,7 @@ mod cache;
 mod check;
 mod complete;
 mod completions;
+mod diff;
 mod doctor;
 mod examples;
 mod graph;
@@ -58,6 +59,9 @@ enum Command {
     /// Say what `run` would run, and why
     #[command(after_help = examples::PLAN)]
     Plan(plan::Args),
+    /// Say what settings would change, compared with the manifest as it is written
+    #[command(after_help = examples::DIFF)]
+    Diff(diff::Args),
     /// Explain why a node would run, or which record it is taken from
     #[command(after_help = examples::WHY)]
     Why(why::Args),
@@ -110,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(args),
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Why(args) => why::run(args),
         Command::Allow(args) => allow::run(args),
         Command::Check(args) => check::run(args),

@@ -21,3 +21,9 @@ pub fn of(folder: &Path) -> Option<Commit> {
     };
     Some(Commit { hash, dirty })
 }
+
+/// A commit in words.
+pub(crate) fn in_words(commit: &Commit) -> String {
+    let dirty = if commit.dirty { ", with files that differ from it" } else { "" };
+    format!("{}{dirty}", commit.hash)
+}

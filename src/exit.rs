@@ -13,7 +13,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The command did what it was asked for.
     Ok = 0,
-    /// A stage failed.
+    /// A stage failed; or what a command looked for is so or not, as its help says.
     Stage = 1,
     /// The manifest, a source file or the command line is at fault.
     Usage = 2,

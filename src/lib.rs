@@ -15,11 +15,13 @@
 //!    project's own kinds run, and [`allowed`] what of it the user has accepted.
 //! 3. [`plan`]: what has to run, and why, as a function of the pipeline, its [`graph`] and the records of a cache.
 //!    [`sources`] and [`download`] find the files from outside before.
+//!    [`change`] sets two plans beside each other.
 //! 4. [`schedule`]: carries a plan out. [`recompute`] runs what is on record again.
 //!    [`executor`] is who runs a job; [`slots`] says on which devices,
 //!    [`memory`] how much memory there is, [`estimate`] how long a node will take.
 //! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it on a [`terminal`] or elsewhere,
-//!    [`started`] keeps what it was started with, [`expect`], [`mixed`], [`baseline`] and [`results`] come
+//!    [`started`] keeps what it was started with, [`comparison`] sets two of them, or manifests of a git [`revision`], side by
+//!    side, [`expect`], [`mixed`], [`baseline`] and [`results`] come
 //!    at the end, and [`run_report`] says all of it to CI systems.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
@@ -28,6 +30,7 @@ pub mod allowed;
 pub mod baseline;
 pub mod catalog;
 pub mod cause;
+pub mod change;
 pub mod cli;
 pub mod command;
 pub mod commit;
@@ -65,6 +68,7 @@ pub mod recompute;
 mod records;
 pub mod resolve;
 pub mod results;
+pub mod revision;
 pub mod run_report;
 pub mod schedule;
 pub mod schema;

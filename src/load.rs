@@ -30,7 +30,7 @@ pub fn load(path: &Path, overrides: &Overrides, catalog: Catalog) -> Result<Pipe
 pub fn add_kinds(path: &Path, catalog: &mut Catalog) -> Result<(), Report> {
     let manifest = as_written(path)?;
     let mut report = Report::default();
-    add_own_kinds(catalog, &manifest, path, &mut report);
+    add_own_kinds(catalog, &manifest, path, &Overrides::default(), &mut report);
     report.sort();
     if report.is_empty() { Ok(()) } else { Err(report) }
 }

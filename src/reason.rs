@@ -84,9 +84,15 @@ pub fn differences(old: &[(String, String)], new: &[(String, String)], kind: Opt
     let find = |entries: &[(String, String)], name: &str| {
         entries.iter().find(|(entry, _)| entry == name).map(|(_, value)| value.clone())
     };
-    let default = |name: &str| {
-        let default = kind.and_then(|kind| kind.params.get(name)?.default.as_ref());
-        default.map_or("not set".to_string(), |default| format!("{default} (default)"))
+    // Defaults are a matter of the kind's version, and only those of one version are at hand.
+    let default = |entries: &[(String, String)], name: &str| {
+        let Some(default) = kind.and_then(|kind| kind.params.get(name)?.default.as_ref()) else {
+            return "not set".to_string();
+        };
+        match (find(entries, "version"), kind.map(|kind| kind.version.to_string())) {
+            (Some(version), Some(now)) if version != now => format!("the default of version {version}"),
+            _ => format!("{default} (default)"),
+        }
     };
     let mut names: Vec<&str> = new.iter().map(|(name, _)| name.as_str()).collect();
     names.extend(old.iter().map(|(name, _)| name.as_str()).filter(|name| find(new, name).is_none()));
@@ -101,8 +107,8 @@ pub fn differences(old: &[(String, String)], new: &[(String, String)], kind: Opt
             ("kind", _) => Reason::KindChanged { old: or(before, "none"), new: or(now, "none") },
             ("version", _) => Reason::StageVersion { old: or(before, "none"), new: or(now, "none") },
             ("param", name) => Reason::ParamChanged {
-                old: before.unwrap_or_else(|| default(name)),
-                new: now.unwrap_or_else(|| default(name)),
+                old: before.unwrap_or_else(|| default(old, name)),
+                new: now.unwrap_or_else(|| default(new, name)),
                 name: name.into(),
             },
             ("input", name) => Reason::InputChanged { name: name.split('[').next().unwrap_or(name).into() },

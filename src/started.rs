@@ -59,7 +59,8 @@ pub struct ResolvedNode {
 }
 
 impl ResolvedNode {
-    fn of(node: &Node, pipeline: &Pipeline) -> Self {
+    /// The node of a pipeline.
+    pub fn of(node: &Node, pipeline: &Pipeline) -> Self {
         let from = |endpoint: &Endpoint| match endpoint {
             Endpoint::Source { source, file } => format!("source:{source}/{file}"),
             Endpoint::Node { node, output } => format!("{}.{output}", pipeline.node(*node).address()),
@@ -155,7 +156,7 @@ impl Started {
             env: self.env.clone(),
             allow_outside,
             texts: Some(self.files.clone().into_iter().collect()),
-            stdin: None,
+            ..Overrides::default()
         }
     }
 }

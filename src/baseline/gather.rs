@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use std::collections::BTreeSet;
 
 /// The axis that nodes of one group differ in.
-const SEED: &str = "seed";
+pub(crate) const SEED: &str = "seed";
 
 /// What the nodes give, by group and metric.
 #[derive(Clone, Debug, Default)]

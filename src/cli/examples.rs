@@ -21,6 +21,11 @@ Examples:
   ddpipe plan pipelines/mnist.toml
   ddpipe plan pipelines/mnist.toml --set vars.ipc=50    what the change would run";
 
+pub(super) const DIFF: &str = "\
+Examples:
+  ddpipe diff pipelines/mnist.toml --set stages.distill.params.lr_img=2.0
+  ddpipe diff pipelines/mnist.toml 'evaluate[arch=mlp]' --set vars.ipc=50";
+
 pub(super) const WHY: &str = "\
 Examples:
   ddpipe why pipelines/mnist.toml 'distill[method=dm,seed=0]'

@@ -159,7 +159,7 @@ fn takes(guess: Option<Estimate>) -> String {
 }
 
 /// What all nodes are expected to take, one after the other.
-fn in_all<'a>(expected: impl Iterator<Item = &'a Option<Estimate>>) -> String {
+pub(super) fn in_all<'a>(expected: impl Iterator<Item = &'a Option<Estimate>>) -> String {
     let (known, unknown): (Vec<&Option<Estimate>>, Vec<&Option<Estimate>>) =
         expected.partition(|guess| guess.is_some());
     let seconds = known.iter().filter_map(|guess| guess.as_ref()).map(|guess| guess.seconds);
@@ -173,7 +173,7 @@ fn in_all<'a>(expected: impl Iterator<Item = &'a Option<Estimate>>) -> String {
     }
 }
 
-fn word(verdict: &Verdict) -> &'static str {
+pub(super) fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Fresh(_) => "fresh",
         Verdict::Run { .. } => "run",

@@ -11,6 +11,7 @@ use crate::load::load;
 use crate::manifest::Overrides;
 use crate::numerics;
 use crate::pipeline::{NodeId, NumericsMode, Pipeline};
+use crate::place;
 use crate::plan::{Choice, Plan, Planner, Verdict};
 use crate::program::Program;
 use crate::selection::{self, Pick};
@@ -173,6 +174,23 @@ impl Invocation {
         let (select, force) = (picks(&self.select, "--select")?, picks(force, "--force")?);
         Ok(Loaded { pipeline, graph, select, force })
     }
+
+    /// What was loaded, to work with this cache on these slots.
+    pub fn open(
+        self,
+        loaded: Loaded,
+        cache: Cache,
+        numerics: Option<NumericsMode>,
+        slots: &Slots,
+    ) -> Result<Project, Fault> {
+        let Loaded { pipeline, graph, select, force } = loaded;
+        let numerics = match numerics.unwrap_or(pipeline.numerics) {
+            NumericsMode::Strict => Some(numerics::of(slots)?),
+            NumericsMode::Loose => None,
+        };
+        let choice = Choice { select, force, device: slots.class().to_string(), numerics, threads: slots.threads };
+        Ok(Project { pipeline, graph, cache, choice, invocation: self })
+    }
 }
 
 impl OverArgs {
@@ -226,15 +244,10 @@ impl ManifestArgs {
     /// Loads the manifest and opens its cache, to work on these slots.
     pub fn open(&self, slots: &Slots) -> Result<Project, Fault> {
         let invocation = self.invocation()?;
-        let Loaded { pipeline, graph, select, force } = invocation.load(&self.picks.force)?;
-        let root = self.cache.clone().unwrap_or_else(|| pipeline.root.join(".ddpipe"));
+        let loaded = invocation.load(&self.picks.force)?;
+        let root = self.cache.clone().unwrap_or_else(|| loaded.pipeline.root.join(place::FOLDER));
         let cache = Cache::open_with(&root, self.cache_from.as_deref())?;
-        let numerics = match self.numerics.unwrap_or(pipeline.numerics) {
-            NumericsMode::Strict => Some(numerics::of(slots)?),
-            NumericsMode::Loose => None,
-        };
-        let choice = Choice { select, force, device: slots.class().to_string(), numerics, threads: slots.threads };
-        Ok(Project { pipeline, graph, cache, choice, invocation })
+        invocation.open(loaded, cache, self.numerics, slots)
     }
 }
 

@@ -35,16 +35,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Compare two runs: manifests, parameters, sources, numerics, results, and why nodes ran again
-    Compare {
-        /// The run to compare with
-        a: String,
-        /// The other run
-        b: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Compare two runs, or manifests with what is on record for them: parameters, sources, numerics, results, and why nodes
+    /// run again
+    Compare(compare::Args),
     /// Keep a run: `cache gc` never removes its results
     Keep {
         /// The run
@@ -73,11 +66,13 @@ pub(super) fn run(args: Args) -> Done {
     if args.command.is_some() && args.list.is_given() {
         return Err(Fault::usage("what stands before the subcommand is for the list of runs alone; put it behind"));
     }
+    if let Some(Command::Compare(compared)) = args.command {
+        return compare::run(&args.cache, &compared);
+    }
     let cache = args.cache.open()?;
     match args.command {
-        None => list::run(&cache, &args.list),
+        None | Some(Command::Compare(_)) => list::run(&cache, &args.list),
         Some(Command::Show { run, json }) => show::run(&cache, &run, json),
-        Some(Command::Compare { a, b, json }) => compare::run(&cache, &a, &b, json),
         Some(Command::Keep { run, name }) => {
             let run = history::find(&cache, &run)?;
             cache.keep_run(&run, name.as_deref())?;
@@ -113,8 +108,10 @@ pub(super) fn run(args: Args) -> Done {
 fn name(text: &str) -> Result<String, String> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     let begins_well = text.starts_with(|letter: char| letter.is_ascii_alphabetic());
-    if !begins_well || !text.chars().all(plain) || text == history::LAST || text.len() > 100 {
-        return Err("a name begins with a letter, has letters, digits, '-', '_' and '.', and is not \"last\"".into());
+    if !begins_well || !text.chars().all(plain) || text == history::LAST || text.ends_with(".toml") || text.len() > 100
+    {
+        let form = "a name begins with a letter, has letters, digits, '-', '_' and '.'";
+        return Err(format!("{form}, is not \"last\" and does not end with \".toml\""));
     }
     Ok(text.to_string())
 }

@@ -23,7 +23,6 @@ const MEANT: &[(&str, &str)] = &[
     ("repro", "run"),
     ("history", "runs"),
     ("compare", "runs"),
-    ("diff", "runs"),
     ("gc", "cache gc"),
     ("clean", "cache gc"),
     ("du", "cache du"),

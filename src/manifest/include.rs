@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
         let text = match self.texts {
             _ if stdin.is_some() => Ok(stdin.unwrap_or_default().to_string()),
-            Some(texts) => texts.get(&real).cloned().ok_or_else(|| "it was no file of that run".to_string()),
+            Some(texts) => texts.get(&real).cloned().ok_or_else(|| "that run or revision has no such file".to_string()),
             None => text_of(path),
         };
         let text = match text {
@@ -182,7 +182,7 @@ impl Reader<'_> {
 }
 
 /// An absolute path without `.` and `..`, in letters: the name under which a text is kept.
-fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut parts = PathBuf::new();
     for part in std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components() {
         match part {

@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
 use crate::limits::Limits;
 use crate::pipeline::NumericsMode;
 pub use include::MAX_FILE;
+pub(crate) use include::{MAX_FILES, MAX_INCLUDES, normal};
 pub use overrides::Overrides;
 
 use document::{Entry, Item};

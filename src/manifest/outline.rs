@@ -5,6 +5,7 @@ use super::Overrides;
 use super::document::{Raw, Table};
 use super::include;
 use crate::diagnostic::{Place, Report};
+use indexmap::IndexMap;
 use std::path::Path;
 
 /// The variables and profiles of a manifest, with those that it includes.
@@ -37,6 +38,15 @@ impl Outline {
         });
         Ok(Outline { vars: vars.collect(), profiles: profiles.collect() })
     }
+}
+
+/// The variables of a manifest with everything that is laid over it, as they are written; none of one that cannot be read.
+pub fn variables(path: &Path, overrides: &Overrides) -> IndexMap<String, String> {
+    let mut report = Report::default();
+    let Some(mut read) = include::read(path, overrides, &mut report) else { return IndexMap::new() };
+    overrides.apply(&mut read.document, &mut report, &mut Vec::new());
+    let vars = read.document.get("vars").and_then(|entry| entry.item.as_table());
+    vars.into_iter().flatten().map(|(name, entry)| (name.clone(), written(&entry.item.place))).collect()
 }
 
 /// The values of a table by their dotted paths.

@@ -28,6 +28,9 @@ pub struct Overrides {
     pub allow_outside: bool,
     /// The texts of the manifest's files by absolute path, where those of an earlier run are read instead of the files.
     pub texts: Option<BTreeMap<PathBuf, String>>,
+    /// The folder below which the kinds of the project's own are read, and the one that it stands for: those of another
+    /// revision.
+    pub kinds: Option<(PathBuf, PathBuf)>,
     /// The text of the manifest, where it was read from standard input; what it includes is read from files.
     pub stdin: Option<String>,
 }

@@ -48,7 +48,7 @@ pub fn resolve(
     let file = absolute(path);
     let folder = file.parent().unwrap_or(Path::new("/"));
     let root = project(folder).to_path_buf();
-    add_own_kinds(&mut catalog, &manifest, path, report);
+    add_own_kinds(&mut catalog, &manifest, path, overrides, report);
     if !size::bearable(&manifest, report) {
         return None;
     }
@@ -116,9 +116,18 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Adds the kinds of the project's own to the built-in ones. `path` is the manifest's, as the user wrote it.
-pub fn add_own_kinds(catalog: &mut Catalog, manifest: &Manifest, path: &Path, report: &mut Report) {
+pub fn add_own_kinds(
+    catalog: &mut Catalog,
+    manifest: &Manifest,
+    path: &Path,
+    overrides: &Overrides,
+    report: &mut Report,
+) {
     for (folder, shown, place) in kind_folders(manifest, path) {
-        catalog.add_folder(&folder, &shown, place, report);
+        let other = overrides.kinds.as_ref().and_then(|(there, stands_for)| {
+            Some(there.join(crate::manifest::normal(&folder).strip_prefix(stands_for).ok()?))
+        });
+        catalog.add_folder(&other.unwrap_or(folder), &shown, place, report);
     }
 }
 

@@ -22,6 +22,8 @@ mod cache;
 mod check;
 mod ci_page;
 mod commands;
+mod compare;
+mod diff;
 mod download;
 mod folders;
 mod init;

@@ -142,7 +142,7 @@ fn two_runs_are_compared() {
     let [b, a] = [0, 1].map(|at: usize| list[at]["run"].as_str().unwrap().to_string());
     let compared = project.run(&["runs", "compare", &a, "last"]);
     compared.ok().says("a.to").says("-params = { to = 3 }").says("+params = { to = 5 }");
-    compared.says("a: to: not set -> 5").says("b: input before changed (a.counted)").says("sum");
+    compared.says("a: to: 3 (default) -> 5").says("b: input before changed (a.counted)").says("sum");
     let json: Value = serde_json::from_str(&project.run(&["runs", "compare", &a, &b, "--json"]).ok().out).unwrap();
     assert_eq!(json["params"][0], serde_json::json!({ "what": "a.to", "a": "3", "b": "5" }));
     assert_eq!(json["results"].as_array().unwrap().len(), 2);

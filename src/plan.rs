@@ -27,6 +27,10 @@ use std::sync::Arc;
 pub trait Records {
     /// The record of this key, if there is one, whether or not its outputs are still there.
     fn find(&self, key: &Key) -> Result<Option<Record>, CacheError>;
+    /// As [`Records::find`], of an action whose description is known.
+    fn find_described(&self, key: &Key, _description: &Description) -> Result<Option<Record>, CacheError> {
+        self.find(key)
+    }
     /// The first output of a record whose bytes are no longer in the cache.
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError>;
     /// The newest record of a node of this pipeline.
@@ -179,6 +183,8 @@ pub struct Planner<'a> {
     lost: BTreeSet<NodeId>,
     /// How many more nodes are compared with all their records instead of the newest alone.
     looks: Cell<usize>,
+    /// How often a node asked for something new.
+    asks: usize,
 }
 
 /// Of so many nodes the nearest record is looked for; a plan of very many stays quick.
@@ -218,6 +224,7 @@ impl<'a> Planner<'a> {
             left_out,
             lost: BTreeSet::new(),
             looks: Cell::new(LOOKS),
+            asks: 0,
         };
         planner.leave_out();
         planner
@@ -236,7 +243,8 @@ impl<'a> Planner<'a> {
     /// The nodes that this one reads as things stand: on demand only what it has asked for.
     pub fn reads(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let asked = move |read: NodeId| self.asked.get(&node).is_some_and(|asked| asked.contains(&read));
-        self.graph.reads(node).filter(move |read| !self.graph.on_demand(node, *read) || asked(*read))
+        let links = self.graph.links(node);
+        links.filter(move |(read, on_demand)| !on_demand || asked(*read)).map(|(read, _)| read)
     }
 
     /// Takes down what a record asks for in its node's name. False when that is nothing new.
@@ -255,7 +263,14 @@ impl<'a> Planner<'a> {
         let asked = self.asked.entry(node).or_default();
         let before = asked.len();
         asked.extend(news);
-        asked.len() > before
+        let is_new = asked.len() > before;
+        self.asks += usize::from(is_new);
+        is_new
+    }
+
+    /// How often a node has asked for something new so far: when this grows, more nodes may be needed.
+    pub fn asks(&self) -> usize {
+        self.asks
     }
 
     /// What is to be done about a node; `known` gives the record of a node that is done, in this run or before. Follows
@@ -281,7 +296,7 @@ impl<'a> Planner<'a> {
                 return self.run(id, action, |_| vec![Reason::Forced]);
             }
             let unreadable = |error| Verdict::Unreadable { error: Arc::new(error) };
-            let reasons = match self.records.find(&action.key) {
+            let reasons = match self.records.find_described(&action.key, &action.description) {
                 Err(error) => return unreadable(error),
                 Ok(None) => return self.run(id, action, |action| self.explain(id, &action.description)),
                 Ok(Some(record)) if !record.asks.is_empty() && self.ask(id, &record) => continue,

@@ -51,7 +51,7 @@ pub fn key(node: &str) -> Key {
     Key::of(&described(node))
 }
 
-fn described(node: &str) -> Vec<(String, String)> {
+pub fn described(node: &str) -> Vec<(String, String)> {
     vec![("kind".into(), "test".into()), ("node".into(), node.into())]
 }
 

@@ -19,7 +19,7 @@ use ddpipe_interface::metric::MEASURED;
 use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
 use left_out::absent;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -379,9 +379,11 @@ impl<'a> Planner<'a> {
             let measured = kind.declaration.measured_at(name, &node.params);
             let many = many.then_some(measured.as_slice());
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
+            let several = OnceCell::new();
+            let several = || *several.get_or_init(|| self.are_of_several_stages(edges));
             for (position, edge) in edges.iter().enumerate() {
                 if let Some(read) = self.gap(id, name, edge) {
-                    missing.push(Absent { position, labels: self.labels(read, edges) });
+                    missing.push(Absent { position, labels: self.labels(read, several()) });
                     continue;
                 }
                 if self.is_left_out(edge) {
@@ -389,8 +391,8 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 match self.unasked(id, name, edge) {
-                    Some(read) => missing.push(Absent { position, labels: self.labels(read, edges) }),
-                    None => contents.push(self.content(edge, edges, many, known)?),
+                    Some(read) => missing.push(Absent { position, labels: self.labels(read, several()) }),
+                    None => contents.push(self.content(edge, &several, many, known)?),
                 }
             }
             inputs.insert(name.clone(), contents);
@@ -457,7 +459,7 @@ impl<'a> Planner<'a> {
     fn content(
         &self,
         edge: &Edge,
-        siblings: &[Edge],
+        several: &dyn Fn() -> bool,
         many: Option<&[&str]>,
         known: &dyn Fn(NodeId) -> Option<Arc<Record>>,
     ) -> Result<Content, Box<Verdict>> {
@@ -477,7 +479,7 @@ impl<'a> Planner<'a> {
                 let made = record.outputs.get(output).ok_or_else(waits)?;
                 let Some(measured) = many else { return Ok(plain(made.digest)) };
                 Ok(Content {
-                    labels: self.labels(*node, siblings),
+                    labels: self.labels(*node, several()),
                     metrics: self.metrics(*node, &record, measured),
                     ..plain(made.digest)
                 })
@@ -487,17 +489,23 @@ impl<'a> Planner<'a> {
 
     /// The axes of a gathered node, and its stage's name when nodes of several stages are gathered: only then does the
     /// name tell anything, and only then may renaming the stage change a table.
-    fn labels(&self, node: NodeId, siblings: &[Edge]) -> IndexMap<String, Value> {
+    fn labels(&self, node: NodeId, several: bool) -> IndexMap<String, Value> {
         let node = self.pipeline.node(node);
-        let other_stage = |edge: &Edge| match &edge.from {
-            Endpoint::Node { node: other, .. } => self.pipeline.node(*other).stage != node.stage,
-            Endpoint::Source { .. } => true,
-        };
         let mut labels = node.axes.clone();
-        if siblings.iter().any(other_stage) {
+        if several {
             labels.insert("stage".into(), Value::String(node.stage.clone()));
         }
         labels
+    }
+
+    /// Whether what is connected to an input is not all of one stage.
+    fn are_of_several_stages(&self, edges: &[Edge]) -> bool {
+        let stage = |edge: &Edge| match &edge.from {
+            Endpoint::Node { node, .. } => Some(self.pipeline.node(*node).stage.as_str()),
+            Endpoint::Source { .. } => None,
+        };
+        let first = edges.first().and_then(stage);
+        first.is_none() || edges.iter().any(|edge| stage(edge) != first)
     }
 
     fn explain(&self, id: NodeId, description: &Description) -> Vec<Reason> {

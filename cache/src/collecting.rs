@@ -4,6 +4,7 @@
 
 use crate::claim::{Attempt, Lock};
 use crate::{Cache, CacheError, Holder, disk};
+use std::io;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,9 +51,15 @@ impl Cache {
     /// What is known of collections now.
     ///
     /// # Errors
-    /// The lock cannot be looked at.
+    /// The lock or the mark cannot be read.
     pub fn collections(&self) -> Result<Collections, CacheError> {
         let at_work = Lock::is_held(&self.layout().collecting())?;
-        Ok(Collections { at_work, last: disk::read(&self.layout().collected()).ok() })
+        let path = self.layout().collected();
+        let last = match disk::read(&path) {
+            Ok(last) => Some(last),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(CacheError::io("read", &path)(error)),
+        };
+        Ok(Collections { at_work, last })
     }
 }

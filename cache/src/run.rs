@@ -131,7 +131,7 @@ impl Cache {
         let mut runs = Vec::new();
         for entry in walk::entries(&self.layout().runs())? {
             // In this order: what goes from the one into the other is seen in one of them.
-            let since = read_since(&entry.path.join(SINCE));
+            let since = read_since(&entry.path.join(SINCE))?;
             if let Some(mut reached) = read(&entry.path.join(REACHED))? {
                 reached.keys.extend(since);
                 let kept = kept::read(&entry.path)?;
@@ -273,13 +273,17 @@ fn sealed_line(key: Key) -> String {
 }
 
 /// The keys of the lines that are whole and undamaged.
-fn read_since(path: &Path) -> Vec<Key> {
-    let text = disk::read(path).unwrap_or_default();
+fn read_since(path: &Path) -> Result<Vec<Key>, CacheError> {
+    let text = match disk::read(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Vec::new(),
+        Err(error) => return Err(CacheError::io("read", path)(error)),
+    };
     let key = |line: &str| {
         let key = line.split(' ').next()?.parse().ok()?;
         (sealed_line(key).trim_end() == line).then_some(key)
     };
-    String::from_utf8_lossy(&text).lines().filter_map(key).collect()
+    Ok(String::from_utf8_lossy(&text).lines().filter_map(key).collect())
 }
 
 fn read(path: &Path) -> Result<Option<Reached>, CacheError> {

@@ -83,7 +83,7 @@ impl Begun<'_> {
         ended.note_sources(&sources);
         let Project { pipeline, graph, cache, .. } = project;
         let mut planner = project.planner(&sources)?;
-        let before = cache.collections()?;
+        let before = cache.collections();
         let plan = planner.plan();
         absence::refuse(project, &plan, &sources)?;
         for text in absence::notes(project, &planner, &plan, &sources) {
@@ -92,7 +92,7 @@ impl Begun<'_> {
         let (_, _, fresh) = plan.counts();
         pins.pin(&plan.fresh())?;
         // A collection that removed something before it could see the pins: then every record is looked for again.
-        let is_certain = cache.collections()?.none_since(&before);
+        let is_certain = before.and_then(|before| Ok(cache.collections()?.none_since(&before))).unwrap_or(false);
         if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
             results::try_folder(pipeline, graph, &folder)?;
         }

@@ -126,7 +126,7 @@ impl Cache {
         // Before anything is looked at: who pins something from now on and sees nobody at work is seen by the survey.
         let _collecting = if options.dry_run { None } else { Some(self.begin_collecting()?) };
         let survey = Survey::of(self, options.keep_runs)?;
-        let mut collector = Collector { layout: self.layout(), options, report: GcReport::default() };
+        let mut collector = Collector { layout: self.layout(), options, report: GcReport::default(), gone: Vec::new() };
         collector.report = GcReport {
             dry_run: options.dry_run,
             before: survey.total,
@@ -142,6 +142,10 @@ impl Cache {
         if let Some(max_size) = options.max_size {
             collector.shrink(&survey, max_size)?;
         }
+        if !options.dry_run {
+            // Not before: what stays must not look as if it had been used just now.
+            collector.gone.iter().for_each(|run| crate::run::date_records(self.layout(), run));
+        }
         let mut report = collector.report;
         if !options.dry_run && report.removed.iter().any(|removal| removal.what == Garbage::Record) {
             self.index().remove();
@@ -156,6 +160,8 @@ struct Collector<'a> {
     layout: &'a Layout,
     options: GcOptions,
     report: GcReport,
+    /// The runs whose folders are removed.
+    gone: Vec<RunSeen>,
 }
 
 impl Collector<'_> {
@@ -238,10 +244,8 @@ impl Collector<'_> {
                 counted.is_among_the_last(&run)
             };
             if !is_recent && !run.kept && run.running.is_none() {
-                if !self.options.dry_run {
-                    crate::run::date_records(self.layout, &run);
-                }
                 self.remove(Garbage::Run, &run.path)?;
+                self.gone.push(run);
             }
         }
         Ok(())

@@ -174,11 +174,11 @@ impl Layout {
 
     /// The lock of a garbage collection at work, and the mark that the last one left.
     pub fn collecting(&self) -> PathBuf {
-        self.root.join("claims-v1/gc.lock")
+        self.root.join("gc.lock")
     }
 
     pub fn collected(&self) -> PathBuf {
-        self.root.join("claims-v1/gc.last")
+        self.root.join("gc.last")
     }
 
     pub fn latest(&self) -> PathBuf {

@@ -14,6 +14,7 @@ pub fn furnish(root: &Path) -> Cache {
         commit(&cache, node, false).unwrap();
     }
     run.pin(&[key("pinned")]).unwrap();
+    run.settle().unwrap();
     drop(run);
     let orphan = cache.blobs().put_bytes(b"an orphan").unwrap().0;
     let left = [

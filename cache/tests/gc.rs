@@ -294,7 +294,7 @@ fn what_a_kept_run_reached_stays_and_a_name_is_given_once() {
     // A run that reached a record used it, whatever the time of the record's file says.
     for (run, name) in [&old, &new].into_iter().flat_map(|run| ["reached.json", "reached.log"].map(|name| (run, name)))
     {
-        common::age(&run.path.join(name), 4);
+        age(&run.path.join(name), 4);
     }
     let report = it.reopened().gc(everything).unwrap();
     assert_eq!(present(&it, &keys), [true, false, false, false]);

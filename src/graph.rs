@@ -3,8 +3,8 @@
 
 use crate::pipeline::{Endpoint, NodeId, Pipeline};
 use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::{Dfs, EdgeFiltered, Reversed};
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
+use petgraph::visit::{Dfs, EdgeFiltered, EdgeRef as _, Reversed};
 
 /// Which node reads which. Without cycles: `resolve` has refused those.
 #[derive(Debug)]
@@ -28,15 +28,20 @@ impl Graph {
         for node in &pipeline.nodes {
             edges.add_node(node.id);
         }
+        // Per node, its newest edge: nodes that many read are not searched for the edge to the present one.
+        let mut newest: Vec<Option<EdgeIndex>> = vec![None; pipeline.nodes.len()];
         for node in &pipeline.nodes {
-            for (name, edge) in node.inputs.iter().flat_map(|(name, edges)| edges.iter().map(move |edge| (name, edge)))
-            {
-                let Endpoint::Node { node: from, .. } = &edge.from else { continue };
-                let (from, to) = (place(*from), place(node.id));
-                if !pipeline.on_demand(node.id, name) {
-                    edges.update_edge(from, to, Link::Always);
-                } else if edges.find_edge(from, to).is_none() {
-                    edges.add_edge(from, to, Link::OnDemand);
+            for (name, read) in &node.inputs {
+                let link = if pipeline.on_demand(node.id, name) { Link::OnDemand } else { Link::Always };
+                for edge in read {
+                    let Endpoint::Node { node: from, .. } = &edge.from else { continue };
+                    let (from, to) = (place(*from), place(node.id));
+                    let known = newest[from.index()].filter(|edge| edges.edge_endpoints(*edge) == Some((from, to)));
+                    match known {
+                        Some(known) if link == Link::Always => edges[known] = link,
+                        Some(_) => {}
+                        None => newest[from.index()] = Some(edges.add_edge(from, to, link)),
+                    }
                 }
             }
         }
@@ -53,10 +58,15 @@ impl Graph {
         self.edges.neighbors_directed(place(node), Direction::Incoming).map(|index| self.edges[index])
     }
 
+    /// The nodes that this one reads, each once, and whether only when it asks for them.
+    pub fn links(&self, node: NodeId) -> impl Iterator<Item = (NodeId, bool)> + '_ {
+        let edges = self.edges.edges_directed(place(node), Direction::Incoming);
+        edges.map(|edge| (self.edges[edge.source()], *edge.weight() == Link::OnDemand))
+    }
+
     /// Whether a node reads another one only when it asks for it.
     pub fn on_demand(&self, node: NodeId, read: NodeId) -> bool {
-        let edge = self.edges.find_edge(place(read), place(node));
-        edge.is_some_and(|edge| self.edges[edge] == Link::OnDemand)
+        self.links(node).any(|link| link == (read, true))
     }
 
     /// The nodes that read this one, each once.

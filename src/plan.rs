@@ -19,7 +19,7 @@ use ddpipe_interface::metric::MEASURED;
 use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
 use left_out::absent;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -27,6 +27,10 @@ use std::sync::Arc;
 pub trait Records {
     /// The record of this key, if there is one, whether or not its outputs are still there.
     fn find(&self, key: &Key) -> Result<Option<Record>, CacheError>;
+    /// As [`Records::find`], of an action whose description is known.
+    fn find_described(&self, key: &Key, _description: &Description) -> Result<Option<Record>, CacheError> {
+        self.find(key)
+    }
     /// The first output of a record whose bytes are no longer in the cache.
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError>;
     /// The newest record of a node of this pipeline.
@@ -181,6 +185,8 @@ pub struct Planner<'a> {
     lost: BTreeSet<NodeId>,
     /// How many more nodes are compared with all their records instead of the newest alone.
     looks: Cell<usize>,
+    /// How often a node asked for something new.
+    asks: usize,
 }
 
 /// Of so many nodes the nearest record is looked for; a plan of very many stays quick.
@@ -222,6 +228,7 @@ impl<'a> Planner<'a> {
             left_out,
             lost: BTreeSet::new(),
             looks: Cell::new(LOOKS),
+            asks: 0,
         };
         planner.leave_out();
         planner
@@ -240,7 +247,8 @@ impl<'a> Planner<'a> {
     /// The nodes that this one reads as things stand: on demand only what it has asked for.
     pub fn reads(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let asked = move |read: NodeId| self.asked.get(&node).is_some_and(|asked| asked.contains(&read));
-        self.graph.reads(node).filter(move |read| !self.graph.on_demand(node, *read) || asked(*read))
+        let links = self.graph.links(node);
+        links.filter(move |(read, on_demand)| !on_demand || asked(*read)).map(|(read, _)| read)
     }
 
     /// Takes down what a record asks for in its node's name. False when that is nothing new.
@@ -259,7 +267,14 @@ impl<'a> Planner<'a> {
         let asked = self.asked.entry(node).or_default();
         let before = asked.len();
         asked.extend(news);
-        asked.len() > before
+        let is_new = asked.len() > before;
+        self.asks += usize::from(is_new);
+        is_new
+    }
+
+    /// How often a node has asked for something new so far: when this grows, more nodes may be needed.
+    pub fn asks(&self) -> usize {
+        self.asks
     }
 
     /// What is to be done about a node; `known` gives the record of a node that is done, in this run or before. Follows
@@ -285,7 +300,7 @@ impl<'a> Planner<'a> {
                 return self.run(id, action, |_| vec![Reason::Forced]);
             }
             let unreadable = |error| Verdict::Unreadable { error: Arc::new(error) };
-            let reasons = match self.records.find(&action.key) {
+            let reasons = match self.records.find_described(&action.key, &action.description) {
                 Err(error) => return unreadable(error),
                 Ok(None) => return self.run(id, action, |action| self.explain(id, &action.description)),
                 Ok(Some(record)) if !record.asks.is_empty() && self.ask(id, &record) => continue,
@@ -368,9 +383,11 @@ impl<'a> Planner<'a> {
             let measured = kind.declaration.measured_at(name, &node.params);
             let many = many.then_some(measured.as_slice());
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
+            let several = OnceCell::new();
+            let several = || *several.get_or_init(|| self.are_of_several_stages(edges));
             for (position, edge) in edges.iter().enumerate() {
                 if let Some(read) = self.gap(id, name, edge) {
-                    missing.push(Absent { position, labels: self.labels(read, edges) });
+                    missing.push(Absent { position, labels: self.labels(read, several()) });
                     continue;
                 }
                 if self.is_left_out(edge) {
@@ -378,8 +395,8 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 match self.unasked(id, name, edge) {
-                    Some(read) => missing.push(Absent { position, labels: self.labels(read, edges) }),
-                    None => contents.push(self.content(edge, edges, many, known)?),
+                    Some(read) => missing.push(Absent { position, labels: self.labels(read, several()) }),
+                    None => contents.push(self.content(edge, &several, many, known)?),
                 }
             }
             inputs.insert(name.clone(), contents);
@@ -446,7 +463,7 @@ impl<'a> Planner<'a> {
     fn content(
         &self,
         edge: &Edge,
-        siblings: &[Edge],
+        several: &dyn Fn() -> bool,
         many: Option<&[&str]>,
         known: &dyn Fn(NodeId) -> Option<Arc<Record>>,
     ) -> Result<Content, Box<Verdict>> {
@@ -466,7 +483,7 @@ impl<'a> Planner<'a> {
                 let made = record.outputs.get(output).ok_or_else(waits)?;
                 let Some(measured) = many else { return Ok(plain(made.digest)) };
                 Ok(Content {
-                    labels: self.labels(*node, siblings),
+                    labels: self.labels(*node, several()),
                     metrics: self.metrics(*node, &record, measured),
                     ..plain(made.digest)
                 })
@@ -476,17 +493,23 @@ impl<'a> Planner<'a> {
 
     /// The axes of a gathered node, and its stage's name when nodes of several stages are gathered: only then does the
     /// name tell anything, and only then may renaming the stage change a table.
-    fn labels(&self, node: NodeId, siblings: &[Edge]) -> IndexMap<String, Value> {
+    fn labels(&self, node: NodeId, several: bool) -> IndexMap<String, Value> {
         let node = self.pipeline.node(node);
-        let other_stage = |edge: &Edge| match &edge.from {
-            Endpoint::Node { node: other, .. } => self.pipeline.node(*other).stage != node.stage,
-            Endpoint::Source { .. } => true,
-        };
         let mut labels = node.axes.clone();
-        if siblings.iter().any(other_stage) {
+        if several {
             labels.insert("stage".into(), Value::String(node.stage.clone()));
         }
         labels
+    }
+
+    /// Whether what is connected to an input is not all of one stage.
+    fn are_of_several_stages(&self, edges: &[Edge]) -> bool {
+        let stage = |edge: &Edge| match &edge.from {
+            Endpoint::Node { node, .. } => Some(self.pipeline.node(*node).stage.as_str()),
+            Endpoint::Source { .. } => None,
+        };
+        let first = edges.first().and_then(stage);
+        first.is_none() || edges.iter().any(|edge| stage(edge) != first)
     }
 
     fn explain(&self, id: NodeId, description: &Description) -> Vec<Reason> {

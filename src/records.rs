@@ -1,12 +1,17 @@
 //! The planner's view of a cache. A record that cannot be read, for want of a device or of file descriptors, is an error
 //! of its node and not a missing record: otherwise hours of work would be done again for nothing.
 
+use crate::key::Description;
 use crate::plan::Records;
 use ddpipe_cache::{Cache, CacheError, Key, Record};
 
 impl Records for Cache {
     fn find(&self, key: &Key) -> Result<Option<Record>, CacheError> {
         self.record(*key)
+    }
+
+    fn find_described(&self, key: &Key, description: &Description) -> Result<Option<Record>, CacheError> {
+        self.record_described(*key, description.entries())
     }
 
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError> {

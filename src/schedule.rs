@@ -4,6 +4,7 @@
 
 mod attempts;
 mod clocks;
+mod decisions;
 mod jobs;
 mod losses;
 mod messages;
@@ -17,10 +18,11 @@ use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Executor, Signal};
 use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
-use crate::plan::{Planner, Verdict};
+use crate::plan::Planner;
 use crate::sources::Sources;
 use ddpipe_cache::{Cache, CacheError, Commit, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
+use decisions::Decisions;
 pub use jobs::Jobs;
 use state::{Running, State, States};
 use std::sync::Arc;
@@ -87,7 +89,7 @@ pub struct Scheduler<'a> {
     /// Per node, its attempts that failed and were followed by another, in words.
     failed: Vec<Vec<String>>,
     states: States,
-    priority: Vec<f64>,
+    decisions: Decisions,
     slots: Vec<Option<NodeId>>,
     jobs: u64,
     cancelled: bool,
@@ -134,9 +136,9 @@ impl<'a> Scheduler<'a> {
         } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
-            priority: graph.longest_path(seconds),
             slots: vec![None; executor.slots().len()],
-            states: States::new(nodes),
+            states: States::new(&graph.longest_path(seconds)),
+            decisions: Decisions::new(nodes),
             outcomes: vec![None; nodes],
             jobs: 0,
             cancelled: false,
@@ -197,90 +199,27 @@ impl<'a> Scheduler<'a> {
                 self.interrupted(node);
             }
         }
-        for node in self.states.ready() {
+        for node in self.states.ready_in_order() {
             self.interrupted(node);
         }
     }
 
-    /// Settles or readies every node whose inputs are known by now. True when a record asked for nodes that this has
-    /// passed by already.
-    fn decide(&mut self) -> bool {
-        for id in self.graph.order() {
-            if !matches!(self.states.get(id), State::Pending) {
-                continue;
-            }
-            if self.planner.needed(id)
-                && let Some(file) = self.planner.without(id)
-            {
-                self.leave_out(id, &file);
-                continue;
-            }
-            if let Some(blame) = self.blame(id) {
-                self.skip(id, blame);
-                continue;
-            }
-            if self.stopping && self.planner.needed(id) {
-                match self.cancelled {
-                    true => self.interrupted(id),
-                    false => self.skip_after_failure(id),
-                }
-                continue;
-            }
-            let known = |read: NodeId| self.states.get(read).record();
-            let settled = |read: NodeId| {
-                let state = self.states.get(read);
-                state.is_known() || state.is_lost() || !self.planner.needed(read)
-            };
-            if self.planner.needed(id) && !self.planner.reads(id).all(settled) {
-                continue;
-            }
-            match self.planner.verdict(id, &known) {
-                Verdict::NotSelected => self.states.set(id, State::NotSelected),
-                Verdict::Fresh(record) => self.fresh(id, record),
-                Verdict::Run { action, reasons } => self.states.set(id, State::Ready { action, reasons }),
-                Verdict::Missing { file } => self.missing(id, &file),
-                Verdict::LeftOut { file } => self.leave_out(id, &file),
-                Verdict::Unreadable { error } => self.fail_for_cache(id, &error),
-                Verdict::Waiting { .. } => {}
-            }
-        }
-        self.readmit()
-    }
-
-    /// A node without a result that keeps this one from running. Those that it can do without are noted instead, unless
-    /// nothing is left.
-    fn blame(&mut self, id: NodeId) -> Option<NodeId> {
-        let (lost, others): (Vec<NodeId>, Vec<NodeId>) =
-            self.planner.reads(id).partition(|read| self.states.get(*read).is_lost());
-        let needs = |read: &&NodeId| others.is_empty() || !self.planner.can_do_without(id, **read);
-        if let Some(blame) = lost.iter().find(needs) {
-            return Some(*blame);
-        }
-        lost.into_iter().for_each(|read| self.planner.lose(read));
-        None
-    }
-
-    /// Nodes that were left out and have been asked for since become part of the run.
-    fn readmit(&mut self) -> bool {
-        let left = |id: &NodeId| matches!(self.states.get(*id), State::NotSelected) && self.planner.needed(*id);
-        let back: Vec<NodeId> = self.graph.order().filter(left).collect();
-        back.iter().for_each(|id| self.states.set(*id, State::Pending));
-        !back.is_empty()
-    }
-
     /// Gives free slots to ready nodes, the one with the longest way to go first.
     fn dispatch(&mut self) {
-        let mut ready = self.states.ready();
-        ready.sort_by(|left, right| self.priority[right.index()].total_cmp(&self.priority[left.index()]));
-        for node in ready {
+        let free = |slots: &[Option<NodeId>]| slots.iter().any(Option::is_none);
+        let mut next = self.states.next_ready(None);
+        while let Some(node) = next {
             // A node that could not be started may have ended the run.
-            if self.stopping {
+            if self.stopping || !free(&self.slots) {
                 return;
             }
-            let Some(slot) = self.slot_for(node) else { continue };
-            if let Err(error) = self.claim(node, slot) {
+            // It may stay ready: another process has its claim, or its inputs are on a slot that is at work.
+            if let Some(slot) = self.slot_for(node)
+                && let Err(error) = self.claim(node, slot)
+            {
                 self.fail_for_cache(node, &error);
             }
+            next = self.states.next_ready(Some(node));
         }
     }
 

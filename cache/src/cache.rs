@@ -1,12 +1,15 @@
 //! The cache as its users see it: look up a key, get a record or the right to make one. The parts are in the files
 //! beside this one; what they share is here.
 
+use crate::index::Index;
 use crate::layout::Layout;
+use crate::record::Found;
 use crate::second::Second;
-use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, StatCache, disk, record, walk};
+use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, Stamp, StatCache, disk, record, walk};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// One cache folder. Clones share it; any number of processes may use the same folder.
 #[derive(Clone, Debug)]
@@ -16,6 +19,7 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     layout: Layout,
     blobs: BlobStore,
+    index: Index,
     second: Option<Second>,
 }
 
@@ -46,7 +50,8 @@ impl Cache {
         layout.share();
         layout.create()?;
         let blobs = BlobStore::new(layout.clone());
-        Ok(Cache(Arc::new(Inner { layout, blobs, second })))
+        let index = Index::new(&layout);
+        Ok(Cache(Arc::new(Inner { layout, blobs, index, second })))
     }
 
     /// The cache's folder, absolute.
@@ -110,7 +115,55 @@ impl Cache {
     /// The record of `key`, whether or not its outputs are still there. With a second cache, what is not here or not
     /// whole is taken from there, where it is whole.
     pub fn record(&self, key: Key) -> Result<Option<Record>, CacheError> {
-        let found = record::read(&self.0.layout, key)?;
+        self.or_from_second(key, record::read(&self.0.layout, key)?)
+    }
+
+    /// As [`Cache::record`], of a key whose description is known: the record's file is opened only if it may have changed
+    /// since a process read it.
+    pub fn record_described(&self, key: Key, description: &[(String, String)]) -> Result<Option<Record>, CacheError> {
+        self.or_from_second(key, self.look_up(key, description, SystemTime::now())?)
+    }
+
+    pub(crate) fn look_up(
+        &self,
+        key: Key,
+        description: &[(String, String)],
+        now: SystemTime,
+    ) -> Result<Option<Record>, CacheError> {
+        let path = self.0.layout.record(key);
+        let stamp = match disk::look(&path) {
+            Ok(metadata) => Stamp::seen(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::io("read", &path)(error)),
+        };
+        if let Some(record) = self.0.index.find(key, description, &stamp) {
+            return Ok(Some(record));
+        }
+        let Found::Record(record) = record::find(&self.0.layout, key)? else {
+            // What is damaged is set aside.
+            return record::read(&self.0.layout, key);
+        };
+        // A file that changed a moment ago may change again within the same time stamp.
+        let unchanged = || disk::look(&path).is_ok_and(|metadata| Stamp::seen(&metadata) == stamp);
+        if !stamp.is_racy(now) && unchanged() {
+            self.0.index.learn(&record, stamp);
+        }
+        Ok(Some(*record))
+    }
+
+    /// Keeps what this process has read of records for the next one. Call it at the end of a command. An accelerator:
+    /// trouble with it is logged.
+    pub fn save_index(&self) {
+        if let Err(error) = self.0.index.save() {
+            tracing::debug!(%error, "the index of records was not written");
+        }
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.0.index
+    }
+
+    fn or_from_second(&self, key: Key, found: Option<Record>) -> Result<Option<Record>, CacheError> {
         let Some(second) = &self.0.second else { return Ok(found) };
         let whole = match &found {
             Some(record) => self.lost_outputs(record)?.is_empty(),

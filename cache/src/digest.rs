@@ -68,7 +68,22 @@ macro_rules! hexadecimal {
         impl $name {
             /// 64 lower-case hexadecimal digits.
             pub fn hex(&self) -> String {
-                self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+                const DIGITS: [char; 16] =
+                    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+                let mut text = String::with_capacity(64);
+                for byte in self.0 {
+                    text.push(DIGITS[usize::from(byte >> 4)]);
+                    text.push(DIGITS[usize::from(byte & 15)]);
+                }
+                text
+            }
+
+            pub(crate) fn bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+                $name(bytes)
             }
 
             /// The first 12 digits, for people.

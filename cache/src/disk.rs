@@ -169,6 +169,18 @@ pub(crate) fn touch(path: &Path) -> io::Result<()> {
     on(Op::Attributes(path), || Ok(futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?))
 }
 
+/// Adds bytes to the end of a file, which is made if there is none.
+pub(crate) fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = on(Op::Create(path), || OpenOptions::new().append(true).create(true).open(path))?;
+    write_all(&mut file, path, bytes)
+}
+
+/// Sets the time of the last change. A time other than now needs the file's ownership.
+pub(crate) fn date(path: &Path, time: SystemTime) -> io::Result<()> {
+    let file = open(path)?;
+    on(Op::Attributes(path), || file.set_modified(time))
+}
+
 /// Sets the time of the last change to now.
 pub(crate) fn renew(path: &Path) -> io::Result<()> {
     let file = open(path)?;

@@ -123,8 +123,10 @@ impl Cache {
     /// # Errors
     /// [`CacheError::NewerRecord`]: without knowing a record's outputs, its blobs would look like garbage.
     pub fn gc(&self, options: GcOptions) -> Result<GcReport, CacheError> {
+        // Before anything is looked at: who pins something from now on and sees nobody at work is seen by the survey.
+        let _collecting = if options.dry_run { None } else { Some(self.begin_collecting()?) };
         let survey = Survey::of(self, options.keep_runs)?;
-        let mut collector = Collector { layout: self.layout(), options, report: GcReport::default() };
+        let mut collector = Collector { layout: self.layout(), options, report: GcReport::default(), gone: Vec::new() };
         collector.report = GcReport {
             dry_run: options.dry_run,
             before: survey.total,
@@ -140,7 +142,14 @@ impl Cache {
         if let Some(max_size) = options.max_size {
             collector.shrink(&survey, max_size)?;
         }
+        if !options.dry_run {
+            // Not before: what stays must not look as if it had been used just now.
+            collector.gone.iter().for_each(|run| crate::run::date_records(self.layout(), run));
+        }
         let mut report = collector.report;
+        if !options.dry_run && report.removed.iter().any(|removal| removal.what == Garbage::Record) {
+            self.index().remove();
+        }
         report.after = report.before.saturating_sub(report.freed());
         report.over = options.max_size.map_or(0, |max_size| report.after.saturating_sub(max_size));
         Ok(report)
@@ -151,6 +160,8 @@ struct Collector<'a> {
     layout: &'a Layout,
     options: GcOptions,
     report: GcReport,
+    /// The runs whose folders are removed.
+    gone: Vec<RunSeen>,
 }
 
 impl Collector<'_> {
@@ -234,6 +245,7 @@ impl Collector<'_> {
             };
             if !is_recent && !run.kept && run.running.is_none() {
                 self.remove(Garbage::Run, &run.path)?;
+                self.gone.push(run);
             }
         }
         Ok(())
@@ -276,7 +288,7 @@ impl Collector<'_> {
     /// Removes a record, then the blobs that only it named: a crash or a power cut in between leaves orphans, not records
     /// without their blobs.
     fn evict(&mut self, stored: &Stored, survey: &Survey, uses: &mut HashMap<Digest, usize>) -> Result<(), CacheError> {
-        if !self.remove_unless_used(Garbage::Record, &stored.path, stored.used, Some(&stored.about))? {
+        if !self.remove_unless_used(Garbage::Record, &stored.path, stored.dated, Some(&stored.about))? {
             return Ok(());
         }
         if !self.options.dry_run

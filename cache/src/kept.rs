@@ -72,7 +72,10 @@ impl Cache {
         }
         match Lock::attempt(&run.path.join(RUNNING))? {
             Attempt::Held(holder) => Err(CacheError::RunAtWork { run: run.id.clone(), holder }),
-            Attempt::Locked(_lock) => disk::remove_tree(&run.path).map_err(CacheError::io("remove", &run.path)),
+            Attempt::Locked(_lock) => {
+                crate::run::date_records(self.layout(), run);
+                disk::remove_tree(&run.path).map_err(CacheError::io("remove", &run.path))
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 //! until they run again.
 
 use crate::aside::Aside;
-use crate::{Cache, CacheError, Key, Record, disk};
+use crate::{Cache, CacheError, Digest, Key, Record, Stamp, disk};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// They say that the folder knows of every record; without one of them, it is made again. Earlier versions write the first
 /// alone, and know of no earlier records.
@@ -31,6 +32,33 @@ impl Cache {
             self.write_earlier(&path, &earlier, key)?;
         }
         self.write_latest(&path, key.hex().as_bytes())
+    }
+
+    /// Notes what nodes of a pipeline gave last, as [`Cache::note_latest`] does for one. Where the same was noted the last
+    /// time, and nobody has noted anything since, no entry is opened.
+    pub fn note_all_latest(&self, pipeline: &str, nodes: &[(String, Key)]) -> Result<(), CacheError> {
+        let mut hasher = blake3::Hasher::new();
+        for (node, key) in nodes {
+            hasher.update(&(node.len() as u64).to_le_bytes());
+            hasher.update(node.as_bytes());
+            hasher.update(key.bytes());
+        }
+        let digest: Digest = hasher.finalize().into();
+        let (folder, mark) = (self.layout().latest(), self.layout().noted(pipeline));
+        let now = SystemTime::now();
+        let stamp = || disk::look(&folder).ok().map(|metadata| Stamp::seen(&metadata));
+        let before = stamp();
+        let text = before.as_ref().map(|stamp| [digest.bytes().as_slice(), &stamp.to_bytes()].concat());
+        if text.is_some() && disk::read(&mark).ok() == text {
+            return Ok(());
+        }
+        nodes.iter().try_for_each(|(node, key)| self.note_latest(pipeline, node, *key))?;
+        // A folder that changed a moment ago may change again within the same time stamp.
+        let settled = before.as_ref().is_some_and(|before| !before.is_racy(now)) && stamp() == before;
+        if let Some(text) = text.filter(|_| settled) {
+            self.write_latest(&mark, &text)?;
+        }
+        Ok(())
     }
 
     /// The newest record of a node, whether or not its outputs are still there.

@@ -4,6 +4,7 @@
 use crate::run::RUNNING;
 use crate::{CacheError, Digest, Key, aside, disk, walk};
 use nix::sys::stat::{Mode, umask};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # See https://bford.info/cachedir/ for what this file tells backup programs.\n";
 
 /// Names with a version, as `(before the number, after it)`; the number in use is 1 for all of them.
-const VERSIONED: [(&str, &str); 5] =
-    [("blobs-v", ""), ("records-v", ""), ("claims-v", ""), ("latest-v", ""), ("stat-v", ".json")];
+const VERSIONED: [(&str, &str); 6] =
+    [("blobs-v", ""), ("records-v", ""), ("claims-v", ""), ("latest-v", ""), ("index-v", ""), ("stat-v", ".json")];
 const VERSION: u64 = 1;
 
 /// The paths of one cache.
@@ -111,8 +112,7 @@ impl Layout {
     }
 
     pub fn blob(&self, digest: Digest) -> PathBuf {
-        let hex = digest.hex();
-        self.root.join("blobs-v1").join(&hex[..2]).join(&hex[2..])
+        self.sharded("blobs-v1/", &digest.hex(), "")
     }
 
     pub fn records(&self) -> PathBuf {
@@ -124,8 +124,18 @@ impl Layout {
     }
 
     pub fn record(&self, key: Key) -> PathBuf {
-        let hex = key.hex();
-        self.root.join("records-v1").join(&hex[..2]).join(format!("{}.json", &hex[2..]))
+        self.sharded("records-v1/", &key.hex(), ".json")
+    }
+
+    /// A path whose folder is named after the first digits.
+    fn sharded(&self, folder: &str, hex: &str, ending: &str) -> PathBuf {
+        let mut path = OsString::with_capacity(self.root.as_os_str().len() + folder.len() + hex.len() + 8);
+        for part in [self.root.as_os_str(), "/".as_ref(), folder.as_ref(), hex[..2].as_ref(), "/".as_ref()] {
+            path.push(part);
+        }
+        path.push(&hex[2..]);
+        path.push(ending);
+        path.into()
     }
 
     pub fn claims(&self) -> PathBuf {
@@ -150,6 +160,25 @@ impl Layout {
 
     pub fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
+    }
+
+    /// A copy of what records say.
+    pub fn index_of_records(&self) -> PathBuf {
+        self.root.join("index-v1/records")
+    }
+
+    /// What a pipeline's nodes were last noted to have given, as one digest.
+    pub fn noted(&self, pipeline: &str) -> PathBuf {
+        self.root.join("index-v1").join(format!("noted-{}", Digest::of(pipeline.as_bytes()).short()))
+    }
+
+    /// The lock of a garbage collection at work, and the mark that the last one left.
+    pub fn collecting(&self) -> PathBuf {
+        self.root.join("gc.lock")
+    }
+
+    pub fn collected(&self) -> PathBuf {
+        self.root.join("gc.last")
     }
 
     pub fn latest(&self) -> PathBuf {

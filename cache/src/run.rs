@@ -4,6 +4,7 @@
 
 use crate::aside::Aside;
 use crate::claim::{Attempt, Lock};
+use crate::layout::Layout;
 use crate::sealed;
 use crate::{Cache, CacheError, Digest, Holder, Key, disk, kept, walk};
 use jiff::Timestamp;
@@ -11,10 +12,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 const REACHED: &str = "reached.json";
+/// Keys that were reached since that file was written, a line each.
+const SINCE: &str = "reached.log";
+/// So many keys at once are written into the file and not behind it.
+const MANY: usize = 64;
 pub(crate) const RUNNING: &str = "running.lock";
 /// The file among the runs that has the number of the last one.
 const LAST: &str = "last";
@@ -36,8 +42,17 @@ pub struct RunDir {
     path: PathBuf,
     pipeline: String,
     number: u64,
+    reached: Mutex<Reaching>,
     /// Held for its `Drop`, and seen by `gc` and by lists of runs.
     _running: Lock,
+}
+
+/// What a run has reached so far.
+#[derive(Debug, Default)]
+struct Reaching {
+    keys: BTreeSet<Key>,
+    /// Whether some of them are not in the file yet, but behind it.
+    behind: bool,
 }
 
 /// A run as its folder shows it.
@@ -59,6 +74,8 @@ pub struct RunSeen {
     pub kept: bool,
     /// The name that it is kept as.
     pub name: Option<String>,
+    /// When it noted last what it reached.
+    pub(crate) used: SystemTime,
 }
 
 impl Cache {
@@ -84,8 +101,9 @@ impl Cache {
         };
         running.sign(&Holder::me(pipeline));
         let number = self.next_number()?;
-        let run = RunDir { cache: self.clone(), id, path, pipeline: pipeline.to_string(), number, _running: running };
-        run.pin(&[])?;
+        let (pipeline, reached) = (pipeline.to_string(), Mutex::default());
+        let run = RunDir { cache: self.clone(), id, path, pipeline, number, reached, _running: running };
+        run.write_reached(&BTreeSet::new())?;
         Ok(run)
     }
 
@@ -112,9 +130,14 @@ impl Cache {
     pub fn runs(&self) -> Result<Vec<RunSeen>, CacheError> {
         let mut runs = Vec::new();
         for entry in walk::entries(&self.layout().runs())? {
-            if let Some(reached) = read(&entry.path.join(REACHED))? {
+            // In this order: what goes from the one into the other is seen in one of them.
+            let since = read_since(&entry.path.join(SINCE))?;
+            if let Some(mut reached) = read(&entry.path.join(REACHED))? {
+                reached.keys.extend(since);
                 let kept = kept::read(&entry.path)?;
+                let times = [SINCE, REACHED].map(|name| disk::look(&entry.path.join(name)).ok()?.modified().ok());
                 runs.push(RunSeen {
+                    used: times.into_iter().flatten().max().unwrap_or(SystemTime::UNIX_EPOCH),
                     running: Lock::holder(&entry.path.join(RUNNING))?,
                     kept: kept.is_some(),
                     name: kept.and_then(|kept| kept.name),
@@ -129,18 +152,28 @@ impl Cache {
         runs.sort_by(|one, other| (one.number, &one.id).cmp(&(other.number, &other.id)));
         Ok(runs)
     }
+}
 
-    /// What the last `keep` runs of each pipeline reached, and what kept runs and runs at work have reached. Only runs that
-    /// reached something new count, so that neither failed attempts nor looks at old results unpin good ones.
-    pub(crate) fn pinned(&self, keep: usize) -> Result<HashSet<Key>, CacheError> {
-        let mut pinned = HashSet::new();
-        let mut counted = Counted::new(keep);
-        for run in self.runs()?.into_iter().rev() {
-            if counted.is_among_the_last(&run) || run.kept || run.running.is_some() {
-                pinned.extend(run.reached);
-            }
+/// What the last `keep` runs of each pipeline reached, and what kept runs and runs at work have reached. Only runs that
+/// reached something new count, so that neither failed attempts nor looks at old results unpin good ones.
+pub(crate) fn pinned(runs: Vec<RunSeen>, keep: usize) -> HashSet<Key> {
+    let mut pinned = HashSet::new();
+    let mut counted = Counted::new(keep);
+    for run in runs.into_iter().rev() {
+        if counted.is_among_the_last(&run) || run.kept || run.running.is_some() {
+            pinned.extend(run.reached);
         }
-        Ok(pinned)
+    }
+    pinned
+}
+
+/// Notes in the files of the records that a run reached when that was: its folder, which says it so far, is about to go.
+pub(crate) fn date_records(layout: &Layout, run: &RunSeen) {
+    for path in run.reached.iter().map(|key| layout.record(*key)) {
+        let older = disk::look(&path).and_then(|seen| seen.modified()).is_ok_and(|dated| dated < run.used);
+        if older && let Err(error) = disk::date(&path, run.used) {
+            tracing::debug!(path = %path.display(), %error, "the time of use was not noted");
+        }
     }
 }
 
@@ -187,21 +220,70 @@ impl RunDir {
         aside.publish_accelerator(&self.path.join(name))
     }
 
-    /// Adds to what this run reached, and marks these records as used now. Call it with what planning found, then with
-    /// what each stage committed: only what is pinned is safe from a `gc` beside this run.
+    /// Adds to what this run reached, and so marks these records as used now. Call it with what planning found, then with
+    /// what each stage commits: only what is pinned is safe from a `gc` beside this run.
     pub fn pin(&self, keys: &[Key]) -> Result<(), CacheError> {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<Key> = keys.iter().copied().filter(|key| reached.keys.insert(*key)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        if new.len() < MANY {
+            let lines: String = new.iter().map(|key| sealed_line(*key)).collect();
+            let path = self.path.join(SINCE);
+            disk::append(&path, lines.as_bytes()).map_err(CacheError::io("write", &path))?;
+            reached.behind = true;
+        } else {
+            self.write_reached(&reached.keys)?;
+        }
+        // A collection that began before the pin was written goes by the times of records.
+        if Lock::is_held(&self.cache.layout().collecting())? {
+            self.cache.touch(&new);
+        }
+        Ok(())
+    }
+
+    /// Writes all that this run reached into one file. Call it at the end; until then it is in two.
+    pub fn settle(&self) -> Result<(), CacheError> {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reached.behind {
+            return Ok(());
+        }
+        self.write_reached(&reached.keys)?;
+        reached.behind = false;
+        let path = self.path.join(SINCE);
+        disk::unlink(&path).map_err(CacheError::io("remove", &path))
+    }
+
+    fn write_reached(&self, keys: &BTreeSet<Key>) -> Result<(), CacheError> {
         let path = self.path.join(REACHED);
-        let mut reached = read(&path)?.map(|reached| reached.keys).unwrap_or_default();
-        reached.extend(keys);
-        let reached = Reached { pipeline: self.pipeline.clone(), number: self.number, keys: reached };
+        let reached = Reached { pipeline: self.pipeline.clone(), number: self.number, keys: keys.clone() };
         let text = sealed::seal_value(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
         let mut aside = Aside::new(&self.path)?;
         aside.write(&text)?;
         // Not flushed: a run with nothing to do should take milliseconds, and a power cut costs a pin, not a result.
-        aside.publish_accelerator(&path)?;
-        self.cache.touch(keys);
-        Ok(())
+        aside.publish_accelerator(&path)
     }
+}
+
+/// A key with a check that shows damage.
+fn sealed_line(key: Key) -> String {
+    let hex = key.hex();
+    format!("{hex} {}\n", Digest::of(hex.as_bytes()).short())
+}
+
+/// The keys of the lines that are whole and undamaged.
+fn read_since(path: &Path) -> Result<Vec<Key>, CacheError> {
+    let text = match disk::read(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Vec::new(),
+        Err(error) => return Err(CacheError::io("read", path)(error)),
+    };
+    let key = |line: &str| {
+        let key = line.split(' ').next()?.parse().ok()?;
+        (sealed_line(key).trim_end() == line).then_some(key)
+    };
+    Ok(String::from_utf8_lossy(&text).lines().filter_map(key).collect())
 }
 
 fn read(path: &Path) -> Result<Option<Reached>, CacheError> {

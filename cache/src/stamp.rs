@@ -2,7 +2,7 @@
 //! to it in between, as far as the clock of the file system can tell.
 
 use serde::{Deserialize, Serialize};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,15 +26,46 @@ impl Stamp {
     /// # Errors
     /// The file system does not tell.
     pub fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
+        Ok(Stamp::seen(&file.metadata()?))
+    }
+
+    /// The stamp of what the file system said.
+    pub(crate) fn seen(metadata: &Metadata) -> Self {
         let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Ok(Stamp {
+        Stamp {
             bytes: metadata.len(),
             mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
             ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
             device: metadata.dev(),
             inode: metadata.ino(),
-        })
+        }
+    }
+
+    /// How many bytes [`Stamp::to_bytes`] gives.
+    pub(crate) const BYTES: usize = 56;
+
+    pub(crate) fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes[8..24].copy_from_slice(&self.mtime_ns.to_le_bytes());
+        bytes[24..40].copy_from_slice(&self.ctime_ns.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.device.to_le_bytes());
+        bytes[48..].copy_from_slice(&self.inode.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let short = |at: usize| {
+            let mut part = [0; 8];
+            part.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(part)
+        };
+        let long = |at: usize| {
+            let mut part = [0; 16];
+            part.copy_from_slice(&bytes[at..at + 16]);
+            i128::from_le_bytes(part)
+        };
+        Stamp { bytes: short(0), mtime_ns: long(8), ctime_ns: long(24), device: short(40), inode: short(48) }
     }
 
     /// The file's length in bytes.

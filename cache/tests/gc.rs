@@ -291,6 +291,11 @@ fn what_a_kept_run_reached_stays_and_a_name_is_given_once() {
     for (letter, key) in [(b'a', keys[0]), (b'b', keys[1])] {
         it.age(key, &blob(letter), 4);
     }
+    // A run that reached a record used it, whatever the time of the record's file says.
+    for (run, name) in [&old, &new].into_iter().flat_map(|run| ["reached.json", "reached.log"].map(|name| (run, name)))
+    {
+        age(&run.path.join(name), 4);
+    }
     let report = it.reopened().gc(everything).unwrap();
     assert_eq!(present(&it, &keys), [true, false, false, false]);
     let gone: Vec<&str> =

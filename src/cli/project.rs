@@ -262,6 +262,7 @@ impl Project {
         let needed = self.needed();
         let sources = sources::look(&self.pipeline, &self.cache, &needed)?;
         let plan = self.planner(&sources)?.plan();
+        self.cache.save_index();
         Ok(Planned { plan, needed, sources })
     }
 

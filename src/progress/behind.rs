@@ -61,7 +61,10 @@ impl Observer for Behind {
             return;
         }
         queue.events.push_back((SystemTime::now(), shortened(event)));
-        self.shared.changed.notify_all();
+        // The thread waits only where there is nothing.
+        if queue.events.len() == 1 {
+            self.shared.changed.notify_all();
+        }
     }
 }
 

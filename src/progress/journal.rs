@@ -3,7 +3,7 @@
 
 use super::kept_log::KeptLog;
 use super::log_tail::LogTail;
-use crate::event::{Event, Observer};
+use crate::event::{Event, Observer, Outcome, Status};
 use crate::told::JOURNAL;
 use ddpipe_cache::RunDir;
 use indexmap::IndexMap;
@@ -73,8 +73,13 @@ impl Journal {
             _ => {}
         }
         writeln!(self.file, "{}", serde_json::to_string(&Line { at, event })?)?;
-        // A crash must leave what led to it; metrics may wait.
-        if matches!(event, Event::Metric { .. }) { self.flush_now_and_then() } else { self.file.flush() }
+        // A crash must leave what led to it; metrics may wait, and nodes of which nothing was run.
+        let is_fresh = |outcome: &Outcome| outcome.status == Status::Fresh;
+        match event {
+            Event::Metric { .. } => self.flush_now_and_then(),
+            Event::Finished(outcome) if is_fresh(outcome) => self.flush_now_and_then(),
+            _ => self.file.flush(),
+        }
     }
 
     fn end_log(&mut self, node: &str) -> std::io::Result<()> {

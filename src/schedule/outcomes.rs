@@ -108,7 +108,7 @@ impl Scheduler<'_> {
         self.finish(node, outcome);
         if !self.keep_going && !self.stopping {
             self.stopping = true;
-            for waiting in self.states.ready() {
+            for waiting in self.states.ready_in_order() {
                 self.skip_after_failure(waiting);
             }
         }

@@ -14,7 +14,8 @@ use crate::plan::Action;
 use crate::reason::Reason;
 use ddpipe_cache::{Claim, Record};
 use ddpipe_interface::protocol::JobId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,23 +101,43 @@ impl State {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        matches!(self, State::Running(_) | State::Storing { .. })
+    }
+
     fn is_settled(&self) -> bool {
         matches!(self, State::Done { .. } | State::Lost(_) | State::LeftOut | State::NotSelected)
     }
 }
 
-/// The states of all nodes.
+/// The states of all nodes, and what is asked of them at every message: so that a message costs the same in a run of any
+/// size.
 #[derive(Debug)]
 pub(super) struct States {
     states: Vec<State>,
     shown_waiting: Vec<bool>,
     again: Vec<bool>,
+    /// How long the way is that begins at a node, as numbers that are smaller for longer ones.
+    haste: Vec<u64>,
+    /// Nodes that have to run and wait for a slot, the one with the longest way to go first.
+    ready: BTreeSet<(u64, NodeId)>,
+    /// Nodes that a worker has or whose bytes are being written.
+    busy: BTreeSet<NodeId>,
+    unsettled: usize,
+    /// Nodes whose change matters to a decision, since that was last asked.
+    news: Vec<NodeId>,
 }
 
 impl States {
-    pub fn new(nodes: usize) -> Self {
-        let states = (0..nodes).map(|_| State::Pending).collect();
-        States { states, shown_waiting: vec![false; nodes], again: vec![false; nodes] }
+    /// The states before a run; `ways` has the length of the way that begins at each node.
+    pub fn new(ways: &[f64]) -> Self {
+        let nodes = ways.len();
+        let states: Vec<State> = (0..nodes).map(|_| State::Pending).collect();
+        let haste = ways.iter().map(|way| !way.max(0.0).to_bits()).collect();
+        let news = (0..nodes).map(|index| NodeId(index as u32)).collect();
+        let (shown_waiting, again) = (vec![false; nodes], vec![false; nodes]);
+        let (ready, busy) = (BTreeSet::new(), BTreeSet::new());
+        States { states, shown_waiting, again, haste, ready, busy, unsettled: nodes, news }
     }
 
     pub fn get(&self, node: NodeId) -> &State {
@@ -131,7 +152,34 @@ impl States {
     /// Changes a state and hands out the old one.
     pub fn replace(&mut self, node: NodeId, state: State) -> State {
         tracing::debug!(node = node.0, ?state, "state");
-        std::mem::replace(&mut self.states[node.index()], state)
+        let entry = (self.haste[node.index()], node);
+        match &state {
+            State::Ready { .. } => self.ready.insert(entry),
+            _ => self.ready.remove(&entry),
+        };
+        match state.is_busy() {
+            true => self.busy.insert(node),
+            false => self.busy.remove(&node),
+        };
+        let before = std::mem::replace(&mut self.states[node.index()], state);
+        let now = &self.states[node.index()];
+        self.unsettled += usize::from(before.is_settled());
+        self.unsettled -= usize::from(now.is_settled());
+        let is_pending = matches!(now, State::Pending);
+        if is_pending || now.is_lost() || (now.is_known() || now.is_settled()) && !before.is_known() {
+            self.news.push(node);
+        }
+        before
+    }
+
+    /// The nodes that have become known, lost or pending since this was last called.
+    pub fn news(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Nodes about which nothing is decided.
+    pub fn pending(&self) -> impl Iterator<Item = NodeId> {
+        self.find(|state| matches!(state, State::Pending))
     }
 
     pub fn running_mut(&mut self, node: NodeId) -> Option<&mut Running> {
@@ -143,7 +191,7 @@ impl States {
 
     /// The node that has this job.
     pub fn of_job(&self, job: JobId) -> Option<NodeId> {
-        self.find(|state| match state {
+        self.find_busy(|state| match state {
             State::Running(running) | State::Storing { running, .. } => running.job == job,
             _ => false,
         })
@@ -151,29 +199,37 @@ impl States {
     }
 
     pub fn any_unsettled(&self) -> bool {
-        self.states.iter().any(|state| !state.is_settled())
+        self.unsettled > 0
     }
 
-    /// Nodes that have to run and wait for a slot.
-    pub fn ready(&self) -> Vec<NodeId> {
-        self.find(|state| matches!(state, State::Ready { .. })).collect()
+    /// Of the nodes that have to run and wait for a slot the one with the longest way to go, or the next after one of them.
+    pub fn next_ready(&self, after: Option<NodeId>) -> Option<NodeId> {
+        let from = after.map_or(Bound::Unbounded, |node| Bound::Excluded((self.haste[node.index()], node)));
+        self.ready.range((from, Bound::Unbounded)).next().map(|(_, node)| *node)
+    }
+
+    /// All of them in the pipeline's order.
+    pub fn ready_in_order(&self) -> Vec<NodeId> {
+        let mut ready: Vec<NodeId> = self.ready.iter().map(|(_, node)| *node).collect();
+        ready.sort();
+        ready
     }
 
     /// Nodes that a worker has or whose bytes are being written.
     pub fn busy(&self) -> Vec<NodeId> {
-        self.find(|state| matches!(state, State::Running(_) | State::Storing { .. })).collect()
+        self.busy.iter().copied().collect()
     }
 
     pub fn running(&self) -> impl Iterator<Item = (NodeId, &Running)> {
-        self.states.iter().enumerate().filter_map(|(index, state)| match state {
-            State::Running(running) => Some((NodeId(index as u32), &**running)),
+        self.busy.iter().filter_map(|node| match self.get(*node) {
+            State::Running(running) => Some((*node, &**running)),
             _ => None,
         })
     }
 
     /// Nodes of a slot whose bytes are being written.
     pub fn storing(&self, slot: usize) -> Vec<NodeId> {
-        self.find(|state| state.storing_on() == Some(slot)).collect()
+        self.find_busy(|state| state.storing_on() == Some(slot)).collect()
     }
 
     pub fn made_on(&self, node: NodeId) -> Option<usize> {
@@ -205,6 +261,10 @@ impl States {
 
     pub fn was_started_over(&self, node: NodeId) -> bool {
         self.again[node.index()]
+    }
+
+    fn find_busy(&self, test: impl Fn(&State) -> bool) -> impl Iterator<Item = NodeId> {
+        self.busy.iter().copied().filter(move |node| test(self.get(*node)))
     }
 
     fn find(&self, test: impl Fn(&State) -> bool) -> impl Iterator<Item = NodeId> {

@@ -7,6 +7,7 @@
 mod lab;
 
 mod cache_errors;
+mod cost;
 mod expectations;
 mod failures;
 mod gather;

@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 pub(super) struct Stored {
     pub key: Key,
     pub path: PathBuf,
-    /// The file's time, which every use renews.
+    /// When it was used last: the file's time, or that of the last run that reached it.
     pub used: SystemTime,
+    /// The file's time, which a use renews while garbage is collected.
+    pub dated: SystemTime,
     /// Each digest once.
     pub outputs: HashSet<Digest>,
     /// What is told when it goes.
@@ -36,6 +38,8 @@ pub(super) struct Survey {
     /// Checkpoints, and when the newest was written.
     pub scratch: Vec<(Key, PathBuf, SystemTime)>,
     pub pinned: HashSet<Key>,
+    /// When runs reached a key last.
+    reached: HashMap<Key, SystemTime>,
     /// Keys whose lock file is held, and keys whose holder was killed.
     pub claimed: HashSet<Key>,
     pub abandoned: Vec<Key>,
@@ -53,11 +57,20 @@ impl Survey {
             keys: HashSet::new(),
             uses: HashMap::new(),
             scratch: Vec::new(),
-            pinned: cache.pinned(keep_runs)?,
+            pinned: HashSet::new(),
+            reached: HashMap::new(),
             claimed: HashSet::new(),
             abandoned: Vec::new(),
             settled_before: SystemTime::now() - GRACE,
         };
+        let runs = cache.runs()?;
+        for run in &runs {
+            for key in &run.reached {
+                let used = survey.reached.entry(*key).or_insert(run.used);
+                *used = run.used.max(*used);
+            }
+        }
+        survey.pinned = crate::run::pinned(runs, keep_runs);
         // Claims, then blobs, then records: what is committed meanwhile is either claimed in the first look, or found
         // by the last one.
         survey.see_claims(cache)?;
@@ -106,13 +119,14 @@ impl Survey {
             for digest in &outputs {
                 *self.uses.entry(*digest).or_default() += 1;
             }
-            let used = entry.metadata.modified().map_err(CacheError::io("read", &entry.path))?;
+            let dated = entry.metadata.modified().map_err(CacheError::io("read", &entry.path))?;
+            let used = self.reached.get(&key).map_or(dated, |reached| dated.max(*reached));
             self.keys.insert(key);
             let since_1970 = Duration::try_from_secs_f64(record.provenance.started_unix).unwrap_or_default();
             let made = SystemTime::UNIX_EPOCH.checked_add(since_1970).unwrap_or(SystemTime::UNIX_EPOCH);
             let (pipeline, node, description) = (record.pipeline, record.node, record.description);
             let about = Arc::new(Evicted { key, pipeline, node, description, made, used });
-            self.records.push(Stored { key, path: entry.path, used, outputs, about });
+            self.records.push(Stored { key, path: entry.path, used, dated, outputs, about });
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ fn reference(deed: Deed) -> Vec<crate::Digest> {
     let of = |node: &str| content(node).iter().map(|bytes| crate::Digest::of(bytes)).collect();
     match deed {
         Deed::Commit => of(NEW),
-        Deed::Force | Deed::Hit => of("idle"),
+        Deed::Force | Deed::Hit | Deed::Learn => of("idle"),
         Deed::Checkpoint => vec![crate::Digest::of(b"step 2")],
         Deed::Remember => vec![crate::Digest::of(b"from outside")],
         Deed::Open | Deed::Claim | Deed::Collect | Deed::Pin => Vec::new(),

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
-mod deeds;
+pub(crate) mod deeds;
 mod faults;
 mod lock_model;
 mod power;

@@ -1,6 +1,6 @@
 //! The cache in which the harnesses do something, and what has to hold in it afterwards.
 
-use super::deeds::{BEFORE, NEW, commit, content, digests, key};
+use super::deeds::{BEFORE, NEW, commit, content, described, digests, key};
 use crate::{Cache, Digest, Key};
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,6 +14,7 @@ pub fn furnish(root: &Path) -> Cache {
         commit(&cache, node, false).unwrap();
     }
     run.pin(&[key("pinned")]).unwrap();
+    run.settle().unwrap();
     drop(run);
     let orphan = cache.blobs().put_bytes(b"an orphan").unwrap().0;
     let left = [
@@ -48,6 +49,10 @@ pub fn examine(root: &Path, whole: &[Key]) -> Result<(), String> {
     let mut seen = Vec::new();
     for node in BEFORE.iter().chain(&[NEW]) {
         let Some(record) = cache.record(key(node)).map_err(|error| error.to_string())? else { continue };
+        let described = cache.record_described(key(node), &described(node)).map_err(|error| error.to_string())?;
+        if described.as_ref() != Some(&record) {
+            return Err(format!("the index says something else of {node}: {described:?}"));
+        }
         for (digest, bytes) in digests(&record).into_iter().zip(content(node)) {
             match cache.blobs().read_verified(digest) {
                 Ok(found) if found == bytes => {}

@@ -36,10 +36,9 @@ pub fn left_out(summary: &Summary) -> IndexMap<String, String> {
 /// Notes what every node gave last, under the name that it has today: what `why` compares with the next time.
 pub fn note_names(project: &Project, records: &[(NodeId, Arc<Record>)]) -> Result<(), Fault> {
     let pipeline = &project.pipeline;
-    for (node, record) in records {
-        project.cache.note_latest(&pipeline.name, &pipeline.node(*node).address(), record.key)?;
-    }
-    Ok(())
+    let named = |(node, record): &(NodeId, Arc<Record>)| (pipeline.node(*node).address(), record.key);
+    let named: Vec<_> = records.iter().map(named).collect();
+    Ok(project.cache.note_all_latest(&pipeline.name, &named)?)
 }
 
 /// The records of nodes that nobody asked for and that something is expected of, as far as they are there: an earlier run

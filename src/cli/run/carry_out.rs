@@ -83,6 +83,7 @@ impl Begun<'_> {
         ended.note_sources(&sources);
         let Project { pipeline, graph, cache, .. } = project;
         let mut planner = project.planner(&sources)?;
+        let before = cache.collections();
         let plan = planner.plan();
         absence::refuse(project, &plan, &sources)?;
         for text in absence::notes(project, &planner, &plan, &sources) {
@@ -90,6 +91,8 @@ impl Begun<'_> {
         }
         let (_, _, fresh) = plan.counts();
         pins.pin(&plan.fresh())?;
+        // A collection that removed something before it could see the pins: then every record is looked for again.
+        let is_certain = before.and_then(|before| Ok(cache.collections()?.none_since(&before))).unwrap_or(false);
         if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
             results::try_folder(pipeline, graph, &folder)?;
         }
@@ -117,12 +120,17 @@ impl Begun<'_> {
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
         };
-        let summary = Scheduler::new(scheduled, |node| before::longest_first(&expected, node)).run();
+        let mut scheduler = Scheduler::new(scheduled, |node| before::longest_first(&expected, node));
+        if is_certain {
+            scheduler.start_from(plan);
+        }
+        let summary = scheduler.run();
         ended.note_nodes(pipeline, &summary.outcomes, &reasons);
         // What goes wrong from here on is said at the end: it must not keep the results of what is done from anybody.
         let mut faults: Vec<Fault> = Vec::new();
         let pinned = run.pin(&summary.records.iter().map(|(_, record)| record.key).collect::<Vec<_>>());
-        faults.extend(pinned.err().map(Fault::from));
+        faults.extend(pinned.and_then(|()| run.settle()).err().map(Fault::from));
+        cache.save_index();
         faults.extend(after::note_names(project, &summary.records).err());
 
         let over = results::Over {

@@ -132,7 +132,10 @@ impl Cache {
         for entry in walk::entries(&self.layout().runs())? {
             // In this order: what goes from the one into the other is seen in one of them.
             let since = read_since(&entry.path.join(SINCE))?;
-            if let Some(mut reached) = read(&entry.path.join(REACHED))? {
+            // A run whose file was damaged pins what stands behind it.
+            let damaged =
+                (!since.is_empty()).then(|| Reached { pipeline: String::new(), number: 0, keys: BTreeSet::new() });
+            if let Some(mut reached) = read(&entry.path.join(REACHED))?.or(damaged) {
                 reached.keys.extend(since);
                 let kept = kept::read(&entry.path)?;
                 let times = [SINCE, REACHED].map(|name| disk::look(&entry.path.join(name)).ok()?.modified().ok());

@@ -229,7 +229,7 @@ impl Comparison {
 
 /// A reason in words; of an input, with what is connected there.
 fn named(reason: &Reason, node: &str, started: Option<&Started>) -> String {
-    let Reason::InputChanged { name } = reason else { return reason.to_string() };
+    let Reason::InputChanged { name, .. } = reason else { return reason.to_string() };
     let node = started.and_then(|started| started.nodes.iter().find(|resolved| resolved.node == node));
     match node.and_then(|node| node.inputs.get(name)).map(Vec::as_slice) {
         Some([from]) => format!("{reason} ({from})"),

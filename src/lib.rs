@@ -28,6 +28,7 @@ pub mod allowed;
 pub mod baseline;
 pub mod catalog;
 pub mod cause;
+pub mod change;
 pub mod cli;
 pub mod command;
 pub mod commit;

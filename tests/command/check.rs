@@ -79,13 +79,20 @@ fn what_was_found_is_json_with_file_line_and_column() {
     let found: Value = serde_json::from_str(&json.code(2).out).unwrap();
     assert_eq!((&found[0]["ok"], &found[0]["nodes"]), (&Value::from(true), &Value::from(2)));
     let fault = &found[1]["diagnostics"][0];
-    assert_eq!((&fault["line"], &fault["column"]), (&Value::from(7), &Value::from(12)), "{fault}");
-    assert_eq!(fault["file"], "pipelines/wrong.toml");
+    let place = &fault["place"];
+    assert_eq!((&place["line"], &place["column"]), (&Value::from(7), &Value::from(12)), "{fault}");
+    assert_eq!(place["source"], "pipelines/wrong.toml");
     assert!(fault["message"].as_str().unwrap().contains("no parameter \"too\""), "{fault}");
+    // `run --json` tells the same in the same form.
+    let events = project.run(&["run", "pipelines/wrong.toml", "--json"]);
+    let told = events.code(2).events().into_iter().find(|event| event["event"] == "diagnostic").unwrap();
+    for (field, value) in fault.as_object().unwrap() {
+        assert_eq!(&told[field], value, "{field}");
+    }
     let set = project.run(&["check", "pipelines/two.toml", "--json", "--set", "to=5"]);
     let found: Value = serde_json::from_str(&set.code(2).out).unwrap();
     let fault = &found[0]["diagnostics"][0];
-    assert_eq!((&fault["file"], &fault["argument"]), (&Value::Null, &Value::from("--set to=5")));
+    assert_eq!(fault["place"], serde_json::json!({ "source": "--set", "argument": "to=5" }));
     assert_eq!(fault["help"], "there are stages.a.params.to and stages.b.params.to");
 }
 
@@ -141,7 +148,19 @@ fn expectations_of_nodes_that_were_not_selected_are_not_checked() {
             ["run", "pipelines/two.toml", "--allow-commands", "-q"].iter().chain(more).copied().collect();
         project.run(&args)
     };
-    run(&["--select", "a", "--check"]).ok().says("expect: 3 not checked").is_silent_about("MISSED");
+    let reports = ["--select", "a", "--check", "--junit", "junit.xml", "--summary", "summary.md"];
+    run(&reports).ok().says("expect: 3 not checked").is_silent_about("MISSED");
+    // Programs are told of each, with the reason.
+    let junit = project.read("junit.xml");
+    assert!(junit.contains("not selected and not on record, wanted at least 1000"), "{junit}");
+    assert_eq!(project.read("summary.md").matches("| not checked |").count(), 3);
+    let events = project.run(&["run", "pipelines/two.toml", "--allow-commands", "--json", "--select", "a"]).events();
+    let told: Vec<&Value> = events.iter().filter(|event| event["event"] == "expectation").collect();
+    assert_eq!(
+        told.iter().map(|it| it["metric"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["b.sum", "c[to=5].sum", "c[to=6].sum"]
+    );
+    assert!(told.iter().all(|it| it["verdict"] == "not_checked" && it["why"] == "not selected and not on record"));
     run(&["--select", "a"]).ok().is_silent_about("MISSED");
     run(&["--select", "b", "--check"]).code(4).says("expect b.sum").says("MISSED").says("expect: 2 not checked");
     // Those that an earlier run made are on record, and are checked.

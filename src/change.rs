@@ -16,6 +16,8 @@ const DEPTH: usize = 12;
 /// for in all of them.
 const GATHERED: usize = 2000;
 const CHANGED: usize = 3;
+/// So many gathered entries are as dear to compare as one question.
+const GATHERED_FOR_ONE: usize = 100;
 /// How many of a node's own changes are told as the first change.
 const OWN: usize = 2;
 
@@ -43,6 +45,17 @@ impl Asked {
     /// So many questions may be asked.
     pub fn at_most(questions: usize) -> Self {
         Asked { answers: RefCell::default(), left: Cell::new(questions) }
+    }
+
+    /// So many questions may be asked from now on; what was found out stays.
+    pub fn allow(&self, questions: usize) {
+        self.left.set(questions);
+    }
+
+    /// Takes so many questions off those that may be asked, if there are as many.
+    fn take(&self, questions: usize) -> bool {
+        let left = self.left.get().checked_sub(questions);
+        left.inspect(|left| self.left.set(*left)).is_some()
     }
 }
 
@@ -107,7 +120,10 @@ impl Changes<'_> {
         if !kind.and_then(|kind| kind.inputs.get(input)).is_some_and(|input| input.many) {
             return edges.iter().map(|edge| format!("{} was not connected", self.name(edge))).collect();
         }
-        if self.telling == Telling::First && edges.len() > GATHERED {
+        // To compare with what was gathered before, all of it is read.
+        if self.telling == Telling::First
+            && (edges.len() > GATHERED || !self.asked.take(1 + edges.len() / GATHERED_FOR_ONE))
+        {
             return Vec::new();
         }
         let gathered = format!("{single}[");
@@ -184,7 +200,9 @@ impl Changes<'_> {
         if let Some(answer) = self.asked.answers.borrow().get(&question) {
             return answer.clone();
         }
-        self.asked.left.set(self.asked.left.get().checked_sub(1)?);
+        if !self.asked.take(1) {
+            return None;
+        }
         let answer = self.of_node(*node, output, digest, &record, depth);
         self.asked.answers.borrow_mut().insert(question, Some(answer.clone()));
         Some(answer)

@@ -188,6 +188,8 @@ pub struct Planner<'a> {
 const LOOKS: usize = 500;
 /// So many outputs with other bytes are followed to the first change.
 const CHANGES: usize = 200;
+/// The same in a run, which decides about nodes one after the other.
+const CHANGES_OF_A_RUN: usize = 10_000;
 
 impl<'a> Planner<'a> {
     /// A planner for this pipeline. `programs` holds the program of each kind that has one.
@@ -329,6 +331,8 @@ impl<'a> Planner<'a> {
             let plan = self.pass();
             // What nodes ask for stands before them in the order: decided about anew.
             if self.needed == needed {
+                // From here on a decision comes with a stage that ran.
+                self.changes.allow(CHANGES_OF_A_RUN);
                 return plan;
             }
         }

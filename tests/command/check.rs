@@ -171,3 +171,109 @@ fn expectations_of_nodes_that_were_not_selected_are_not_checked() {
     project.edit("pipelines/two.toml", "to = 3", "to = 3, fault = \"fail\"");
     run(&["--check"]).code(1).says("expect b.sum: not measured");
 }
+
+/// Two students and a search, on sample digits.
+const STUDIES: &str = r#"[pipeline]
+name = "studies"
+[stages.digits]
+kind = "sample.digits"
+[stages.set]
+kind = "decode.idx"
+inputs = { images = "digits.train_images", labels = "digits.train_labels" }
+[stages.start]
+kind = "init.synthetic"
+inputs = { real = "set" }
+params = { ipc = 1 }
+[stages.student]
+kind = "evaluate.classifier"
+matrix = { seed = [0, 1] }
+inputs = { synthetic = "start", test = "set" }
+[stages.search]
+kind = "search.candidates"
+matrix = { part = [0, 1], lr = [0.1, 0.2] }
+inputs = { train = "set", test = "set" }
+params = { parts = 2 }
+"#;
+
+#[test]
+fn what_a_ranking_or_a_search_would_refuse_is_found_before_the_hours() {
+    let project = Project::new();
+    let check = |stage: &str| {
+        project.file("pipelines/studies.toml", format!("{STUDIES}{stage}"));
+        project.run(&["check", "pipelines/studies.toml"])
+    };
+    let ranking = |hard: &str, rest: &str| {
+        let all = "{ gather = \"student\", over = [\"seed\"] }";
+        check(&format!(
+            "[stages.scores]\nkind = \"evaluate.ranking\"\ninputs = {{ whole = {all}, random = {all}, hard = {hard} }}\n{rest}"
+        ))
+    };
+    ranking("{ gather = \"student\", over = [\"seed\"] }", "").ok();
+    let unfolded = ranking("{ gather = \"student\" }", "");
+    unfolded.code(2).says("input \"hard\" of evaluate.ranking: it holds 2 results that differ in \"seed\" (0, 1)");
+    unfolded.says("fold it with over = [\"seed\"], or name it in tuned");
+    ranking("{ gather = \"student\" }", "params = { tuned = [\"seed\"] }").ok();
+    let proxies = |whole: &str, proxies: &str| {
+        check(&format!(
+            "[stages.nas]\nkind = \"search.nas_proxy\"\ninputs = {{ whole = {whole}, proxies = {proxies} }}\n"
+        ))
+    };
+    proxies("{ gather = \"search[lr=0.1]\" }", "{ gather = \"search[lr=0.2]\" }").ok();
+    let two = proxies("{ gather = \"search\" }", "{ gather = \"search\" }");
+    two.code(2).says("input \"whole\" of search.nas_proxy: it holds 4 results that differ in \"lr\"");
+    two.says("or gather one of them");
+    let other = proxies("{ gather = \"search[lr=0.1]\" }", "{ gather = \"student\" }");
+    other.code(2).says("input \"proxies\" of search.nas_proxy: stage \"student\" (evaluate.classifier) has no metric");
+}
+
+#[test]
+fn inputs_that_need_each_other_are_connected_both_or_none() {
+    let project = Project::new();
+    let all = "{ gather = \"student\", over = [\"seed\"] }";
+    let inputs = ["whole", "hard", "random", "own_plain"].map(|name| format!("{name} = {all}")).join(", ");
+    let stage = format!("[stages.scores]\nkind = \"evaluate.ranking\"\ninputs = {{ {inputs} }}\n");
+    project.file("pipelines/studies.toml", format!("{STUDIES}{stage}"));
+    let said = project.run(&["check", "pipelines/studies.toml"]);
+    said.code(2).says("input \"own_plain\" of evaluate.ranking is connected, and \"random_plain\" is not");
+}
+
+#[test]
+fn networks_and_settings_that_do_not_fit_are_found_before_the_hours() {
+    let project = Project::new();
+    let colour = r#"[pipeline]
+name = "colour"
+[sources.own]
+path = "data"
+files."images/" = {}
+[stages.set]
+kind = "decode.folder"
+inputs = { images = "source:own/images/" }
+params = { resize = 28 }
+[stages.start]
+kind = "init.synthetic"
+inputs = { real = "set" }
+params = { ipc = 1 }
+[stages.student]
+kind = "evaluate.classifier"
+inputs = { synthetic = "start", test = "set.test" }
+params = { arch = "vgg11" }
+"#;
+    project.file("pipelines/colour.toml", colour);
+    let small = project.run(&["check", "pipelines/colour.toml"]);
+    small.code(2).says("\"vgg11\" needs images of at least 32x32").says("have 28x28");
+    project.edit("pipelines/colour.toml", "resize = 28", "resize = 28, channels = 1");
+    project.run(&["check", "pipelines/colour.toml"]).ok();
+
+    let stage = |params: &str| {
+        let stage =
+            format!("[stages.distill]\nkind = \"distill.frepo\"\ninputs = {{ real = \"set\", start = \"start\" }}\n");
+        project.file("pipelines/studies.toml", format!("{STUDIES}{stage}params = {{ {params} }}\n"));
+        project.run(&["check", "pipelines/studies.toml"])
+    };
+    stage("arch = \"convnet\"").ok();
+    let doubled = stage("arch = \"lenet\"");
+    doubled.code(2).says("parameter \"doubling\" of distill.frepo: arch = \"lenet\" has to have it false");
+    doubled.says("true by default").says("write doubling = false");
+    stage("arch = \"lenet\", doubling = true").code(2).says("write doubling = false");
+    stage("arch = \"lenet\", doubling = false").ok();
+}

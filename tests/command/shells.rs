@@ -89,7 +89,7 @@ fn fish_completes_also_in_quotes() {
         ("ddpipe show pipelines/two.toml a[seed=", "a[seed=1]"),
     ] {
         let script = format!("ddpipe completions fish | source; complete -C \"{line}\"");
-        let mut command = project.session_of(fish.to_str().unwrap(), &["--no-config", "--command", &script]);
+        let mut command = project.program(fish.to_str().unwrap(), &["--no-config", "--command", &script]);
         let said = command.stdin(Stdio::null()).output().unwrap();
         let out = String::from_utf8_lossy(&said.stdout).into_owned();
         let offered = |word: &str| word.split('\t').next() == Some(wanted);

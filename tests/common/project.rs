@@ -156,6 +156,13 @@ impl Project {
         self.session_of(env!("CARGO_BIN_EXE_ddpipe"), args)
     }
 
+    /// Another program in the project's folder and environment.
+    pub fn program(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&self.folder).env_clear().envs(&self.env);
+        command
+    }
+
     /// Another program as the leader of such a session.
     pub fn session_of(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("setsid");

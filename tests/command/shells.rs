@@ -43,8 +43,9 @@ fn tab(program: &str, args: &[&str], begin: &str, typed_and_wanted: &[(&str, &st
         shell.types(&format!("{typed}\t"));
         let line = format!("> {wanted}");
         shell.until(wanted, |rows| rows.iter().any(|row| row.starts_with(&line)));
-        shell.types("\u{3}");
-        shell.until("a new prompt", |rows| rows.last().is_some_and(|row| row == ">"));
+        // Takes the line away.
+        shell.types("\u{15}");
+        shell.until("an empty line", |rows| rows.last().is_some_and(|row| row == ">"));
     }
 }
 

@@ -157,6 +157,9 @@ pub enum Event {
         verdict: Met,
         /// Where the manifest says it.
         place: String,
+        /// Why it could not be checked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// A file in the results folder that this run's nodes made.
     Result {

@@ -6,6 +6,7 @@ use ddpipe_cache::Record;
 use ddpipe_interface::metric::MEASURED;
 use indexmap::IndexMap;
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 
 /// One checked expectation.
@@ -25,21 +26,59 @@ pub struct Checked {
     pub place: String,
 }
 
+/// An expectation that could not be checked.
+#[derive(Clone, Debug)]
+pub struct Unchecked {
+    /// The metric as written, with the node's address where several nodes match.
+    pub what: String,
+    /// What was asked, in words.
+    pub wanted: String,
+    /// What was asked, as numbers.
+    pub bounds: Bounds,
+    /// Where it is written: `file:line`.
+    pub place: String,
+    /// Why it could not be checked.
+    pub why: Why,
+}
+
+/// Why an expectation could not be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody asked for its node, or for a node of its mean, and this is not on record.
+    NotSelected,
+    /// Its node is left out; the reason in words.
+    LeftOut(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::NotSelected => f.write_str("not selected and not on record"),
+            Why::LeftOut(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// What became of all expectations.
 #[derive(Clone, Debug, Default)]
 pub struct Checks {
     /// Those that could be checked.
     pub checked: Vec<Checked>,
-    /// How many could not: nobody asked for their nodes, and these are not on record.
-    pub unasked: usize,
-    /// Those about nodes that are left out, in words.
-    pub left_out: Vec<String>,
+    /// Those that could not.
+    pub unchecked: Vec<Unchecked>,
 }
 
 impl Checked {
-    /// Whether it was met, missed, or not checked.
+    /// Whether it was met or missed.
     pub fn verdict(&self) -> Met {
         if self.met { Met::Met } else { Met::Missed }
+    }
+}
+
+impl Unchecked {
+    fn of(expectation: &Expectation, what: String, why: Why) -> Self {
+        let (wanted, place) = (wanted(expectation), expectation.place.to_string());
+        Unchecked { what, wanted, bounds: Bounds::of(expectation), place, why }
     }
 }
 
@@ -86,26 +125,29 @@ pub fn check_asked(
     for expectation in &pipeline.expectations {
         let (nodes, left): (Vec<&Node>, Vec<&Node>) =
             pipeline.select(&expectation.node).partition(|node| !left_out.contains_key(&node.address()));
-        if let Some((first, reason)) = left.first().and_then(|node| left_out.get_key_value(&node.address())) {
-            let which = match nodes.is_empty() {
-                true => expectation.metric.clone(),
-                false => format!("{} of {first}", expectation.name),
-            };
-            checks.left_out.push(format!("expect {which}: not checked, {reason} ({})", expectation.place));
-        }
+        let all = nodes.len() + left.len();
+        let what = |node: &Node| match all {
+            1 => expectation.metric.clone(),
+            _ => format!("{}.{}", node.address(), expectation.name),
+        };
+        let mean = || format!("mean of {}", expectation.metric);
+        let unchecked = |what, why| Unchecked::of(expectation, what, why);
+        let reason = |node: &Node| Why::LeftOut(left_out.get(&node.address()).cloned().unwrap_or_default());
         let known = |node: &&Node| asked(node.id) || records.contains_key(&node.id);
         let (nodes, unknown): (Vec<&Node>, Vec<&Node>) = nodes.into_iter().partition(known);
         match (expectation.mean, left.len(), unknown.len()) {
             (_, 0, 0) => checks.checked.extend(one(expectation, &nodes, &records)),
             // A mean over some of them is another number.
-            (true, 0, _) => checks.unasked += 1,
-            (true, _, _) => {}
-            (false, _, count) => {
-                checks.unasked += count;
-                checks.checked.extend(nodes.iter().map(|node| {
-                    let what = format!("{}.{}", node.address(), expectation.name);
-                    checked(expectation, what, value(expectation, node, &records))
-                }));
+            (true, 0, _) => checks.unchecked.push(unchecked(mean(), Why::NotSelected)),
+            (true, _, _) => checks.unchecked.extend(left.first().map(|node| unchecked(mean(), reason(node)))),
+            (false, _, _) => {
+                let left = left.iter().map(|node| unchecked(what(node), reason(node)));
+                let unknown = unknown.iter().map(|node| unchecked(what(node), Why::NotSelected));
+                checks.unchecked.extend(left.chain(unknown));
+                let known = nodes.iter();
+                checks
+                    .checked
+                    .extend(known.map(|node| checked(expectation, what(node), value(expectation, node, &records))));
             }
         }
     }

@@ -5,9 +5,10 @@ mod left_out;
 
 pub use left_out::Demand;
 
+use crate::behind::{Asked, Changes, Telling};
 use crate::graph::Graph;
 use crate::key::{Content, Description, Environment, describe};
-use crate::nearest::nearest;
+use crate::nearest::{Nearest, nearest};
 use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
 use crate::program::Program;
 use crate::reason::Reason;
@@ -187,10 +188,16 @@ pub struct Planner<'a> {
     looks: Cell<usize>,
     /// How often a node asked for something new.
     asks: usize,
+    /// What was found out about what is behind changed inputs.
+    changes: Asked,
 }
 
 /// Of so many nodes the nearest record is looked for; a plan of very many stays quick.
 const LOOKS: usize = 500;
+/// So many outputs with other bytes are followed to the first change.
+const CHANGES: usize = 200;
+/// The same in a run, which decides about nodes one after the other.
+const CHANGES_OF_A_RUN: usize = 10_000;
 
 impl<'a> Planner<'a> {
     /// A planner for this pipeline. `programs` holds the program of each kind that has one.
@@ -229,6 +236,7 @@ impl<'a> Planner<'a> {
             lost: BTreeSet::new(),
             looks: Cell::new(LOOKS),
             asks: 0,
+            changes: Asked::at_most(CHANGES),
         };
         planner.leave_out();
         planner
@@ -302,7 +310,7 @@ impl<'a> Planner<'a> {
             let unreadable = |error| Verdict::Unreadable { error: Arc::new(error) };
             let reasons = match self.records.find_described(&action.key, &action.description) {
                 Err(error) => return unreadable(error),
-                Ok(None) => return self.run(id, action, |action| self.explain(id, &action.description)),
+                Ok(None) => return self.run(id, action, |action| self.explain(id, action, known)),
                 Ok(Some(record)) if !record.asks.is_empty() && self.ask(id, &record) => continue,
                 Ok(Some(record)) => match self.lacks(id, &record) {
                     Some(name) => vec![Reason::OutputLost { name }],
@@ -342,6 +350,8 @@ impl<'a> Planner<'a> {
             let plan = self.pass();
             // What nodes ask for stands before them in the order: decided about anew.
             if self.needed == needed {
+                // From here on a decision comes with a stage that ran.
+                self.changes.allow(CHANGES_OF_A_RUN);
                 return plan;
             }
         }
@@ -512,13 +522,24 @@ impl<'a> Planner<'a> {
         first.is_none() || edges.iter().any(|edge| stage(edge) != first)
     }
 
-    fn explain(&self, id: NodeId, description: &Description) -> Vec<Reason> {
+    /// Why an action has no record: what it differs in from the nearest one, with the first change behind each input.
+    fn explain(&self, id: NodeId, action: &Action, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Vec<Reason> {
         let looks = self.looks.get();
         self.looks.set(looks.saturating_sub(1));
-        match nearest(self.records, self.pipeline, id, description, looks > 0) {
-            // The same in words and yet another key: described by another version of ddpipe.
-            Some(nearest) if !nearest.reasons.is_empty() => nearest.reasons,
-            _ => vec![Reason::NeverRan],
-        }
+        let nearest = nearest(self.records, self.pipeline, id, &action.description, looks > 0);
+        // The same in words and yet another key: described by another version of ddpipe.
+        let Some(Nearest { record, mut reasons }) = nearest.filter(|nearest| !nearest.reasons.is_empty()) else {
+            return vec![Reason::NeverRan];
+        };
+        let changes = Changes {
+            pipeline: self.pipeline,
+            sources: self.sources,
+            records: self.records,
+            known,
+            telling: Telling::First,
+            asked: &self.changes,
+        };
+        changes.explain(id, &mut reasons, &record.description, action);
+        reasons
     }
 }

@@ -38,6 +38,9 @@ pub enum Reason {
     InputChanged {
         /// The name of what changed.
         name: String,
+        /// What is behind it, in words, where that was looked for: `start: ipc: 10 -> 5`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
     },
     /// The seed changed.
     SeedChanged {
@@ -111,7 +114,9 @@ pub fn differences(old: &[(String, String)], new: &[(String, String)], kind: Opt
                 new: now.unwrap_or_else(|| default(new, name)),
                 name: name.into(),
             },
-            ("input", name) => Reason::InputChanged { name: name.split('[').next().unwrap_or(name).into() },
+            ("input", name) => {
+                Reason::InputChanged { name: name.split('[').next().unwrap_or(name).into(), cause: None }
+            }
             ("seed", _) => Reason::SeedChanged { old: or(before, "none"), new: or(now, "none") },
             ("device", _) => Reason::DeviceChanged { old: or(before, "none"), new: or(now, "none") },
             ("env", name) => Reason::VariableChanged { name: name.into() },
@@ -133,7 +138,8 @@ impl fmt::Display for Reason {
             Reason::KindChanged { old, new } => write!(f, "kind: {old} -> {new}"),
             Reason::StageVersion { old, new } => write!(f, "the kind's version: {old} -> {new}"),
             Reason::ParamChanged { name, old, new } => write!(f, "{name}: {old} -> {new}"),
-            Reason::InputChanged { name } => write!(f, "input {name} changed"),
+            Reason::InputChanged { name, cause: None } => write!(f, "input {name} changed"),
+            Reason::InputChanged { name, cause: Some(cause) } => write!(f, "input {name} changed: {cause}"),
             Reason::SeedChanged { old, new } => write!(f, "seed: {old} -> {new}"),
             Reason::DeviceChanged { old, new } => write!(f, "device: {old} -> {new}"),
             Reason::NumericsChanged { old, new } => write!(f, "numerics: {old} -> {new}"),

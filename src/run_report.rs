@@ -7,7 +7,7 @@ mod markdown;
 use crate::baseline::Comparison;
 use crate::event::{Met, Outcome};
 use crate::exit::Exit;
-use crate::expect::Checked;
+use crate::expect::{Checked, Unchecked};
 use ddpipe_cache::Commit;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -61,7 +61,7 @@ pub struct NodeReport {
 pub struct ExpectationReport {
     /// The node and the metric.
     pub metric: String,
-    /// What was asked and found, in words: `0.9312, wanted at least 0.96`.
+    /// What was asked and found, in words: `0.9312, wanted at least 0.96`; of one that was not checked, the reason.
     pub words: String,
     /// Whether it was met.
     pub verdict: Met,
@@ -78,6 +78,16 @@ impl ExpectationReport {
             words: format!("{value}, wanted {}", checked.wanted),
             verdict: checked.verdict(),
             place: checked.place.clone(),
+        }
+    }
+
+    /// Of one that could not be checked.
+    pub fn of_unchecked(unchecked: &Unchecked) -> Self {
+        ExpectationReport {
+            metric: unchecked.what.clone(),
+            words: format!("{}, wanted {}", unchecked.why, unchecked.wanted),
+            verdict: Met::NotChecked,
+            place: unchecked.place.clone(),
         }
     }
 }

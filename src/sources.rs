@@ -215,6 +215,19 @@ fn absent(source: &Source, file: &SourceFile, nodes: &[String]) -> SourceFault {
     SourceFault { message: format!("{message}; {} it", words::needing(nodes)), hint }
 }
 
+/// What to say about a file that is not there and that these nodes read, which are to be computed again.
+pub fn not_again(pipeline: &Pipeline, missing: &Missing, nodes: &[String]) -> SourceFault {
+    let source = pipeline.sources.get(&missing.source);
+    let urls = source.and_then(|source| source.files.get(&missing.file)).map_or(&[][..], |file| &file.url);
+    let obtain = source.map_or(String::new(), in_words);
+    let from = urls.first().map_or(String::new(), |url| format!(" from {url}"));
+    let (name, path) = (missing.name(), missing.path.display());
+    SourceFault {
+        message: format!("{name}: {path} is not there; {} it to be computed again", words::needing(nodes)),
+        hint: format!("put it there{from}{obtain}; the results on record need no file"),
+    }
+}
+
 /// Downloads a file; one without a declared digest is compared with the lock file beside the manifest, or noted there.
 fn download(
     source: &Source,

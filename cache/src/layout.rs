@@ -20,6 +20,12 @@ const VERSIONED: [(&str, &str); 6] =
     [("blobs-v", ""), ("records-v", ""), ("claims-v", ""), ("latest-v", ""), ("index-v", ""), ("stat-v", ".json")];
 const VERSION: u64 = 1;
 
+/// Whether this is how the folders of runs are called: `20261128-042056-ea76`.
+fn is_of_a_run(name: &str) -> bool {
+    let mut parts = name.split('-').map(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(part.len()));
+    parts.next() == Some(Some(8)) && parts.next() == Some(Some(6))
+}
+
 /// The paths of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
@@ -74,7 +80,12 @@ impl Layout {
         let names: Vec<String> = walk::entries(&self.root)?.into_iter().map(|entry| entry.name).collect();
         // A cache whose tag did not come along, or that is being made.
         let is_ours = |name: &String| name == RUNNING || VERSIONED.iter().any(|(before, _)| name.starts_with(before));
-        let is_nothing = |name: &&String| [TAG_NAME, "lost+found"].contains(&name.as_str());
+        let is_nothing = |name: &&String| match name.as_str() {
+            TAG_NAME | "lost+found" => true,
+            // What a run writes whose cache was deleted under it.
+            "runs" => walk::entries(&self.runs()).is_ok_and(|runs| runs.iter().all(|run| is_of_a_run(&run.name))),
+            _ => false,
+        };
         match names.iter().find(|name| !is_nothing(name)) {
             // Another process may have made the tag, and then everything else, while the names were read.
             Some(entry) if !names.iter().any(is_ours) && !self.is_tagged() => {

@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "profile")]
     all_profiles: bool,
     /// List the variables and profiles of the manifests, and check nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["profile", "set", "select", "force", "all_profiles"])]
     list: bool,
     /// Print JSON: what was found, with file, line and column
     #[arg(long)]

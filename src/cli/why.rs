@@ -2,6 +2,7 @@
 
 use super::project::{PlanArgs, Planned, Project, selectors};
 use super::{Done, absence, print};
+use crate::behind::Asked;
 use crate::cause::Causes;
 use crate::pipeline::{Edge, Endpoint, Node, NodeId};
 use crate::plan::Verdict;
@@ -35,7 +36,13 @@ pub(super) fn run(mut args: Args) -> Done {
     let wanted = selectors(&project.pipeline, &[node], "why")?;
     let Planned { plan, sources, .. } = project.planned()?;
     absence::say(&sources);
-    let causes = Causes { pipeline: &project.pipeline, plan: &plan, sources: &sources, records: &project.cache };
+    let causes = Causes {
+        pipeline: &project.pipeline,
+        plan: &plan,
+        sources: &sources,
+        records: &project.cache,
+        asked: Asked::at_most(usize::MAX),
+    };
     let nodes = project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector)));
     // The journals of runs are read for each node.
     let runs = if nodes.clone().count() <= LOOKED_UP { project.cache.runs()? } else { Vec::new() };

@@ -46,9 +46,9 @@ impl Because<'_> {
                 let (old, new) = (side(self.old, self.old_node, old), side(self.new, self.new_node, new));
                 Reason::ParamChanged { name, old, new }.to_string()
             }
-            Reason::InputChanged { name } => {
+            Reason::InputChanged { name, cause } => {
                 let connected = self.new_node.or(self.old_node).and_then(|node| node.inputs.get(&name));
-                let reason = Reason::InputChanged { name };
+                let reason = Reason::InputChanged { name, cause };
                 match connected.map(Vec::as_slice) {
                     Some([from]) => format!("{reason} ({from})"),
                     Some([from, rest @ ..]) => format!("{reason} ({from} and {} more)", rest.len()),

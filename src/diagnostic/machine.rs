@@ -42,6 +42,9 @@ pub struct Diagnosed {
 pub struct PlaceSeen {
     /// The file, or the part of the command line or environment: `--set`.
     pub source: String,
+    /// What was written there, outside of files: `vars.ipc=50`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
     /// The line, from 1; absent outside of files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
@@ -58,6 +61,7 @@ impl PlaceSeen {
         let in_file = |number: usize| place.source.is_file.then_some(number);
         PlaceSeen {
             source: place.source.name.clone(),
+            argument: (!place.source.is_file).then(|| place.source.text.clone()),
             line: in_file(place.line()),
             column: in_file(place.column()),
             label,

@@ -17,7 +17,7 @@ fn samples() -> Vec<Event> {
     let text = || "x".to_string();
     let node = text;
     let side = Side { mean: 0.5, deviation: Some(0.1), n: 3 };
-    let place = |label| PlaceSeen { source: text(), line: Some(1), column: Some(1), label };
+    let place = |label| PlaceSeen { source: text(), line: Some(1), column: Some(1), argument: Some(text()), label };
     vec![
         Event::Begun { pipeline: text(), run: text(), nodes: 2, fresh: 1 },
         Event::Expected { jobs: 2, seconds: IndexMap::from([(text(), Some(0.5))]) },
@@ -26,7 +26,10 @@ fn samples() -> Vec<Event> {
             node: node(),
             kind: text(),
             slot: text(),
-            reasons: vec![Reason::ParamChanged { name: text(), old: text(), new: text() }],
+            reasons: vec![
+                Reason::ParamChanged { name: text(), old: text(), new: text() },
+                Reason::InputChanged { name: text(), cause: Some(text()) },
+            ],
             continues: Some(1),
         },
         Event::Progress { node: node(), step: 1, total: 2, loss: Some(0.5), unit: text() },
@@ -69,6 +72,7 @@ fn samples() -> Vec<Event> {
             wanted: text(),
             verdict: Met::Met,
             place: text(),
+            why: Some(text()),
         },
         Event::Result { node: node(), output: text(), path: "x".into(), digest: text() },
         Event::Baseline(Compared {

@@ -64,7 +64,9 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
             {
                 continue;
             }
-            let Some(fault) = groups(&results, &by).values().find_map(|group| unlike(group, cells, &by)) else {
+            let joined = joined(node, cells);
+            let Some(fault) = groups(&results, &by).values().find_map(|group| unlike(group, cells, &by, &joined))
+            else {
                 continue;
             };
             told.insert((node.stage.as_str(), input));
@@ -110,6 +112,12 @@ fn results<'a>(node: &'a Node, input: &str, nodes: &'a [Node]) -> Vec<Labelled<'
     labelled.collect()
 }
 
+/// The labels in which what is in one cell may differ.
+fn joined<'a>(node: &'a Node, cells: &'a Cells) -> Vec<&'a str> {
+    let by = cells.joined_by.iter().flat_map(|param| named(node, param));
+    cells.joined.iter().map(String::as_str).chain(by).collect()
+}
+
 /// The labels that a parameter of the node names.
 fn named<'a>(node: &'a Node, param: &str) -> Vec<&'a str> {
     node.params.get(param).into_iter().flat_map(Value::texts).collect()
@@ -125,14 +133,14 @@ fn groups<'g, 'a>(results: &'g [Labelled<'a>], by: &[Vec<&str>]) -> IndexMap<Vec
     groups
 }
 
-/// The first label in which results of a cell differ, and which is not folded in all of them.
-fn difference<'g>(group: &[&'g Labelled<'_>]) -> Option<&'g str> {
+/// The first label in which results of a cell differ, and which is neither folded in all of them nor joined by the stage.
+fn difference<'g>(group: &[&'g Labelled<'_>], joined: &[&str]) -> Option<&'g str> {
     let (first, others) = group.split_first()?;
     let labels = group.iter().flat_map(|result| result.labels.keys().copied());
     let differs = |label: &&str| others.iter().any(|other| other.labels.get(label) != first.labels.get(label));
     let is_folded = |label: &&str| group.iter().all(|result| result.over.iter().any(|axis| axis == label));
     let labels: IndexSet<&str> = labels.collect();
-    labels.into_iter().find(|label| differs(label) && !is_folded(label))
+    labels.into_iter().find(|label| differs(label) && !is_folded(label) && !joined.contains(label))
 }
 
 /// The default where what is connected has its labels, and the labels that still tell results of one cell apart.
@@ -141,32 +149,43 @@ fn varying<'a>(node: &'a Node, cells: &Cells, name: &str, results: &'a [Labelled
     let mut labels: Vec<&str> = named(node, name).into_iter().filter(known).collect();
     let others: Vec<&str> =
         cells.by.iter().filter(|other| *other != name).flat_map(|other| named(node, other)).collect();
+    let joined = joined(node, cells);
     loop {
         let by = [labels.clone(), others.clone()];
-        let Some(next) = groups(results, &by).values().find_map(|group| difference(group)) else { return labels };
+        let Some(next) = groups(results, &by).values().find_map(|group| difference(group, &joined)) else {
+            return labels;
+        };
         labels.push(next);
     }
 }
 
 /// What is wrong with the results of one cell, and what to do about it.
-fn unlike(group: &[&Labelled<'_>], cells: &Cells, by: &[Vec<&str>]) -> Option<(String, String)> {
+fn unlike(group: &[&Labelled<'_>], cells: &Cells, by: &[Vec<&str>], joined: &[&str]) -> Option<(String, String)> {
     let first = group.first()?;
     let title = |labels: &Vec<&str>| {
         let values: Vec<String> = labels.iter().filter_map(|label| first.labels.get(label)).map(value_text).collect();
         (!labels.is_empty()).then(|| if values.is_empty() { "–".to_string() } else { values.join(", ") })
     };
     let titles: Vec<String> = by.iter().filter_map(title).collect();
-    let cell = if titles.is_empty() { "the only cell".to_string() } else { format!("cell ({})", titles.join("; ")) };
+    let cell = match titles.is_empty() {
+        true if cells.by.is_empty() => "it".to_string(),
+        true => "the only cell".to_string(),
+        false => format!("cell ({})", titles.join("; ")),
+    };
     let count = group.len();
-    if let Some(label) = difference(group) {
+    if let Some(label) = difference(group, joined) {
         let value = |result: &&Labelled| result.labels.get(label).map_or("(none)".to_string(), value_text);
         let values: IndexSet<String> = group.iter().map(value).collect();
         let values = super::matrix::shortened(&values.into_iter().collect::<Vec<_>>());
         let message = format!("{cell} holds {count} results that differ in {label:?} ({values})");
-        let names = cells.by.join(" or ");
+        let names: Vec<&str> = cells.by.iter().chain(&cells.joined_by).map(String::as_str).collect();
+        let or = match names.is_empty() {
+            true => "gather one of them".to_string(),
+            false => format!("name it in {}", names.join(" or ")),
+        };
         let help = match label {
-            STAGE => format!("name it in {names}"),
-            _ => format!("fold it with over = [{label:?}], or name it in {names}"),
+            STAGE => or,
+            _ => format!("fold it with over = [{label:?}], or {or}"),
         };
         return Some((message, help));
     }

@@ -32,6 +32,18 @@ pub fn check_names(stage: &StageInfo<'_>, kinds: &[&Declaration], open: bool, re
                     let help = format!("{name}: {} ({})", input.help, types(&input.types));
                     report.push(Diagnostic::at(&stage.table.key, message).help(help));
                 }
+                Some(_) if lacks_partner(stage, input) => {
+                    let (Some(entry), Some(other)) = (stage.table.inputs.get(name), &input.together_with) else {
+                        continue;
+                    };
+                    let message = format!(
+                        "input {name:?} of {} is connected, and {other:?} is not; connect both, or none",
+                        kind.name
+                    );
+                    let other =
+                        kind.inputs.get(other).map_or(String::new(), |input| format!("{other}: {}", input.help));
+                    report.push(entry.item.fault(message).help(other));
+                }
                 Some(Some(Input::List(_) | Input::Gather(_))) if !input.many => {
                     let Some(entry) = stage.table.inputs.get(name) else { continue };
                     let message =
@@ -43,6 +55,11 @@ pub fn check_names(stage: &StageInfo<'_>, kinds: &[&Declaration], open: bool, re
             }
         }
     }
+}
+
+/// Whether another input has to be connected where this one is, and is not.
+fn lacks_partner(stage: &StageInfo<'_>, input: &ddpipe_interface::Input) -> bool {
+    input.together_with.as_ref().is_some_and(|other| !stage.inputs.contains_key(other))
 }
 
 /// Reports a link that carries what the input does not take.

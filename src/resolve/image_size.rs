@@ -1,5 +1,5 @@
-//! Images that are too small for a network, where the manifest alone says how large they are: sizes travel from output to
-//! output as the declarations say (`image_size`). What is not known is passed over; so are networks that nobody chose.
+//! Images that are too small for a network, where the manifest alone says how large they are: sizes, and the number of
+//! channels, travel from output to output as the declarations say (`image_size`). What is not known is passed over; so are networks that nobody chose.
 
 use super::StageInfo;
 use super::names::place;
@@ -9,8 +9,16 @@ use crate::pipeline::{Edge, Endpoint, Node};
 use ddpipe_interface::{ImageSize, Value};
 use std::collections::HashMap;
 
-/// Height and width of the images of outputs, by the node's index and the output's name, as far as they are known.
-type Sizes<'a> = HashMap<(usize, &'a str), u32>;
+/// What is known of the images of outputs, by the node's index and the output's name.
+type Sizes<'a> = HashMap<(usize, &'a str), Known>;
+
+/// What is known of the images of an output.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Height and width.
+    pixels: Option<u32>,
+    channels: Option<u32>,
+}
 
 /// Reports networks that need larger images than they get.
 pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report: &mut Report) {
@@ -23,9 +31,15 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
             };
             let chosen = param.default.as_ref() != node.params.get(name);
             let open = smallest.unless.iter().any(|other| node.params.contains_key(other));
-            let Some(needed) = smallest.of(network).filter(|_| chosen && !open) else { continue };
-            let given = node.inputs.values().flatten().filter_map(|edge| Some((edge, size(edge, &sizes)?)));
-            let Some((edge, size)) = given.min_by_key(|(_, size)| *size).filter(|(_, size)| *size < needed) else {
+            if !chosen || open {
+                continue;
+            }
+            let given = node.inputs.values().flatten().filter_map(|edge| {
+                let Known { pixels, channels } = known(edge, &sizes)?;
+                Some((edge, pixels?, smallest.of(network, channels)?))
+            });
+            let Some((edge, size, needed)) = given.filter(|(_, size, needed)| size < needed).min_by_key(|it| it.1)
+            else {
                 continue;
             };
             let from = match &edge.from {
@@ -49,24 +63,30 @@ fn sizes<'a>(nodes: &[Node], catalog: &'a Catalog) -> Sizes<'a> {
     for node in nodes {
         let Some(kind) = catalog.declaration(&node.kind) else { continue };
         for (name, output) in &kind.outputs {
-            if let Some(size) = output.image_size.as_ref().and_then(|known| output_size(node, known, &sizes)) {
-                sizes.insert((node.id.index(), name.as_str()), size);
+            if let Some(declared) = &output.image_size {
+                sizes.insert((node.id.index(), name.as_str()), of_output(node, declared, &sizes));
             }
         }
     }
     sizes
 }
 
-fn output_size(node: &Node, known: &ImageSize, sizes: &Sizes<'_>) -> Option<u32> {
-    let param = known.param.as_ref().and_then(|param| match node.params.get(param) {
+fn of_output(node: &Node, declared: &ImageSize, sizes: &Sizes<'_>) -> Known {
+    let number = |param: &Option<String>| match node.params.get(param.as_ref()?) {
         Some(Value::Integer(number)) => u32::try_from(*number).ok(),
         _ => None,
-    });
-    let input = || node.inputs.get(known.input.as_ref()?)?.iter().find_map(|edge| size(edge, sizes));
-    param.or_else(input).or(known.pixels)
+    };
+    let edges = declared.input.as_ref().and_then(|input| node.inputs.get(input));
+    let input: Vec<Known> = edges.into_iter().flatten().filter_map(|edge| known(edge, sizes)).collect();
+    let pixels = || input.iter().find_map(|known| known.pixels);
+    let channels = || input.iter().find_map(|known| known.channels);
+    Known {
+        pixels: number(&declared.param).or_else(pixels).or(declared.pixels),
+        channels: number(&declared.channels_param).or_else(channels).or(declared.channels),
+    }
 }
 
-fn size(edge: &Edge, sizes: &Sizes<'_>) -> Option<u32> {
+fn known(edge: &Edge, sizes: &Sizes<'_>) -> Option<Known> {
     match &edge.from {
         Endpoint::Node { node, output } => sizes.get(&(node.index(), output.as_str())).copied(),
         Endpoint::Source { .. } => None,

@@ -10,10 +10,20 @@ use crate::pipeline::{Endpoint, Node};
 use ddpipe_interface::{Names, Value};
 use indexmap::IndexSet;
 
-/// Reports parameters that name a metric or a label which nothing that is connected has.
+/// Reports parameters that name a metric or a label which nothing that is connected has, and inputs of which the stage reads
+/// measured quantities that what is connected does not give.
 pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report: &mut Report) {
     for node in nodes {
         let Some(kind) = catalog.declaration(&node.kind) else { continue };
+        for (input, measured) in kind.inputs.iter().map(|(name, input)| (name, &input.measured)) {
+            let read = if measured.is_empty() { Vec::new() } else { read(node, input, nodes) };
+            let fault = measured.iter().filter(|_| !read.is_empty()).find_map(|name| no_metric(&read, name, catalog));
+            let info = infos.iter().find(|info| info.name == node.stage);
+            let written = info.and_then(|info| info.table.inputs.get(input));
+            if let Some(((what, help), written)) = fault.zip(written) {
+                report.push_once(written.item.fault(format!("input {input:?} of {}: {what}", kind.name)).help(help));
+            }
+        }
         let naming = kind.params.iter().filter_map(|(name, param)| Some((name, param.names.as_ref()?)));
         for (param, names) in naming {
             let read = read(node, names.input(), nodes);

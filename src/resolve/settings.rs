@@ -1,5 +1,6 @@
 //! Parameters that go together with some values of others only (`only_with`): the width of a network that has none is a
-//! fault before anything runs. A parameter at its default counts as not given.
+//! fault before anything runs. A parameter at its default counts as not given, unless its
+//! declaration is `strict`.
 
 use super::StageInfo;
 use super::names::place;
@@ -14,20 +15,38 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
     for node in nodes {
         let Some(kind) = catalog.declaration(&node.kind) else { continue };
         for (name, param) in kind.params.iter().filter(|(_, param)| !param.only_with.is_empty()) {
-            let Some(value) = node.params.get(name).filter(|value| param.default.as_ref() != Some(value)) else {
-                continue;
+            let given = |value: &&Value| match param.strict {
+                true => **value != Value::Boolean(false),
+                false => param.default.as_ref() != Some(*value),
             };
+            let Some(value) = node.params.get(name).filter(given) else { continue };
             let unfit = param.only_with.iter().find_map(|(other, allowed)| match node.params.get(other) {
                 Some(Value::String(text)) if !param.goes_with(other, text) => Some((other, text, allowed)),
                 _ => None,
             });
             let Some((other, text, allowed)) = unfit else { continue };
-            let Some(place) = place(infos, node, name, "") else { continue };
+            let by_default = param.default.as_ref() == Some(value);
+            // What is left at its default stands nowhere.
+            let Some(place) = (match by_default {
+                true => place(infos, node, other, text),
+                false => place(infos, node, name, ""),
+            }) else {
+                continue;
+            };
+            let (none, at) = match (param.strict, by_default) {
+                (true, true) => ("has to have it false", ", and true by default"),
+                (true, false) => ("has to have it false", ""),
+                (false, _) => ("takes none", ""),
+            };
             let message = format!(
-                "parameter {name:?} of {}: {other} = {text:?} takes none; it is for {}",
+                "parameter {name:?} of {}: {other} = {text:?} {none}; it is for {}{at}",
                 kind.name,
                 listed(allowed)
             );
+            if param.strict {
+                report.push_once(Diagnostic::at(&place, message).help(format!("write {name} = false")));
+                continue;
+            }
             let example = example(node, nodes, (name, param, value), other);
             let help = example.map_or("leave it out".into(), |example| format!("give it where it applies: {example}"));
             report.push_once(Diagnostic::at(&place, message).help(help));

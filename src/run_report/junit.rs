@@ -73,7 +73,7 @@ impl RunReport {
             let status = match expectation.verdict {
                 Met::Met => TestCaseStatus::success(),
                 Met::Missed => non_success(NonSuccessKind::Failure, "expectation", &words, &words),
-                Met::NotChecked => skipped("not part of this run"),
+                Met::NotChecked => skipped(&words),
             };
             self.case("expectations", &expectation.metric, status)
         });

@@ -1,7 +1,7 @@
 //! A run as Markdown for a pull request: the outcome first, then what went wrong with its way out, expectations, the
 //! baseline, and the tables. Texts of strangers cannot become markup. Knows not where it is written to.
 
-use super::RunReport;
+use super::{ExpectationReport, RunReport};
 use crate::baseline::Verdict;
 use crate::event::{Met, Status};
 use crate::exit::Exit;
@@ -114,7 +114,15 @@ impl RunReport {
             return;
         }
         page.push_str("\n### Expectations\n\n| | expectation | value |\n|---|---|---|\n");
-        for it in self.expectations.iter().take(ROWS) {
+        let rank = |it: &&ExpectationReport| match it.verdict {
+            Met::Missed => 0,
+            Met::Met => 1,
+            Met::NotChecked => 2,
+        };
+        let mut sorted: Vec<&ExpectationReport> = self.expectations.iter().collect();
+        // What was missed is never among those that are only counted.
+        sorted.sort_by_key(rank);
+        for it in sorted.into_iter().take(ROWS) {
             let verdict = match it.verdict {
                 Met::Met => "met",
                 Met::Missed => "**missed**",

@@ -79,13 +79,20 @@ fn what_was_found_is_json_with_file_line_and_column() {
     let found: Value = serde_json::from_str(&json.code(2).out).unwrap();
     assert_eq!((&found[0]["ok"], &found[0]["nodes"]), (&Value::from(true), &Value::from(2)));
     let fault = &found[1]["diagnostics"][0];
-    assert_eq!((&fault["line"], &fault["column"]), (&Value::from(7), &Value::from(12)), "{fault}");
-    assert_eq!(fault["file"], "pipelines/wrong.toml");
+    let place = &fault["place"];
+    assert_eq!((&place["line"], &place["column"]), (&Value::from(7), &Value::from(12)), "{fault}");
+    assert_eq!(place["source"], "pipelines/wrong.toml");
     assert!(fault["message"].as_str().unwrap().contains("no parameter \"too\""), "{fault}");
+    // `run --json` tells the same in the same form.
+    let events = project.run(&["run", "pipelines/wrong.toml", "--json"]);
+    let told = events.code(2).events().into_iter().find(|event| event["event"] == "diagnostic").unwrap();
+    for (field, value) in fault.as_object().unwrap() {
+        assert_eq!(&told[field], value, "{field}");
+    }
     let set = project.run(&["check", "pipelines/two.toml", "--json", "--set", "to=5"]);
     let found: Value = serde_json::from_str(&set.code(2).out).unwrap();
     let fault = &found[0]["diagnostics"][0];
-    assert_eq!((&fault["file"], &fault["argument"]), (&Value::Null, &Value::from("--set to=5")));
+    assert_eq!(fault["place"], serde_json::json!({ "source": "--set", "argument": "to=5" }));
     assert_eq!(fault["help"], "there are stages.a.params.to and stages.b.params.to");
 }
 
@@ -141,7 +148,19 @@ fn expectations_of_nodes_that_were_not_selected_are_not_checked() {
             ["run", "pipelines/two.toml", "--allow-commands", "-q"].iter().chain(more).copied().collect();
         project.run(&args)
     };
-    run(&["--select", "a", "--check"]).ok().says("expect: 3 not checked").is_silent_about("MISSED");
+    let reports = ["--select", "a", "--check", "--junit", "junit.xml", "--summary", "summary.md"];
+    run(&reports).ok().says("expect: 3 not checked").is_silent_about("MISSED");
+    // Programs are told of each, with the reason.
+    let junit = project.read("junit.xml");
+    assert!(junit.contains("not selected and not on record, wanted at least 1000"), "{junit}");
+    assert_eq!(project.read("summary.md").matches("| not checked |").count(), 3);
+    let events = project.run(&["run", "pipelines/two.toml", "--allow-commands", "--json", "--select", "a"]).events();
+    let told: Vec<&Value> = events.iter().filter(|event| event["event"] == "expectation").collect();
+    assert_eq!(
+        told.iter().map(|it| it["metric"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["b.sum", "c[to=5].sum", "c[to=6].sum"]
+    );
+    assert!(told.iter().all(|it| it["verdict"] == "not_checked" && it["why"] == "not selected and not on record"));
     run(&["--select", "a"]).ok().is_silent_about("MISSED");
     run(&["--select", "b", "--check"]).code(4).says("expect b.sum").says("MISSED").says("expect: 2 not checked");
     // Those that an earlier run made are on record, and are checked.
@@ -151,4 +170,110 @@ fn expectations_of_nodes_that_were_not_selected_are_not_checked() {
     // All that is asked for is missed, whether it ran or not.
     project.edit("pipelines/two.toml", "to = 3", "to = 3, fault = \"fail\"");
     run(&["--check"]).code(1).says("expect b.sum: not measured");
+}
+
+/// Two students and a search, on sample digits.
+const STUDIES: &str = r#"[pipeline]
+name = "studies"
+[stages.digits]
+kind = "sample.digits"
+[stages.set]
+kind = "decode.idx"
+inputs = { images = "digits.train_images", labels = "digits.train_labels" }
+[stages.start]
+kind = "init.synthetic"
+inputs = { real = "set" }
+params = { ipc = 1 }
+[stages.student]
+kind = "evaluate.classifier"
+matrix = { seed = [0, 1] }
+inputs = { synthetic = "start", test = "set" }
+[stages.search]
+kind = "search.candidates"
+matrix = { part = [0, 1], lr = [0.1, 0.2] }
+inputs = { train = "set", test = "set" }
+params = { parts = 2 }
+"#;
+
+#[test]
+fn what_a_ranking_or_a_search_would_refuse_is_found_before_the_hours() {
+    let project = Project::new();
+    let check = |stage: &str| {
+        project.file("pipelines/studies.toml", format!("{STUDIES}{stage}"));
+        project.run(&["check", "pipelines/studies.toml"])
+    };
+    let ranking = |hard: &str, rest: &str| {
+        let all = "{ gather = \"student\", over = [\"seed\"] }";
+        check(&format!(
+            "[stages.scores]\nkind = \"evaluate.ranking\"\ninputs = {{ whole = {all}, random = {all}, hard = {hard} }}\n{rest}"
+        ))
+    };
+    ranking("{ gather = \"student\", over = [\"seed\"] }", "").ok();
+    let unfolded = ranking("{ gather = \"student\" }", "");
+    unfolded.code(2).says("input \"hard\" of evaluate.ranking: it holds 2 results that differ in \"seed\" (0, 1)");
+    unfolded.says("fold it with over = [\"seed\"], or name it in tuned");
+    ranking("{ gather = \"student\" }", "params = { tuned = [\"seed\"] }").ok();
+    let proxies = |whole: &str, proxies: &str| {
+        check(&format!(
+            "[stages.nas]\nkind = \"search.nas_proxy\"\ninputs = {{ whole = {whole}, proxies = {proxies} }}\n"
+        ))
+    };
+    proxies("{ gather = \"search[lr=0.1]\" }", "{ gather = \"search[lr=0.2]\" }").ok();
+    let two = proxies("{ gather = \"search\" }", "{ gather = \"search\" }");
+    two.code(2).says("input \"whole\" of search.nas_proxy: it holds 4 results that differ in \"lr\"");
+    two.says("or gather one of them");
+    let other = proxies("{ gather = \"search[lr=0.1]\" }", "{ gather = \"student\" }");
+    other.code(2).says("input \"proxies\" of search.nas_proxy: stage \"student\" (evaluate.classifier) has no metric");
+}
+
+#[test]
+fn inputs_that_need_each_other_are_connected_both_or_none() {
+    let project = Project::new();
+    let all = "{ gather = \"student\", over = [\"seed\"] }";
+    let inputs = ["whole", "hard", "random", "own_plain"].map(|name| format!("{name} = {all}")).join(", ");
+    let stage = format!("[stages.scores]\nkind = \"evaluate.ranking\"\ninputs = {{ {inputs} }}\n");
+    project.file("pipelines/studies.toml", format!("{STUDIES}{stage}"));
+    let said = project.run(&["check", "pipelines/studies.toml"]);
+    said.code(2).says("input \"own_plain\" of evaluate.ranking is connected, and \"random_plain\" is not");
+}
+
+#[test]
+fn networks_and_settings_that_do_not_fit_are_found_before_the_hours() {
+    let project = Project::new();
+    let colour = r#"[pipeline]
+name = "colour"
+[sources.own]
+path = "data"
+files."images/" = {}
+[stages.set]
+kind = "decode.folder"
+inputs = { images = "source:own/images/" }
+params = { resize = 28 }
+[stages.start]
+kind = "init.synthetic"
+inputs = { real = "set" }
+params = { ipc = 1 }
+[stages.student]
+kind = "evaluate.classifier"
+inputs = { synthetic = "start", test = "set.test" }
+params = { arch = "vgg11" }
+"#;
+    project.file("pipelines/colour.toml", colour);
+    let small = project.run(&["check", "pipelines/colour.toml"]);
+    small.code(2).says("\"vgg11\" needs images of at least 32x32").says("have 28x28");
+    project.edit("pipelines/colour.toml", "resize = 28", "resize = 28, channels = 1");
+    project.run(&["check", "pipelines/colour.toml"]).ok();
+
+    let stage = |params: &str| {
+        let stage =
+            format!("[stages.distill]\nkind = \"distill.frepo\"\ninputs = {{ real = \"set\", start = \"start\" }}\n");
+        project.file("pipelines/studies.toml", format!("{STUDIES}{stage}params = {{ {params} }}\n"));
+        project.run(&["check", "pipelines/studies.toml"])
+    };
+    stage("arch = \"convnet\"").ok();
+    let doubled = stage("arch = \"lenet\"");
+    doubled.code(2).says("parameter \"doubling\" of distill.frepo: arch = \"lenet\" has to have it false");
+    doubled.says("true by default").says("write doubling = false");
+    stage("arch = \"lenet\", doubling = true").code(2).says("write doubling = false");
+    stage("arch = \"lenet\", doubling = false").ok();
 }

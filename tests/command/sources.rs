@@ -57,6 +57,21 @@ fn another_copy_can_be_accepted_and_the_record_says_so() {
 }
 
 #[test]
+fn what_is_computed_again_needs_its_file_and_says_so_before_a_worker_starts() {
+    let project = project();
+    project.edit("pipelines/raw.toml", "[stages.a]", "[stages.b]\nkind = \"own.count\"\n[stages.a]");
+    project.go("pipelines/raw.toml", &[]).ok();
+    std::fs::remove_file(project.path("data/one.bin")).unwrap();
+    let again = |more: &[&str]| {
+        project.run(&[&["verify", "pipelines/raw.toml", "--allow-commands", "--recompute"], more].concat())
+    };
+    let refused = again(&["--select", "a"]);
+    refused.code(2).says("raw/one.bin: ").says("data/one.bin is not there").says("ask the author").says("a needs it");
+    // Without a selection the others are drawn.
+    again(&["2"]).ok().says("b: equal").says("not among those that are drawn, 1 of 2").is_silent_about("a: equal");
+}
+
+#[test]
 fn a_missing_file_is_told_with_the_way_to_get_it() {
     let project = project();
     std::fs::remove_file(project.path("data/one.bin")).unwrap();

@@ -55,6 +55,29 @@ fn a_changed_input_is_followed_to_the_node_that_changed() {
 }
 
 #[test]
+fn plan_and_run_name_the_first_change_behind_an_input() {
+    let project = row();
+    project.edit("pipelines/row.toml", "to = 4", "to = 6");
+    // In a run `b` and `c` are decided about when `a` has its new bytes.
+    let ran = project.run(&["run", "pipelines/row.toml", "--allow-commands", "--json"]);
+    let reason = |node: &str| {
+        let events = ran.ok().events();
+        let started = events.iter().find(|event| event["event"] == "started" && event["node"] == node);
+        started.unwrap()["reasons"][0].clone()
+    };
+    assert_eq!(reason("b")["cause"], "a: to: 4 -> 6");
+    assert_eq!(reason("c")["cause"], "a: to: 4 -> 6", "the nodes between are not told");
+    // So does a plan, where the nodes between are on record.
+    project.edit("pipelines/row.toml", "to = 6", "to = 7, pause = 0.001");
+    project.go("pipelines/row.toml", &["--select", "b"]).ok().ran(&["a", "b"]);
+    let plan = project.run(&["plan", "pipelines/row.toml"]);
+    plan.ok().says("run     c  input before changed: a: pause: 0.0 (default) -> 0.001, to: 6 -> 7");
+    // And what a run said stays in its history.
+    let run = project.run(&["run", "pipelines/row.toml", "--allow-commands"]);
+    run.ok().says("c: runs on cpu (input before changed: a: pause:");
+}
+
+#[test]
 fn the_nearest_record_explains_not_the_newest() {
     let project = row();
     project.edit("pipelines/row.toml", "to = 5", "to = 5, pause = 0.001").go("pipelines/row.toml", &[]).ok();

@@ -153,8 +153,20 @@ impl Project {
         if !self.env.contains_key("DDPIPE_WORKER") {
             assert_worker();
         }
+        self.session_of(env!("CARGO_BIN_EXE_ddpipe"), args)
+    }
+
+    /// Another program in the project's folder and environment.
+    pub fn program(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&self.folder).env_clear().envs(&self.env);
+        command
+    }
+
+    /// Another program as the leader of such a session.
+    pub fn session_of(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_ddpipe")]).args(args);
+        command.args(["--ctty", program]).args(args);
         command.current_dir(&self.folder).env_clear().envs(&self.env);
         command
     }

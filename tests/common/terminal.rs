@@ -10,7 +10,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -49,6 +49,11 @@ fn size((columns, rows): (u16, u16)) -> Winsize {
 impl Terminal {
     /// Starts the command in a session of its own, on a terminal of so many columns and rows.
     pub fn start(project: &Project, args: &[&str], columns_and_rows: (u16, u16)) -> Self {
+        Terminal::with(project.session_command(args), columns_and_rows)
+    }
+
+    /// As [`Terminal::start`], of any command that leads a session.
+    pub fn with(mut command: Command, columns_and_rows: (u16, u16)) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -56,7 +61,6 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         let stdio = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
-        let mut command = project.session_command(args);
         let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         drop(command);
         drop(slave);

@@ -35,7 +35,7 @@ fn a_changed_parameter_runs_its_node_and_what_depends_on_it() {
     let ran = lab.set("stages.b.params.x", 2).run();
     ran.ran(&["b", "c"]);
     assert_eq!(ran.reasons("b"), ["x: 1 -> 2"]);
-    assert_eq!(ran.reasons("c"), ["input data changed"]);
+    assert_eq!(ran.reasons("c"), ["input data changed: b: x: 1 -> 2"]);
     assert_eq!(ran.planned[2], ("c".into(), "waits".into()));
     lab.set("stages.b.params.x", 1).run().ran(&[]).is_complete();
 }
@@ -126,7 +126,7 @@ fn an_optional_input_that_comes_and_goes_is_a_change() {
     let more = CHAIN.replace("{ data = \"b\" }", "{ data = \"b\", more = \"a\" }");
     let ran = lab.manifest(&more).run();
     ran.ran(&["c"]);
-    assert_eq!(ran.reasons("c"), ["input more changed"]);
+    assert_eq!(ran.reasons("c"), ["input more changed: a was not connected"]);
     lab.manifest(CHAIN).run().ran(&[]).is_complete();
 }
 
@@ -144,7 +144,7 @@ fn a_source_enters_by_its_bytes() {
     lab.file("one.bin", "1").run().ran(&["decoded"]);
     lab.run().ran(&[]);
     let ran = lab.file("one.bin", "2").run();
-    assert_eq!(ran.ran(&["decoded"]).reasons("decoded"), ["input file changed"]);
+    assert_eq!(ran.ran(&["decoded"]).reasons("decoded"), ["input file changed: the file raw/one.bin has other bytes"]);
     lab.file("one.bin", "1").run().ran(&[]);
     let ran = lab.run();
     let seen = &ran.summary.records[0].1.sources["raw/one.bin"];

@@ -1,7 +1,7 @@
-//! What `check` found, as JSON for editors and scripts. The fields are described in the README.
+//! What `check` found, as JSON for editors and scripts. Its diagnostics have the form of the event `diagnostic`.
 
 use super::Found;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Severity;
 use crate::manifest::outline::Outline;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ pub fn of_all(found: &[Found]) -> Value {
 }
 
 fn of_one(found: &Found) -> Value {
-    let errors = found.errors.diagnostics.iter().map(|error| diagnostic(error, "error"));
-    let warnings = found.warnings.iter().map(|warning| diagnostic(warning, "warning"));
+    let errors = found.errors.diagnostics.iter().map(|error| error.for_programs(Severity::Error));
+    let warnings = found.warnings.iter().map(|warning| warning.for_programs(Severity::Warning));
     json!({
         "manifest": found.manifest.display().to_string(),
         "profile": found.profile,
@@ -22,22 +22,6 @@ fn of_one(found: &Found) -> Value {
         "nodes": found.size.as_ref().map(|size| size.nodes),
         "sources": found.size.as_ref().map(|size| size.sources),
         "diagnostics": errors.chain(warnings).collect::<Vec<_>>(),
-    })
-}
-
-/// A fault of a file has `file`, `line` and `column` (from 1, in characters); one of the command line has `argument`.
-fn diagnostic(diagnostic: &Diagnostic, severity: &str) -> Value {
-    let place = diagnostic.place.as_ref();
-    let file = place.filter(|place| place.source.is_file);
-    json!({
-        "severity": severity,
-        "file": file.map(|place| &place.source.name),
-        "line": file.map(|place| place.line()),
-        "column": file.map(|place| place.column()),
-        "argument": place.filter(|place| !place.source.is_file).map(ToString::to_string),
-        "message": diagnostic.message,
-        "label": diagnostic.label,
-        "help": diagnostic.help,
     })
 }
 

@@ -150,15 +150,22 @@ impl Begun<'_> {
         observers.on_event(&Event::Ended { counts: ended.counts.clone(), seconds });
         let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
         let records = [summary.records.clone(), after::on_record(project, &asked).unwrap_or_default()].concat();
-        let Checks { checked, unasked, left_out } =
-            expect::check_asked(pipeline, &records, &asked, &after::left_out(&summary));
+        let Checks { checked, unchecked } = expect::check_asked(pipeline, &records, &asked, &after::left_out(&summary));
         let whole = project.choice.select.is_empty();
         let baseline = self.baseline.as_ref();
         let comparison = baseline.map(|(name, baseline)| compared(pipeline, &summary, name, baseline, whole));
         let exit =
             |faults: &[Fault]| after::exit(args, &summary, &checked, comparison.as_ref(), faults, signals.first());
         let (summary, comparison) = (&summary, comparison.as_ref());
-        let told = Told { pipeline, run: run.id(), summary, checked: &checked, written: &written, comparison };
+        let told = Told {
+            pipeline,
+            run: run.id(),
+            summary,
+            checked: &checked,
+            unchecked: &unchecked,
+            written: &written,
+            comparison,
+        };
         let report = RunReport { commit: self.commit.clone(), ..reports.blank() };
         let unwritten = reports.tell(told.report(report, &faults, exit(&faults)));
         faults.extend(unwritten);
@@ -174,11 +181,9 @@ impl Begun<'_> {
             }
         } else {
             // Standard error last: what went wrong stands where the eye is.
-            let left_out: String = left_out.iter().map(|text| format!("{text}\n")).collect();
             let printed = print(&written.text(Style::of_stdout()))
                 .and_then(|_| print(&words::expectations(&checked)))
-                .and_then(|_| print(&words::not_checked(unasked)))
-                .and_then(|_| print(&visible(&left_out)))
+                .and_then(|_| print(&words::not_checked(&unchecked)))
                 .and_then(|_| print(&visible(&comparison.map_or(String::new(), Comparison::text))));
             faults.extend(printed.err());
         }

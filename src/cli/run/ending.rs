@@ -2,9 +2,9 @@
 //! the run's report. Prints nothing for people.
 
 use crate::baseline::{Baseline, Comparison, compare, gather};
-use crate::event::{Event, Observer};
+use crate::event::{Event, Met, Observer};
 use crate::exit::{Exit, Fault};
-use crate::expect::Checked;
+use crate::expect::{Checked, Unchecked};
 use crate::pipeline::{NodeId, Pipeline};
 use crate::results::{Account, Written};
 use crate::run_report::{ExpectationReport, NodeReport, RunReport};
@@ -23,6 +23,8 @@ pub struct Told<'a> {
     pub summary: &'a Summary,
     /// The expectations.
     pub checked: &'a [Checked],
+    /// The expectations that could not be checked.
+    pub unchecked: &'a [Unchecked],
     /// The files in the results folder.
     pub written: &'a Written,
     /// What comparing with a baseline came to, where that was asked for.
@@ -49,6 +51,18 @@ impl Told<'_> {
                 wanted: check.wanted.clone(),
                 verdict: check.verdict(),
                 place: check.place.clone(),
+                why: None,
+            });
+        }
+        for Unchecked { what, wanted, bounds, place, why } in self.unchecked {
+            observer.on_event(&Event::Expectation {
+                metric: what.clone(),
+                value: None,
+                bounds: *bounds,
+                wanted: wanted.clone(),
+                verdict: Met::NotChecked,
+                place: place.clone(),
+                why: Some(why.to_string()),
             });
         }
         let account = Account::read(&self.written.folder);
@@ -73,6 +87,8 @@ impl Told<'_> {
     pub fn report(&self, blank: RunReport, faults: &[Fault], exit: Exit) -> RunReport {
         let mut outcomes: IndexMap<&str, _> =
             self.summary.outcomes.iter().map(|outcome| (outcome.node.as_str(), outcome)).collect();
+        let checked = self.checked.iter().map(ExpectationReport::of);
+        let unchecked = self.unchecked.iter().map(ExpectationReport::of_unchecked);
         let nodes = self.pipeline.nodes.iter().map(|node| {
             let address = node.address();
             let outcome = outcomes.swap_remove(address.as_str()).cloned();
@@ -82,7 +98,7 @@ impl Told<'_> {
             pipeline: self.pipeline.name.clone(),
             run: Some(self.run.to_string()),
             nodes: nodes.collect(),
-            expectations: self.checked.iter().map(ExpectationReport::of).collect(),
+            expectations: checked.chain(unchecked).collect(),
             comparison: self.comparison.cloned(),
             tables: self.written.tables.clone(),
             files: self.written.files.clone(),

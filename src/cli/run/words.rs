@@ -1,7 +1,9 @@
 //! The last words of a run, for people.
 
-use crate::expect::Checked;
+use crate::expect::{Checked, Unchecked, Why};
 use crate::terminal;
+use crate::visible::visible;
+use indexmap::IndexMap;
 use std::time::{Duration, Instant};
 
 /// How long an interrupted run waits at its end for a reader that does not read.
@@ -20,13 +22,27 @@ pub fn farewell(text: String, interrupted: bool) {
     }
 }
 
-/// Says how many expectations speak of nodes that were not selected.
-pub fn not_checked(unasked: usize) -> String {
-    match unasked {
-        0 => String::new(),
-        1 => "expect: 1 not checked: its node was not selected and is not on record\n".into(),
-        count => format!("expect: {count} not checked: their nodes were not selected and are not on record\n"),
+/// Says which expectations speak of nodes that are left out, and how many of nodes that were not selected.
+pub fn not_checked(unchecked: &[Unchecked]) -> String {
+    let (mut text, mut unselected) = (String::new(), 0);
+    let mut left_out: IndexMap<&str, (&str, &str, usize)> = IndexMap::new();
+    for Unchecked { what, place, why, .. } in unchecked {
+        match why {
+            Why::NotSelected => unselected += 1,
+            Why::LeftOut(reason) => left_out.entry(place).or_insert((what, reason, 0)).2 += 1,
+        }
     }
+    for (place, (what, reason, count)) in left_out {
+        let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+        text.push_str(&format!("expect {what}{more}: not checked, {reason} ({place})\n"));
+    }
+    match unselected {
+        0 => {}
+        1 => text.push_str("expect: 1 not checked: its node was not selected and is not on record\n"),
+        count => text
+            .push_str(&format!("expect: {count} not checked: their nodes were not selected and are not on record\n")),
+    }
+    visible(&text).into_owned()
 }
 
 /// The expectations, with what came out.

@@ -8,14 +8,17 @@ use super::Args;
 use crate::executor::{Local, LocalSettings};
 use crate::exit::{Exit, Fault};
 use crate::memory;
-use crate::pipeline::NodeId;
+use crate::note::say;
+use crate::pipeline::{Endpoint, NodeId};
 use crate::plan::{Plan, Verdict};
 use crate::program::Program;
 use crate::recompute::{Comparison, Recompute, Recorded};
 use crate::schedule::Interrupts;
 use crate::selection;
 use crate::slots;
+use crate::sources::{self, Missing, Sources};
 use ddpipe_cache::{Digest, Record};
+use indexmap::IndexMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -25,7 +28,7 @@ pub(super) fn run(args: &Args, count: Option<usize>) -> Done {
     let project = args.manifest.open(&slots)?;
     let Planned { plan, sources, .. } = project.planned()?;
     let planner = project.planner(&sources)?;
-    let chosen = chosen(count, &project, &plan)?;
+    let chosen = chosen(count, &project, &plan, &sources)?;
     allow::check(&project, args.allow_commands, chosen.iter().map(|(node, _)| *node))?;
     let beside = project.cache.beside("verify")?;
     let settings = LocalSettings {
@@ -69,11 +72,13 @@ pub(super) fn run(args: &Args, count: Option<usize>) -> Done {
     Ok(exit)
 }
 
-/// The nodes to run again: those that `--select` names, or as many as asked for, of all that are on record.
+/// The nodes to run again: those that `--select` names, or as many as asked for, of all that are on record. Those whose
+/// source files are not there are refused where they are named, and else not drawn.
 fn chosen<'a>(
     count: Option<usize>,
     project: &Project,
     plan: &'a Plan,
+    sources: &Sources,
 ) -> Result<Vec<(NodeId, &'a Arc<Record>)>, Fault> {
     let select = &project.choice.select;
     let named = selection::selected(&project.pipeline, &project.graph, select);
@@ -82,6 +87,23 @@ fn chosen<'a>(
     let mut recorded: Vec<_> = nodes.filter_map(|id| Some((id, fresh(plan, id)?))).collect();
     if recorded.is_empty() {
         return Err(Fault::usage("nothing of this is on record; `ddpipe run` makes it"));
+    }
+    let mut without: IndexMap<String, (&Missing, Vec<String>)> = IndexMap::new();
+    for (id, _) in &recorded {
+        for missing in lacking(project, sources, *id) {
+            let address = project.pipeline.node(*id).address();
+            without.entry(missing.name()).or_insert_with(|| (missing, Vec::new())).1.push(address);
+        }
+    }
+    if !without.is_empty() {
+        let there = recorded.len();
+        recorded.retain(|(id, _)| lacking(project, sources, *id).next().is_none());
+        let faults = without.values().map(|(missing, nodes)| sources::not_again(&project.pipeline, missing, nodes));
+        let faults = faults.map(|fault| fault.to_string()).collect::<Vec<_>>().join("\n");
+        if recorded.is_empty() || !select.is_empty() {
+            return Err(Fault::usage(faults));
+        }
+        say(format!("not among those that are drawn, {} of {there}:\n{faults}", there - recorded.len()));
     }
     let count = count.unwrap_or(if select.is_empty() { 1 } else { usize::MAX });
     if count < recorded.len() {
@@ -96,6 +118,15 @@ fn chosen<'a>(
         recorded = drawn.into_iter().map(|(_, id, record)| (id, record)).collect();
     }
     Ok(recorded)
+}
+
+/// The source files that a node reads and that are not there.
+fn lacking<'a>(project: &'a Project, sources: &'a Sources, id: NodeId) -> impl Iterator<Item = &'a Missing> {
+    let edges = project.pipeline.node(id).inputs.values().flatten();
+    edges.filter_map(|edge| match &edge.from {
+        Endpoint::Source { source, file } => sources.missing(source, file),
+        Endpoint::Node { .. } => None,
+    })
 }
 
 fn fresh(plan: &Plan, id: NodeId) -> Option<&Arc<Record>> {

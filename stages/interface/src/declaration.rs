@@ -120,6 +120,9 @@ pub struct Input {
     /// How what is connected is sorted into the cells of a table, if it is. Needs `many`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<Cells>,
+    /// Another optional input without which this one cannot be connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together_with: Option<String>,
 }
 
 /// How what is connected to an input is sorted into cells by its labels. Each cell holds one artifact, or several that
@@ -127,12 +130,18 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cells {
-    /// The parameters that name the labels, such as `["rows", "columns"]`.
+    /// The parameters that name the labels, such as `["rows", "columns"]`; without any there is a single cell.
     pub by: Vec<String>,
     /// The one among them that, where a manifest leaves it out, gets the labels in which what is connected differs, as far as
     /// the others do not name them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub varying: Option<String>,
+    /// Labels in which what is in one cell may differ without being folded, because the stage puts it together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<String>,
+    /// The parameter that names such labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_by: Option<String>,
 }
 
 /// One output of a kind.
@@ -152,7 +161,7 @@ pub struct Output {
     pub image_size: Option<ImageSize>,
 }
 
-/// What the height and width of images are known from: the first of these that is known itself.
+/// What the height, the width and the channels of images are known from: the first of these that is known itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSize {
@@ -165,6 +174,12 @@ pub struct ImageSize {
     /// Always so many pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<u32>,
+    /// A parameter that holds the number of channels; else it is that of the input's images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels_param: Option<String>,
+    /// Always so many channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u32>,
 }
 
 /// A declaration that cannot be used. The text starts in lower case and can follow "could not read …: ".
@@ -280,7 +295,7 @@ impl Declaration {
         for (name, size) in self.outputs.iter().filter_map(|(name, output)| Some((name, output.image_size.as_ref()?))) {
             let number =
                 |param: &&String| self.params.get(*param).is_some_and(|param| param.kind == ParamType::Integer);
-            if size.param.as_ref().is_some_and(|param| !number(&param)) {
+            if size.param.iter().chain(&size.channels_param).any(|param| !number(&param)) {
                 return Err(format!("output {name:?}: `image_size` needs a parameter that holds a whole number"));
             }
             if size.input.as_ref().is_some_and(|input| !self.inputs.contains_key(input)) {
@@ -296,10 +311,19 @@ impl Declaration {
                 return Err(format!("input {name:?}: `cells` needs a parameter {param:?} that names its labels"));
             }
             let list = |param: &str| self.params.get(param).is_some_and(|param| param.kind == ParamType::Strings);
+            if let Some(param) = cells.joined_by.as_ref().filter(|param| !list(param)) {
+                return Err(format!("input {name:?}: `joined_by` is a list of strings, not {param:?}"));
+            }
             if let Some(param) = cells.varying.as_ref().filter(|param| !cells.by.contains(param) || !list(param)) {
                 return Err(format!(
                     "input {name:?}: `varying` is a list of strings and one of those in `by`, not {param:?}"
                 ));
+            }
+        }
+        for (name, other) in self.inputs.iter().filter_map(|(name, input)| Some((name, input.together_with.as_ref()?)))
+        {
+            if !self.inputs.get(other).is_some_and(|input| input.optional) {
+                return Err(format!("input {name:?}: `together_with` has to state another optional input"));
             }
         }
         if self.metrics.values().filter(|metric| metric.headline).count() > HEADLINES {
@@ -399,6 +423,7 @@ impl Input {
             Input { partial: Some(_), on_demand: true, .. } => Err("an input is `partial` or `on_demand`, not both"),
             Input { measured, many: false, .. } if !measured.is_empty() => Err("`measured` needs `many`"),
             Input { cells: Some(_), many: false, .. } => Err("`cells` needs `many`"),
+            Input { together_with: Some(_), optional: false, .. } => Err("only an optional input is `together_with`"),
             _ => Ok(()),
         }
     }
@@ -525,6 +550,11 @@ mod tests {
         };
         assert!(cells("by = [\"rows\", \"columns\"]").contains("needs a parameter \"columns\""));
         assert!(cells("by = [\"rows\"], varying = \"columns\"").contains("one of those in `by`"));
+        assert!(cells("by = [], joined_by = \"tuned\"").contains("`joined_by` is a list of strings"));
+        let pair = format!(
+            "{outputs}[inputs]\nx = {{ type = [\"model\"], help = \"h\", together_with = \"y\", optional = true }}"
+        );
+        assert!(parse(&pair).unwrap_err().contains("another optional input"));
         let own = format!("command = [\"x\"]\n{}", single.replace("on_demand", "many = true, on_demand"));
         assert!(parse(&own).unwrap_err().contains("with a `command`"));
         let metric = |text: &str| parse(&format!("{text}{outputs}[metrics.\"${{x}}\"]\nhelp = \"h\"")).unwrap_err();

@@ -87,6 +87,10 @@ pub struct Param {
     /// text. `{ arch = ["convnet*", "vit"] }` for a setting that no other network has.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub only_with: IndexMap<String, Vec<String>>,
+    /// That `only_with` holds for its default too, because the stage refuses that where it would ignore others: then only
+    /// `false` counts as not given. For a `boolean`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// The words that its text is made of, for a `string`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
@@ -109,15 +113,20 @@ pub struct SmallestImage {
     /// Height and width in pixels that fewer would not do for, whatever the images, by the network's name, in which one `*`
     /// stands for any text.
     pub pixels: IndexMap<String, u32>,
+    /// The same of images with several channels, where it is more.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub colour: IndexMap<String, u32>,
     /// Parameters that change this: where one of them is given, nothing is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless: Vec<String>,
 }
 
 impl SmallestImage {
-    /// The pixels that the network of this name needs, where that is known.
-    pub fn of(&self, name: &str) -> Option<u32> {
-        self.pixels.iter().find(|(pattern, _)| fits(pattern, name)).map(|(_, pixels)| *pixels)
+    /// The pixels that the network of this name needs of images with so many channels, where that is known.
+    pub fn of(&self, name: &str, channels: Option<u32>) -> Option<u32> {
+        let several = channels.is_some_and(|channels| channels > 1);
+        let colour = self.colour.iter().filter(|_| several);
+        colour.chain(&self.pixels).find(|(pattern, _)| fits(pattern, name)).map(|(_, pixels)| *pixels)
     }
 }
 
@@ -159,6 +168,9 @@ impl Param {
         }
         if self.joined_by.as_ref().is_some_and(|between| between.is_empty() || self.words.is_empty()) {
             return fault("`joined_by` is what stands between two `words`");
+        }
+        if self.strict && (self.kind != ParamType::Boolean || self.only_with.is_empty()) {
+            return fault("only a boolean with `only_with` is `strict`");
         }
         if self.work && self.kind != ParamType::Integer {
             return fault("only an integer has `work`");

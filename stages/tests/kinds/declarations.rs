@@ -201,8 +201,11 @@ fn settings_and_sizes_are_those_of_the_networks() {
             }
         }
         for network in &arch.choices {
-            let Some(pixels) = arch.smallest_image.as_ref().and_then(|smallest| smallest.of(network)) else { continue };
             for channels in [1, 3] {
+                let smallest = arch.smallest_image.as_ref();
+                let Some(pixels) = smallest.and_then(|smallest| smallest.of(network, Some(channels as u32))) else {
+                    continue;
+                };
                 let size = i64::from(pixels) - 1;
                 let spec = NetworkSpec::named(network, &Overrides::default(), channels, [size, size], 10).unwrap();
                 assert!(Network::new(&spec).is_err(), "{network} takes {channels}x{size}x{size}");

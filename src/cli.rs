@@ -23,6 +23,7 @@ mod runs;
 mod schema;
 mod show;
 mod stages;
+mod table;
 mod usage;
 mod verify;
 mod where_from;
@@ -77,6 +78,9 @@ enum Command {
     /// Show a node's outputs, or write one to a file
     #[command(after_help = examples::SHOW)]
     Show(show::Args),
+    /// Make a table of the manifest once more, with other rows, columns, value or format
+    #[command(after_help = examples::TABLE)]
+    Table(table::Args),
     /// Print what a stage said, in the last run in which it was at work or in a named one
     Logs(logs::Args),
     /// List, show, compare, keep and remove runs
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Stages(args) => stages::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
+        Command::Table(args) => table::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Results(args) => results::run(args),

@@ -155,7 +155,7 @@ impl Started {
             env: self.env.clone(),
             allow_outside,
             texts: Some(self.files.clone().into_iter().collect()),
-            stdin: None,
+            ..Overrides::default()
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod document;
 mod include;
 mod limits;
+mod options;
 pub mod outline;
 mod overrides;
 mod read;
@@ -14,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
 use crate::limits::Limits;
 use crate::pipeline::NumericsMode;
 pub use include::MAX_FILE;
+pub use options::{Changed, Form, StageOption};
 pub use overrides::Overrides;
 
 use document::{Entry, Item};

@@ -45,6 +45,7 @@ mod sharing;
 mod show;
 mod signals;
 mod sources;
+mod table;
 mod verify;
 mod where_from;
 mod why;

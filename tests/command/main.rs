@@ -47,6 +47,7 @@ mod signals;
 mod sources;
 mod table;
 mod verify;
+mod watch;
 mod where_from;
 mod why;
 mod words;

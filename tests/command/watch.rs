@@ -66,7 +66,7 @@ fn in_a_pipe_it_has_the_lines_of_the_run_and_its_exit_code() {
     project.file("go", "");
     let (run, watch) = (run.wait(), watch.wait());
     run.code(1);
-    watch.code(1).says("two: 2 nodes, 0 on record (run ").says("| the last words").says("two: 1 failed, 1 ran in ");
+    watch.code(1).says("two: 2 nodes, 0 on record (run ").says("| the last words").says("two: 1 ran, 1 failed in ");
     let told = |text: &str| text.lines().filter(|line| line.starts_with("b: ")).map(str::to_string).collect::<Vec<_>>();
     assert_eq!(told(&watch.err), told(&run.err));
     assert!(!watch.err.contains('\u{1b}'), "{:?}", watch.err);
@@ -75,7 +75,7 @@ fn in_a_pipe_it_has_the_lines_of_the_run_and_its_exit_code() {
         .run(&["watch", "last"])
         .code(1)
         .says("FAILED b")
-        .says("two: 1 failed, 1 ran in ")
+        .says("two: 1 ran, 1 failed in ")
         .is_silent_about("runs on");
 }
 
@@ -84,7 +84,8 @@ fn a_run_that_is_over_or_died_is_told_at_once() {
     let project = waiting();
     project.run(&["watch"]).code(3).says("there is no cache at");
     let run = begun(&project);
-    let watch = project.start(&["watch"]);
+    let mut watch = project.start(&["watch"]);
+    assert!(watch.until("a: runs on cpu"));
     run.signal(Signal::SIGKILL);
     watch.wait().code(1).says("did not end: its process is gone, 0 of 2 nodes were done").says("--from-run");
     drop(run);

@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(size((400, 400)), (200, 50));
         assert_eq!(size((100, 400)), (100, 25));
         assert_eq!(size((400, 10)), (40, 10));
-        assert_eq!(size((0, 0)), (4, 1));
+        assert_eq!(size((0, 0)), (1, 1));
     }
 
     #[test]

@@ -24,8 +24,10 @@ mod runs;
 mod schema;
 mod show;
 mod stages;
+mod table;
 mod usage;
 mod verify;
+mod watch;
 mod where_from;
 mod why;
 
@@ -81,8 +83,13 @@ enum Command {
     /// Show a node's outputs, or write one to a file
     #[command(after_help = examples::SHOW)]
     Show(show::Args),
+    /// Make a table of the manifest once more, with other rows, columns, value or format
+    #[command(after_help = examples::TABLE)]
+    Table(table::Args),
     /// Print what a stage said, in the last run in which it was at work or in a named one
     Logs(logs::Args),
+    /// Show a run of another terminal as it goes on
+    Watch(watch::Args),
     /// List, show, compare, keep and remove runs
     Runs(runs::Args),
     /// List the results on record with the parameters in which they differ; find the best
@@ -122,7 +129,9 @@ pub fn main() -> ExitCode {
         Command::Stages(args) => stages::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Show(args) => show::run(args),
+        Command::Table(args) => table::run(args),
         Command::Logs(args) => logs::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Results(args) => results::run(args),
         Command::Where(args) => where_from::run(args),

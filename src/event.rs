@@ -8,12 +8,13 @@ use crate::reason::Reason;
 use ddpipe_cache::Key;
 use ddpipe_interface::protocol::{Cause, LogLevel};
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// One thing that happened. Nodes are named by address.
-#[derive(Clone, Debug, Serialize)]
+/// One thing that happened. Nodes are named by address. Those of the work itself can be read back from a journal; those that
+/// look at its results cannot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The run begins.
@@ -141,8 +142,10 @@ pub enum Event {
         seconds: f64,
     },
     /// The manifest, or another file that the user wrote, is at fault or worth a word.
+    #[serde(skip_deserializing)]
     Diagnostic(Diagnosed),
     /// Whether an expectation was met.
+    #[serde(skip_deserializing)]
     Expectation {
         /// The node and the metric.
         metric: String,
@@ -162,6 +165,7 @@ pub enum Event {
         why: Option<String>,
     },
     /// A file in the results folder that this run's nodes made.
+    #[serde(skip_deserializing)]
     Result {
         /// The node.
         node: String,
@@ -173,8 +177,10 @@ pub enum Event {
         digest: String,
     },
     /// A metric of a group of nodes beside its baseline.
+    #[serde(skip_deserializing)]
     Baseline(Compared),
     /// What went wrong apart from the nodes: nothing could be run, or results could not be read or written.
+    #[serde(skip_deserializing)]
     Error {
         /// The text, with the way out; may have several lines.
         message: String,
@@ -182,11 +188,12 @@ pub enum Event {
         code: u8,
     },
     /// The last event: the command ends.
+    #[serde(skip_deserializing)]
     Exit {
         /// The exit code.
         code: u8,
         /// The exit code in a word: `ok`, `stage`, `usage`, `cache`, `missed`, `incomparable`, `interrupted`.
-        outcome: &'static str,
+        outcome: String,
     },
 }
 
@@ -221,28 +228,28 @@ pub enum Status {
 }
 
 /// What became of one node. Failures are outcomes too.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// The node.
     pub node: String,
     /// How it ended.
     pub status: Status,
     /// The action's key, where it got that far.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Seconds of the stage itself.
     pub seconds: f64,
     /// Peak memory in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory: Option<u64>,
     /// Scalar results.
-    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "numbers", skip_serializing_if = "IndexMap::is_empty")]
     pub metrics: IndexMap<String, f64>,
     /// Those of them that are worth a look at once, as the kind declares.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headline: Vec<Headline>,
     /// What went wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
 
@@ -263,15 +270,26 @@ impl Outcome {
 }
 
 /// A result that is worth a look at once.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Headline {
     /// The metric's name.
     pub name: String,
     /// Its value.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// Its unit, where one is declared.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+}
+
+/// A number; JSON has none for values that are not finite, and `null` stands for them.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, f64>, D::Error> {
+    let read = IndexMap::<String, Option<f64>>::deserialize(from)?;
+    Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
 /// Why a node has no result.

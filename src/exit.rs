@@ -43,6 +43,13 @@ impl Exit {
 }
 
 impl Exit {
+    /// The exit that has this code, if one has it.
+    pub fn of_code(code: u8) -> Option<Self> {
+        use Exit::{Cache, HungUp, Incomparable, Interrupted, Missed, Ok, Stage, Terminated, Usage};
+        let all = [Ok, Stage, Usage, Cache, Missed, Incomparable, HungUp, Interrupted, Terminated];
+        all.into_iter().find(|exit| *exit as u8 == code)
+    }
+
     /// The exit code in a word, for programs.
     pub fn name(self) -> &'static str {
         match self {

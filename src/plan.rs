@@ -432,6 +432,14 @@ impl<'a> Planner<'a> {
         self.lost.insert(node);
     }
 
+    /// Takes a node that has no result out of this run, whoever needs it: those that read it work on what is there.
+    pub fn give_up(&mut self, node: NodeId) {
+        self.lost.insert(node);
+        if let Some(needed) = self.needed.get_mut(node.index()) {
+            *needed = false;
+        }
+    }
+
     /// Whether a node can do without the result of one that it reads, as long as there are others.
     pub fn can_do_without(&self, id: NodeId, read: NodeId) -> bool {
         let reads = |edge: &&Edge| matches!(&edge.from, Endpoint::Node { node, .. } if *node == read);

@@ -10,6 +10,7 @@ mod layout;
 mod lines;
 mod live;
 mod log_tail;
+mod newest;
 mod pins;
 mod previews;
 mod rate;
@@ -28,12 +29,18 @@ pub use words::{count, duration, guess, whole};
 
 use crate::event::Observer;
 use std::io::IsTerminal;
+use std::time::SystemTime;
 
 /// A live view on a terminal, plain lines otherwise; `verbose` shows the lines that stages log too.
 pub fn for_people(verbose: bool) -> Box<dyn Observer> {
-    if std::io::stderr().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb") {
-        Box::new(Live::new(verbose))
-    } else {
-        Box::new(Lines::new(verbose))
-    }
+    if is_live() { Box::new(Live::new(verbose)) } else { Box::new(Lines::new(verbose)) }
+}
+
+/// The same of a run that began then, in another process; it is told events with the time at which they happened.
+pub fn of_another(begun: SystemTime) -> Box<dyn Observer> {
+    if is_live() { Box::new(Live::of_another(begun)) } else { Box::new(Lines::default()) }
+}
+
+fn is_live() -> bool {
+    std::io::stderr().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb")
 }

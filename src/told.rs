@@ -1,5 +1,11 @@
 //! What runs have told about nodes: reads the journals of their folders. Knows no plan, no manifest and no terminal.
 
+mod following;
+mod tail;
+
+pub use following::Following;
+pub use tail::Tail;
+
 use crate::reason::Reason;
 use crate::selector::Selector;
 use ddpipe_cache::RunSeen;
@@ -14,6 +20,10 @@ use std::path::Path;
 pub const JOURNAL: &str = "events.jsonl";
 /// The newest lines of logs that have outgrown what the journal has of them so far; the older file first.
 pub const LIVE: [&str; 2] = ["live-before.jsonl", "live.jsonl"];
+
+/// The newest progress of every stage at work, as lines of the journal's form; written anew at most once a second, and gone when
+/// the run has ended.
+pub const PROGRESS: &str = "progress.jsonl";
 
 /// So many runs are looked through for a node, newest first.
 const RUNS: usize = 200;

@@ -78,6 +78,16 @@ pub struct RunSeen {
     pub(crate) used: SystemTime,
 }
 
+impl RunSeen {
+    /// Whether its process is at work now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn is_at_work(&self) -> Result<bool, CacheError> {
+        Ok(Lock::holder(&self.path.join(RUNNING))?.is_some())
+    }
+}
+
 impl Cache {
     /// A new folder for a run of this pipeline, such as `runs/20261121-101502-a1b2`: UTC, then the fraction of the
     /// second in steps of 1/65536 s.

@@ -41,6 +41,12 @@ Examples:
   ddpipe show pipelines/mnist.toml distill    outputs and metrics of its nodes
   ddpipe show pipelines/mnist.toml 'distill[method=dm,seed=0]' --output synthetic --out dm.safetensors";
 
+pub(super) const TABLE: &str = "\
+Examples:
+  ddpipe table pipelines/mnist.toml table --rows arch --columns method
+  ddpipe table pipelines/mnist.toml table --value accuracy_std --param digits=1
+  ddpipe table pipelines/mnist.toml table --over seed,arch --format latex --out table.tex";
+
 pub(super) const STAGES: &str = "\
 Examples:
   ddpipe stages               all kinds, by group

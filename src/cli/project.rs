@@ -102,12 +102,8 @@ pub struct Planned {
 impl PlanArgs {
     /// The node that is asked about, the second argument; with `--from-run` it is the first one.
     pub fn node(&mut self, second: Option<String>) -> Result<String, Fault> {
-        if let Some(node) = second {
-            return Ok(node);
-        }
-        let first = self.manifest.manifest.take().filter(|_| self.manifest.from_run.is_some());
-        let first = first.and_then(|first| first.into_os_string().into_string().ok());
-        first.ok_or_else(|| Fault::usage("name a node behind the manifest\n  `ddpipe graph MANIFEST` lists the nodes"))
+        let node = self.manifest.node(second);
+        node.ok_or_else(|| Fault::usage("name a node behind the manifest\n  `ddpipe graph MANIFEST` lists the nodes"))
     }
 
     /// Loads the manifest and opens its cache.
@@ -206,6 +202,14 @@ impl OverArgs {
 }
 
 impl ManifestArgs {
+    /// The second argument, where there is one; with `--from-run`, which names the manifest, it is the first one.
+    pub fn node(&mut self, second: Option<String>) -> Option<String> {
+        if second.is_some() || self.from_run.is_none() {
+            return second;
+        }
+        self.manifest.take().and_then(|first| first.into_os_string().into_string().ok())
+    }
+
     /// Loads the manifest alone.
     pub fn load(&self) -> Result<Loaded, Fault> {
         self.invocation()?.load(&self.picks.force)
@@ -243,7 +247,11 @@ impl ManifestArgs {
 
     /// Loads the manifest and opens its cache, to work on these slots.
     pub fn open(&self, slots: &Slots) -> Result<Project, Fault> {
-        let invocation = self.invocation()?;
+        self.open_as(self.invocation()?, slots)
+    }
+
+    /// As [`ManifestArgs::open`], for what is asked for in another way than by these arguments alone.
+    pub fn open_as(&self, invocation: Invocation, slots: &Slots) -> Result<Project, Fault> {
         let loaded = invocation.load(&self.picks.force)?;
         let root = self.cache.clone().unwrap_or_else(|| loaded.pipeline.root.join(place::FOLDER));
         let cache = Cache::open_with(&root, self.cache_from.as_deref())?;

@@ -1,5 +1,7 @@
 //! `ddpipe results`: the results on record as one table, filtered, sorted, or only the best.
 
+mod columns;
+
 use super::place::CacheArgs;
 use super::{Done, print};
 use crate::catalog::Catalog;
@@ -15,10 +17,10 @@ use crate::when;
 use ddpipe_interface::metric::Better;
 use indexmap::IndexSet;
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// So many differing parameters and metrics are shown unless columns are named; `--csv` and `--json` have all.
+/// So many differing parameters and metrics are shown unless columns are named; `--csv`, `--parquet` and `--json` have all.
 const SETTINGS: usize = 6;
 const METRICS: usize = 4;
 
@@ -60,6 +62,9 @@ pub struct Args {
     /// Print comma-separated values with all digits
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Write a Parquet file: texts, integers and floats, with null where a result lacks something
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "json"])]
+    parquet: Option<PathBuf>,
     /// Print JSON: one array
     #[arg(long)]
     json: bool,
@@ -173,6 +178,10 @@ impl Args {
     }
 
     fn shown(&self, rows: &[Row], catalog: &Catalog) -> Done {
+        if let Some(file) = &self.parquet {
+            columns::write(rows, &self.names(rows, catalog, usize::MAX), file)?;
+            return print(&crate::visible::visible(&format!("{}\n", file.display())));
+        }
         if self.json {
             let list: Vec<Value> = rows.iter().map(as_json).collect();
             return print(&format!("{:#}\n", Value::from(list)));

@@ -5,7 +5,7 @@ mod before;
 mod carry_out;
 mod ending;
 mod reports;
-mod words;
+pub(super) mod words;
 
 use self::carry_out::Begun;
 use self::reports::{ReportArgs, Reports};

@@ -1,5 +1,9 @@
 //! `ddpipe show NODE`: a node's outputs, their sizes and shapes, and its scalar results; or the bytes of one output.
 
+mod open;
+mod picture;
+mod tensors;
+
 use super::project::{PlanArgs, Project, selectors};
 use super::{Done, absence, print};
 use crate::exit::{Exit, Fault};
@@ -9,12 +13,12 @@ use crate::plan::Verdict;
 use crate::results;
 use crate::size;
 use crate::sources::Sources;
+use crate::terminal::{self, Style};
 use crate::when;
 use ddpipe_cache::{Output, Record};
-use ddpipe_interface::tensor_file;
+use ddpipe_interface::ArtifactType;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Show a node's outputs. Exit code 1 when nothing of it is on record.
@@ -34,10 +38,36 @@ pub struct Args {
     /// Print the paths of the outputs in the cache, one a line
     #[arg(long, conflicts_with = "json")]
     path: bool,
+    /// Open the outputs with the programs that the desktop has for them
+    #[arg(long, conflicts_with_all = ["json", "path", "out"])]
+    open: bool,
+    /// Draw PNG pictures in half blocks [default: auto, on a terminal that shows colours]
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_value = "auto")]
+    #[arg(default_missing_value = "always", hide_default_value = true)]
+    picture: When,
+    /// Read the range of values of large tensors too; without it those of outputs up to 256 MiB
+    #[arg(long)]
+    values: bool,
     /// Print JSON, with numbers in full
     #[arg(long)]
     json: bool,
 }
+
+/// When pictures are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    /// On a terminal that shows colours and letters beyond ASCII.
+    Auto,
+    /// Wherever the output goes, unless NO_COLOR is set.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// Bytes of an output whose values are read without being asked for.
+const READ: u64 = 256 << 20;
+/// Columns and rows of a picture where there is no terminal.
+const NO_TERMINAL: (usize, usize) = (80, 40);
 
 /// Tensors of one output that are listed before the rest is counted.
 const TENSORS: usize = 8;
@@ -65,6 +95,7 @@ pub(super) fn run(mut args: Args) -> Done {
     match &args.out {
         Some(out) if !shown.is_empty() => write(&shown, args.output.as_deref(), out)?,
         Some(_) => Exit::Ok,
+        None if args.open => open::open(&shown, args.output.as_deref())?,
         None => print(&printed(&args, &shown, &absent))?,
     };
     Ok(if shown.is_empty() { Exit::Stage } else { Exit::Ok })
@@ -75,7 +106,7 @@ fn printed(args: &Args, shown: &[Shown], absent: &[(&Node, String)]) -> String {
     if args.json {
         let not =
             absent.iter().map(|(node, reason)| json!({ "node": node.address(), "on_record": false, "why": reason }));
-        let all: Value = shown.iter().map(|shown| shown.as_json(only)).chain(not).collect();
+        let all: Value = shown.iter().map(|shown| shown.as_json(only, args.values)).chain(not).collect();
         return format!("{all}\n");
     }
     if args.path {
@@ -83,8 +114,25 @@ fn printed(args: &Args, shown: &[Shown], absent: &[(&Node, String)]) -> String {
         let outputs = shown.iter().flat_map(|shown| shown.outputs(only).map(move |(_, output)| (shown, output)));
         return outputs.map(path).collect();
     }
-    let text: String = shown.iter().map(|shown| shown.in_words(only)).collect();
-    crate::visible::visible(&text).into_owned()
+    let room = args.room_for_pictures();
+    shown.iter().map(|shown| shown.in_words(only, args.values, room)).collect()
+}
+
+impl Args {
+    /// Columns and rows that a picture may have, if it is drawn.
+    fn room_for_pictures(&self) -> Option<(usize, usize)> {
+        let (style, is_terminal) = (Style::of_stdout(), std::io::stdout().is_terminal());
+        let drawn = match self.picture {
+            When::Never => false,
+            When::Auto => is_terminal && style.colour && style.unicode,
+            When::Always => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        let of_terminal = || {
+            let (columns, rows) = terminal::size();
+            (columns.saturating_sub(1), rows.saturating_sub(4))
+        };
+        drawn.then(|| if is_terminal { of_terminal() } else { NO_TERMINAL })
+    }
 }
 
 /// Why there is nothing to show of a node.
@@ -138,38 +186,57 @@ impl Shown<'_> {
         self.record.outputs.get(name).ok_or_else(fault)
     }
 
-    fn in_words(&self, only: Option<&str>) -> String {
+    /// What a terminal would obey is written out, but for the colours of pictures.
+    fn in_words(&self, only: Option<&str>, all_values: bool, room: Option<(usize, usize)>) -> String {
         let made = &self.record.provenance;
         let address = self.node.address();
         let made_at = when::long(when::since_1970(made.started_unix));
-        let mut text = format!("{address} ({}), {:.2} s on {made_at}\n", self.node.kind, made.seconds);
+        let mut text = visible(&format!("{address} ({}), {:.2} s on {made_at}\n", self.node.kind, made.seconds));
         for (name, output) in self.outputs(only) {
             let (kind, size, path) = (&output.artifact_type, size::show(output.bytes), self.path(output));
-            text.push_str(&format!("  {name}: {kind}, {size}, {}\n", path.display()));
-            let tensors = tensors(&path);
-            for (tensor, shape) in tensors.iter().take(TENSORS) {
-                text.push_str(&format!("    {tensor}: {shape}\n"));
+            text.push_str(&visible(&format!("  {name}: {kind}, {size}, {}\n", path.display())));
+            let tensors = tensors::of(&path);
+            for tensor in tensors.iter().take(TENSORS) {
+                let values = (all_values || output.bytes <= READ).then(|| tensor.values(&path)).flatten();
+                let values = values.map_or(String::new(), |values| format!("  {}", values.in_words()));
+                text.push_str(&visible(&format!("    {}: {}{values}\n", tensor.name, tensor.shape)));
             }
             if tensors.len() > TENSORS {
                 text.push_str(&format!("    and {} more tensors\n", tensors.len() - TENSORS));
             }
+            text.push_str(&room.and_then(|room| self.picture(output, room)).unwrap_or_default());
         }
         if only.is_none() {
             for (name, value) in &self.record.numbers() {
-                text.push_str(&format!("  {name} = {}\n", significant(*value)));
+                text.push_str(&visible(&format!("  {name} = {}\n", significant(*value))));
             }
         }
         text
     }
 
-    fn as_json(&self, only: Option<&str>) -> Value {
+    /// The output as a picture in the terminal, if it is one.
+    fn picture(&self, output: &Output, room: (usize, usize)) -> Option<String> {
+        if output.artifact_type != ArtifactType::Image.to_string() {
+            return None;
+        }
+        let bytes = self.project.cache.blobs().read_verified(output.digest).ok()?;
+        let drawn = || picture::draw(&bytes, picture::Colours::of_environment(), room);
+        picture::is_png(&bytes).then(drawn).flatten()
+    }
+
+    fn as_json(&self, only: Option<&str>, all_values: bool) -> Value {
         let record = self.record;
         let output = |(name, output): (&String, &Output)| {
             let path = self.path(output);
+            let read = tensors::of(&path);
             let tensors: serde_json::Map<String, Value> =
-                tensors(&path).into_iter().map(|(name, shape)| (name, shape.into())).collect();
+                read.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone().into())).collect();
+            let few = if all_values || output.bytes <= READ { read.as_slice() } else { &[] };
+            let values: serde_json::Map<String, Value> =
+                few.iter().filter_map(|tensor| Some((tensor.name.clone(), tensor.values(&path)?.as_json()))).collect();
             let value = json!({
                 "type": output.artifact_type, "bytes": output.bytes, "digest": output.digest, "path": path, "tensors": tensors,
+                "values": values,
             });
             (name.clone(), value)
         };
@@ -197,15 +264,8 @@ fn numbers(numbers: &indexmap::IndexMap<String, f64>) -> Value {
         .into()
 }
 
-/// The tensors of a file by name, as `F32 [10, 1, 28, 28]`, from its head alone; none of another file.
-fn tensors(path: &Path) -> Vec<(String, String)> {
-    let Some(head) = File::open(path).ok().and_then(|mut file| tensor_file::head(&mut file)) else { return Vec::new() };
-    let shape = |(name, tensor): (&String, &Value)| {
-        let shape: Option<Vec<String>> =
-            tensor["shape"].as_array().map(|sizes| sizes.iter().map(Value::to_string).collect());
-        Some((name.clone(), format!("{} [{}]", tensor["dtype"].as_str()?, shape?.join(", "))))
-    };
-    head.iter().filter(|(name, _)| *name != "__metadata__").filter_map(shape).collect()
+fn visible(text: &str) -> String {
+    crate::visible::visible(text).into_owned()
 }
 
 /// Writes the bytes of one output of each node.

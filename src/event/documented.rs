@@ -86,7 +86,7 @@ fn samples() -> Vec<Event> {
             why: text(),
         }),
         Event::Error { message: text(), code: 3 },
-        Event::Exit { code: 0, outcome: "ok" },
+        Event::Exit { code: 0, outcome: "ok".into() },
     ]
 }
 

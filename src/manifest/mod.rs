@@ -4,6 +4,7 @@
 pub mod document;
 mod include;
 mod limits;
+mod options;
 pub mod outline;
 mod overrides;
 mod read;
@@ -15,6 +16,7 @@ use crate::limits::Limits;
 use crate::pipeline::NumericsMode;
 pub use include::MAX_FILE;
 pub(crate) use include::{MAX_FILES, MAX_INCLUDES, normal};
+pub use options::{Changed, Form, StageOption};
 pub use overrides::Overrides;
 
 use document::{Entry, Item};

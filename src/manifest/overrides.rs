@@ -4,6 +4,7 @@
 
 use super::document::{self, Entry, Item, Raw, Table};
 use super::include::lay_over;
+use super::options::StageOption;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, did_you_mean};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Overrides {
     pub profile: Vec<String>,
     /// `--set PATH=VALUE`: a dotted path, and the text of a TOML value (or else a string).
     pub sets: Vec<(String, String)>,
+    /// Options of a command that change a stage; the last word.
+    pub options: Vec<StageOption>,
     /// The environment; only `DDPIPE_VAR_*` and `DDPIPE_DATA` are read.
     pub env: Vec<(String, String)>,
     /// Whether files may be downloaded to any folder that the manifest names (`--allow-outside`).
@@ -47,7 +50,14 @@ impl Overrides {
         for (path, text) in &self.sets {
             apply_set(document, path, text, report);
         }
+        self.options.iter().for_each(|option| option.apply(document, report));
     }
+}
+
+/// Lays a table over a document in which everything that it names is there.
+pub(super) fn lay(document: &mut Table, over: Table) {
+    displace(document, &over);
+    lay_over(document, over);
 }
 
 fn apply_profiles(document: &mut Table, chosen: &[String], report: &mut Report) {
@@ -67,8 +77,7 @@ fn apply_profiles(document: &mut Table, chosen: &[String], report: &mut Report) 
     for name in chosen {
         match profiles.get(name).map(|entry| &entry.item.raw) {
             Some(Raw::Table(over)) => {
-                displace(document, over);
-                lay_over(document, over.clone());
+                lay(document, over.clone());
             }
             Some(_) => {}
             None => {
@@ -116,8 +125,7 @@ fn apply_set(document: &mut Table, path: &str, text: &str, report: &mut Report) 
     let before = report.diagnostics.len();
     check(document, &over, report);
     if report.diagnostics.len() == before {
-        displace(document, &over);
-        lay_over(document, over);
+        lay(document, over);
     }
 }
 

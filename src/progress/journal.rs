@@ -3,6 +3,7 @@
 
 use super::kept_log::KeptLog;
 use super::log_tail::LogTail;
+use super::newest::Newest;
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::told::JOURNAL;
 use ddpipe_cache::RunDir;
@@ -17,13 +18,14 @@ const LETTERS: usize = 4000;
 /// How long a log line may be on its way to the file.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes events to the run's folder. Progress is left out: the curves tell more in less.
+/// Writes events to the run's folder. Progress is left out, as the curves tell more in less; the newest of it is beside.
 pub struct Journal {
     file: BufWriter<File>,
     begun: Instant,
     flushed: Instant,
     logs: IndexMap<String, KeptLog<String>>,
     tail: LogTail,
+    newest: Newest,
 }
 
 #[derive(Serialize)]
@@ -47,14 +49,21 @@ impl Journal {
     pub fn new(run: &RunDir) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(run.path().join(JOURNAL))?);
         let begun = Instant::now();
-        let tail = LogTail::new(run.path());
-        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new(), tail })
+        let (tail, newest) = (LogTail::new(run.path()), Newest::new(run.path()));
+        Ok(Journal { file, begun, flushed: begun, logs: IndexMap::new(), tail, newest })
     }
 
     fn note(&mut self, event: &Event) -> std::io::Result<()> {
         let at = (self.begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
         match event {
-            Event::Progress { .. } | Event::Download { .. } => return Ok(()),
+            Event::Download { file, done, total } if Some(*done) == *total => {
+                self.newest.forget(file);
+                return Ok(());
+            }
+            Event::Progress { node: of, .. } | Event::Download { file: of, .. } => {
+                self.newest.note(of, serde_json::to_string(&Line { at, event })?);
+                return Ok(());
+            }
             Event::Log { node, level, text } => {
                 let text = text.chars().take(LETTERS).collect();
                 let event = Event::Log { node: node.clone(), level: *level, text };
@@ -83,6 +92,7 @@ impl Journal {
     }
 
     fn end_log(&mut self, node: &str) -> std::io::Result<()> {
+        self.newest.forget(node);
         let Some(log) = self.logs.shift_remove(node) else { return Ok(()) };
         let (lines, last) = log.end();
         if lines > 0 {

@@ -17,7 +17,7 @@ use indexmap::IndexSet;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Between two frames.
 const FRAME: Duration = Duration::from_millis(100);
@@ -31,6 +31,8 @@ pub struct Live {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     words: Words,
+    /// When a run of another process began: its events come later than they happened.
+    of_another: Option<SystemTime>,
 }
 
 struct Shared {
@@ -49,12 +51,30 @@ struct State {
 impl Live {
     /// A view of a run that has not begun; `verbose` shows the lines that stages log too.
     pub fn new(verbose: bool) -> Self {
+        Live::begun(Instant::now(), verbose, None)
+    }
+
+    /// A view of a run of another process that began then.
+    pub fn of_another(run: SystemTime) -> Self {
+        let age = SystemTime::now().duration_since(run).unwrap_or_default();
+        let begun = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        Live::begun(begun, false, Some(run))
+    }
+
+    fn begun(begun: Instant, verbose: bool, of_another: Option<SystemTime>) -> Self {
         let style = Style::of_stderr();
         let (state, changed) = (Mutex::new(State::default()), Condvar::new());
-        let shared = Arc::new(Shared { begun: Instant::now(), style, state, changed });
+        let shared = Arc::new(Shared { begun, style, state, changed });
         let drawn = shared.clone();
         let thread = Some(std::thread::spawn(move || drawn.draw()));
-        Live { shared, thread, words: Words { style, verbose, ..Words::default() } }
+        Live { shared, thread, words: Words { style, verbose, ..Words::default() }, of_another }
+    }
+
+    fn note(&mut self, event: &Event, now: Duration) {
+        self.shared.lock().view.note(event, now);
+        if let Some(text) = self.words.of(event, terminal::size().0) {
+            terminal::say(&text);
+        }
     }
 }
 
@@ -66,10 +86,13 @@ impl Default for Live {
 
 impl Observer for Live {
     fn on_event(&mut self, event: &Event) {
-        let now = self.shared.begun.elapsed();
-        self.shared.lock().view.note(event, now);
-        if let Some(text) = self.words.of(event, terminal::size().0) {
-            terminal::say(&text);
+        self.note(event, self.shared.begun.elapsed());
+    }
+
+    fn on_event_at(&mut self, event: &Event, at: SystemTime) {
+        match self.of_another.and_then(|begun| at.duration_since(begun).ok()) {
+            Some(then) => self.note(event, then),
+            None => self.on_event(event),
         }
     }
 }

@@ -90,3 +90,36 @@ fn the_best_goes_by_what_the_kind_declares() {
     let best = rows(&project, &[manifest, "--best", "sum", "--where", "stage=second"]);
     assert_eq!((best.len(), &best[0]["axes"]["to"]), (1, &"1".into()));
 }
+
+#[test]
+fn a_parquet_file_has_columns_with_types_and_null_for_what_is_missing() {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::Field;
+    let project = project(DECLARED);
+    project.go("pipelines/sweep.toml", &[]).ok();
+    project.run(&["results", "--parquet", "out/results.parquet"]).ok().says("out/results.parquet");
+    let file = SerializedFileReader::new(std::fs::File::open(project.path("out/results.parquet")).unwrap()).unwrap();
+    let rows: Vec<Vec<(String, Field)>> = file
+        .get_row_iter(None)
+        .unwrap()
+        .map(|row| row.unwrap().get_column_iter().map(|(name, field)| (name.clone(), field.clone())).collect())
+        .collect();
+    assert_eq!(rows.len(), 7);
+    let field = |row: &[(String, Field)], wanted: &str| {
+        row.iter().find(|(name, _)| name == wanted).unwrap_or_else(|| panic!("{row:?}")).1.clone()
+    };
+    let of_stage = |wanted: &str| -> Vec<&Vec<(String, Field)>> {
+        rows.iter().filter(|row| field(row, "stage") == Field::Str(wanted.into())).collect()
+    };
+    let mut counted: Vec<(Field, Field)> =
+        of_stage("second").iter().map(|row| (field(row, "fault"), field(row, "to"))).collect();
+    counted.sort_by_key(|(fault, to)| format!("{fault} {to}"));
+    assert_eq!(counted[0], (Field::Str("x".into()), Field::Long(1)));
+    assert!(matches!(field(of_stage("second")[0], "sum"), Field::Double(_)));
+    assert_eq!(field(of_stage("first")[0], "fault"), Field::Null);
+    // Columns that are named, and the values of the other formats.
+    project.run(&["results", "second", "--columns", "to,sum", "--parquet", "two.parquet"]).ok();
+    let file = SerializedFileReader::new(std::fs::File::open(project.path("two.parquet")).unwrap()).unwrap();
+    assert_eq!(file.metadata().file_metadata().schema().get_fields().len(), 2);
+    project.run(&["results", "--parquet", "x", "--csv"]).code(2).says("cannot be used with");
+}

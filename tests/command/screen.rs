@@ -3,7 +3,7 @@
 use crate::project::{COUNT_STAGE, Done, Project, TWO};
 use crate::terminal::Terminal;
 
-const RUN: &[&str] = &["run", "pipelines/two.toml", "--allow-commands", "--jobs", "1"];
+pub const RUN: &[&str] = &["run", "pipelines/two.toml", "--allow-commands", "--jobs", "1"];
 const LONG: &str = "count_with_a_rather_long_name_that_some_people_like_to_give_their_stages";
 
 /// Counts, and waits at the third step until there is the file that it was told.
@@ -20,7 +20,7 @@ json.dump({"metrics": {"sum": 1.0}}, open("outputs/metrics.json", "w"))
 "#;
 
 /// A project whose first stage stands at step 3 of 10 until there is a file `go`.
-fn waiting() -> Project {
+pub fn waiting() -> Project {
     let mut project = Project::counting();
     project.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
     let go = project.path("go").display().to_string();
@@ -37,7 +37,7 @@ fn with_long_names(project: &Project) {
 
 /// No row looks like a piece of a frame.
 #[track_caller]
-fn assert_no_frame(rows: &[String]) {
+pub fn assert_no_frame(rows: &[String]) {
     let left: Vec<_> =
         rows.iter().filter(|row| row.contains("3/10") || row.contains("left") || row.contains("━")).collect();
     assert!(left.is_empty(), "a dead frame: {left:#?}\n{}", rows.join("\n"));

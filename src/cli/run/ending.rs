@@ -80,7 +80,7 @@ impl Told<'_> {
         for fault in faults {
             observer.on_event(&Event::Error { message: fault.message.clone(), code: fault.exit as u8 });
         }
-        observer.on_event(&Event::Exit { code: exit as u8, outcome: exit.name() });
+        observer.on_event(&Event::Exit { code: exit as u8, outcome: exit.name().into() });
     }
 
     /// The run's report; `blank` has what was known at its begin.

@@ -135,7 +135,7 @@ impl Reports {
         if let Err(fault) = &done {
             self.event(&Event::Error { message: fault.message.clone(), code: fault.exit as u8 });
             self.failed(fault);
-            self.event(&Event::Exit { code: fault.exit as u8, outcome: fault.exit.name() });
+            self.event(&Event::Exit { code: fault.exit as u8, outcome: fault.exit.name().into() });
         }
         done
     }

@@ -49,9 +49,14 @@ pub fn not_checked(unchecked: &[Unchecked]) -> String {
 pub fn expectations(checked: &[Checked]) -> String {
     let mut text = String::new();
     for check in checked {
-        let value = check.value.map_or("not measured".to_string(), |value| format!("{value:.4}"));
-        let mark = if check.met { "met" } else { "MISSED" };
-        text.push_str(&format!("expect {}: {value}, wanted {}: {mark} ({})\n", check.what, check.wanted, check.place));
+        text.push_str(&expectation(&check.what, check.value, &check.wanted, check.met, &check.place));
     }
     text
+}
+
+/// One expectation, with what came out.
+pub fn expectation(what: &str, value: Option<f64>, wanted: &str, met: bool, place: &str) -> String {
+    let value = value.map_or("not measured".to_string(), |value| format!("{value:.4}"));
+    let mark = if met { "met" } else { "MISSED" };
+    format!("expect {what}: {value}, wanted {wanted}: {mark} ({place})\n")
 }

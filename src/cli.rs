@@ -27,7 +27,7 @@ mod stages;
 mod table;
 mod usage;
 mod verify;
-mod watch;
+mod watching;
 mod where_from;
 mod why;
 
@@ -89,7 +89,7 @@ enum Command {
     /// Print what a stage said, in the last run in which it was at work or in a named one
     Logs(logs::Args),
     /// Show a run of another terminal as it goes on
-    Watch(watch::Args),
+    Watch(watching::Args),
     /// List, show, compare, keep and remove runs
     Runs(runs::Args),
     /// List the results on record with the parameters in which they differ; find the best
@@ -131,7 +131,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Table(args) => table::run(args),
         Command::Logs(args) => logs::run(args),
-        Command::Watch(args) => watch::run(args),
+        Command::Watch(args) => watching::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Results(args) => results::run(args),
         Command::Where(args) => where_from::run(args),

@@ -72,7 +72,7 @@ fn plan_and_run_name_the_first_change_behind_an_input() {
     project.go("pipelines/row.toml", &["--select", "b"]).ok().ran(&["a", "b"]);
     let plan = project.run(&["plan", "pipelines/row.toml"]);
     plan.ok().says("run     c  input before changed: a: pause: 0.0 (default) -> 0.001, to: 6 -> 7");
-    // And what a run said stays in its history.
+    // A run says it in a line.
     let run = project.run(&["run", "pipelines/row.toml", "--allow-commands"]);
     run.ok().says("c: runs on cpu (input before changed: a: pause:");
 }

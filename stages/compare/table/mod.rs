@@ -97,7 +97,10 @@ pub fn run(_ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
     let lacks = |result: &InputArtifact| values.iter().all(|value| !result.metrics.contains_key(&value.name));
     let diverged = results.iter().filter(|result| lacks(result)).map(|result| &result.labels);
-    let missing = missing::words(absent.iter().map(|absent| &absent.labels).chain(diverged), &over);
+    let missing = match params.missing {
+        Missing::Show => missing::words(absent.iter().map(|absent| &absent.labels).chain(diverged), &over),
+        Missing::Fail => String::new(),
+    };
     let note = [wording::note(&grid, &values, &over, singles, params.show_n), missing];
 
     let origins = document::origins(&documents);

@@ -266,7 +266,7 @@ params = { arch = "vgg11" }
 
     let stage = |params: &str| {
         let stage =
-            format!("[stages.distill]\nkind = \"distill.frepo\"\ninputs = {{ real = \"set\", start = \"start\" }}\n");
+            "[stages.distill]\nkind = \"distill.frepo\"\ninputs = { real = \"set\", start = \"start\" }\n".to_string();
         project.file("pipelines/studies.toml", format!("{STUDIES}{stage}params = {{ {params} }}\n"));
         project.run(&["check", "pipelines/studies.toml"])
     };

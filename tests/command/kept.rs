@@ -50,7 +50,7 @@ fn spaces_quotes_and_other_letters_in_paths_change_nothing() {
     let manifest = format!("{folder}/pipelines/größer als.toml");
     project.file(&manifest, TWO);
     project.go(&manifest, &[]).ok().ran(&["a", "b"]);
-    assert!(project.path(&folder).join(".ddpipe/records-v1").is_dir());
+    assert!(project.path(folder).join(".ddpipe/records-v1").is_dir());
     project.go(&manifest, &[]).ok().ran(&[]);
 }
 

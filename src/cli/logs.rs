@@ -17,6 +17,7 @@ use std::time::Duration;
 
 /// Print what a stage said.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "ddpipe logs [OPTIONS] [MANIFEST] <NODE>")]
 pub struct Args {
     /// The node, or a pattern: distill[method=dm]; before it a manifest, to look at the runs of its pipeline alone
     #[arg(required = true, num_args = 1..=2, value_names = ["MANIFEST", "NODE"])]
@@ -38,6 +39,10 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) fn run(args: Args) -> Done {
     let (manifest, node) = match args.node.as_slice() {
         [manifest, node] => (Some(Path::new(manifest)), node),
+        [manifest] if manifest.ends_with(".toml") => {
+            let message = format!("logs {manifest}: name a node behind the manifest\n  ddpipe graph {manifest} lists them");
+            return Err(Fault::usage(message));
+        }
         [node] => (None, node),
         _ => return Err(Fault::usage("name a node")),
     };

@@ -101,6 +101,7 @@ fn the_words_of_a_run_that_was_killed_are_there() {
     run.signal_group(Signal::SIGKILL);
     run.wait();
     project.run(&["logs", "one"]).ok().says("word 249").says("did not end");
+    project.run(&["logs", "pipelines/talk.toml"]).code(2).says("name a node behind the manifest");
 }
 
 #[test]

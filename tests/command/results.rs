@@ -133,11 +133,11 @@ fn files_that_no_node_makes_any_more_go_and_a_persons_own_stay() {
 #[test]
 fn another_profile_in_the_same_folder_is_told() {
     let project = project();
-    project.run(RUN).ok().is_silent_about("writes over them");
+    project.run(RUN).ok().is_silent_about("written over them");
     let loud = project.run(&with(&["--profile", "loud"]));
     loud.ok().says("had the results of pipelines/words.toml; this run of pipelines/words.toml --profile loud");
     assert_eq!(account(&project)["profile"][0], "loud");
-    project.run(&with(&["--profile", "loud"])).ok().is_silent_about("writes over them");
+    project.run(&with(&["--profile", "loud"])).ok().is_silent_about("written over them");
 }
 
 #[test]

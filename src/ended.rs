@@ -2,6 +2,7 @@
 //! looked at when its records and its manifest are gone. A run without the file is at work, or its process died. Knows not
 //! how that is shown.
 
+use crate::baseline::{Comparison, Verdict};
 use crate::event::{Event, Failure, Observer, Outcome, Status};
 use crate::expect::Checked;
 use crate::pipeline::{Node, Pipeline};
@@ -42,6 +43,9 @@ pub struct Ended {
     /// What the manifest expects, and what came out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<Expected>,
+    /// What comparing with a baseline came to, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BesideBaseline>,
     /// The files from outside, as `source/file`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub sources: IndexMap<String, SourceSeen>,
@@ -87,6 +91,31 @@ pub struct Expected {
     pub place: String,
 }
 
+/// A run beside a baseline.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BesideBaseline {
+    /// The baseline's name.
+    pub name: String,
+    /// The verdicts in words: `1 worse, 3 same`.
+    pub counts: String,
+    /// Every metric that is worse, with its values: `evaluate.accuracy: 0.8100 (n 3) -> 0.7000 (n 3)`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub worse: Vec<String>,
+}
+
+impl BesideBaseline {
+    /// Of a comparison.
+    pub fn of(comparison: &Comparison) -> Self {
+        let worse = comparison.rows.iter().filter(|row| row.verdict == Verdict::Worse);
+        BesideBaseline {
+            name: comparison.name.clone(),
+            counts: comparison.counts(),
+            worse: worse.map(|row| format!("{}.{}: {}", row.node, row.metric, row.values())).collect(),
+        }
+    }
+}
+
 fn is_zero(seconds: &f64) -> bool {
     *seconds == 0.0
 }
@@ -125,8 +154,8 @@ impl Ended {
         self.sources = sources.iter().map(|(name, seen)| (name, seen.clone())).collect();
     }
 
-    /// Notes what was expected and what was left for people.
-    pub fn note_results(&mut self, checked: &[Checked], written: &Written) {
+    /// Notes what was expected, how it stands beside a baseline, and what was left for people.
+    pub fn note_results(&mut self, checked: &[Checked], comparison: Option<&Comparison>, written: &Written) {
         let expected = |check: &Checked| Expected {
             what: check.what.clone(),
             value: check.value.filter(|value| value.is_finite()),
@@ -135,6 +164,7 @@ impl Ended {
             place: check.place.clone(),
         };
         self.expectations = checked.iter().map(expected).collect();
+        self.baseline = comparison.map(BesideBaseline::of);
         self.results = written.files.clone();
     }
 

@@ -192,7 +192,7 @@ pub enum Event {
     Exit {
         /// The exit code.
         code: u8,
-        /// The exit code in a word: `ok`, `stage`, `usage`, `cache`, `missed`, `incomparable`, `interrupted`.
+        /// The exit code in a word: `ok`, `stage`, `usage`, `cache`, `missed`, `incomparable`, `interrupted`, `hung_up`, `terminated`.
         outcome: String,
     },
 }

@@ -83,14 +83,8 @@ pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) 
         warnings: Vec::new(),
         faults: Vec::new(),
     };
-    if let Some(other) = before.as_ref().filter(|before| !before.called.is_like(&called)) {
-        let (folder, theirs) = (folder.display(), other.called.describe());
-        let ours = called.describe();
-        written.warnings.push(format!(
-            "{folder} had the results of {theirs}; this run of {ours} writes over them; give one of them another \
-             [pipeline] name to keep both"
-        ));
-    }
+    let other = before.as_ref().filter(|before| !before.called.is_like(&called));
+    let theirs: Vec<(&String, &FileAccount)> = other.map_or_else(Vec::new, |other| other.there(&folder).collect());
     let lacking = ends_without(pipeline, graph, records, &lost);
     let ddpipe = env!("CARGO_PKG_VERSION").to_string();
     let mut account =
@@ -100,6 +94,20 @@ pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) 
     }
     if let Some(before) = &before {
         written.warnings.extend(stale::settle(&folder, before, &mut account, pipeline));
+    }
+    if let Some(other) = other {
+        let replaced =
+            |(name, was): &(&String, &FileAccount)| account.files.get(*name).is_none_or(|now| now.digest != was.digest);
+        if theirs.iter().any(replaced) {
+            let (folder, theirs, ours) = (folder.display(), other.called.describe(), account.called.describe());
+            written.warnings.push(format!(
+                "{folder} had the results of {theirs}; this run of {ours} has written over them; give one of them \
+                 another [pipeline] name to keep both"
+            ));
+        }
+        if written.files.is_empty() {
+            account.called = other.called.clone();
+        }
     }
     let earlier = account.files.iter().filter(|(_, file)| file.run != run);
     written.earlier = earlier.map(|(name, file)| (folder.join(name), file.run.clone())).collect();

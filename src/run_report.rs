@@ -5,11 +5,15 @@ mod junit;
 mod markdown;
 
 use crate::baseline::Comparison;
-use crate::event::{Met, Outcome};
+use crate::event::{Event, Met, Observer, Outcome};
 use crate::exit::Exit;
 use crate::expect::{Checked, Unchecked};
 use ddpipe_cache::Commit;
+use ddpipe_interface::protocol::Cause;
+use indexmap::IndexMap;
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 /// What a run came to.
@@ -54,6 +58,37 @@ pub struct NodeReport {
     pub node: String,
     /// What became of it; none where it was not part of the run.
     pub outcome: Option<Outcome>,
+    /// The attempts that failed before the last one.
+    pub failed: Vec<Attempt>,
+}
+
+/// An attempt that failed and was followed by another.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The kind of failure.
+    pub cause: Cause,
+    /// What happened.
+    pub message: String,
+}
+
+/// Gathers the attempts that failed, by node, as an observer. Clones share what they have seen.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts(Rc<RefCell<IndexMap<String, Vec<Attempt>>>>);
+
+impl Attempts {
+    /// Those of a node that were followed by another.
+    pub fn of(&self, node: &str) -> Vec<Attempt> {
+        self.0.borrow().get(node).cloned().unwrap_or_default()
+    }
+}
+
+impl Observer for Attempts {
+    fn on_event(&mut self, event: &Event) {
+        if let Event::Retried { node, cause, message, .. } = event {
+            let attempt = Attempt { cause: *cause, message: message.clone() };
+            self.0.borrow_mut().entry(node.clone()).or_default().push(attempt);
+        }
+    }
 }
 
 /// One expectation.

@@ -38,9 +38,13 @@ pub struct Line {
 }
 
 impl Line {
-    /// Reads a line of a journal; none where it tells of no node.
+    /// Reads a line of a journal; none where it tells of no node. What is told of results after the end, as the event
+    /// `baseline`, names groups of nodes and not what one of them did.
     pub fn parse(text: &str) -> Option<Self> {
         let event: Value = serde_json::from_str(text).ok()?;
+        if matches!(event["event"].as_str(), Some("baseline" | "expectation" | "result")) {
+            return None;
+        }
         Some(Line { node: event["node"].as_str()?.to_string(), event })
     }
 

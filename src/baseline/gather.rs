@@ -32,6 +32,15 @@ pub struct Group {
     pub metrics: IndexMap<String, (Metric, Entry)>,
 }
 
+impl Group {
+    /// Whether a metric of its is recorded unless something else is asked for: those with `headline` of a kind that
+    /// declares any with a direction, else all; no measured ones.
+    pub fn is_usual(&self, metric: &Metric) -> bool {
+        let leads = |metric: &Metric| metric.headline && !metric.measured;
+        !metric.measured && (leads(metric) || !self.metrics.values().any(|(other, _)| leads(other)))
+    }
+}
+
 /// Gathers the metrics of the nodes that `wanted` names. A node without a record is counted as lacking.
 pub fn gather<'a>(
     pipeline: &Pipeline,

@@ -3,12 +3,13 @@
 
 use super::project::{PlanArgs, Planned, Project};
 use super::{Done, print};
-use crate::baseline::{self, Baseline, Baselines, Comparison, Gathered, MAIN, Rules, compare, gather};
+use crate::baseline::{self, Baseline, Baselines, Comparison, Entry, Gathered, MAIN, Rules, compare, gather};
 use crate::commit;
-use crate::diagnostic::{Diagnostic, Report, shown_path};
+use crate::diagnostic::{Diagnostic, Report, did_you_mean, shown_path};
 use crate::exit::{Exit, Fault};
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Plan, Verdict};
+use crate::progress;
 use crate::results::write_whole;
 use crate::selection;
 use crate::visible::visible;
@@ -36,11 +37,18 @@ enum What {
         /// The baseline's name
         #[arg(long, value_name = "NAME", default_value = MAIN)]
         name: String,
+        /// This metric, and no other; may be given again [default: those that the baseline has of a node; of new nodes
+        /// the `headline` metrics of their kinds, or all of a kind that declares none]
+        #[arg(long, value_name = "NAME", conflicts_with = "all_metrics")]
+        metric: Vec<String>,
+        /// All metrics of which the kinds declare which values are `better`
+        #[arg(long)]
+        all_metrics: bool,
         /// Times, rates and memory too, which are compared on equal hardware only
         #[arg(long)]
         measured: bool,
     },
-    /// Compare recorded nodes with a baseline; exit code 4 when a metric is worse
+    /// Compare recorded nodes with a baseline; exit code 4 when a metric is worse, 1 when nothing could be compared
     Compare {
         #[command(flatten)]
         plan: PlanArgs,
@@ -55,8 +63,56 @@ enum What {
 
 pub(super) fn run(args: Args) -> Done {
     match args.what {
-        What::Record { plan, name, measured } => record(&plan, &name, measured),
+        What::Record { plan, name, metric, all_metrics, measured } => {
+            let chosen = match (all_metrics, metric) {
+                (true, _) => Chosen::All,
+                (false, names) if names.is_empty() => Chosen::Usual,
+                (false, names) => Chosen::Named(names),
+            };
+            record(&plan, &name, &chosen, measured)
+        }
         What::Compare { plan, name, json } => compare_with(&plan, &name, json),
+    }
+}
+
+/// Which metrics are recorded; of measured quantities another option decides.
+enum Chosen {
+    /// What the baseline has of a node; the main ones of a new node.
+    Usual,
+    /// All.
+    All,
+    /// Those of these names.
+    Named(Vec<String>),
+}
+
+impl Chosen {
+    /// The entries to record of what the nodes give now.
+    fn entries(&self, now: &Gathered, earlier: Option<&Baseline>, measured: bool) -> Result<Vec<Entry>, Fault> {
+        let all = || now.groups.values().flat_map(|group| group.metrics.keys());
+        if let Chosen::Named(names) = self
+            && let Some(unknown) = names.iter().find(|name| !all().any(|metric| metric == *name))
+        {
+            let near = did_you_mean(unknown, all().map(String::as_str));
+            return Err(Fault::usage(format!("--metric {unknown}: no node gives a metric of this name{near}")));
+        }
+        let earlier = earlier.map_or(&[][..], |earlier| &earlier.entries);
+        let mut entries = Vec::new();
+        for (node, group) in &now.groups {
+            let was: Vec<&Entry> = earlier.iter().filter(|entry| entry.node == *node).collect();
+            let has = |metric: &str| was.iter().any(|entry| entry.metric == metric);
+            let is_new = was.iter().all(|entry| entry.measured);
+            entries.extend(group.metrics.iter().filter_map(|(name, (metric, entry))| {
+                let wanted = match self {
+                    Chosen::Named(names) => names.contains(name),
+                    _ if metric.measured => measured || has(name),
+                    Chosen::All => true,
+                    Chosen::Usual if is_new => group.is_usual(metric),
+                    Chosen::Usual => has(name),
+                };
+                wanted.then(|| entry.clone())
+            }));
+        }
+        Ok(entries)
     }
 }
 
@@ -111,7 +167,7 @@ fn on_record(project: &Project, plan: &Plan) -> Gathered {
     gather(&project.pipeline, &wanted, &record)
 }
 
-fn record(plan: &PlanArgs, name: &str, measured: bool) -> Done {
+fn record(plan: &PlanArgs, name: &str, chosen: &Chosen, measured: bool) -> Done {
     let project = plan.open()?;
     let Planned { plan, .. } = project.planned()?;
     let now = on_record(&project, &plan);
@@ -124,18 +180,15 @@ fn record(plan: &PlanArgs, name: &str, measured: bool) -> Done {
     let (path, shown) = file(&project.pipeline);
     let mut baselines = read(&project.pipeline)?.unwrap_or_default();
     let earlier = baselines.0.get(name);
-    let had = |node: &str, metric: &str| {
-        let of = |entry: &baseline::Entry| entry.measured && entry.node == node && entry.metric == metric;
-        earlier.is_some_and(|earlier| earlier.entries.iter().any(of))
-    };
-    let entries = now.groups.values().flat_map(|group| group.metrics.values()).map(|(_, entry)| entry);
-    let entries = entries.filter(|entry| !entry.measured || measured || had(&entry.node, &entry.metric));
+    let entries = chosen.entries(&now, earlier, measured)?;
+    let unmeasured = now.groups.values().flat_map(|group| group.metrics.values()).filter(|(it, _)| !it.measured);
+    let others = unmeasured.count().saturating_sub(entries.iter().filter(|entry| !entry.measured).count());
     let fresh = Baseline {
         recorded: when::rfc3339(SystemTime::now()),
         ddpipe: env!("CARGO_PKG_VERSION").into(),
         commit: commit::of(&project.pipeline.root),
         rules: Rules::default(),
-        entries: entries.cloned().collect(),
+        entries,
     };
     let whole = project.choice.select.is_empty();
     let fresh = match earlier {
@@ -149,6 +202,10 @@ fn record(plan: &PlanArgs, name: &str, measured: bool) -> Done {
             "left out, because their kinds do not declare which values are `better`: {}\n",
             names.join(", ")
         ));
+    }
+    if others > 0 && matches!(chosen, Chosen::Usual) {
+        let others = progress::count(others, "other metric");
+        text.push_str(&format!("left out: {others}; --metric NAME or --all-metrics records others\n"));
     }
     if fresh.entries.is_empty() {
         let message = format!("{}there is no metric to record", visible(&text));
@@ -173,6 +230,10 @@ fn compare_with(plan: &PlanArgs, name: &str, json: bool) -> Done {
     let comparison = compare(name, &baseline, &on_record(&project, &plan), project.choice.select.is_empty());
     let text = if json { lines(&comparison)? } else { visible(comparison.text().trim_start()).into_owned() };
     print(&text)?;
+    if comparison.compared == 0 {
+        let message = "nothing could be compared with the baseline\n  `ddpipe run` makes what is not on record";
+        return Err(Fault { exit: Exit::Stage, message: message.into() });
+    }
     Ok(if comparison.is_worse() { Exit::Missed } else { Exit::Ok })
 }
 

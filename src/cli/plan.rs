@@ -167,6 +167,7 @@ pub(super) fn in_all<'a>(expected: impl Iterator<Item = &'a Option<Estimate>>) -
     let nodes = progress::count(unknown.len(), "node");
     match (known.len(), unknown.len()) {
         (0, 0) => String::new(),
+        (0, 1) => format!("time unknown for {nodes}: nothing of its kind is on record\n"),
         (0, _) => format!("time unknown for {nodes}: nothing of their kinds is on record\n"),
         (_, 0) => format!("about {seconds} of computing in all, by what earlier runs took\n"),
         _ => format!("about {seconds} of computing, by what earlier runs took; unknown for {nodes}\n"),

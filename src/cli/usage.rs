@@ -61,11 +61,25 @@ fn mend(error: &mut clap::Error) {
             let is_option = said.starts_with("--") && !name.is_empty();
             let suggested = error.get(ContextKind::SuggestedArg).is_some();
             error.remove(ContextKind::Suggested);
-            if is_option && !suggested {
+            if is_option && !suggested && is_variable(&name) {
                 let tip = format!("a variable of the manifest is set with `--set vars.{name}=VALUE`");
                 error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
             }
         }
         _ => {}
     }
+}
+
+/// Whether a manifest that the command line names has a variable of this name, as far as it can be read; one that it
+/// includes may have it where it has none of its own.
+fn is_variable(name: &str) -> bool {
+    let manifests = std::env::args_os().skip(1).map(std::path::PathBuf::from);
+    let mut manifests = manifests.filter(|file| file.extension().is_some_and(|ending| ending == "toml"));
+    manifests.any(|file| {
+        let read = std::fs::read_to_string(file).ok().and_then(|text| text.parse::<toml::Table>().ok());
+        read.is_some_and(|table| match table.get("vars") {
+            Some(vars) => vars.get(name).is_some(),
+            None => table.contains_key("include"),
+        })
+    })
 }

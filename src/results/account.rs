@@ -20,7 +20,7 @@ pub struct Account {
     pub run: String,
     /// Whether that run renewed everything that the pipeline leaves here.
     pub complete: bool,
-    /// How the run was called.
+    /// How the last run was called that made or confirmed any of the files.
     #[serde(flatten)]
     pub called: Called,
     /// The nodes whose files that run did not renew, and why.
@@ -96,6 +96,11 @@ impl Account {
         let file = self.files.get(name).filter(|file| file.key == key && file.output_digest == output_digest)?;
         let bytes = std::fs::read(folder.join(name)).ok()?;
         (Digest::of(&bytes) == file.digest).then_some((file, bytes))
+    }
+
+    /// The files that it names and that lie in its folder.
+    pub fn there(&self, folder: &Path) -> impl Iterator<Item = (&String, &FileAccount)> {
+        self.files.iter().filter(|(name, _)| folder.join(name).is_file())
     }
 
     /// What a folder says; none where it says nothing that can be read.

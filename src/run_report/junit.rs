@@ -1,11 +1,11 @@
 //! A run as JUnit XML, in the form that Jenkins, GitLab and their like read: a suite of the nodes, one of the expectations,
 //! one of the baseline, and one of what went wrong besides. Knows not where it is written to.
 
-use super::{NodeReport, RunReport};
+use super::{Attempt, NodeReport, RunReport};
 use crate::baseline::Verdict;
 use crate::event::{Met, Status};
 use crate::visible::visible;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::time::Duration;
 
 impl RunReport {
@@ -47,14 +47,16 @@ impl RunReport {
     fn nodes_suite(&self) -> Option<TestSuite> {
         let mut seconds = 0.0;
         let cases = self.nodes.iter().map(|node| {
-            let mut case = TestCase::new(text(&node.node), status(node));
+            let mut status = status(node);
+            status.add_reruns(node.failed.iter().map(attempt));
+            let mut case = TestCase::new(text(&node.node), status);
             case.set_classname(text(&format!("{}.{}", self.pipeline, node.stage)));
             let took = node.outcome.as_ref().map_or(0.0, |outcome| outcome.seconds);
             seconds += took;
             case.set_time(time(took));
             if let Some(outcome) = &node.outcome {
-                let lines: Vec<String> =
-                    outcome.metrics.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+                let metrics = outcome.metrics.iter().map(|(name, value)| format!("{name} = {value}"));
+                let lines: Vec<String> = attempts(node, outcome.status).into_iter().chain(metrics).collect();
                 if !lines.is_empty() {
                     case.set_system_out(text(&lines.join("\n")));
                 }
@@ -139,6 +141,28 @@ fn status(node: &NodeReport) -> TestCaseStatus {
         Status::Failed => non_success(NonSuccessKind::Failure, kind, message, &details),
         Status::Interrupted => non_success(NonSuccessKind::Error, "interrupted", message, &details),
     }
+}
+
+/// An attempt that failed before another one, as JUnit's readers know it of a flaky test.
+fn attempt(attempt: &Attempt) -> TestRerun {
+    let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+    rerun.set_type(attempt.cause.name()).set_message(text(first_line(&attempt.message)));
+    rerun.set_description(text(&attempt.message));
+    rerun
+}
+
+/// In words, how many attempts a node took, and why: not every reader shows flaky runs.
+fn attempts(node: &NodeReport, status: Status) -> Vec<String> {
+    let count = node.failed.len() + 1;
+    let all = match status {
+        _ if node.failed.is_empty() => return Vec::new(),
+        Status::Ran => format!("succeeded on attempt {count}"),
+        _ => format!("{count} attempts"),
+    };
+    let failed = node.failed.iter().enumerate().map(|(number, attempt)| {
+        format!("attempt {} failed: {}: {}", number + 1, attempt.cause.name(), first_line(&attempt.message))
+    });
+    std::iter::once(all).chain(failed).collect()
 }
 
 fn skipped(message: &str) -> TestCaseStatus {

@@ -6,13 +6,13 @@ use crate::baseline::Verdict;
 use crate::event::{Met, Status};
 use crate::exit::Exit;
 use crate::visible::visible;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// More rows than this of one table are counted instead.
 const ROWS: usize = 100;
 
 impl RunReport {
-    /// The Markdown text. Pictures are links relative to `folder`, in which the file lies.
+    /// The Markdown text. Links are relative to `folder`, in which the file lies; absolute, as are the names of the files.
     pub fn markdown(&self, folder: &Path) -> String {
         let mut page = format!("## ddpipe: {}\n\n{}\n", escaped(&self.pipeline), self.outcome());
         page.push_str(&self.origin());
@@ -216,7 +216,11 @@ fn fenced(text: &str) -> String {
 
 /// The way from a folder to a file, as a link has it.
 fn link(file: &Path, folder: &Path) -> String {
-    let path = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
+    let (file, folder): (Vec<Component>, Vec<Component>) = (file.components().collect(), folder.components().collect());
+    let common = file.iter().zip(&folder).take_while(|(one, other)| one == other).count();
+    let up = folder.iter().skip(common).map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(file.iter().skip(common).copied()).collect();
+    let path = path.to_string_lossy().into_owned();
     let mut link = String::new();
     for byte in path.bytes() {
         match byte {
@@ -230,6 +234,15 @@ fn link(file: &Path, folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_leads_from_the_summarys_folder_to_the_file() {
+        let from = |folder: &str| link(Path::new("/home/p/results/a b.png"), Path::new(folder));
+        assert_eq!(from("/home/p"), "results/a%20b.png");
+        assert_eq!(from("/home/p/rep"), "../results/a%20b.png");
+        assert_eq!(from("/home/p/results"), "a%20b.png");
+        assert_eq!(from("/tmp"), "../home/p/results/a%20b.png");
+    }
 
     #[test]
     fn nothing_of_a_strangers_text_is_markup() {

@@ -148,6 +148,32 @@ fn nodes_that_are_not_there_are_told_and_left_out_ones_are_not_judged() {
 }
 
 #[test]
+fn main_metrics_are_recorded_unless_others_are_chosen_and_a_lost_cache_is_no_success() {
+    let project = project();
+    project.edit("kinds/own/score/stage.toml", "better = \"higher\" }", "better = \"higher\", headline = true }");
+    project.go("pipelines/scores.toml", &[]).ok();
+    let again = |more: &[&str]| project.run(&[&["baseline", "record", "pipelines/scores.toml"], more].concat());
+    again(&[]).ok().says("main: 2 metrics").says("left out: 2 other metrics");
+    assert!(!project.read(FILE).contains("loss"), "{}", project.read(FILE));
+    again(&["--metric", "los"]).code(2).says("did you mean \"loss\"?");
+    again(&["--metric", "loss"]).ok();
+    assert!(!project.read(FILE).contains("accuracy"));
+    again(&[]).ok().says("as it is");
+    again(&["--all-metrics"]).ok().says("main: 4 metrics");
+    project.edit("pipelines/scores.toml", "base = 0.8", "base = 0.7");
+    project.go("pipelines/scores.toml", &["--baseline", "--summary", "rep/s.md"]).code(4);
+    project.run(&["logs", "evaluate"]).says("evaluate[method=dm,seed=0], run").is_silent_about("did not end");
+    let shown = project.run(&["runs", "show", "last"]);
+    shown
+        .ok()
+        .says("ended     with a result worse than its baseline (exit code 4)")
+        .says("WORSE: evaluate[method=dm].loss");
+    project.run(&["runs"]).ok().says("baseline main: 4 WORSE");
+    std::fs::remove_dir_all(project.path(".ddpipe")).unwrap();
+    project.run(&["baseline", "compare", "pipelines/scores.toml"]).code(1).says("nothing could be compared");
+}
+
+#[test]
 fn times_are_compared_by_their_ratio_where_they_are_asked_for() {
     let project = project();
     record(&project, &["--measured"]);

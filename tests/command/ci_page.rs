@@ -132,6 +132,7 @@ fn the_hook_of_the_page_checks_every_file_and_fails_for_one() {
     let hook = blocks("yaml").into_iter().find(|block| block.contains("ddpipe-check")).unwrap();
     let entry = hook.lines().find_map(|line| line.trim().strip_prefix("entry: ")).unwrap().to_string();
     shell(&project, &format!("{entry} pipelines/paper.toml pipelines/two.toml"));
+    assert!(hook.contains(r"files: ^pipelines/.*\.toml$"), "files of subfolders are checked too: {hook}");
     project.edit("pipelines/two.toml", "own.count", "own.cuont");
     shell(&project, &format!("! {entry} pipelines/paper.toml pipelines/two.toml"));
 }
@@ -140,9 +141,31 @@ fn the_hook_of_the_page_checks_every_file_and_fails_for_one() {
 #[test]
 fn the_table_of_exit_codes_is_that_of_the_program() {
     use ddpipe::exit::Exit;
-    let all = [Exit::Ok, Exit::Stage, Exit::Usage, Exit::Cache, Exit::Missed, Exit::Incomparable, Exit::Interrupted];
-    for exit in all {
-        let row = format!("| {} | `{}` |", exit as u8, exit.name());
-        assert!(PAGE.contains(&row), "docs/ci.md has no row {row}");
+    let all: Vec<String> =
+        (0..=u8::MAX).filter_map(Exit::of_code).map(|exit| format!("| {} | `{}` |", exit as u8, exit.name())).collect();
+    let is_row =
+        |line: &&str| line.strip_prefix("| ").is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()));
+    let rows: Vec<&str> = PAGE.lines().filter(is_row).collect();
+    assert_eq!(rows.len(), all.len(), "{rows:?}");
+    for (row, expected) in rows.iter().zip(&all) {
+        assert!(row.starts_with(expected.as_str()), "{row}, not {expected}");
     }
+    // The script tells what a signal ended from what is wrong with the project.
+    let script = blocks("sh").into_iter().find(|block| block.contains("case $code")).unwrap();
+    let case = &script[script.find("case $code").unwrap()..];
+    let said = |code: u8| {
+        let shell = Command::new("bash").args(["-c", &format!("code={code}\n{case}")]).output().unwrap();
+        String::from_utf8(shell.stdout).unwrap()
+    };
+    for exit in (0..=u8::MAX).filter_map(Exit::of_code) {
+        let words = match exit {
+            Exit::Ok => "well",
+            Exit::Missed => "missed",
+            Exit::Stage | Exit::Usage => "project's",
+            Exit::Interrupted | Exit::HungUp | Exit::Terminated => "continues",
+            Exit::Cache | Exit::Incomparable => "machine's",
+        };
+        assert!(said(exit as u8).contains(words), "{exit:?}: {}", said(exit as u8));
+    }
+    assert!(said(124).contains("continues") && said(137).contains("continues"));
 }

@@ -118,7 +118,11 @@ fn a_command_line_that_cannot_be_read_is_answered_with_a_way_out() {
     project.run(&[]).code(2).says("Usage: ddpipe").says("a command is needed, for example `ddpipe run");
     project.run(&["status"]).code(2).says("see `ddpipe plan`");
     project.run(&["rnu"]).code(2).says("run");
-    let unknown = project.run(&["run", "pipelines/two.toml", "--ipc", "10"]);
+    let manifest = project.read("pipelines/two.toml");
+    project.file("vars.toml", format!("{manifest}\n[vars]\nipc = 1\n"));
+    let bogus = project.run(&["run", "vars.toml", "--bogus", "10"]);
+    bogus.code(2).says("unexpected argument '--bogus'").is_silent_about("vars.bogus");
+    let unknown = project.run(&["run", "vars.toml", "--ipc", "10"]);
     unknown.code(2).says("unexpected argument '--ipc'").says("--set vars.ipc=VALUE");
     assert!(!unknown.err.contains("as a value"), "{}", unknown.err);
     project.run(&["run", "pipelines/two.toml", "--slect", "a"]).code(2).says("--select");

@@ -98,8 +98,10 @@ fn a_silent_worker_is_mentioned_and_stopped_at_its_time() {
 fn a_program_that_asks_for_it_is_tried_again() {
     let project = fake("fails with 75 once");
     project.edit("pipelines/two.toml", "to = 3 }", "to = 3 }\nretries = 5");
-    let done = project.go("pipelines/two.toml", &[]);
+    let done = project.go("pipelines/two.toml", &["--junit", "junit.xml"]);
     done.code(1);
+    let junit = project.read("junit.xml");
+    assert!(junit.contains("2 attempts\nattempt 1 failed: ") && junit.contains("<rerunFailure"), "{junit}");
     let retried: Vec<Value> = done.events().into_iter().filter(|event| event["event"] == "retried").collect();
     assert_eq!(retried.len(), 1);
     assert_eq!((&retried[0]["failed"], &retried[0]["times"]), (&1.into(), &5.into()));

@@ -133,11 +133,26 @@ fn files_that_no_node_makes_any_more_go_and_a_persons_own_stay() {
 #[test]
 fn another_profile_in_the_same_folder_is_told() {
     let project = project();
-    project.run(RUN).ok().is_silent_about("writes over them");
+    project.run(RUN).ok().is_silent_about("written over them");
     let loud = project.run(&with(&["--profile", "loud"]));
     loud.ok().says("had the results of pipelines/words.toml; this run of pipelines/words.toml --profile loud");
     assert_eq!(account(&project)["profile"][0], "loud");
-    project.run(&with(&["--profile", "loud"])).ok().is_silent_about("writes over them");
+    project.run(&with(&["--profile", "loud"])).ok().is_silent_about("written over them");
+    // A run that leaves no file replaces none, and the next one finds its own.
+    let none = project.run(&with(&["--select", "first", "--set", "stages.second.params.text=three"]));
+    none.ok().is_silent_about("written over them");
+    project.run(&with(&["--profile", "loud"])).ok().is_silent_about("written over them");
+}
+
+#[test]
+fn links_of_the_summary_lead_from_its_folder() {
+    let project = project();
+    for (summary, way) in
+        [("s.md", "](results/words/"), ("./s.md", "](results/words/"), ("rep/s.md", "](../results/words/")]
+    {
+        project.run(&with(&["--summary", summary])).ok();
+        assert!(project.read(summary).contains(way), "{summary}: {}", project.read(summary));
+    }
 }
 
 #[test]

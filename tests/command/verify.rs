@@ -41,6 +41,7 @@ fn everything_on_record_and_whole_is_verified_without_computing() {
     project.run(VERIFY).code(1).says("a: not on record (never ran)").says("0 of 2 nodes");
     project.go("pipelines/two.toml", &[]).ok();
     project.run(VERIFY).ok().says("2 of 2 nodes are on record; 2 outputs are whole").says("2 made outside of git");
+    project.run(&[VERIFY, &["--same-commit"]].concat()).code(1).says("2 made outside of git; now outside of git");
     let runs = fs::read_dir(project.path(".ddpipe/runs")).unwrap().count();
     let path = blob(&project, ".ddpipe", "a");
     damage(&path);

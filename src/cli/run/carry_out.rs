@@ -18,7 +18,7 @@ use crate::pipeline::NodeId;
 use crate::plan::Verdict;
 use crate::progress::{self, Ending};
 use crate::results;
-use crate::run_report::RunReport;
+use crate::run_report::{Attempts, RunReport};
 use crate::schedule::{Interrupts, Patience, Run, Scheduler};
 use crate::slots::Slots;
 use crate::terminal::{self, Style};
@@ -53,6 +53,7 @@ impl Begun<'_> {
     fn observers(
         &self,
         reasons: &Reasons,
+        attempts: &Attempts,
         pins: &progress::Pins,
         interrupts: &Interrupts,
     ) -> Result<Vec<Box<dyn Observer>>, Fault> {
@@ -68,6 +69,7 @@ impl Begun<'_> {
             Box::new(progress::Journal::new(self.run)?),
             Box::new(pins.clone()),
             Box::new(reasons.clone()),
+            Box::new(attempts.clone()),
             Box::new(progress::Behind::new(shown, interrupts.clone())),
         ])
     }
@@ -75,9 +77,10 @@ impl Begun<'_> {
     /// Runs what has to run, and notes in `ended` what comes of it.
     pub fn carry_out(&self, slots: Slots, ended: &mut Ended) -> Done {
         let Begun { args, reports, project, run, needed, .. } = *self;
-        let (pins, reasons, interrupts) = (progress::Pins::new(run.clone()), Reasons::default(), Interrupts::default());
+        let (pins, interrupts) = (progress::Pins::new(run.clone()), Interrupts::default());
+        let (reasons, attempts) = (Reasons::default(), Attempts::default());
         let folder = results::folder_of(&project.pipeline, args.results.as_deref());
-        let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &pins, &interrupts)?);
+        let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &attempts, &pins, &interrupts)?);
 
         let sources = before::obtained(args, project, needed, &mut observers)?;
         ended.note_sources(&sources);
@@ -164,6 +167,7 @@ impl Begun<'_> {
             checked: &checked,
             unchecked: &unchecked,
             written: &written,
+            attempts: &attempts,
             comparison,
         };
         let report = RunReport { commit: self.commit.clone(), ..reports.blank() };
@@ -187,7 +191,7 @@ impl Begun<'_> {
                 .and_then(|_| print(&visible(&comparison.map_or(String::new(), Comparison::text))));
             faults.extend(printed.err());
         }
-        ended.note_results(&checked, &written);
+        ended.note_results(&checked, comparison, &written);
         ended.faults = faults.iter().map(ToString::to_string).collect();
         faults.iter().for_each(say);
         if !args.json {

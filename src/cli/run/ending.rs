@@ -7,7 +7,7 @@ use crate::exit::{Exit, Fault};
 use crate::expect::{Checked, Unchecked};
 use crate::pipeline::{NodeId, Pipeline};
 use crate::results::{Account, Written};
-use crate::run_report::{ExpectationReport, NodeReport, RunReport};
+use crate::run_report::{Attempts, ExpectationReport, NodeReport, RunReport};
 use crate::schedule::Summary;
 use ddpipe_cache::Record;
 use indexmap::IndexMap;
@@ -27,6 +27,8 @@ pub struct Told<'a> {
     pub unchecked: &'a [Unchecked],
     /// The files in the results folder.
     pub written: &'a Written,
+    /// The attempts that failed before others.
+    pub attempts: &'a Attempts,
     /// What comparing with a baseline came to, where that was asked for.
     pub comparison: Option<&'a Comparison>,
 }
@@ -92,7 +94,8 @@ impl Told<'_> {
         let nodes = self.pipeline.nodes.iter().map(|node| {
             let address = node.address();
             let outcome = outcomes.swap_remove(address.as_str()).cloned();
-            NodeReport { stage: node.stage.clone(), node: address, outcome }
+            let failed = self.attempts.of(&address);
+            NodeReport { stage: node.stage.clone(), node: address, outcome, failed }
         });
         RunReport {
             pipeline: self.pipeline.name.clone(),

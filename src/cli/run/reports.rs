@@ -68,7 +68,7 @@ impl Reports {
         }
         match &self.summary {
             Some(file) if adds_to(file) => {}
-            Some(file) => put(file, blank.markdown(folder_of(file)).as_bytes())?,
+            Some(file) => put(file, blank.markdown(&folder_of(file)).as_bytes())?,
             None => {}
         }
         Ok(())
@@ -122,7 +122,7 @@ impl Reports {
             faults.extend(put(file, report.junit().as_bytes()).err());
         }
         if let Some(file) = &self.summary {
-            let text = report.markdown(folder_of(file));
+            let text = report.markdown(&folder_of(file));
             let written = if adds_to(file) { add(file, &text) } else { put(file, text.as_bytes()) };
             faults.extend(written.err());
         }
@@ -153,7 +153,7 @@ impl Reports {
             let _ = put(file, report.junit().as_bytes());
         }
         if let Some(file) = self.summary.as_ref().filter(|file| !(again && adds_to(file))) {
-            let text = report.markdown(folder_of(file));
+            let text = report.markdown(&folder_of(file));
             let _ = if adds_to(file) { add(file, &text) } else { put(file, text.as_bytes()) };
         }
     }
@@ -166,10 +166,11 @@ impl Reports {
     }
 }
 
-/// The folder that links in a file refer to.
-fn folder_of(file: &Path) -> &Path {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+/// The folder that links in a file refer to, absolute and without links in its path, as the project's folder is.
+fn folder_of(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let absolute = |_| std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    folder.canonicalize().unwrap_or_else(absolute)
 }
 
 /// Whether this is the file that several steps of a job add to.

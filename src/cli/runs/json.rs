@@ -50,6 +50,7 @@ pub(super) fn in_short(past: &Past, started: Option<&Started>) -> Value {
         "exit": ended.map(|ended| ended.exit),
         "expectations": ended.map(|ended| ended.expectations.len()),
         "missed": missed,
+        "baseline": ended.and_then(|ended| ended.baseline.as_ref()),
         "profile": started.map(|started| &started.profile),
         "set": sets,
         "commit": started.and_then(|started| started.commit.as_ref()),

@@ -158,12 +158,17 @@ fn counts(past: &Past) -> [String; 3] {
 fn expectations(past: &Past) -> String {
     let Some(ended) = past.ended() else { return String::new() };
     let missed = ended.expectations.iter().filter(|expected| !expected.met).count();
-    match (ended.expectations.len(), missed) {
+    let expected = match (ended.expectations.len(), missed) {
         _ if !ended.faults.is_empty() && ended.nodes.is_empty() => "did not begin".into(),
         (0, _) => String::new(),
         (all, 0) => format!("{all} met"),
         (all, missed) => format!("{missed} of {all} MISSED"),
-    }
+    };
+    let baseline = ended.baseline.as_ref().map(|baseline| match baseline.worse.len() {
+        0 => format!("baseline {}: none worse", baseline.name),
+        worse => format!("baseline {}: {worse} WORSE", baseline.name),
+    });
+    [Some(expected).filter(|words| !words.is_empty()), baseline].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Of a run without an outcome: how far it is, or was.

@@ -3,7 +3,7 @@
 use super::super::{Done, print};
 use super::{json, list};
 use crate::command;
-use crate::ended::{Ended, NodeEnded};
+use crate::ended::{BesideBaseline, Ended, NodeEnded};
 use crate::event::Status;
 use crate::history::{self, Past};
 use crate::number::significant;
@@ -80,11 +80,23 @@ fn ending(ended: &Ended) -> String {
         1 => "with a failed stage (exit code 1)",
         2 => "for a fault of the manifest, a source or the command line (exit code 2)",
         3 => "for trouble with the cache or another file (exit code 3)",
-        4 => "with a missed expectation (exit code 4)",
+        4 => missed(ended),
+        129 => "with its terminal, which was closed (exit code 129)",
         130 => "interrupted (exit code 130)",
+        143 => "from outside, by SIGTERM (exit code 143)",
         _ => "not well",
     };
     format!("{exit}, after {}", duration(ended.seconds))
+}
+
+/// What exit code 4 stands for.
+fn missed(ended: &Ended) -> &'static str {
+    let worse = ended.baseline.as_ref().is_some_and(|baseline| !baseline.worse.is_empty());
+    match (ended.expectations.iter().any(|expected| !expected.met), worse) {
+        (true, true) => "with a missed expectation and a result worse than its baseline (exit code 4)",
+        (false, true) => "with a result worse than its baseline (exit code 4)",
+        _ => "with a missed expectation (exit code 4)",
+    }
 }
 
 fn body(ended: &Ended) -> String {
@@ -117,6 +129,12 @@ fn body(ended: &Ended) -> String {
         let mark = if expected.met { "met" } else { "MISSED" };
         let (what, wanted, place) = (&expected.what, &expected.wanted, &expected.place);
         let _ = writeln!(text, "expect {what}: {value}, wanted {wanted}: {mark} ({place})");
+    }
+    if let Some(BesideBaseline { name, counts, worse }) = &ended.baseline {
+        let _ = writeln!(text, "\nbaseline {name}: {counts}");
+        for row in worse {
+            let _ = writeln!(text, "  WORSE: {row}");
+        }
     }
     if !ended.sources.is_empty() {
         text.push_str("\nsources\n");

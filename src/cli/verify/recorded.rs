@@ -122,7 +122,7 @@ fn commits(recorded: &[(String, Arc<Record>)], here: Option<&Commit>) -> (String
         let is_here = |hash: &str| here.is_some_and(|here| here.hash == hash);
         words.push(match commit {
             None => {
-                same &= here.is_none();
+                same = false;
                 format!("{count} made outside of git")
             }
             Some((hash, dirty)) => {

@@ -11,6 +11,7 @@ use self::carry_out::Begun;
 use self::reports::{ReportArgs, Reports};
 use super::Done;
 use super::allow::{self, Commands};
+use super::log;
 use super::project::{Invocation, ManifestArgs};
 use crate::commit;
 use crate::ended::Ended;
@@ -72,6 +73,9 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Done {
+    if args.json {
+        log::tell_programs();
+    }
     let reports = Reports::new(&args.reports, &args.manifest, args.json);
     reports.end(reports.begin().and_then(|()| whole(&args, &reports)))
 }
@@ -98,7 +102,10 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let baseline = args.reports.baseline.as_ref().map(named).transpose()?;
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
-    allow::check(&project, args.allow_commands, nodes)?;
+    if let Some(text) = allow::check(&project, args.allow_commands, nodes)? {
+        say(&text);
+        reports.warn(text);
+    }
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
     let commit = commit::of(&project.pipeline.root);

@@ -1,6 +1,6 @@
 //! A run from its folder in the cache to its last word.
 
-use super::ending::{self, Told, compared};
+use super::ending::{Told, compared};
 use super::reports::Reports;
 use super::{Args, after, before, words};
 use crate::baseline::{Baseline, Comparison};
@@ -10,7 +10,7 @@ use crate::cli::{Done, absence, print};
 use crate::ended::{Ended, Reasons};
 use crate::event::{Event, Observer};
 use crate::executor::Local;
-use crate::exit::{Exit, Fault};
+use crate::exit::Fault;
 use crate::expect::{self, Checks};
 use crate::mixed;
 use crate::note::say;
@@ -46,6 +46,10 @@ pub struct Begun<'a> {
     pub baseline: Option<(String, Baseline)>,
     /// When the command was called.
     pub begun: Instant,
+    /// The signals that it heeds.
+    pub signals: Signals,
+    /// How often they have asked it to stop.
+    pub interrupts: Interrupts,
 }
 
 impl Begun<'_> {
@@ -72,21 +76,14 @@ impl Begun<'_> {
         ])
     }
 
-    /// What is said and kept of a run that a signal ends before anything runs.
-    fn last_words(&self, ended: &Ended) -> impl FnOnce(Exit) + Send + 'static {
-        let (ended, begun, json) = (ended.clone(), self.begun, self.args.json);
-        let (run, folder) = (self.run.id().to_string(), self.run.path().to_path_buf());
-        move |exit| ending::cut_off(ended, &run, &folder, begun.elapsed(), exit, json)
-    }
-
     /// Runs what has to run, and notes in `ended` what comes of it.
     pub fn carry_out(&self, slots: Slots, ended: &mut Ended) -> Done {
         let Begun { args, reports, project, run, needed, .. } = *self;
-        let (pins, reasons, interrupts) = (progress::Pins::new(run.clone()), Reasons::default(), Interrupts::default());
+        let (signals, interrupts) = (&self.signals, self.interrupts.clone());
+        let (pins, reasons) = (progress::Pins::new(run.clone()), Reasons::default());
         let folder = results::folder_of(&project.pipeline, args.results.as_deref());
         let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &pins, &interrupts)?);
 
-        let signals = Signals::listen_from_the_start(&interrupts, self.last_words(ended))?;
         let sources = before::obtained(args, project, needed, &mut observers)?;
         ended.note_sources(&sources);
         let Project { pipeline, graph, cache, .. } = project;

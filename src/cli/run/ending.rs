@@ -1,22 +1,17 @@
 //! The end of a run as programs and CI systems are told of it: events of expectations, results, baseline and errors, and
-//! the run's report. Prints nothing for people, unless a signal leaves nobody else to do so.
+//! the run's report. Prints nothing for people.
 
 use crate::baseline::{Baseline, Comparison, compare, gather};
-use crate::ended::Ended;
 use crate::event::{Event, Met, Observer};
 use crate::exit::{Exit, Fault};
 use crate::expect::{Checked, Unchecked};
-use crate::note::say;
 use crate::pipeline::{NodeId, Pipeline};
-use crate::progress;
 use crate::results::{Account, Written};
 use crate::run_report::{ExpectationReport, NodeReport, RunReport};
 use crate::schedule::Summary;
 use ddpipe_cache::Record;
 use indexmap::IndexMap;
 use std::collections::HashSet;
-use std::path::Path;
-use std::time::Duration;
 
 /// What a run has come to.
 pub struct Told<'a> {
@@ -34,26 +29,6 @@ pub struct Told<'a> {
     pub written: &'a Written,
     /// What comparing with a baseline came to, where that was asked for.
     pub comparison: Option<&'a Comparison>,
-}
-
-/// A run that a signal ended before anything ran: noted in its folder, told to programs and to people.
-pub fn cut_off(mut ended: Ended, run: &str, folder: &Path, took: Duration, exit: Exit, json: bool) {
-    let message = format!("run {run} was stopped before anything ran ({})", exit.name());
-    (ended.exit, ended.seconds) = (exit as u8, took.as_secs_f64());
-    ended.faults.push(message.clone());
-    let noted = ended.write_into(folder);
-    let last = [
-        Event::Ended { counts: ended.counts, seconds: ended.seconds },
-        Event::Error { message: message.clone(), code: exit as u8 },
-        Event::Exit { code: exit as u8, outcome: exit.name().into() },
-    ];
-    if let Err(error) = noted.and_then(|()| progress::Journal::add(folder, took, &last)) {
-        say(format!("the run's journal: {error}"));
-    }
-    say(message);
-    if json {
-        last.iter().for_each(|event| progress::Json.on_event(event));
-    }
 }
 
 /// What the nodes of a run give beside a baseline.

@@ -14,6 +14,7 @@ mod graph;
 mod init;
 mod interrupts;
 mod kinds;
+mod log;
 mod logs;
 mod place;
 mod plan;
@@ -32,11 +33,9 @@ mod where_from;
 mod why;
 
 use crate::exit::{Exit, Fault};
-use crate::terminal::{self, Style};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Runs dataset-distillation experiments as declared pipelines.
 ///
@@ -112,7 +111,7 @@ enum Command {
 /// Parses the command line, does what it says, and prints what went wrong.
 pub fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
-    start_log();
+    log::start();
     let cli = match usage::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -148,20 +147,6 @@ pub fn main() -> ExitCode {
             fault.exit.into()
         }
     }
-}
-
-/// The log on standard error: warnings in plain words, or what `DDPIPE_LOG` asks for with where it comes from.
-fn start_log() {
-    let asked = EnvFilter::try_from_env("DDPIPE_LOG").ok();
-    let detailed = asked.is_some();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(asked.unwrap_or_else(|| EnvFilter::new("warn")))
-        .with_writer(terminal::Lines::default)
-        .with_ansi(Style::of_stderr().colour)
-        .with_target(detailed)
-        .without_time()
-        .log_internal_errors(false);
-    log.init();
 }
 
 /// The result of every subcommand: the exit code, or what went wrong.

@@ -189,9 +189,23 @@ impl Ended {
     /// # Errors
     /// Those of the cache.
     pub fn write(&self, run: &RunDir) -> Result<(), CacheError> {
+        run.write(FILE, &self.text())
+    }
+
+    /// As [`Ended::write`], for who has only the folder's name.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn write_into(&self, folder: &Path) -> std::io::Result<()> {
+        let aside = folder.join(format!(".{FILE}"));
+        std::fs::write(&aside, self.text())?;
+        std::fs::rename(aside, folder.join(FILE))
+    }
+
+    fn text(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec(self).unwrap_or_default();
         text.push(b'\n');
-        run.write(FILE, &text)
+        text
     }
 
     /// What came of the run in this folder; none where it has not ended or is of a version that did not note it.

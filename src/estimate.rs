@@ -1,17 +1,22 @@
 //! How long a node will take, and how much memory it will need: a guess from records of the same kind. Of several records
 //! the one counts whose parameters are nearest, and its seconds grow with the parameters that multiply the work of the
-//! kind (`work` in its `stage.toml`). What a guess does not know: how large the inputs are, and what else the machine does.
-//! Of a kind without a record nothing is said. Pure.
+//! kind (`work` in its `stage.toml`). Of a kind with very many records a bounded number is compared with, so that a guess for
+//! each of many nodes stays cheap. What a guess does not know: how large the inputs are, and what else the machine does. Of
+//! a kind without a record nothing is said. Pure.
 
 use crate::pipeline::{Node, NodeId, Pipeline};
 use crate::plan::{Plan, Verdict};
 use ddpipe_cache::Record;
 use ddpipe_interface::{Declaration, Value};
 use indexmap::IndexMap;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Another class of device tells less about a node than any number of other parameters.
 const OTHER_DEVICE: usize = 1000;
+/// So many samples of a kind are compared with, and no more.
+const COMPARED: usize = 128;
+/// A parameter with more values than this among the samples, as a seed has, tells no samples apart.
+const VALUES: usize = 24;
 
 /// What is expected of a node.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +34,7 @@ pub struct Estimates(HashMap<String, Vec<Sample>>);
 /// One node that ran.
 #[derive(Debug)]
 struct Sample {
-    params: HashMap<String, String>,
+    params: BTreeMap<String, String>,
     device: String,
     started: f64,
     took: Estimate,
@@ -60,20 +65,33 @@ impl Estimates {
                 took: Estimate { seconds: record.provenance.seconds, memory: record.provenance.peak_memory },
             });
         }
+        kinds.values_mut().for_each(thin_out);
         Estimates(kinds)
     }
 
     /// What a stage of this kind with these parameters will take on a device of this class.
     pub fn stage(&self, kind: &Declaration, params: &IndexMap<String, Value>, device: &str) -> Option<Estimate> {
+        let samples = self.0.get(&kind.name)?;
+        // Written once, and not for each sample.
+        let asked: Vec<Asked<'_>> = kind
+            .params
+            .iter()
+            .map(|(name, declared)| Asked {
+                name,
+                now: params.get(name).map(Value::to_string),
+                default: declared.default.as_ref().map(Value::to_string),
+                work: declared.work,
+            })
+            .collect();
         let near = |sample: &Sample| {
-            let (distance, factor) = sample.compare(kind, params);
+            let (distance, factor) = sample.compare(&asked);
             let device = if sample.device == device { 0 } else { OTHER_DEVICE };
             (distance + device, factor.ln().abs(), -sample.started, factor, sample.took)
         };
         let order = |left: &(usize, f64, f64, f64, Estimate), right: &(usize, f64, f64, f64, Estimate)| {
             left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)).then(left.2.total_cmp(&right.2))
         };
-        let (.., factor, took) = self.0.get(&kind.name)?.iter().map(near).min_by(order)?;
+        let (.., factor, took) = samples.iter().map(near).min_by(order)?;
         Some(Estimate { seconds: took.seconds * factor, memory: took.memory })
     }
 
@@ -84,30 +102,68 @@ impl Estimates {
 
     /// What is expected of every node that a plan runs or may run.
     pub fn plan(&self, plan: &Plan, pipeline: &Pipeline, device: &str) -> Vec<(NodeId, Option<Estimate>)> {
-        let runs = |verdict: &Verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected);
+        let runs =
+            |verdict: &Verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected | Verdict::LeftOut { .. });
         let nodes = plan.verdicts.iter().zip(&pipeline.nodes).filter(|(verdict, _)| runs(verdict));
         nodes.map(|(_, node)| (node.id, self.node(pipeline, node, device))).collect()
     }
 }
 
+/// A parameter of the node that is asked about.
+struct Asked<'a> {
+    name: &'a str,
+    now: Option<String>,
+    default: Option<String>,
+    work: bool,
+}
+
 impl Sample {
     /// How many parameters differ that do not multiply the work, and how much more work these parameters are.
-    fn compare(&self, kind: &Declaration, params: &IndexMap<String, Value>) -> (usize, f64) {
+    fn compare(&self, asked: &[Asked<'_>]) -> (usize, f64) {
         let (mut distance, mut factor) = (0, 1.0);
-        for (name, declared) in &kind.params {
-            let now = params.get(name).map(Value::to_string);
-            let then = self.params.get(name).cloned().or_else(|| declared.default.as_ref().map(Value::to_string));
-            if now == then {
+        for Asked { name, now, default, work } in asked {
+            let then = self.params.get(*name).or(default.as_ref());
+            if now.as_ref() == then {
                 continue;
             }
-            let number = |text: &Option<String>| text.as_ref()?.parse::<f64>().ok().filter(|number| *number > 0.0);
-            match (number(&now), number(&then)) {
-                (Some(now), Some(then)) if declared.work => factor *= now / then,
+            let number = |text: Option<&String>| text?.parse::<f64>().ok().filter(|number| *number > 0.0);
+            match (number(now.as_ref()), number(then)) {
+                (Some(now), Some(then)) if *work => factor *= now / then,
                 _ => distance += 1,
             }
         }
         (distance, factor)
     }
+
+    /// What tells this one from others, without the parameters that have very many values.
+    fn group(&self, many: &HashSet<String>) -> (String, Vec<(String, String)>) {
+        let telling = self.params.iter().filter(|(name, _)| !many.contains(*name));
+        (self.device.clone(), telling.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// Leaves at most [`COMPARED`] samples: the newest of each group of those that are alike but for a seed, then the second of
+/// each, and so on.
+fn thin_out(samples: &mut Vec<Sample>) {
+    if samples.len() <= COMPARED {
+        return;
+    }
+    let mut values: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for (name, value) in samples.iter().flat_map(|sample| &sample.params) {
+        values.entry(name).or_default().insert(value);
+    }
+    let many =
+        values.into_iter().filter(|(_, values)| values.len() > VALUES).map(|(name, _)| name.to_string()).collect();
+    samples.sort_by(|left, right| right.started.total_cmp(&left.started));
+    let mut members: HashMap<_, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, Sample)> = Vec::with_capacity(samples.len());
+    for sample in samples.drain(..) {
+        let place = members.entry(sample.group(&many)).or_default();
+        ranked.push((*place, sample));
+        *place += 1;
+    }
+    ranked.sort_by_key(|(place, _)| *place);
+    samples.extend(ranked.into_iter().take(COMPARED).map(|(_, sample)| sample));
 }
 
 /// The class of a device: `cuda` of `cuda:0`.
@@ -183,6 +239,19 @@ mod tests {
         assert_eq!(seconds(&records, &[], "convnet3"), Some(100.0));
         assert_eq!(seconds(&records, &[("epochs", 40)], "convnet3"), Some(300.0));
         assert_eq!(seconds(&records, &[], "mlp"), Some(4.0));
+    }
+
+    #[test]
+    fn of_very_many_records_some_of_each_sort_are_compared_with() {
+        let of = |arch: &str, seed: usize, seconds: f64| {
+            record(&[("arch", &format!("{arch:?}")), ("seed", &seed.to_string())], seconds, "cpu")
+        };
+        let mut records: Vec<Record> = (0..5000).map(|seed| of("mlp", seed, 2.0)).collect();
+        records.insert(0, of("convnet3", 1, 100.0));
+        let estimates = Estimates::of(&records);
+        assert_eq!(estimates.0["own.train"].len(), COMPARED);
+        assert_eq!(seconds(&records, &[], "convnet3"), Some(100.0));
+        assert_eq!(seconds(&records, &[("epochs", 20)], "mlp"), Some(4.0));
     }
 
     #[test]

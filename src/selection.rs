@@ -1,7 +1,7 @@
 //! Which nodes `--select` and `--force` mean: `evaluate[seed=0]`, `report_*`, `distill+` (with everything after it),
 //! `!pictures` (not these, nor what reads them). Knows the graph; what runs is for `plan`.
 
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{Diagnostic, Place, SourceText, did_you_mean};
 use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::resolve::selector_faults;
@@ -92,19 +92,58 @@ fn marked(pipeline: &Pipeline, marks: &[bool]) -> BTreeSet<NodeId> {
 /// # Errors
 /// What is wrong with the first that does not, in words; `what` is the option: `--select`.
 pub fn picks(pipeline: &Pipeline, graph: &Graph, texts: &[String], what: &str) -> Result<Vec<Pick>, String> {
-    let mut picks = Vec::with_capacity(texts.len());
+    let picks: Result<Vec<Pick>, Miss> = texts.iter().map(|text| pick(pipeline, text)).collect();
+    let picks = picks.map_err(|miss| miss.after(&format!("{what} {}", miss.text)))?;
+    match nothing_left(pipeline, graph, &picks, what) {
+        true => Err(format!("{what} {}: {NOTHING_LEFT}", texts.join(&format!(" {what} ")))),
+        false => Ok(picks),
+    }
+}
+
+/// Everything that is wrong with picks, each with its place on the command line.
+pub fn faults(pipeline: &Pipeline, graph: &Graph, texts: &[String], what: &str) -> Vec<Diagnostic> {
+    let at = |text: &str| Place::new(&SourceText::argument(what, text), 0..text.len());
+    let (mut picks, mut faults) = (Vec::new(), Vec::new());
     for text in texts {
-        let pick: Pick = text.parse().map_err(|error| format!("{what} {text}: {error}"))?;
-        check(pipeline, &pick.nodes, &format!("{what} {text}"))?;
-        picks.push(pick);
+        match pick(pipeline, text) {
+            Ok(pick) => picks.push(pick),
+            Err(Miss { why, help, .. }) => {
+                let fault = Diagnostic::at(&at(text), why);
+                faults.push(Diagnostic { help: help.map(str::to_string), ..fault });
+            }
+        }
     }
-    if what == "--select" && selected(pipeline, graph, &picks).is_empty() {
-        return Err(format!(
-            "{what} {}: nothing is left; ! leaves out what reads a node, too",
-            texts.join(&format!(" {what} "))
-        ));
+    if let Some(first) = texts.first().filter(|_| faults.is_empty() && nothing_left(pipeline, graph, &picks, what)) {
+        faults.push(Diagnostic::at(&at(first), NOTHING_LEFT));
     }
-    Ok(picks)
+    faults
+}
+
+const NOTHING_LEFT: &str = "nothing is left; ! leaves out what reads a node, too";
+
+fn nothing_left(pipeline: &Pipeline, graph: &Graph, picks: &[Pick], what: &str) -> bool {
+    what == "--select" && selected(pipeline, graph, picks).is_empty()
+}
+
+/// A selector that names nothing.
+struct Miss {
+    text: String,
+    why: String,
+    help: Option<&'static str>,
+}
+
+impl Miss {
+    fn after(&self, what: &str) -> String {
+        let help = self.help.map_or(String::new(), |help| format!("\n  {help}"));
+        format!("{what}: {}{help}", self.why)
+    }
+}
+
+fn pick(pipeline: &Pipeline, text: &str) -> Result<Pick, Miss> {
+    let miss = |why: String, help| Miss { text: text.to_string(), why, help };
+    let pick: Pick = text.parse().map_err(|error: SelectorError| miss(error.to_string(), None))?;
+    names_something(pipeline, &pick.nodes).map_err(|(why, help)| miss(why, help))?;
+    Ok(pick)
 }
 
 /// Whether a selector names a node.
@@ -112,6 +151,11 @@ pub fn picks(pipeline: &Pipeline, graph: &Graph, texts: &[String], what: &str) -
 /// # Errors
 /// Why it does not, in words, after `what`: the nearest stage, or the values of the axis.
 pub fn check(pipeline: &Pipeline, selector: &Selector, what: &str) -> Result<(), String> {
+    names_something(pipeline, selector).map_err(|(why, help)| Miss { text: String::new(), why, help }.after(what))
+}
+
+/// Why a selector names no node, and what to do about it.
+fn names_something(pipeline: &Pipeline, selector: &Selector) -> Result<(), (String, Option<&'static str>)> {
     if pipeline.select(selector).next().is_some() {
         return Ok(());
     }
@@ -131,9 +175,9 @@ pub fn check(pipeline: &Pipeline, selector: &Selector, what: &str) -> Result<(),
     });
     let near = did_you_mean(&selector.stage, stages.keys().copied());
     Err(match faults.next().map(|faults| faults.join("; ")) {
-        Some(faults) if !faults.is_empty() => format!("{what}: {faults}"),
-        Some(_) => format!("{what}: no node matches: the stage leaves this combination out"),
-        None => format!("{what}: no node matches{near}\n  `ddpipe graph` lists the nodes"),
+        Some(faults) if !faults.is_empty() => (faults, None),
+        Some(_) => ("no node matches: the stage leaves this combination out".into(), None),
+        None => (format!("no node matches{near}"), Some("`ddpipe graph` lists the nodes")),
     })
 }
 

@@ -5,12 +5,18 @@ use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
 use crate::record::{self, Found};
 use crate::{Cache, CacheError, Key, Record, disk};
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// A cache that is only read.
 #[derive(Debug)]
-pub(crate) struct Second(Layout);
+pub(crate) struct Second {
+    layout: Layout,
+    /// What is said of a record is said once.
+    said: Mutex<HashSet<Key>>,
+}
 
 impl Second {
     /// The cache in this folder.
@@ -22,40 +28,66 @@ impl Second {
         if !disk::exists(&layout.records()) {
             return Err(CacheError::NoCache { path: layout.root().to_path_buf() });
         }
-        Ok(Second(layout))
+        Ok(Second { layout, said: Mutex::default() })
     }
 
     /// Copies the record of a key and its outputs into the first cache. None where it is not there, not whole, or being
     /// made by somebody in the first.
     pub fn take(&self, first: &Cache, key: Key) -> Option<Record> {
-        match self.copy(first, key) {
-            Ok(record) => record,
+        let record = match record::find(&self.layout, key) {
+            Ok(Found::Record(record)) => record,
+            Ok(Found::Broken) => {
+                self.say(key, &format!("its record {key} is damaged"));
+                return None;
+            }
+            Ok(_) => return None,
             Err(error) => {
-                tracing::warn!(%key, "a record of {} is not used: {error}", self.0.root().display());
+                self.say(key, &format!("its record {key} cannot be read: {error}"));
+                return None;
+            }
+        };
+        match self.copy(first, &record) {
+            Ok(whole) => whole.then_some(*record),
+            Err(error) => {
+                let what = match &error {
+                    CacheError::OtherContent { .. } => "is damaged there".to_string(),
+                    error => format!("cannot be taken from there: {error}"),
+                };
+                self.say(key, &format!("a result of {} {what}", record.node));
                 None
             }
         }
     }
 
-    fn copy(&self, first: &Cache, key: Key) -> Result<Option<Record>, CacheError> {
-        let Found::Record(record) = record::find(&self.0, key)? else { return Ok(None) };
-        let Attempt::Locked(_lock) = Lock::attempt(&first.layout().claim(key))? else { return Ok(None) };
-        if let Found::Newer(_) = record::find(first.layout(), key)? {
-            return Ok(None);
+    fn say(&self, key: Key, what: &str) {
+        if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+            let root = self.layout.root().display();
+            tracing::warn!(
+                "the second cache {root}: {what}; it is not used, and what needs it runs here instead; \
+                 `ddpipe cache verify --cache {root}` finds what is damaged there"
+            );
+        }
+    }
+
+    /// Whether the record and its outputs are in the first cache now.
+    fn copy(&self, first: &Cache, record: &Record) -> Result<bool, CacheError> {
+        let Attempt::Locked(_lock) = Lock::attempt(&first.layout().claim(record.key))? else { return Ok(false) };
+        if let Found::Newer(_) = record::find(first.layout(), record.key)? {
+            return Ok(false);
         }
         for output in record.outputs.values() {
             if first.blobs().contains(output.digest)? == Some(output.bytes) {
                 continue;
             }
-            let path = self.0.blob(output.digest);
+            let path = self.layout.blob(output.digest);
             let mut file = match disk::open(&path) {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 Err(error) => return Err(CacheError::io("read", &path)(error)),
             };
             first.blobs().put(output.digest, &mut file)?;
         }
-        record::write(first.layout(), &record)?;
-        Ok(Some(*record))
+        record::write(first.layout(), record)?;
+        Ok(true)
     }
 }

@@ -5,7 +5,6 @@ use super::project::{ManifestArgs, Project};
 use super::{Done, print};
 use crate::allowed::{self, Allowed};
 use crate::exit::Fault;
-use crate::note::say;
 use crate::pipeline::NodeId;
 use crate::program::Program;
 use crate::slots;
@@ -52,8 +51,8 @@ pub(super) fn run(args: Args) -> Done {
     print(&text)
 }
 
-/// Checks that the programs of these nodes may run, and names those that the user has not accepted before. A manifest from
-/// somewhere else must not start anything by itself.
+/// Checks that the programs of these nodes may run, and gives a warning that names those that the user has not accepted
+/// before. A manifest from somewhere else must not start anything by itself.
 ///
 /// # Errors
 /// A program is not allowed.
@@ -61,7 +60,7 @@ pub(super) fn check(
     project: &Project,
     commands: Option<Commands>,
     nodes: impl Iterator<Item = NodeId>,
-) -> Result<(), Fault> {
+) -> Result<Option<String>, Fault> {
     let mut needed: IndexMap<&str, String> = IndexMap::new();
     for node in nodes.map(|id| project.pipeline.node(id)) {
         let kind = project.pipeline.catalog.get(&node.kind);
@@ -77,7 +76,7 @@ pub(super) fn check(
             needed.entry(&node.kind).or_insert_with(said);
         }
     }
-    let Some(first) = needed.values().next() else { return Ok(()) };
+    let Some(first) = needed.values().next() else { return Ok(None) };
     let Some(commands) = commands else {
         return Err(Fault::usage(format!("{first}\n  allow it with --allow-commands, if you trust it")));
     };
@@ -85,22 +84,19 @@ pub(super) fn check(
     let allowed = match (allowed::file().and_then(|file| Allowed::read(&file)), commands) {
         (Ok(allowed), _) => allowed,
         (Err(fault), Commands::Accepted) => return Err(fault),
-        (Err(_), Commands::All) => return Ok(()),
+        (Err(_), Commands::All) => return Ok(None),
     };
     let is_new = |kind: &&str| programs.get(*kind).is_some_and(|program| !allowed.contains(kind, program.digest));
     let new: Vec<&str> = needed.keys().copied().filter(is_new).collect();
     match (new.is_empty(), commands) {
-        (true, _) => Ok(()),
+        (true, _) => Ok(None),
         (false, Commands::Accepted) => Err(Fault::usage(format!(
             "{}: new or changed since you accepted it\n  look at its folder, and accept it with `ddpipe allow`, if you trust it",
             new.join(", ")
         ))),
-        (false, Commands::All) => {
-            say(format!(
-                "runs programs that you have not accepted before: {}; `ddpipe allow` remembers them",
-                new.join(", ")
-            ));
-            Ok(())
-        }
+        (false, Commands::All) => Ok(Some(format!(
+            "runs programs that you have not accepted before: {}; `ddpipe allow` remembers them",
+            new.join(", ")
+        ))),
     }
 }

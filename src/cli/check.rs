@@ -144,8 +144,8 @@ fn check(invocation: &Invocation, force: &[String]) -> Result<Found, Fault> {
         Ok(pipeline) => {
             let graph = Graph::link(&pipeline);
             for (texts, what) in [(select.as_slice(), "--select"), (force, "--force")] {
-                let fault = selection::picks(&pipeline, &graph, texts, what).err();
-                fault.into_iter().for_each(|fault| found.errors.push(Diagnostic::general(fault)));
+                let faults = selection::faults(&pipeline, &graph, texts, what);
+                faults.into_iter().for_each(|fault| found.errors.push(fault));
             }
             let (nodes, sources) = (pipeline.nodes.len(), pipeline.sources.len());
             found.size = Some(Size { pipeline: pipeline.name, nodes, sources });
@@ -166,6 +166,10 @@ fn tell(found: Vec<Found>) -> Result<(), Fault> {
         let result = match size {
             _ if !errors.is_empty() => {
                 let count = counted(errors.diagnostics.len(), "error");
+                let names_file = |error: &Diagnostic| error.place.as_ref().is_some_and(|place| place.source.is_file);
+                if several && !errors.diagnostics.iter().all(names_file) {
+                    say(format!("in {file}:"));
+                }
                 say(Fault::from(errors));
                 if !several {
                     continue;

@@ -18,16 +18,37 @@ const ERASING: Duration = Duration::from_millis(100);
 pub struct Signals {
     over: Arc<AtomicBool>,
     first: Arc<AtomicI32>,
+    /// A run that is not at work yet is ended by its first signal; whoever takes this first decides which of the two it is.
+    taken: Arc<AtomicBool>,
 }
+
+/// The last words on a run that a signal ends before anything runs.
+type LastWords = Box<dyn FnOnce(Exit) + Send>;
 
 impl Signals {
     /// Raises these interrupts at each signal. The third ends the process at once, whatever it is doing.
     pub fn listen(interrupts: &Interrupts) -> Result<Self, Fault> {
+        Self::heed(interrupts, None)
+    }
+
+    /// As [`Signals::listen`], for a run that has to prepare first: it digests files, downloads and plans, which may take
+    /// long and loses nothing when it is cut off. Until [`Signals::begin`] the first signal ends the process after
+    /// `last_words`.
+    pub fn listen_from_the_start(
+        interrupts: &Interrupts,
+        last_words: impl FnOnce(Exit) + Send + 'static,
+    ) -> Result<Self, Fault> {
+        Self::heed(interrupts, Some(Box::new(last_words)))
+    }
+
+    fn heed(interrupts: &Interrupts, mut last_words: Option<LastWords>) -> Result<Self, Fault> {
         let hangup = Some(SIGHUP).filter(|_| !is_ignored(SIGHUP));
         let asked = [SIGINT, SIGTERM, SIGTSTP].into_iter().chain(hangup);
         let mut signals = signal_hook::iterator::Signals::new(asked)?;
         let (raised, over, first) = (interrupts.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicI32::new(0)));
         let (is_over, noted) = (over.clone(), first.clone());
+        let taken = Arc::new(AtomicBool::new(last_words.is_none()));
+        let claim = taken.clone();
         std::thread::spawn(move || {
             for signal in signals.forever() {
                 if signal == SIGTSTP {
@@ -43,7 +64,17 @@ impl Signals {
                     without_frame(terminal::over);
                     low_level::exit(Exit::of_signal(noted.load(Ordering::SeqCst)) as i32);
                 }
-                if raised.count() == 1 {
+                if let Some(last_words) = last_words.take()
+                    && !claim.swap(true, Ordering::SeqCst)
+                {
+                    // Whoever reads them may have stopped reading.
+                    std::thread::spawn(move || {
+                        without_frame(terminal::over);
+                        let exit = Exit::of_signal(signal);
+                        last_words(exit);
+                        low_level::exit(exit as i32);
+                    });
+                } else if raised.count() == 1 {
                     // Whoever reads this may have stopped reading.
                     std::thread::spawn(|| {
                         say("stopping: running stages save their checkpoints; again to stop at once");
@@ -51,7 +82,16 @@ impl Signals {
                 }
             }
         });
-        Ok(Signals { over, first })
+        Ok(Signals { over, first, taken })
+    }
+
+    /// The run goes to work: from now on a signal asks it to stop. Does not return where one has ended it.
+    pub fn begin(&self) {
+        if self.taken.swap(true, Ordering::SeqCst) {
+            loop {
+                std::thread::park();
+            }
+        }
     }
 
     /// How a run ends that was stopped: by the first of its signals.

@@ -3,19 +3,24 @@
 mod after;
 mod before;
 mod carry_out;
+mod cut_off;
 mod ending;
 mod reports;
 pub(super) mod words;
 
 use self::carry_out::Begun;
+use self::cut_off::CutOff;
 use self::reports::{ReportArgs, Reports};
 use super::Done;
 use super::allow::{self, Commands};
+use super::interrupts::Signals;
+use super::log;
 use super::project::{Invocation, ManifestArgs};
 use crate::commit;
 use crate::ended::Ended;
 use crate::exit::Fault;
 use crate::note::say;
+use crate::schedule::Interrupts;
 use crate::slots;
 use crate::started::Started;
 use std::path::PathBuf;
@@ -72,6 +77,9 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Done {
+    if args.json {
+        log::tell_programs();
+    }
     let reports = Reports::new(&args.reports, &args.manifest, args.json);
     reports.end(reports.begin().and_then(|()| whole(&args, &reports)))
 }
@@ -79,6 +87,9 @@ pub(super) fn run(args: Args) -> Done {
 /// From the command line to the record of what came of it.
 fn whole(args: &Args, reports: &Reports) -> Done {
     let begun = Instant::now();
+    let (interrupts, stopped) = (Interrupts::default(), CutOff::new(begun, args.json));
+    let words = stopped.clone();
+    let signals = Signals::listen_from_the_start(&interrupts, move |exit| words.tell(exit))?;
     let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
     slots.check_devices()?;
     let project = args.manifest.open(&slots).inspect_err(|_| {
@@ -98,19 +109,24 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let baseline = args.reports.baseline.as_ref().map(named).transpose()?;
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
-    allow::check(&project, args.allow_commands, nodes)?;
+    if let Some(text) = allow::check(&project, args.allow_commands, nodes)? {
+        say(&text);
+        reports.warn(text);
+    }
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
     let commit = commit::of(&project.pipeline.root);
     let Invocation { overrides, select, .. } = &project.invocation;
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run)?;
     let mut ended = Ended::begun();
-    let with = Begun { args, reports, project: &project, run: &run, needed: &needed, commit, baseline, begun };
+    stopped.has_folder(&run, &ended);
+    let (project, run, needed) = (&project, &run, needed.as_slice());
+    let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts };
     let done = with.carry_out(slots, &mut ended);
     ended.seconds = begun.elapsed().as_secs_f64();
     ended.exit = done.as_ref().map_or_else(|fault| fault.exit, |exit| *exit) as u8;
     ended.faults.extend(done.as_ref().err().map(ToString::to_string));
-    if let Err(error) = ended.write(&run) {
+    if let Err(error) = ended.write(run) {
         say(error);
     }
     done

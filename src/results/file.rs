@@ -8,6 +8,11 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+/// A file's name may have 255 bytes; the rest is for its ending and for what tells several files of a node apart.
+const LONGEST_STEM: usize = 160;
+/// So much of a digest stands in place of what is cut off.
+const DIGITS: usize = 12;
+
 /// `table.md`, or with axes `grid-method=dm.png`: the ending is the declared extension, else that of the type. Two outputs
 /// of the same form have the same name here.
 pub(crate) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> String {
@@ -28,9 +33,17 @@ pub(crate) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> St
     format!("{stem}.{extension}")
 }
 
-/// A node's address as a part of a file's name.
+/// A node's address as a part of a file's name. One that is too long for a file system is cut off, and ends in a digest of
+/// the whole, so that no two are alike.
 pub fn stem(address: &str) -> String {
-    address.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect()
+    let stem: String =
+        address.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect();
+    if stem.len() <= LONGEST_STEM {
+        return stem;
+    }
+    let digest = blake3::hash(address.as_bytes()).to_hex();
+    let kept = stem.floor_char_boundary(LONGEST_STEM - DIGITS - 1);
+    format!("{}-{}", &stem[..kept], &digest[..DIGITS])
 }
 
 /// Makes a folder and a file in it, which is removed again.
@@ -62,4 +75,18 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         Ok(())
     };
     write().map_err(|error| Fault::io("write", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_address_is_cut_off_and_stays_its_own() {
+        let long = |last: &str| stem(&format!("picture[name={}{last}]", "ä".repeat(200)));
+        assert!(long("a").len() <= LONGEST_STEM && long("a").starts_with("picture[name=ää"));
+        assert_ne!(long("a"), long("b"));
+        assert_eq!(long("a"), long("a"));
+        assert_eq!(stem("a[x=b/c]"), "a[x=b_c]");
+    }
 }

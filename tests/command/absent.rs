@@ -76,6 +76,7 @@ fn what_needs_an_absent_optional_source_is_left_out_and_the_rest_runs() {
     plan.ok().says("without b").says("without after").says("left out: asked/two.bin is not there");
     plan.says("the optional source asked is not here").says("2 nodes that need it are left out");
     plan.says("to get it: write to the authors").says("1 to run now, up to 1 more after it, 2 left out, 0 on record");
+    plan.says("time unknown for 2 nodes");
     let ran = project.go("pipelines/sets.toml", &["--check"]);
     ran.ok().ran(&["a", "all"]);
     assert_eq!(ran.out.matches("to get it: write to the authors").count(), 1, "{}", ran.out);

@@ -97,6 +97,26 @@ fn what_was_found_is_json_with_file_line_and_column() {
 }
 
 #[test]
+fn a_selection_of_nothing_has_its_place_on_the_command_line() {
+    let project = Project::counting();
+    project.file("pipelines/two.toml", three());
+    let picks = ["--select", "c[to=7]", "--force", "nosuch"];
+    let json = project.run(&[&["check", "pipelines/two.toml", "--json"], picks.as_slice()].concat());
+    let found: Value = serde_json::from_str(&json.code(2).out).unwrap();
+    let faults = found[0]["diagnostics"].as_array().unwrap();
+    for (option, argument) in [("--select", "c[to=7]"), ("--force", "nosuch")] {
+        let fault = faults.iter().find(|fault| fault["place"]["source"] == option).unwrap();
+        assert_eq!(fault["place"]["argument"], argument);
+        assert!(!fault["message"].as_str().unwrap().contains('\n'), "{fault}");
+        assert_eq!(fault["help"].is_string(), option == "--force", "{fault}");
+    }
+    project.file("pipelines/other.toml", project.read("pipelines/two.toml").replace("stages.c]", "stages.d]"));
+    let both = project.run(&["check", "pipelines/two.toml", "pipelines/other.toml", "--select", "c"]);
+    both.code(2).says("in pipelines/other.toml:").says("--select c: no node matches");
+    both.is_silent_about("in pipelines/two.toml:");
+}
+
+#[test]
 fn every_command_refuses_a_selection_of_nothing() {
     let project = Project::counting();
     project.file("pipelines/two.toml", three());

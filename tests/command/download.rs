@@ -189,7 +189,12 @@ fn a_download_that_waits_can_be_interrupted() {
     running.signal_group(nix::sys::signal::Signal::SIGINT);
     let stopped = running.wait();
     assert!(begun.elapsed() < Duration::from_secs(20), "it waited for the server");
-    assert!(!stopped.status.success());
+    stopped.code(130).says("was stopped before anything ran (interrupted)");
+    let events = stopped.events();
+    let last: Vec<&str> = events.iter().rev().take(3).filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(last, ["exit", "error", "ended"]);
+    assert_eq!(events.last().unwrap()["code"], 130);
+    project.run(&["runs"]).ok().is_silent_about("did not end");
     project.go("pipelines/fetched.toml", &[]).ok();
     has_the_file(&project);
 }

@@ -212,5 +212,9 @@ fn programs_run_as_they_were_accepted_and_not_otherwise() {
     run().code(2).says("new or changed");
     // All are allowed, and the new one is named.
     project.run(&["run", "pipelines/two.toml", "--allow-commands"]).ok().says("not accepted before: own.count");
+    let told = project.run(&["run", "pipelines/two.toml", "--allow-commands", "--json"]);
+    let warned =
+        |event: &serde_json::Value| event["event"] == "warning" && event["text"].to_string().contains("own.count");
+    assert!(told.ok().events().iter().any(warned), "programs are told too");
     assert!(project.read("pipelines/two.toml") == TWO);
 }

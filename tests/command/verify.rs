@@ -113,7 +113,14 @@ fn what_the_first_cache_lacks_comes_from_the_second_unless_it_is_damaged() {
     let damaged = blob(&project, "old", "a");
     damage(&damaged);
     let before = fs::read(&damaged).unwrap();
-    from("another").ok().ran(&["a"]);
+    let warned = from("another");
+    warned.ok().ran(&["a"]);
+    let second =
+        |event: &serde_json::Value| event["event"] == "warning" && event["text"].to_string().contains("second cache");
+    let warnings: Vec<_> = warned.events().into_iter().filter(second).collect();
+    assert_eq!(warnings.len(), 1, "said once, and to programs too: {warnings:?}");
+    let text = warnings[0]["text"].as_str().unwrap();
+    assert!(text.contains("a result of a is damaged there") && text.contains("cache verify --cache"), "{text}");
     assert_eq!(fs::read(&damaged).unwrap(), before, "the second is left as it is");
     project.run(&["cache", "--cache", "another", "verify"]).ok();
     let nothing = project.go("pipelines/two.toml", &["--cache-from", "nowhere"]);

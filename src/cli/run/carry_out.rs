@@ -46,6 +46,10 @@ pub struct Begun<'a> {
     pub baseline: Option<(String, Baseline)>,
     /// When the command was called.
     pub begun: Instant,
+    /// The signals that it heeds.
+    pub signals: Signals,
+    /// How often they have asked it to stop.
+    pub interrupts: Interrupts,
 }
 
 impl Begun<'_> {
@@ -77,7 +81,7 @@ impl Begun<'_> {
     /// Runs what has to run, and notes in `ended` what comes of it.
     pub fn carry_out(&self, slots: Slots, ended: &mut Ended) -> Done {
         let Begun { args, reports, project, run, needed, .. } = *self;
-        let (pins, interrupts) = (progress::Pins::new(run.clone()), Interrupts::default());
+        let (signals, interrupts, pins) = (&self.signals, self.interrupts.clone(), progress::Pins::new(run.clone()));
         let (reasons, attempts) = (Reasons::default(), Attempts::default());
         let folder = results::folder_of(&project.pipeline, args.results.as_deref());
         let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &attempts, &pins, &interrupts)?);
@@ -108,7 +112,7 @@ impl Begun<'_> {
             observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
         }
 
-        let signals = Signals::listen(&interrupts)?;
+        signals.begin();
         let mut executor = Local::new(before::local(args, slots, project));
         let scheduled = Run {
             pipeline,

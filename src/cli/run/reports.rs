@@ -106,6 +106,11 @@ impl Reports {
         }
     }
 
+    /// Tells programs of something that concerns no file of the user.
+    pub fn warn(&self, text: String) {
+        self.event(&Event::Warning { text });
+    }
+
     /// Tells programs what is wrong with a file that the user wrote, place by place.
     pub fn faulty(&self, report: &Report) {
         for fault in &report.diagnostics {

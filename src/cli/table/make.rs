@@ -44,7 +44,7 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
     match verdict {
         Verdict::Fresh(record) => return Ok(record),
         Verdict::Unreadable { error } => return Err(Fault { exit: Exit::Cache, message: error.to_string() }),
-        Verdict::Run { .. } => allow::check(project, allowed, std::iter::once(table.id))?,
+        Verdict::Run { .. } => allow::check(project, allowed, std::iter::once(table.id))?.iter().for_each(say),
         _ => return Err(not_on_record(project, address, &lacking)),
     }
     let interrupts = Interrupts::default();

@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, count: Option<usize>) -> Done {
     let Planned { plan, sources, .. } = project.planned()?;
     let planner = project.planner(&sources)?;
     let chosen = chosen(count, &project, &plan, &sources)?;
-    allow::check(&project, args.allow_commands, chosen.iter().map(|(node, _)| *node))?;
+    allow::check(&project, args.allow_commands, chosen.iter().map(|(node, _)| *node))?.iter().for_each(say);
     let beside = project.cache.beside("verify")?;
     let settings = LocalSettings {
         slots: slots.names[..1].to_vec(),

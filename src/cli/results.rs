@@ -215,8 +215,10 @@ impl Args {
         }
         let done = print(&text)?;
         if !left.is_empty() {
-            let names = left.into_iter().collect::<Vec<_>>().join(", ");
-            say(format!("left out: {names}; --columns chooses, --csv has all"));
+            let more = left.len().saturating_sub(shown::NAMED);
+            let names = left.into_iter().take(shown::NAMED).collect::<Vec<_>>().join(", ");
+            let more = if more > 0 { format!(" and {more} more columns") } else { String::new() };
+            say(format!("left out: {names}{more}; --columns chooses, --csv has all"));
         }
         Ok(done)
     }

@@ -13,6 +13,8 @@ use unicode_width::UnicodeWidthStr as _;
 /// So many differing parameters and metrics are shown unless columns are named.
 const SETTINGS: usize = 6;
 const METRICS: usize = 4;
+/// Columns without room that are named.
+pub(super) const NAMED: usize = 6;
 
 /// The table of these rows, which were chosen from the candidates. What is left out for lack of room is added to `left`.
 pub fn table(args: &Args, rows: &[Row], candidates: &[Row], catalog: &Catalog, left: &mut IndexSet<String>) -> String {
@@ -20,27 +22,22 @@ pub fn table(args: &Args, rows: &[Row], candidates: &[Row], catalog: &Catalog, l
         return text(rows, &args.columns);
     }
     let kept: IndexSet<&String> = args.by.iter().chain(&args.best).chain(&args.sort).collect();
-    let settings = settings(candidates);
-    let metrics = ranking::metrics(rows, catalog);
-    left.extend(settings.iter().skip(SETTINGS).chain(metrics.iter().skip(METRICS)).cloned());
-    let mut settings: Vec<&String> = settings.iter().take(SETTINGS).collect();
-    let mut metrics: Vec<&String> = metrics.iter().take(METRICS).collect();
+    let all_settings = settings(candidates);
+    let all_metrics = ranking::metrics(rows, catalog);
+    let mut settings: Vec<&String> = all_settings.iter().take(SETTINGS).collect();
+    let mut metrics: Vec<&String> = all_metrics.iter().take(METRICS).collect();
     loop {
         let names = names(args, rows, &settings, &metrics);
         let text = text(rows, &names);
-        if fits(&text) {
-            left.retain(|name| !names.contains(name));
-            return text;
-        }
         // What stands last goes first, of the parameters and then of the metrics.
-        let is_free = |name: &&String| !kept.contains(*name);
-        let last = |names: &[&String]| names.iter().rposition(is_free);
-        if let Some(at) = last(&settings).filter(|at| *at > 0) {
-            left.insert(settings.remove(at).clone());
-        } else if let Some(at) = last(&metrics).filter(|at| *at > 0) {
-            left.insert(metrics.remove(at).clone());
+        let last = |names: &[&String]| names.iter().rposition(|name| !kept.contains(*name)).filter(|at| *at > 0);
+        let too_much = !fits(&text);
+        if too_much && let Some(at) = last(&settings) {
+            settings.remove(at);
+        } else if too_much && let Some(at) = last(&metrics) {
+            metrics.remove(at);
         } else {
-            left.retain(|name| !names.contains(name));
+            left.extend(all_settings.iter().chain(&all_metrics).filter(|name| !names.contains(*name)).cloned());
             return text;
         }
     }

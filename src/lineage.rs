@@ -1,9 +1,18 @@
 //! What a result on record came from: the records behind its inputs, their parameters and files from outside. Told from the
-//! records alone, so that it holds without a manifest. Knows no pipeline and no run.
+//! records and the declarations of kinds, so that it holds without a manifest. Knows no pipeline and no run.
 
+mod behind;
+mod values;
+
+pub use behind::default_of;
+pub use values::Values;
+
+use crate::catalog::Catalog;
 use crate::history::shown;
+use crate::selector::Selector;
+use behind::Behind;
 use ddpipe_cache::{Cache, CacheError, Digest, Key, Record, SourceSeen};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
 
 /// All records of a cache, by what they made.
@@ -16,11 +25,12 @@ pub struct Lineage {
 /// What was set on the way to a result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Parameters that differ from their defaults, as `stage.param`; its own first, then those of what it read. Where a
-    /// result has several nodes of a stage behind it, all their values.
-    pub params: IndexMap<String, String>,
-    /// The stages, with the kind of each.
-    pub stages: IndexMap<String, String>,
+    /// Parameters that differ from their defaults, as `stage.param`, its own first, then those of what it read; of what it
+    /// read also the axes, and the kind as `stage.kind`. Where a result has several nodes of a stage behind it, all their
+    /// values.
+    pub params: IndexMap<String, Values>,
+    /// The stages, with the kinds of each.
+    pub stages: IndexMap<String, Values>,
     /// Files from outside, as `source/file`.
     pub sources: IndexMap<String, SourceSeen>,
 }
@@ -61,39 +71,34 @@ impl Lineage {
         self.makers.get(&digest).into_iter().flatten().filter_map(|key| self.records.get(key))
     }
 
-    /// What was set on the way to this result.
-    pub fn settings(&self, record: &Record) -> Settings {
-        let mut values: IndexMap<String, IndexSet<String>> = IndexMap::new();
-        let mut settings = Settings::default();
+    /// What was set on the way to this result. Where one node of a stage sets a parameter and another does not, the other
+    /// has the default of its kind.
+    pub fn settings(&self, record: &Record, catalog: &Catalog) -> Settings {
+        let mut behind = Behind::default();
+        let mut sources = IndexMap::new();
         let mut visited = HashSet::from([record.key]);
         let mut ahead = vec![record];
         while !ahead.is_empty() {
             for record in std::mem::take(&mut ahead) {
-                let stage = stage_of(&record.node);
-                settings.stages.entry(stage.to_string()).or_insert_with(|| kind_of(record).to_string());
-                for (name, value) in params(record) {
-                    values.entry(format!("{stage}.{name}")).or_default().insert(shown(value));
-                }
-                settings.sources.extend(record.sources.iter().map(|(name, seen)| (name.clone(), seen.clone())));
-                let read = inputs(record).filter_map(|digest| self.behind(record, digest));
+                behind.add(record);
+                sources.extend(record.sources.iter().map(|(name, seen)| (name.clone(), seen.clone())));
+                let read = inputs(record).filter_map(|input| self.behind(record, &input));
                 ahead.extend(read.filter(|read| visited.insert(read.key)));
             }
         }
-        let joined = |values: IndexSet<String>| values.into_iter().collect::<Vec<_>>().join(" ");
-        settings.params = values.into_iter().map(|(name, values)| (name, joined(values))).collect();
-        settings
+        behind.settings(sources, catalog)
     }
 
-    /// Of the records that made what this one read, the one that it most likely read: of the same pipeline, and the last
-    /// before it.
-    fn behind(&self, reader: &Record, digest: Digest) -> Option<&Record> {
+    /// Of the records that made what this one read, the one that it most likely read: of the node that the labels name, of
+    /// the same pipeline, and the last before it.
+    fn behind(&self, reader: &Record, input: &Input) -> Option<&Record> {
         let rank = |record: &&Record| {
             let (begun, read) = (record.provenance.started_unix, reader.provenance.started_unix);
-            (begun <= read, record.pipeline == reader.pipeline, begun)
+            (input.fits(&record.node), begun <= read, record.pipeline == reader.pipeline, begun)
         };
-        self.makers_of(digest).max_by(|one, other| {
+        self.makers_of(input.digest).max_by(|one, other| {
             let (one, other) = (rank(one), rank(other));
-            (one.0, one.1).cmp(&(other.0, other.1)).then(one.2.total_cmp(&other.2))
+            (one.0, one.1, one.2).cmp(&(other.0, other.1, other.2)).then(one.3.total_cmp(&other.3))
         })
     }
 }
@@ -113,12 +118,36 @@ pub fn params(record: &Record) -> impl Iterator<Item = (&str, &str)> {
     record.description.iter().filter_map(|(name, value)| Some((name.strip_prefix("param ")?, value.as_str())))
 }
 
-/// The digests of what a record's action read; of a gathered input they stand first in a list.
-fn inputs(record: &Record) -> impl Iterator<Item = Digest> {
-    record.description.iter().filter(|(name, _)| name.starts_with("input ")).filter_map(|(_, value)| {
-        value.parse().ok().or_else(|| {
-            let gathered: serde_json::Value = serde_json::from_str(value).ok()?;
-            gathered[0].as_str()?.parse().ok()
+/// What a record's action read.
+struct Input {
+    digest: Digest,
+    /// The labels of a gathered input.
+    labels: IndexMap<String, String>,
+}
+
+impl Input {
+    /// Whether a node may have the labels: nodes with the same output differ in them.
+    fn fits(&self, node: &str) -> bool {
+        let axes = node.parse::<Selector>().map(|selector| selector.axes).unwrap_or_default();
+        self.labels.iter().all(|(name, value)| match name.as_str() {
+            "stage" => stage_of(node) == value,
+            name => axes.get(name).is_none_or(|axis| axis == value),
         })
+    }
+}
+
+/// What a record's action read; of a gathered input the digest and the labels stand first in a list.
+fn inputs(record: &Record) -> impl Iterator<Item = Input> {
+    record.description.iter().filter(|(name, _)| name.starts_with("input ")).filter_map(|(_, value)| {
+        if let Ok(digest) = value.parse() {
+            return Some(Input { digest, labels: IndexMap::new() });
+        }
+        let gathered: serde_json::Value = serde_json::from_str(value).ok()?;
+        let labels = gathered.get(1).and_then(|labels| labels.as_array()).into_iter().flatten();
+        let label = |label: &serde_json::Value| {
+            let (name, value) = label.as_str()?.split_once('=')?;
+            Some((name.to_string(), shown(value)))
+        };
+        Some(Input { digest: gathered.get(0)?.as_str()?.parse().ok()?, labels: labels.filter_map(label).collect() })
     })
 }

@@ -11,6 +11,14 @@ pub fn say(text: impl std::fmt::Display) {
     terminal::say(&if Style::of_stderr().colour { coloured(&text) } else { visible(&text) });
 }
 
+/// Writes a line to standard output, if anybody listens.
+pub fn tell(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let text = format!("{}\n", visible(&text.to_string()));
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// As [`visible`]; but a rendered report, which begins in bold, keeps its colours. What it quotes is visible already, and
 /// no other text begins in that way: ours begin with a word or a name.
 fn coloured(text: &str) -> Cow<'_, str> {

@@ -1,6 +1,7 @@
 //! Where a file comes from: by `run.json` beside it, by its bytes among the outputs on record, or by the words that ddpipe
 //! wrote into it. Reads; prints nothing.
 
+use crate::catalog::Catalog;
 use crate::lineage::{Lineage, Settings};
 use crate::results::{Account, Called, FileAccount, Stamped};
 use ddpipe_cache::{Cache, CacheError, Digest, Record, RunSeen};
@@ -54,7 +55,7 @@ pub fn accounted(file: &Path) -> Option<Accounted> {
 }
 
 impl Origin {
-    /// Looks up a file with these bytes in a cache. `stamped` is what the words in it say.
+    /// Looks up a file with these bytes in a cache. `stamped` is what the words in it say; the catalog tells defaults.
     ///
     /// # Errors
     /// Those of the cache.
@@ -63,6 +64,7 @@ impl Origin {
         accounted: Option<Accounted>,
         stamped: Option<Stamped>,
         cache: &Cache,
+        catalog: &Catalog,
     ) -> Result<Self, CacheError> {
         let lineage = Lineage::of(cache)?;
         let maker = lineage.maker(digest);
@@ -81,7 +83,7 @@ impl Origin {
             (None, None, Some(record)) => runs.into_iter().find(|run| run.reached.contains(&record.key)),
             (None, None, None) => None,
         };
-        let settings = record.map(|record| lineage.settings(record)).unwrap_or_default();
+        let settings = record.map(|record| lineage.settings(record, catalog)).unwrap_or_default();
         Ok(Origin { digest, accounted, stamped, output, record: record.cloned(), settings, run })
     }
 

@@ -36,9 +36,16 @@ pub fn for_people(verbose: bool) -> Box<dyn Observer> {
     if is_live() { Box::new(Live::new(verbose)) } else { Box::new(Lines::new(verbose)) }
 }
 
-/// The same of a run that began then, in another process; it is told events with the time at which they happened.
+/// The same of a run that began then, in another process; it is told events with the time at which they happened. Where
+/// standard output is no terminal, the lines go there.
 pub fn of_another(begun: SystemTime) -> Box<dyn Observer> {
-    if is_live() { Box::new(Live::of_another(begun)) } else { Box::new(Lines::default()) }
+    if !std::io::stdout().is_terminal() {
+        Box::new(Lines::on_stdout())
+    } else if is_live() {
+        Box::new(Live::of_another(begun))
+    } else {
+        Box::new(Lines::default())
+    }
 }
 
 fn is_live() -> bool {

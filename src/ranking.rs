@@ -2,14 +2,16 @@
 //! which of them are wanted, in which order, and which is the best. Functions of records; prints nothing.
 
 mod condition;
+mod fold;
 mod row;
 
 pub use condition::{Compared, Condition};
-pub use row::{Cell, Row};
+pub use fold::fold;
+pub use row::{Cell, Folded, Row};
 
 use crate::catalog::Catalog;
 use crate::history::{Column, differing};
-use crate::lineage::Lineage;
+use crate::lineage::{Lineage, Values, default_of};
 use ddpipe_cache::{Key, RunSeen};
 use ddpipe_interface::metric::Better;
 use indexmap::{IndexMap, IndexSet};
@@ -28,7 +30,7 @@ pub fn rows(lineage: &Lineage, runs: &[RunSeen], catalog: &Catalog) -> Vec<Row> 
     }
     let with_results = lineage.records().filter(|record| !record.metrics.is_empty());
     let mut rows: Vec<Row> =
-        with_results.map(|record| Row::of(record, lineage, made_by.get(&record.key).copied())).collect();
+        with_results.map(|record| Row::of(record, lineage, made_by.get(&record.key).copied(), catalog)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.made));
     fill_in(&mut rows, catalog);
     rows
@@ -40,36 +42,48 @@ fn fill_in(rows: &mut [Row], catalog: &Catalog) {
     for row in rows {
         for name in &names {
             let Some((stage, param)) = name.split_once('.') else { continue };
-            let Some(kind) = row.settings.stages.get(stage) else { continue };
-            if !row.settings.params.contains_key(name) {
-                let declared = catalog.declaration(kind).and_then(|kind| kind.params.get(param)?.default.as_ref());
-                let value = declared.map_or("default".to_string(), |value| crate::history::shown(&value.to_string()));
-                row.settings.params.insert(name.clone(), value);
+            let Some(kinds) = row.settings.stages.get(stage) else { continue };
+            if !row.settings.params.contains_key(name) && !(stage == row.stage && row.axes.contains_key(param)) {
+                let values = Values::of(kinds.iter().filter_map(|kind| default_of(kind, param, catalog)));
+                if values.count() > 0 {
+                    row.settings.params.insert(name.clone(), values);
+                }
             }
         }
     }
 }
 
-/// The axes and parameters in which these rows differ: axes first, then its own parameters, then those of what it read. Of
-/// those that tell the same rows apart, the first.
-pub fn differing_settings(rows: &[Row]) -> Vec<Column> {
-    let all = |row: &Row| -> IndexMap<String, String> {
-        let own = |name: &&String| name.split('.').next() == Some(row.stage.as_str());
-        let params = || row.settings.params.iter();
-        let (first, then) = (params().filter(|(name, _)| own(name)), params().filter(|(name, _)| !own(name)));
-        let axes = row.axes.iter().map(|(name, value)| (name.clone(), value.clone()));
-        let seed =
-            row.seed.iter().filter(|_| !row.axes.contains_key("seed")).map(|seed| ("seed".to_string(), seed.clone()));
-        axes.chain(seed).chain(first.chain(then).map(|(name, value)| (name.clone(), value.clone()))).collect()
+/// The axes and parameters of these rows: axes first, the seed, their own parameters, those of what they read.
+pub fn settings(rows: &[Row]) -> IndexSet<String> {
+    let own = |row: &Row, name: &str| name.split('.').next() == Some(row.stage.as_str());
+    let params = |of_row: bool| {
+        rows.iter().flat_map(move |row| row.settings.params.keys().filter(move |name| own(row, name) == of_row))
     };
-    // Every axis is told before any parameter.
-    let mut named: Vec<IndexMap<String, String>> = rows.iter().map(all).collect();
-    let order: IndexSet<String> = named.iter().flat_map(|row| row.keys().cloned()).collect();
-    let is_param = |name: &String| name.contains('.');
-    for row in &mut named {
-        row.sort_by_cached_key(|name, _| (is_param(name), order.get_index_of(name)));
+    let axes = rows.iter().flat_map(|row| row.axes.keys()).filter(|name| *name != "seed");
+    let seed = rows.iter().any(|row| row.seed.is_some() || row.axes.contains_key("seed"));
+    let seed = seed.then(|| "seed".to_string());
+    // The kinds come last: a kind mostly repeats an axis.
+    let is_kind = |name: &String| name.ends_with(".kind");
+    let mut names: IndexSet<String> =
+        axes.cloned().chain(seed).chain(params(true).chain(params(false)).cloned()).collect();
+    let axes: IndexSet<String> = rows.iter().flat_map(|row| row.axes.keys().cloned()).collect();
+    names.sort_by_key(|name| is_kind(name) && !axes.contains(name));
+    names
+}
+
+/// Those of [`settings`] in which these rows differ; of those that tell the same rows apart, the first.
+pub fn differing_settings(rows: &[Row]) -> Vec<Column> {
+    let names = settings(rows);
+    let said = |row: &Row| -> IndexMap<String, String> {
+        names.iter().filter_map(|name| Some((name.clone(), row.setting(name)?.to_string()))).collect()
+    };
+    let mut said: Vec<IndexMap<String, String>> = rows.iter().map(said).collect();
+    for row in &mut said {
+        row.sort_by_cached_key(|name, _| names.get_index_of(name));
     }
-    differing(&named)
+    let mut columns = differing(&said);
+    columns.sort_by_cached_key(|column| names.get_index_of(&column.name));
+    columns
 }
 
 /// The metrics of these rows: in the order in which their kinds declare them, then the others.

@@ -195,10 +195,13 @@ impl Written {
             let there = before.and_then(|it| it.unchanged(&self.folder, &name_of_file, record.key, made.digest));
             let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
             let stamp = Stamp { pipeline: &pipeline.name, node: &node.address(), run: &account.run, record };
+            let output_bytes = bytes.clone();
             let (bytes, written_by) = match there {
                 Some((there, as_written)) => (as_written, there.written_by.clone()),
                 None => (stamp.put_into(&ending, bytes), account.run.clone()),
             };
+            let is_ours = |there: &[u8]| stamp.wrote(there, &ending, &output_bytes);
+            self.warnings.extend(stale::spare(&self.folder, &name_of_file, &bytes, before, is_ours));
             if let Err(fault) = file::put(&path, &bytes) {
                 self.lacks(node.address(), fault, account);
                 continue;

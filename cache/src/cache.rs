@@ -184,6 +184,15 @@ impl Cache {
         Ok(records)
     }
 
+    /// All readable records of the second cache, which are not copied; none where there is no second one.
+    pub fn second_records(&self) -> Vec<Record> {
+        let Some(second) = &self.0.second else { return Vec::new() };
+        second.records().unwrap_or_else(|error| {
+            tracing::warn!("the records of the second cache are not used: {error}");
+            Vec::new()
+        })
+    }
+
     /// The records that were used last, so many at most, the last one first. Reads no others.
     pub fn recent_records(&self, most: usize) -> Result<Vec<Record>, CacheError> {
         let mut found = walk::records(&self.0.layout)?;

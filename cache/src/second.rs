@@ -4,7 +4,7 @@
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
 use crate::record::{self, Found};
-use crate::{Cache, CacheError, Key, Record, disk};
+use crate::{Cache, CacheError, Key, Record, disk, walk};
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -57,6 +57,17 @@ impl Second {
                 None
             }
         }
+    }
+
+    /// All readable records, in no particular order.
+    pub fn records(&self) -> Result<Vec<Record>, CacheError> {
+        let mut records = Vec::new();
+        for (key, _) in walk::records(&self.layout)? {
+            if let Found::Record(record) = record::find(&self.layout, key)? {
+                records.push(*record);
+            }
+        }
+        Ok(records)
     }
 
     fn say(&self, key: Key, what: &str) {

@@ -40,7 +40,8 @@ pub(super) fn run(args: Args) -> Done {
     let (manifest, node) = match args.node.as_slice() {
         [manifest, node] => (Some(Path::new(manifest)), node),
         [manifest] if manifest.ends_with(".toml") => {
-            let message = format!("logs {manifest}: name a node behind the manifest\n  ddpipe graph {manifest} lists them");
+            let message =
+                format!("logs {manifest}: name a node behind the manifest\n  ddpipe graph {manifest} lists them");
             return Err(Fault::usage(message));
         }
         [node] => (None, node),

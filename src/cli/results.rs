@@ -1,18 +1,18 @@
 //! `ddpipe results`: the results on record as one table, filtered, sorted, or only the best.
 
 mod columns;
+mod shown;
 
 use super::place::CacheArgs;
 use super::{Done, print};
 use crate::catalog::Catalog;
 use crate::exit::Fault;
-use crate::history::Column;
 use crate::lineage::Lineage;
 use crate::load::load;
 use crate::manifest::Overrides;
+use crate::note::say;
 use crate::ranking::{self, Condition, Row};
 use crate::selector::Selector;
-use crate::table::Table;
 use crate::when;
 use ddpipe_interface::metric::Better;
 use indexmap::IndexSet;
@@ -20,14 +20,11 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// So many differing parameters and metrics are shown unless columns are named; `--csv`, `--parquet` and `--json` have all.
-const SETTINGS: usize = 6;
-const METRICS: usize = 4;
-
 /// List the results on record, one line each: where it comes from, the parameters in which they differ, its metrics.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The best configuration for each method since October:\n  \
-    ddpipe results evaluate --since 2026-10-01 --best accuracy --by method\n\n\
+    ddpipe results evaluate --since 2026-10-01 --over seed --best accuracy --by method\n\n\
+    Without --over, --best takes the best single result: of several seeds, the luckiest.\n\n\
     A NAME is an axis, a parameter (lr_img, or distill.lr_img for that of a stage before), a metric, or one of pipeline, \
     stage, node, kind, run, made, key, seed, seconds.")]
 pub struct Args {
@@ -47,12 +44,15 @@ pub struct Args {
     /// The largest first; with --best: the largest is the best, whatever the metric's declaration says
     #[arg(long)]
     desc: bool,
-    /// Only the row with the best value of this metric; which is better, its kind declares
+    /// Only the row with the best value of this metric; which is better, its kind declares. With --over, the best mean
     #[arg(long, value_name = "METRIC")]
     best: Option<String>,
     /// The best for each value of this
     #[arg(long, value_name = "NAME", requires = "best")]
     by: Vec<String>,
+    /// One row for the results that differ in this axis alone: means, standard deviations, and how many (n)
+    #[arg(long, value_name = "AXIS")]
+    over: Vec<String>,
     /// Show these columns
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
@@ -95,9 +95,14 @@ pub(super) fn run(args: Args) -> Done {
         known(&rows, &condition.name, "--where")?;
         rows.retain(|row| condition.holds(row));
     }
+    if !args.over.is_empty() {
+        args.over.iter().try_for_each(|name| known(&rows, name, "--over"))?;
+        rows = ranking::fold(&rows, &args.over);
+    }
+    let candidates = rows.clone();
     let rows = args.ordered(rows, &catalog)?;
     args.columns.iter().try_for_each(|name| known(&rows, name, "--columns"))?;
-    args.shown(&rows, &catalog)
+    args.shown(&rows, &candidates, &catalog)
 }
 
 /// Keeps the rows of these nodes, or of the pipeline of this name.
@@ -177,9 +182,10 @@ impl Args {
         Ok(rows)
     }
 
-    fn shown(&self, rows: &[Row], catalog: &Catalog) -> Done {
+    /// `candidates` are the rows from which `rows` were chosen: what tells those apart is shown also of a single one.
+    fn shown(&self, rows: &[Row], candidates: &[Row], catalog: &Catalog) -> Done {
         if let Some(file) = &self.parquet {
-            columns::write(rows, &self.names(rows, catalog, usize::MAX), file)?;
+            columns::write(rows, &self.all_names(rows, catalog), file)?;
             return print(&crate::visible::visible(&format!("{}\n", file.display())));
         }
         if self.json {
@@ -187,59 +193,55 @@ impl Args {
             return print(&format!("{:#}\n", Value::from(list)));
         }
         if self.csv {
-            return print(&as_csv(rows, &self.names(rows, catalog, usize::MAX)));
+            return print(&as_csv(rows, &self.all_names(rows, catalog)));
         }
         if rows.is_empty() {
             return print("no results\n");
         }
         let one_table = self.best.is_some() || self.sort.is_some() || !self.columns.is_empty();
         let kinds: IndexSet<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+        let (mut text, mut left) = (String::new(), IndexSet::new());
         if one_table || kinds.len() == 1 {
-            return print(&as_table(rows, &self.names(rows, catalog, METRICS)));
+            let having = |row: &&Row| self.best.as_ref().is_none_or(|metric| row.number(metric).is_some());
+            let candidates: Vec<Row> = candidates.iter().filter(having).cloned().collect();
+            text = shown::table(self, rows, &candidates, catalog, &mut left);
+        } else {
+            // Kinds have metrics of their own: a table for each.
+            for kind in kinds {
+                let of_kind = |rows: &[Row]| rows.iter().filter(|row| row.kind == kind).cloned().collect::<Vec<Row>>();
+                let table = shown::table(self, &of_kind(rows), &of_kind(candidates), catalog, &mut left);
+                text.push_str(&format!("{}{kind}\n{table}", if text.is_empty() { "" } else { "\n" }));
+            }
         }
-        // Kinds have metrics of their own: a table for each.
-        let mut text = String::new();
-        for kind in kinds {
-            let of_kind: Vec<Row> = rows.iter().filter(|row| row.kind == kind).cloned().collect();
-            let table = as_table(&of_kind, &self.names(&of_kind, catalog, METRICS));
-            text.push_str(&format!("{}{kind}\n{table}", if text.is_empty() { "" } else { "\n" }));
+        let done = print(&text)?;
+        if !left.is_empty() {
+            let more = left.len().saturating_sub(shown::NAMED);
+            let names = left.into_iter().take(shown::NAMED).collect::<Vec<_>>().join(", ");
+            let more = if more > 0 { format!(" and {more} more columns") } else { String::new() };
+            say(format!("left out: {names}{more}; --columns chooses, --csv has all"));
         }
-        print(&text)
+        Ok(done)
     }
 
-    /// The columns: those that are named, else where rows come from, what differs, and metrics.
-    fn names(&self, rows: &[Row], catalog: &Catalog, metrics: usize) -> Vec<String> {
+    /// All columns, for programs: where rows come from, axes, parameters, metrics.
+    fn all_names(&self, rows: &[Row], catalog: &Catalog) -> Vec<String> {
         if !self.columns.is_empty() {
             return self.columns.clone();
         }
-        let several = |name: &str| {
-            let values: IndexSet<String> = rows.iter().filter_map(|row| Some(row.cell(name)?.text())).collect();
-            values.len() > 1
-        };
-        let settings = if metrics == usize::MAX { usize::MAX } else { SETTINGS };
-        let mut names: IndexSet<String> = IndexSet::new();
-        names.extend(["pipeline"].into_iter().filter(|name| several(name)).map(String::from));
-        names.insert("stage".to_string());
+        let mut names: IndexSet<String> = ["pipeline", "stage"].map(String::from).into();
         names.extend(self.by.iter().cloned());
-        let of = |column: Column| column.name;
-        names.extend(ranking::differing_settings(rows).into_iter().take(settings).map(of));
+        names.extend(ranking::settings(rows));
         names.extend(self.best.iter().chain(&self.sort).cloned());
-        names.extend(ranking::metrics(rows, catalog).into_iter().take(metrics));
+        for metric in ranking::metrics(rows, catalog) {
+            names.insert(metric.clone());
+            if !self.over.is_empty() {
+                names.insert(format!("{metric}.std"));
+            }
+        }
+        names.extend(Some("n".to_string()).filter(|_| !self.over.is_empty()));
         names.extend(["made", "run"].map(String::from));
         names.into_iter().collect()
     }
-}
-
-fn as_table(rows: &[Row], names: &[String]) -> String {
-    let mut table = Table::new(names.iter().cloned());
-    for row in rows {
-        let cell = |name: &String| match name.as_str() {
-            "made" => when::short(row.made),
-            name => row.cell(name).map_or(String::new(), |cell| cell.text()),
-        };
-        table.row(names.iter().map(cell).collect());
-    }
-    table.text()
 }
 
 fn as_csv(rows: &[Row], names: &[String]) -> String {
@@ -265,8 +267,8 @@ fn as_json(row: &Row) -> Value {
             |value: f64| serde_json::Number::from_f64(value).map_or(Value::from(value.to_string()), Value::from);
         numbers.iter().map(|(name, number)| (name.clone(), value(*number))).collect()
     };
-    serde_json::json!({
-        "key": row.key.hex(),
+    let mut json = serde_json::json!({
+        "key": row.folded.is_none().then(|| row.key.hex()),
         "pipeline": row.pipeline,
         "node": row.node,
         "stage": row.stage,
@@ -278,5 +280,12 @@ fn as_json(row: &Row) -> Value {
         "params": row.settings.params,
         "metrics": numbers(&row.metrics),
         "measured": numbers(&row.measured),
-    })
+    });
+    if let Some(folded) = &row.folded {
+        let keys: Vec<String> = folded.keys.iter().map(|key| key.hex()).collect();
+        json["n"] = keys.len().into();
+        json["keys"] = keys.into();
+        json["deviations"] = numbers(&folded.deviations).into();
+    }
+    json
 }

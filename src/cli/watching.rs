@@ -18,6 +18,7 @@ use clap_complete::engine::ArgValueCandidates;
 use ddpipe_cache::{Cache, RunSeen};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,10 +126,15 @@ fn told_at_the_end(cache: &Cache, mut run: RunSeen, outcomes: &[Outcome]) -> Don
     print(&visible(&results(ended)))?;
     ended.faults.iter().for_each(say);
     let ending = Ending { pipeline: &past.seen.pipeline, run: id, outcomes, seconds: ended.seconds };
-    let text = ending.text(Style::of_stderr(), false);
-    match text.is_empty() {
+    let in_a_pipe = !std::io::stdout().is_terminal();
+    let style = if in_a_pipe { Style::of_stdout() } else { Style::of_stderr() };
+    let mut text = ending.text(style, false);
+    if text.is_empty() {
         // Everything was on record, or nothing came to run.
-        true => say(format!("run {id} has ended; exit code {}", ended.exit)),
+        text = visible(&format!("run {id} has ended; exit code {}", ended.exit)).into_owned();
+    }
+    match in_a_pipe {
+        true => drop(print(&format!("{text}\n"))?),
         false => words::farewell(text, false),
     }
     Ok(Exit::of_code(ended.exit).unwrap_or(Exit::Stage))

@@ -2,6 +2,7 @@
 
 use super::place::CacheArgs;
 use super::{Done, print};
+use crate::catalog::Catalog;
 use crate::command;
 use crate::exit::Fault;
 use crate::history::Past;
@@ -36,7 +37,7 @@ pub(super) fn run(args: Args) -> Done {
     let digest = Digest::of(&bytes);
     let accounted = accounted(file);
     let cache = cache_of(&args, accounted.as_ref())?;
-    let origin = Origin::of(digest, accounted, Stamped::read(&bytes), &cache)?;
+    let origin = Origin::of(digest, accounted, Stamped::read(&bytes), &cache, &Catalog::built_in()?)?;
     if !origin.is_known() {
         let (name, root) = (file.display(), cache.root().display());
         return Err(Fault::usage(format!(

@@ -1,10 +1,10 @@
-//! Plain lines on standard error: for logs and pipes. Also the sentences that they share with the live view. What failed is
+//! Plain lines: for logs and pipes. On standard error, or on standard output where they are all that a command has to say. Also the sentences that they share with the live view. What failed is
 //! told in full at the end (`ending`).
 
 use super::live::{headline, nearer};
 use super::words::{count, duration, loss, unit};
 use crate::event::{Event, Observer, Outcome, Status};
-use crate::note::say;
+use crate::note::{self, say};
 use ddpipe_interface::protocol::LogLevel;
 use indexmap::{IndexMap, IndexSet};
 use std::time::{Duration, Instant};
@@ -15,9 +15,19 @@ pub struct Lines {
     verbose: bool,
     last_shown: IndexMap<String, Instant>,
     previews: IndexSet<String>,
+    to_stdout: bool,
 }
 
 impl Lines {
+    /// Lines on standard output.
+    pub fn on_stdout() -> Self {
+        Lines { to_stdout: true, ..Lines::default() }
+    }
+
+    fn say(&self, text: impl std::fmt::Display) {
+        if self.to_stdout { note::tell(text) } else { say(text) }
+    }
+
     /// Lines for a run that has not begun; `verbose` shows the lines that stages log too.
     pub fn new(verbose: bool) -> Self {
         Lines { verbose, ..Lines::default() }
@@ -31,7 +41,7 @@ impl Observer for Lines {
     fn on_event(&mut self, event: &Event) {
         if let Event::Preview { node, path, .. } = event {
             if self.previews.insert(node.clone()) {
-                say(format_args!("{node}: preview: {}", nearer(path).display()));
+                self.say(format_args!("{node}: preview: {}", nearer(path).display()));
             }
             return;
         }
@@ -40,12 +50,12 @@ impl Observer for Lines {
             if last_shown.elapsed() >= PAUSE {
                 *last_shown = Instant::now();
                 let loss = of_loss.map_or(String::new(), |value| format!(", loss {}", loss(value)));
-                say(format_args!("{node}: {step}/{total} {}{loss}", unit(of_unit, *total)));
+                self.say(format_args!("{node}: {step}/{total} {}{loss}", unit(of_unit, *total)));
             }
             return;
         }
         if let Some(text) = sentence(event).or_else(|| logged(event).filter(|_| self.verbose)) {
-            say(text);
+            self.say(text);
         }
     }
 }

@@ -55,19 +55,22 @@ impl FromStr for Condition {
 }
 
 impl Condition {
-    /// Whether a row meets it.
+    /// Whether a row meets it: where it has several values under the name, whether any of them does.
     pub fn holds(&self, row: &Row) -> bool {
-        let Some(cell) = row.cell(&self.name) else { return self.compared == Compared::Unequal };
         let value = Cell::Text(self.value.clone());
-        let order = cell.compared(&value, false);
-        let ordered = cell.is_number() == value.is_number();
+        let cells = row.cells(&self.name);
+        let any = |holds: &dyn Fn(Ordering) -> bool, alike: bool| {
+            cells
+                .iter()
+                .any(|cell| (!alike || cell.is_number() == value.is_number()) && holds(cell.compared(&value, false)))
+        };
         match self.compared {
-            Compared::Equal => order == Ordering::Equal,
-            Compared::Unequal => order != Ordering::Equal,
-            Compared::Less => ordered && order == Ordering::Less,
-            Compared::AtMost => ordered && order != Ordering::Greater,
-            Compared::Greater => ordered && order == Ordering::Greater,
-            Compared::AtLeast => ordered && order != Ordering::Less,
+            Compared::Equal => any(&|order| order.is_eq(), false),
+            Compared::Unequal => !any(&|order| order.is_eq(), false),
+            Compared::Less => any(&|order| order.is_lt(), true),
+            Compared::AtMost => any(&|order| order.is_le(), true),
+            Compared::Greater => any(&|order| order.is_gt(), true),
+            Compared::AtLeast => any(&|order| order.is_ge(), true),
         }
     }
 }

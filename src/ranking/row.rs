@@ -1,6 +1,7 @@
 //! One result on record, with everything that can be asked of it by name.
 
-use crate::lineage::{Lineage, Settings, kind_of, params, stage_of};
+use crate::catalog::Catalog;
+use crate::lineage::{Lineage, Settings, Values, kind_of, params, stage_of};
 use crate::number::significant;
 use crate::selector::Selector;
 use crate::when;
@@ -39,6 +40,17 @@ pub struct Row {
     pub metrics: IndexMap<String, f64>,
     /// Measured quantities, and `seconds`.
     pub measured: IndexMap<String, f64>,
+    /// Of a row that stands for several results, whose means it has.
+    pub folded: Option<Folded>,
+}
+
+/// Several results in one row.
+#[derive(Clone, Debug, Default)]
+pub struct Folded {
+    /// Their records.
+    pub keys: Vec<Key>,
+    /// The sample standard deviations of their metrics, where there are at least two values.
+    pub deviations: IndexMap<String, f64>,
 }
 
 /// What a row says under a name.
@@ -51,7 +63,7 @@ pub enum Cell {
 }
 
 impl Row {
-    pub(super) fn of(record: &Record, lineage: &Lineage, run: Option<&RunSeen>) -> Self {
+    pub(super) fn of(record: &Record, lineage: &Lineage, run: Option<&RunSeen>, catalog: &Catalog) -> Self {
         let axes = record.node.parse::<Selector>().map(|selector| selector.axes).unwrap_or_default();
         let seed = record.description.iter().find(|(name, _)| name == "seed").map(|(_, seed)| seed.clone());
         let given = params(record)
@@ -69,10 +81,11 @@ impl Row {
             run: run.map(|run| run.name.clone().unwrap_or_else(|| run.id.clone())),
             axes,
             seed,
-            settings: lineage.settings(record),
+            settings: lineage.settings(record, catalog),
             given,
             metrics: record.metrics.clone(),
             measured,
+            folded: None,
         }
     }
 
@@ -90,23 +103,47 @@ impl Row {
             "node" => text(&self.node),
             "stage" => text(&self.stage),
             "kind" => text(&self.kind),
-            "key" => text(&self.key.short()),
+            "key" if self.folded.is_none() => text(&self.key.short()),
+            "key" => None,
             "run" => self.run.as_deref().and_then(text),
             "made" => Some(Cell::Text(when::rfc3339(self.made))),
             _ => self
                 .setting(name)
                 .map(|setting| Cell::Text(setting.to_string()))
-                .or_else(|| self.number(name).map(Cell::Number)),
+                .or_else(|| self.number(name).map(Cell::Number))
+                .or_else(|| self.of_fold(name)),
         }
     }
 
+    /// All that it says under a name: of a parameter with several values each of them, and all together.
+    pub fn cells(&self, name: &str) -> Vec<Cell> {
+        let several = self.setting(name).filter(|values| values.count() > 1 && !self.is_word(name));
+        let several = several.iter().flat_map(Values::iter).map(|value| Cell::Text(value.to_string()));
+        several.chain(self.cell(name)).collect()
+    }
+
+    fn is_word(&self, name: &str) -> bool {
+        ["pipeline", "node", "stage", "kind", "key", "run", "made"].contains(&name)
+    }
+
+    /// `n`, and `METRIC.std`.
+    fn of_fold(&self, name: &str) -> Option<Cell> {
+        let folded = self.folded.as_ref()?;
+        if name == "n" {
+            return Some(Cell::Number(folded.keys.len() as f64));
+        }
+        folded.deviations.get(name.strip_suffix(".std")?).copied().map(Cell::Number)
+    }
+
     /// An axis, the seed, or a parameter: its own before those of what it read.
-    fn setting(&self, name: &str) -> Option<&str> {
+    pub(super) fn setting(&self, name: &str) -> Option<Values> {
         let of = |stage: &str| self.settings.params.get(&format!("{stage}.{name}"));
         let behind = || self.settings.stages.keys().find_map(|stage| of(stage));
-        let axis = self.axes.get(name).or_else(|| self.settings.params.get(name));
-        let seed = || self.seed.as_ref().filter(|_| name == "seed");
-        axis.or_else(seed).or_else(|| of(&self.stage)).or_else(behind).map(String::as_str)
+        if let Some(axis) = self.axes.get(name) {
+            return Some(Values::one(axis));
+        }
+        let seed = self.seed.as_ref().filter(|_| name == "seed").map(Values::one);
+        self.settings.params.get(name).cloned().or(seed).or_else(|| of(&self.stage).or_else(behind).cloned())
     }
 }
 

@@ -35,6 +35,47 @@ pub(super) fn settle(folder: &Path, before: &Account, now: &mut Account, pipelin
     said
 }
 
+/// Moves a file that somebody changed, or put where ddpipe writes, out of the way of the bytes that come there. Gives what
+/// to say. `is_ours` tells whether bytes are an earlier run's after all.
+pub(super) fn spare(
+    folder: &Path,
+    name: &str,
+    bytes: &[u8],
+    before: Option<&Account>,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> Option<String> {
+    let listed = before?.files.get(name);
+    let there = std::fs::read(folder.join(name)).ok()?;
+    if there == bytes || listed.is_some_and(|file| file.digest == Digest::of(&there)) || is_ours(&there) {
+        return None;
+    }
+    let to = free(folder, name);
+    let moved = std::fs::create_dir_all(folder.join(OUTDATED))
+        .and_then(|()| std::fs::rename(folder.join(name), folder.join(&to)));
+    let path = folder.join(name).display().to_string();
+    Some(match moved {
+        Ok(()) => {
+            format!("{path} was changed since ddpipe wrote it; the changed file is now {}", folder.join(&to).display())
+        }
+        Err(error) => {
+            format!("{path} was changed since ddpipe wrote it, is written again, and could not be kept: {error}")
+        }
+    })
+}
+
+/// A name in the folder of what is outdated that nothing has yet: `outdated/table.md`, `outdated/table-2.md`.
+fn free(folder: &Path, name: &str) -> String {
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let dot = if ending.is_empty() { "" } else { "." };
+    let mut to = format!("{OUTDATED}/{name}");
+    let mut number = 2;
+    while folder.join(&to).symlink_metadata().is_ok() {
+        to = format!("{OUTDATED}/{stem}-{number}{dot}{ending}");
+        number += 1;
+    }
+    to
+}
+
 /// Whether a file is still the one that ddpipe wrote.
 fn is_ours(path: &Path, file: &FileAccount) -> bool {
     std::fs::read(path).is_ok_and(|bytes| Digest::of(&bytes) == file.digest)
@@ -51,7 +92,7 @@ fn set_aside(
     file: &FileAccount,
     files: &mut IndexMap<String, FileAccount>,
 ) -> Option<String> {
-    let to = format!("{OUTDATED}/{name}");
+    let to = free(folder, name);
     let moved = std::fs::create_dir_all(folder.join(OUTDATED))
         .and_then(|()| std::fs::rename(folder.join(name), folder.join(&to)));
     match moved {

@@ -36,6 +36,12 @@ impl Stamp<'_> {
         }
     }
 
+    /// Whether a file is this output as some run of ddpipe wrote it.
+    pub fn wrote(&self, there: &[u8], ending: &str, output: &[u8]) -> bool {
+        let Some(stamped) = Stamped::read(there) else { return there == output };
+        Stamp { run: &stamped.run, ..*self }.put_into(ending, output.to_vec()) == there
+    }
+
     fn words(&self) -> String {
         let Stamp { pipeline, node, run, record } = self;
         let commit = match &record.provenance.commit {

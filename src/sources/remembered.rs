@@ -16,16 +16,17 @@ pub(super) struct Remembered<'a> {
     stats: &'a StatCache,
     lock: OnceCell<Option<Lock>>,
     records: OnceCell<Vec<Record>>,
+    second: OnceCell<Vec<Record>>,
 }
 
 impl<'a> Remembered<'a> {
     pub fn new(pipeline: &'a Pipeline, cache: &'a Cache, stats: &'a StatCache) -> Self {
-        Remembered { pipeline, cache, stats, lock: OnceCell::new(), records: OnceCell::new() }
+        Remembered { pipeline, cache, stats, lock: OnceCell::new(), records: OnceCell::new(), second: OnceCell::new() }
     }
 
     /// The digest that stands in for a file: its pinned one, or the one that the lock file notes, which a download would
     /// have to give; else what was last read from its path, what the records of the nodes that read it say, or what any
-    /// record says of it, in this order, where that agrees with the checksums that the manifest pins.
+    /// record says of it, also of the second cache, in this order, where that agrees with the checksums that the manifest pins.
     pub fn digest(&self, source: &Source, file: &SourceFile) -> Result<Option<Digest>, CacheError> {
         if let Some(pinned) = file.blake3.as_ref().filter(|_| source.verify) {
             return Ok(pinned.parse().ok());
@@ -46,20 +47,28 @@ impl<'a> Remembered<'a> {
         {
             return Ok(Some(seen.digest));
         }
+        if let Some(digest) = self.named(source, file, &name, self.records()?) {
+            return Ok(Some(digest));
+        }
+        // What the second cache has is used as if it lay in the first.
+        Ok(self.named(source, file, &name, self.second.get_or_init(|| self.cache.second_records())))
+    }
+
+    /// What records say of a file of this name, those of this pipeline first, or of one that is pinned.
+    fn named(&self, source: &Source, file: &SourceFile, name: &str, records: &[Record]) -> Option<Digest> {
         let same_name =
-            |record: &'_ &Record| record.sources.get(&name).is_some_and(|seen| agrees_with(source, file, seen));
-        let named = self.records()?.iter().filter(same_name);
-        if let Some(seen) = newest(named, |record| record.sources.get(&name)) {
-            return Ok(Some(seen.digest));
+            |record: &'_ &Record| record.sources.get(name).is_some_and(|seen| agrees_with(source, file, seen));
+        let of_this = |record: &&Record| record.pipeline == self.pipeline.name;
+        let of_this = newest(records.iter().filter(same_name).filter(of_this), |record| record.sources.get(name));
+        if let Some(seen) =
+            of_this.or_else(|| newest(records.iter().filter(same_name), |record| record.sources.get(name)))
+        {
+            return Some(seen.digest);
         }
         // Another manifest may have called the same bytes by another name: a pin finds them.
-        if super::pins(file) && source.verify {
-            let found = |record: &&Record| record.sources.values().any(|seen| agrees_with(source, file, seen));
-            let pick =
-                |record: &'_ Record| record.sources.values().find(|seen| agrees_with(source, file, seen)).cloned();
-            return Ok(self.records()?.iter().find(found).and_then(pick).map(|seen| seen.digest));
-        }
-        Ok(None)
+        let mut seen = records.iter().flat_map(|record| record.sources.values());
+        let is_pinned = super::pins(file) && source.verify;
+        seen.find(|seen| is_pinned && agrees_with(source, file, seen)).map(|seen| seen.digest)
     }
 
     /// The newest records of the nodes that read the file.

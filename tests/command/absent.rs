@@ -208,3 +208,12 @@ fn other_bytes_than_the_pinned_ones_do_not_stand_in() {
     project.go("pipelines/raw.toml", &[]).code(2).ran(&[]).says("ask the author");
     project.run(&["plan", "pipelines/raw.toml"]).ok().is_silent_about("its digest on record");
 }
+
+#[test]
+fn digests_on_record_in_a_second_cache_stand_in_too() {
+    let project = raw("");
+    project.go("pipelines/raw.toml", &["--cache", "old"]).ok();
+    std::fs::remove_file(project.path("data/one.bin")).unwrap();
+    project.go("pipelines/raw.toml", &["--cache", "new"]).code(2).says("ask the author");
+    project.go("pipelines/raw.toml", &["--cache", "new", "--cache-from", "old"]).ok().ran(&[]);
+}

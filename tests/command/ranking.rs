@@ -1,6 +1,7 @@
 //! `ddpipe results`: all results on record as one table, with the parameters that differ, and the best of them.
 
 use crate::project::{COUNT_STAGE, Project};
+use crate::terminal::Terminal;
 use serde_json::Value;
 
 const SWEEP: &str = r#"[pipeline]
@@ -122,4 +123,81 @@ fn a_parquet_file_has_columns_with_types_and_null_for_what_is_missing() {
     let file = SerializedFileReader::new(std::fs::File::open(project.path("two.parquet")).unwrap()).unwrap();
     assert_eq!(file.metadata().file_metadata().schema().get_fields().len(), 2);
     project.run(&["results", "--parquet", "x", "--csv"]).code(2).says("cannot be used with");
+}
+
+const GATHER: &str = r#"name = "own.gather"
+help = "Counts what it is given"
+version = 1
+command = ["python3", "gather.py"]
+[inputs]
+many = { type = ["metrics"], help = "what was counted", many = true }
+[outputs]
+counted = { type = "table", help = "how many" }
+"#;
+
+const GATHER_PROGRAM: &str = r#"import json, os
+count = len(os.listdir("inputs"))
+json.dump({"results": count}, open("outputs/counted.json", "w"))
+json.dump({"metrics": {"count": count}}, open("outputs/metrics.json", "w"))
+"#;
+
+#[test]
+fn of_a_table_over_several_nodes_all_their_values_are_told() {
+    let project = project(DECLARED);
+    project.file("kinds/own/gather/stage.toml", GATHER).file("kinds/own/gather/gather.py", GATHER_PROGRAM);
+    let all = "\n[stages.all]\nkind = \"own.gather\"\ninputs = { many = { gather = \"second\" } }\n";
+    // One of the values is the default.
+    project.file("pipelines/sweep.toml", SWEEP.replace("[1, 2, 10]", "[1, 3]") + all);
+    project.go("pipelines/sweep.toml", &[]).ok();
+    let found = project.run(&["where", "results/sweep/all.json"]);
+    found.ok().says("second.to = 1, 3").says("second.fault = x, y").says("second.kind = own.count");
+    for wanted in ["second.to=1", "second.to=3", "second.fault=y", "to<2", "second.kind=own.count"] {
+        assert_eq!(rows(&project, &["all", "--where", wanted]).len(), 1, "{wanted}");
+    }
+    assert_eq!(rows(&project, &["all", "--where", "second.to=2"]).len(), 0);
+    assert_eq!(rows(&project, &["all", "--where", "second.to!=3"]).len(), 0);
+    let params = &rows(&project, &["all"])[0]["params"];
+    assert_eq!((&params["second.to"], &params["second.kind"]), (&"1, 3".into(), &"own.count".into()));
+}
+
+#[test]
+fn axes_come_first_and_what_repeats_them_or_is_the_same_everywhere_is_left_out() {
+    let project = project(DECLARED);
+    project.go("pipelines/sweep.toml", &["--set", "stages.first.params.to=50"]).ok();
+    let table = project.run(&["results", "second"]);
+    let head: Vec<&str> = table.ok().out.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(head, ["fault", "to", "sum", "made"]);
+    // What tells the candidates apart is shown of the best, too.
+    let manifest = ["results", "pipelines/sweep.toml", "--where", "stage=second", "--best", "sum"];
+    let best = project.run(&manifest);
+    let head: Vec<&str> = best.ok().out.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(head, ["stage", "fault", "to", "sum", "made", "run"]);
+    let csv = project.run(&[manifest.as_slice(), &["--csv"]].concat());
+    let lines: Vec<Vec<&str>> = csv.ok().out.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines.len(), 2);
+    let value = |name: &str| lines[1][lines[0].iter().position(|column| *column == name).unwrap()];
+    assert_eq!((value("to"), value("first.to"), value("first.kind")), ("10", "50", "own.count"));
+    assert_eq!((value("seed").is_empty(), value("pipeline")), (false, "sweep"));
+    // A narrow terminal has no room for all.
+    let rows = Terminal::start(&project, &["results", "second"], (26, 24)).wait().rows;
+    assert!(rows.iter().any(|row| row.starts_with("left out: to")), "{rows:#?}");
+}
+
+#[test]
+fn results_over_an_axis_are_means_and_the_best_of_them_is_no_lucky_seed() {
+    let project = project(DECLARED);
+    project.file("pipelines/sweep.toml", SWEEP.replace("fault = [\"x\", \"y\"]", "seed = [0, 1, 7]"));
+    project.go("pipelines/sweep.toml", &[]).ok();
+    let of = ["pipelines/sweep.toml", "--where", "stage=second"];
+    let single = rows(&project, &[&of[..], &["--where", "to=10"]].concat());
+    let mean = single.iter().map(|row| row["metrics"]["sum"].as_f64().unwrap()).sum::<f64>() / 3.0;
+    let folded = rows(&project, &[&of[..], &["--over", "seed"]].concat());
+    assert_eq!(folded.len(), 3, "{folded:?}");
+    let best = rows(&project, &[&of[..], &["--over", "seed", "--best", "sum"]].concat());
+    assert_eq!((best.len(), &best[0]["n"], &best[0]["axes"]["to"]), (1, &3.into(), &"10".into()));
+    assert!((best[0]["metrics"]["sum"].as_f64().unwrap() - mean).abs() < 1e-9);
+    assert!(best[0]["deviations"]["sum"].as_f64().unwrap() > 0.0 && best[0]["key"].is_null());
+    project.run(&["results", "second", "--over", "seed"]).ok().says(" ± ");
+    project.run(&["results", "second", "--over", "seed", "--csv"]).ok().says("sum,sum.std,n,made");
+    project.run(&["results", "second", "--over", "sede"]).code(2).says("did you mean \"seed\"");
 }

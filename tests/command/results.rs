@@ -187,10 +187,17 @@ fn a_file_leads_back_to_its_run_and_is_not_written_again_while_it_says_the_same(
     assert_eq!((&of_file["run"], &of_file["written_by"]), (&second["run"], &first["run"]));
     // What somebody changed is written anew, by the run that does so.
     project.file("results/words/first.md", "changed");
-    project.run(RUN).ok();
+    project.run(RUN).ok().says("was changed since ddpipe wrote it").says("outdated/first.md");
+    assert_eq!(project.read("results/words/outdated/first.md"), "changed");
     assert!(project.read("results/words/first.md").starts_with("one\n<!-- "));
     let third = account(&project);
     assert_eq!(third["files"]["first.md"]["written_by"], third["run"]);
+    // A second one does not take the place of the first.
+    project.file("results/words/first.md", "again");
+    project.run(RUN).ok();
+    assert_eq!(project.read("results/words/outdated/first.md"), "changed");
+    assert_eq!(project.read("results/words/outdated/first-2.md"), "again");
+    project.run(RUN).ok().is_silent_about("was changed");
 }
 
 #[test]

@@ -68,8 +68,9 @@ fn in_a_pipe_it_has_the_lines_of_the_run_and_its_exit_code() {
     run.code(1);
     watch.code(1).says("two: 2 nodes, 0 on record (run ").says("| the last words").says("two: 1 ran, 1 failed in ");
     let told = |text: &str| text.lines().filter(|line| line.starts_with("b: ")).map(str::to_string).collect::<Vec<_>>();
-    assert_eq!(told(&watch.err), told(&run.err));
-    assert!(!watch.err.contains('\u{1b}'), "{:?}", watch.err);
+    assert_eq!(told(&watch.out), told(&run.err));
+    assert!(watch.out.contains("two: 1 ran, 1 failed in ") && !watch.out.contains('\u{1b}'), "{:?}", watch.out);
+    assert_eq!(watch.err, "");
     // Afterwards the same end is told at once.
     project
         .run(&["watch", "last"])

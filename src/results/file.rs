@@ -36,14 +36,16 @@ pub(crate) fn name(node: &Node, name: &str, output: &Output, bytes: &[u8]) -> St
 /// A node's address as a part of a file's name. One that is too long for a file system is cut off, and ends in a digest of
 /// the whole, so that no two are alike.
 pub fn stem(address: &str) -> String {
-    let stem: String =
+    let mut stem: String =
         address.chars().map(|letter| if letter == '/' || letter.is_control() { '_' } else { letter }).collect();
     if stem.len() <= LONGEST_STEM {
         return stem;
     }
     let digest = blake3::hash(address.as_bytes()).to_hex();
-    let kept = stem.floor_char_boundary(LONGEST_STEM - DIGITS - 1);
-    format!("{}-{}", &stem[..kept], &digest[..DIGITS])
+    stem.truncate(stem.floor_char_boundary(LONGEST_STEM - DIGITS - 1));
+    stem.push('-');
+    stem.extend(digest.chars().take(DIGITS));
+    stem
 }
 
 /// Makes a folder and a file in it, which is removed again.

@@ -43,7 +43,9 @@ fn fill_in(rows: &mut [Row], catalog: &Catalog) {
         for name in &names {
             let Some((stage, param)) = name.split_once('.') else { continue };
             let Some(kinds) = row.settings.stages.get(stage) else { continue };
-            if !row.settings.params.contains_key(name) && !(stage == row.stage && row.axes.contains_key(param)) {
+            let given = row.settings.params.contains_key(name);
+            let is_axis = stage == row.stage && row.axes.contains_key(param);
+            if !given && !is_axis {
                 let values = Values::of(kinds.iter().filter_map(|kind| default_of(kind, param, catalog)));
                 if values.count() > 0 {
                     row.settings.params.insert(name.clone(), values);

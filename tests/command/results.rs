@@ -139,7 +139,8 @@ fn another_profile_in_the_same_folder_is_told() {
     assert_eq!(account(&project)["profile"][0], "loud");
     project.run(&with(&["--profile", "loud"])).ok().is_silent_about("written over them");
     // A run that leaves no file replaces none, and the next one finds its own.
-    let none = project.run(&with(&["--select", "first", "--set", "stages.second.params.text=three"]));
+    let set = ["--profile", "loud", "--select", "first", "--set", "stages.second.params.text=three"];
+    let none = project.run(&with(&set));
     none.ok().is_silent_about("written over them");
     project.run(&with(&["--profile", "loud"])).ok().is_silent_about("written over them");
 }

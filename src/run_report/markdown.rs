@@ -237,11 +237,11 @@ mod tests {
 
     #[test]
     fn a_link_leads_from_the_summarys_folder_to_the_file() {
-        let from = |folder: &str| link(Path::new("/home/p/results/a b.png"), Path::new(folder));
-        assert_eq!(from("/home/p"), "results/a%20b.png");
-        assert_eq!(from("/home/p/rep"), "../results/a%20b.png");
-        assert_eq!(from("/home/p/results"), "a%20b.png");
-        assert_eq!(from("/tmp"), "../home/p/results/a%20b.png");
+        let from = |folder: &str| link(Path::new("/srv/p/results/a b.png"), Path::new(folder));
+        assert_eq!(from("/srv/p"), "results/a%20b.png");
+        assert_eq!(from("/srv/p/rep"), "../results/a%20b.png");
+        assert_eq!(from("/srv/p/results"), "a%20b.png");
+        assert_eq!(from("/tmp"), "../srv/p/results/a%20b.png");
     }
 
     #[test]

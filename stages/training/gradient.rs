@@ -57,7 +57,7 @@ pub fn batch_gradient(
     chunk: Chunk,
 ) -> Result<Gradient, TchError> {
     let count = batch.len();
-    let sizes = if network.has_batch_statistics() { vec![count] } else { chunk.sizes(&batch.images) };
+    let sizes = if network.has_batch_statistics() { vec![count] } else { network.pieces(&batch.images, chunk) };
     let leaves = Shared::new(network.tracked(parameters));
     let gradient = |part: Batch| {
         let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();

@@ -4,7 +4,7 @@
 //! Legend: M synthetic images, B real images, D features, K classes, C channels, H height, W width. Kernels are in
 //! double precision whatever the features are in, because the regulariser is a millionth of their diagonal.
 
-use ddpipe_nn::autograd::leaf;
+use ddpipe_nn::autograd::{leaf, pulled_back};
 use ddpipe_nn::loss::half_squared_error;
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use ddpipe_nn::pieces::{self, Graph, Shared};
@@ -83,8 +83,7 @@ pub fn regress(
     let [slopes_MD, labels_MK] = &gradients[..] else {
         return Err(TchError::Torch(format!("{} gradients of features and labels", gradients.len())));
     };
-    let moved = shown.f_mul(&features.pulled(slopes_MD)?)?;
-    let images_MCHW = Tensor::f_run_backward(&[moved.f_sum(moved.kind())?], &[&images], false, false)?.remove(0);
+    let images_MCHW = pulled_back(&shown, &features.pulled(slopes_MD)?, &images)?;
     Ok(Regressed {
         loss: loss.f_detach()?,
         accuracy: right_B.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?,
@@ -104,10 +103,8 @@ struct Features {
 impl Features {
     fn of(network: &Network, parameters: &Parameters, images_MCHW: &Tensor) -> Result<Self, TchError> {
         let device = images_MCHW.device();
-        let parts = match network.has_batch_statistics() {
-            true => vec![images_MCHW.f_detach()?],
-            false => Chunk::training(device).split(&images_MCHW.f_detach()?)?,
-        };
+        let sizes = network.pieces(images_MCHW, Chunk::training(device));
+        let parts = images_MCHW.f_detach()?.f_split_with_sizes(sizes, 0)?;
         let parameters = Shared::new(parameters);
         let seen = |part: Tensor| {
             let part = leaf(&part)?;
@@ -123,10 +120,7 @@ impl Features {
     fn pulled(self, slopes_MD: &Tensor) -> Result<Tensor, TchError> {
         let sizes: Vec<i64> = self.pieces.iter().map(|(images, _)| images.size()[0]).collect();
         let parts = self.pieces.into_iter().zip(slopes_MD.f_split_with_sizes(&sizes, 0)?).collect();
-        let pull = |((images, features), slopes): ((Tensor, Tensor), Tensor)| {
-            let along = features.f_mul(&slopes)?.f_sum(features.kind())?;
-            Ok::<_, TchError>(Tensor::f_run_backward(&[along], &[images], false, false)?.remove(0))
-        };
+        let pull = |((images, features), slopes): ((Tensor, Tensor), Tensor)| pulled_back(&features, &slopes, &images);
         let pulls: Vec<Tensor> = pieces::map(slopes_MD.device(), Graph::Kept, parts, pull)?;
         Tensor::f_cat(&pulls, 0)
     }

@@ -4,7 +4,7 @@
 //!
 //! Legend: B images of a batch, C channels, H height, W width, K classes.
 
-use ddpipe_nn::autograd::leaf;
+use ddpipe_nn::autograd::{leaf, pulled_back};
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{Reduction, TchError, Tensor};
@@ -30,7 +30,7 @@ pub fn constant_gradient(
 ) -> Result<Vec<Tensor>, TchError> {
     let count = images_BCHW.size()[0];
     let leaves = Shared::new(parameters.tracked());
-    let sizes = chunk.sizes(images_BCHW);
+    let sizes = network.pieces(images_BCHW, chunk);
     let parts = images_BCHW.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.f_split_with_sizes(&sizes, 0)?);
     let gradient = |(images, labels): (Tensor, Tensor)| {
         let loss = cross_entropy(network, &leaves, &images, &labels, Reduction::Sum)?.f_div_scalar(count)?;
@@ -75,7 +75,7 @@ pub fn match_gradient_in_chunks(
     let (count, device) = (images.size()[0], images.device());
     let leaves = Shared::new(parameters.tracked());
     let held = count <= chunk.0.max(1);
-    let sizes = if held { Chunk::training(device).sizes(&images) } else { chunk.sizes(&images) };
+    let sizes = network.pieces(&images, if held { Chunk::training(device) } else { chunk });
     let parts = seen.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.f_split_with_sizes(&sizes, 0)?);
     // A piece's images as leaves, and its share in the gradient with respect to these parameters, with its graph.
     let share = |images: &Tensor, labels: &Tensor, with: &[&Tensor]| {
@@ -117,8 +117,8 @@ pub fn match_gradient_in_chunks(
         slope(&along.f_sum(along.kind())?, &images)
     };
     let pulls = pieces::map(device, Graph::Kept, parts, pull)?;
-    let pulled = images.f_mul(&Tensor::f_cat(&pulls, 0)?)?;
-    Ok(MatchedGradient { gradient: slope(&pulled.f_sum(pulled.kind())?, &pixels)?, distance: distance.detach() })
+    let gradient = pulled_back(&images, &Tensor::f_cat(&pulls, 0)?, &pixels)?;
+    Ok(MatchedGradient { gradient, distance: distance.detach() })
 }
 
 /// The sums of gradients, parameter by parameter, without a graph.

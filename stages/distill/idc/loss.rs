@@ -118,7 +118,8 @@ impl Objective {
             };
             let sum = |one: Vec<Tensor>, other: Vec<Tensor>| one.iter().zip(&other).map(|(a, b)| a.f_add(b)).collect();
             let device = images_BCHW.device();
-            Ok(pieces::fold(device, Graph::Without, chunk.split(images_BCHW)?, means, sum)?.unwrap_or_default())
+            let parts = images_BCHW.f_split_with_sizes(network.pieces(images_BCHW, chunk), 0)?;
+            Ok(pieces::fold(device, Graph::Without, parts, means, sum)?.unwrap_or_default())
         })
     }
 

@@ -5,6 +5,7 @@ use crate::artifact::{Decoder, Normalisation};
 use crate::distill::gradient_matching::MatchedGradient;
 use crate::distill::idc::loss::Objective;
 use ddpipe_nn::augment::{Operation, Settings, apply};
+use ddpipe_nn::autograd::{leaf, pulled_back};
 use ddpipe_nn::network::{Network, Parameters};
 use tch::{TchError, Tensor};
 
@@ -49,11 +50,10 @@ impl View<'_> {
         pixels: &Tensor,
         labels: &Tensor,
     ) -> Result<MatchedGradient, TchError> {
-        let pixels = pixels.f_detach()?.f_set_requires_grad(true)?;
+        let pixels = leaf(pixels)?;
         let seen = self.images(&pixels)?;
         let matched = objective.matched(network, parameters, target, &seen.detach(), &self.labels(labels)?)?;
-        let inner = seen.f_mul(&matched.gradient)?.f_sum(seen.kind())?;
-        let gradient = Tensor::f_run_backward(&[inner], &[pixels], false, false)?.remove(0);
+        let gradient = pulled_back(&seen, &matched.gradient, &pixels)?;
         Ok(MatchedGradient { gradient, ..matched })
     }
 

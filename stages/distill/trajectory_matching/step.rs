@@ -6,7 +6,7 @@
 use super::{InnerStep, Labels, Learnt, Unrolling};
 use anyhow::Result;
 use ddpipe_nn::augment::apply;
-use ddpipe_nn::autograd::leaf;
+use ddpipe_nn::autograd::{leaf, pulled_back};
 use ddpipe_nn::network::Chunk;
 use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{TchError, Tensor};
@@ -51,7 +51,7 @@ impl Unrolling<'_> {
         let seen_BCHW = apply(&batch_BCHW, &step.operations, self.settings);
         let labels = learnt.labels.at(&step.positions)?;
         let (count, device) = (batch_BCHW.size()[0], batch_BCHW.device());
-        let sizes = Chunk::training(device).sizes(&batch_BCHW);
+        let sizes = self.network.pieces(&batch_BCHW, Chunk::training(device));
         let parts = seen_BCHW.f_detach()?.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.split(&sizes)?);
         let (this, theta_P) = (Shared::new(self), Shared::new(theta_P));
         let part = |(images, labels): (Tensor, Labels)| {
@@ -97,8 +97,7 @@ impl Taken {
             }
             logits.extend(found.next());
         }
-        let moved = self.seen_BCHW.f_mul(&Tensor::f_cat(&images, 0)?)?.f_sum(self.seen_BCHW.kind())?;
-        let images_BCHW = Tensor::f_run_backward(&[&moved], &[&self.batch_BCHW], false, false)?.remove(0);
+        let images_BCHW = pulled_back(&self.seen_BCHW, &Tensor::f_cat(&images, 0)?, &self.batch_BCHW)?;
         let logits_BK = if logits.is_empty() { None } else { Some(Tensor::f_cat(&logits, 0)?) };
         let theta_P = if thetas.is_empty() { None } else { Some(sum(&thetas)?) };
         Ok(Pulled { along: sum(&alongs)?, images_BCHW, logits_BK, theta_P })

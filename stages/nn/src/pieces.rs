@@ -158,17 +158,14 @@ fn alone() {
     }
 }
 
-/// Images below which a batch is not divided further for the sake of threads.
-const LEAST: i64 = 4;
-
 /// Pieces up to which a batch is divided for the sake of threads.
 const SEVERAL: i64 = 16;
 
 /// Sizes of the pieces of a batch of `count` images, of at most `most` images each and as even as can be. On a CPU there
-/// are up to sixteen pieces even where fewer would do, as long as a piece has four images, so that there is work for
+/// are up to sixteen pieces even where fewer would do, as long as a piece has `least` images, so that there is work for
 /// several threads.
-pub fn sizes(device: Device, count: i64, most: i64) -> Vec<i64> {
-    let several = if device == Device::Cpu { (count / LEAST).clamp(1, SEVERAL) } else { 1 };
+pub fn sizes(device: Device, count: i64, least: i64, most: i64) -> Vec<i64> {
+    let several = if device == Device::Cpu { (count / least.max(1)).clamp(1, SEVERAL) } else { 1 };
     let needed = (count.max(0) as u64).div_ceil(most.max(1) as u64) as i64;
     let pieces = (1 << several.ilog2()).max(needed).clamp(1, count.max(1));
     (0..pieces).map(|piece| (piece + 1) * count / pieces - piece * count / pieces).collect()
@@ -226,13 +223,14 @@ mod tests {
 
     #[test]
     fn batches_are_divided_evenly_by_their_size_alone() {
-        let sizes = |count, most| sizes(Device::Cpu, count, most);
+        let sizes = |count, most| sizes(Device::Cpu, count, 4, most);
         assert_eq!(sizes(10, 16), [5, 5]);
         assert_eq!((sizes(100, 16).len(), sizes(100, 16).iter().sum()), (16, 100));
         assert_eq!(sizes(256, 16), [16; 16]);
         assert_eq!(sizes(2560, 8), [8; 320]);
         assert_eq!((sizes(0, 8), sizes(1, 8), sizes(7, 8)), (vec![0], vec![1], vec![7]));
-        assert_eq!(super::sizes(Device::Cuda(0), 100, i64::MAX), [100]);
+        assert_eq!(super::sizes(Device::Cpu, 100, 40, 16).len(), 7, "no more than `most` needs, where work is little");
+        assert_eq!(super::sizes(Device::Cuda(0), 100, 4, i64::MAX), [100]);
     }
 
     #[test]

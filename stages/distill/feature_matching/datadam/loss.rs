@@ -101,7 +101,7 @@ pub fn class_means(
 ) -> Result<ClassMeans, TchError> {
     let parts = match network.has_batch_statistics() {
         true => vec![images.images.shallow_clone()],
-        false => chunk.split(&images.images)?,
+        false => images.images.f_split_with_sizes(network.pieces(&images.images, chunk), 0)?,
     };
     let parameters = Shared::new(parameters);
     let seen = |part: Tensor| {

@@ -43,6 +43,11 @@ pub struct Features {
     pub buffers: Vec<Tensor>,
 }
 
+/// Images and multiply-adds below which a batch is not divided further for the sake of threads: calling the operations of a
+/// small piece would take longer than what they compute.
+const LEAST_IMAGES: i64 = 4;
+const LEAST_WORK: i64 = 32_000_000;
+
 /// How many images go through the network at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk(pub i64);
@@ -105,7 +110,7 @@ impl Network {
     /// rounding, and less memory.
     pub fn forward_chunked(&self, parameters: &Parameters, x_BCHW: &Tensor, chunk: Chunk) -> Result<Tensor, TchError> {
         let parameters = Shared::new(parameters);
-        in_chunks(x_BCHW, chunk, |part| Ok(self.forward(&parameters, part, Mode::Eval)?.logits))
+        in_pieces(x_BCHW, self.pieces(x_BCHW, chunk), |part| Ok(self.forward(&parameters, part, Mode::Eval)?.logits))
     }
 
     /// The embedding \[B,D\] without a graph, a chunk at a time. A network whose batch norms use the batch's
@@ -121,7 +126,15 @@ impl Network {
             return tch::no_grad(|| self.embed(parameters, x_BCHW, mode));
         }
         let parameters = Shared::new(parameters);
-        in_chunks(x_BCHW, chunk, |part| self.embed(&parameters, part, mode))
+        in_pieces(x_BCHW, self.pieces(x_BCHW, chunk), |part| self.embed(&parameters, part, mode))
+    }
+
+    /// The sizes of the pieces in which images \[B,C,H,W\] go through the network, of at most `chunk` each. By themselves, so
+    /// not where batch statistics make the images depend on each other.
+    pub fn pieces(&self, x_BCHW: &Tensor, Chunk(most): Chunk) -> Vec<i64> {
+        let each = (self.flops() / 2).max(1);
+        let least = LEAST_IMAGES.max(LEAST_WORK / each);
+        pieces::sizes(x_BCHW.device(), x_BCHW.size().first().copied().unwrap_or(0), least, most)
     }
 
     fn run(&self, parameters: &Parameters, x: &Tensor, mode: Mode, keep: bool) -> Result<Features, TchError> {
@@ -189,25 +202,14 @@ impl Network {
     }
 }
 
-impl Chunk {
-    /// Images \[B,…\] in the pieces that go through a network by themselves, of at most so many; tensors are shared.
-    pub fn split(self, images: &Tensor) -> Result<Vec<Tensor>, TchError> {
-        images.f_split_with_sizes(self.sizes(images), 0)
-    }
-
-    /// The sizes of these pieces.
-    pub fn sizes(self, images: &Tensor) -> Vec<i64> {
-        pieces::sizes(images.device(), images.size().first().copied().unwrap_or(0), self.0)
-    }
-}
-
-fn in_chunks(
+fn in_pieces(
     x: &Tensor,
-    chunk: Chunk,
+    sizes: Vec<i64>,
     pass: impl Fn(&Tensor) -> Result<Tensor, TchError> + Sync,
 ) -> Result<Tensor, TchError> {
     tch::no_grad(|| {
-        let parts = pieces::map(x.device(), Graph::Without, chunk.split(x)?, |part| pass(&part))?;
+        let parts = x.f_split_with_sizes(sizes, 0)?;
+        let parts = pieces::map(x.device(), Graph::Without, parts, |part| pass(&part))?;
         match &parts[..] {
             [only] => Ok(only.shallow_clone()),
             parts => Tensor::f_cat(parts, 0),

@@ -1,12 +1,12 @@
 //! From a node back to what started it all: across the nodes that it waits for, and across the inputs that changed, to a
 //! parameter, a seed, a file. Reads a plan and records; decides nothing.
 
-use crate::behind::{Asked, Changes, Telling};
 use crate::nearest::nearest;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Action, Plan, Records, Verdict};
 use crate::reason::Reason;
 use crate::sources::Sources;
+use crate::upstream::{Asked, Changes, Telling};
 use ddpipe_cache::Record;
 use std::collections::HashSet;
 

@@ -10,7 +10,7 @@
 //! 1. [`pipeline`]: the nodes and edges that everything after it works on. [`load()`] makes one from a file by way of
 //!    [`manifest`] (the text, with the place of every value) and [`resolve`] (what it means), with [`catalog`] for the
 //!    kinds of stages. [`address`] and [`selector`] are how nodes are named, [`selection`] which of them a command means, [`diagnostic`] how faults are shown.
-//! 2. [`key`]: what decides reuse, in one table. [`reason`] compares two such descriptions, [`behind`] finds what is behind an input that differs. [`numerics`] is part of the
+//! 2. [`key`]: what decides reuse, in one table. [`reason`] compares two such descriptions, [`upstream`] finds what is behind an input that differs. [`numerics`] is part of the
 //!    keys of strict pipelines; [`commit`] is provenance, [`program`] what a
 //!    project's own kinds run, and [`allowed`] what of it the user has accepted.
 //! 3. [`plan`]: what has to run, and why, as a function of the pipeline, its [`graph`] and the records of a cache.
@@ -28,7 +28,6 @@
 pub mod address;
 pub mod allowed;
 pub mod baseline;
-pub mod behind;
 pub mod catalog;
 pub mod cause;
 pub mod change;
@@ -84,6 +83,7 @@ pub mod table;
 pub mod templates;
 pub mod terminal;
 pub mod told;
+pub mod upstream;
 mod visible;
 pub mod when;
 

@@ -5,7 +5,6 @@ mod left_out;
 
 pub use left_out::Demand;
 
-use crate::behind::{Asked, Changes, Telling};
 use crate::graph::Graph;
 use crate::key::{Content, Description, Environment, describe};
 use crate::nearest::{Nearest, nearest};
@@ -14,6 +13,7 @@ use crate::program::Program;
 use crate::reason::Reason;
 use crate::selection::{self, Pick};
 use crate::sources::Sources;
+use crate::upstream::{Asked, Changes, Telling};
 use ddpipe_cache::{CacheError, Key, Record};
 use ddpipe_interface::Value;
 use ddpipe_interface::metric::MEASURED;

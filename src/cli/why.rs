@@ -2,13 +2,13 @@
 
 use super::project::{PlanArgs, Planned, Project, selectors};
 use super::{Done, absence, print};
-use crate::behind::Asked;
 use crate::cause::Causes;
 use crate::pipeline::{Edge, Endpoint, Node, NodeId};
 use crate::plan::Verdict;
 use crate::reason::Reason;
 use crate::standing::{Standing, Unfinished};
 use crate::told::{self, Told, Which};
+use crate::upstream::Asked;
 use crate::when;
 use ddpipe_cache::{Record, RunSeen};
 use indexmap::IndexMap;

@@ -42,25 +42,9 @@ metric = "after.sum"
 at_least = 1
 "#;
 
-const GATHER: &str = r#"name = "own.gather"
-help = "Counts what it is given"
-version = 1
-command = ["python3", "gather.py"]
-[inputs]
-many = { type = ["metrics"], help = "what was counted", many = true }
-[outputs]
-counted = { type = "table", help = "how many" }
-"#;
-
-const GATHER_PROGRAM: &str = r#"import json, os
-count = len(os.listdir("inputs"))
-json.dump({"results": count}, open("outputs/counted.json", "w"))
-json.dump({"metrics": {"count": count}}, open("outputs/metrics.json", "w"))
-"#;
-
 fn two_sets() -> Project {
     let project = Project::counting();
-    project.file("kinds/own/gather/stage.toml", GATHER).file("kinds/own/gather/gather.py", GATHER_PROGRAM);
+    project.with_gather();
     project.file("pipelines/sets.toml", TWO_SETS).file("free/one.bin", "abc");
     project
 }

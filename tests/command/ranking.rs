@@ -125,26 +125,10 @@ fn a_parquet_file_has_columns_with_types_and_null_for_what_is_missing() {
     project.run(&["results", "--parquet", "x", "--csv"]).code(2).says("cannot be used with");
 }
 
-const GATHER: &str = r#"name = "own.gather"
-help = "Counts what it is given"
-version = 1
-command = ["python3", "gather.py"]
-[inputs]
-many = { type = ["metrics"], help = "what was counted", many = true }
-[outputs]
-counted = { type = "table", help = "how many" }
-"#;
-
-const GATHER_PROGRAM: &str = r#"import json, os
-count = len(os.listdir("inputs"))
-json.dump({"results": count}, open("outputs/counted.json", "w"))
-json.dump({"metrics": {"count": count}}, open("outputs/metrics.json", "w"))
-"#;
-
 #[test]
 fn of_a_table_over_several_nodes_all_their_values_are_told() {
     let project = project(DECLARED);
-    project.file("kinds/own/gather/stage.toml", GATHER).file("kinds/own/gather/gather.py", GATHER_PROGRAM);
+    project.with_gather();
     let all = "\n[stages.all]\nkind = \"own.gather\"\ninputs = { many = { gather = \"second\" } }\n";
     // One of the values is the default.
     project.file("pipelines/sweep.toml", SWEEP.replace("[1, 2, 10]", "[1, 3]") + all);

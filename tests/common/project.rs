@@ -14,6 +14,23 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test gives up on it. Far above what anything takes: no test measures time.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// A kind that counts what it is given.
+const GATHER_STAGE: &str = r#"name = "own.gather"
+help = "Counts what it is given"
+version = 1
+command = ["python3", "gather.py"]
+[inputs]
+many = { type = ["metrics"], help = "what was counted", many = true }
+[outputs]
+counted = { type = "table", help = "how many" }
+"#;
+
+const GATHER_PROGRAM: &str = r#"import json, os
+count = len(os.listdir("inputs"))
+json.dump({"results": count}, open("outputs/counted.json", "w"))
+json.dump({"metrics": {"count": count}}, open("outputs/metrics.json", "w"))
+"#;
+
 /// A kind that counts slowly and writes what it counted: the seed, its parameter and the bytes that it read.
 pub const COUNT_STAGE: &str = r#"name = "own.count"
 help = "Counts"
@@ -107,6 +124,11 @@ impl Project {
         project.file("kinds/own/count/count.py", COUNT_PROGRAM);
         project.file("pipelines/two.toml", TWO);
         project
+    }
+
+    /// Adds the kind `own.gather`, whose table says how many inputs it was given.
+    pub fn with_gather(&self) {
+        self.file("kinds/own/gather/stage.toml", GATHER_STAGE).file("kinds/own/gather/gather.py", GATHER_PROGRAM);
     }
 
     /// Writes a file.

@@ -22,7 +22,7 @@ pub use loops::{Loops, Position, Starts};
 
 use crate::artifact::Dataset;
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
-use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder, graph_chunk};
+use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder};
 use crate::params::NetworkParams;
 use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::Strategy;
@@ -33,9 +33,6 @@ use tch::{Kind, TchError, Tensor};
 
 /// Real images of each class that set the statistics of batch norms, as in the authors' code.
 const STATISTICS: i64 = 16;
-
-/// Synthetic images of a class whose second-order graph is held at a time, unless the stage says otherwise.
-const SYNTHETIC: i64 = 512;
 
 /// The parameters of gradient matching. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -140,7 +137,7 @@ impl Matching<'_> {
         let (classes, [_, height, width]) = (self.dataset.classes, self.dataset.image_shape());
         let augmentation = ClassAugmentation::draw(self.strategy, classes, [height, width], ctx.seed, step);
         let real = self.real.draw(batch_real, ctx.seed, step);
-        let chunks = (chunk(graph_chunk(ctx.device)), chunk(Chunk(SYNTHETIC)));
+        let chunks = (chunk(network.chunk(ctx.device, Graph::Kept)), chunk(network.second_order_held(ctx.device)));
         let shared = Shared::new(parameters);
         let of_class = |(class, [real, pixels, labels]): (usize, [Tensor; 3])| {
             let real = augmentation.apply(class, &real);

@@ -32,6 +32,7 @@ pub use unrolling::{Gradients, Labels, Learnt, Matched, Unrolling};
 
 use crate::artifact::SyntheticSet;
 use crate::context::{Checkpoint, Context, Outputs};
+use crate::device_memory::free_bytes;
 use crate::distill::synthesis::{Length, Recorder};
 use crate::params::DsaParams;
 use crate::training::Experts;
@@ -99,6 +100,7 @@ impl TrajectoryMatching {
             Some(checkpoint) => (LearntSet::restore(checkpoint, start, optimiser)?, checkpoint.noted("skipped")?),
             None => (LearntSet::new(initial()?, optimiser), 0),
         };
+        let (room, mut told) = (free_bytes(ctx.device), false);
         while let Some(iteration) = run.next() {
             let segment = experts.segment(ctx.seed, iteration, range(iteration), self.expert_epochs, ctx.device)?;
             let steps = inner.draw(ctx.seed, iteration, &start.images.size(), ctx.device);
@@ -108,7 +110,11 @@ impl TrajectoryMatching {
                 target_P: &segment.target_P,
                 steps: &steps,
                 settings: &inner.settings,
+                room,
             };
+            if self.gradient == GradientForm::Unrolled && !unrolling.fits() && !std::mem::replace(&mut told, true) {
+                ctx.warn(too_large(&unrolling, self.syn_steps));
+            }
             let matched = unrolling.matched_where(&selection, &learnt.learnt(), self.gradient)?;
             let loss = f64::try_from(&matched.loss)?;
             if optimiser.threshold.is_some_and(|threshold| loss.is_nan() || loss > threshold) {
@@ -144,4 +150,16 @@ impl TrajectoryMatching {
             .metric("lr", f64::try_from(learnt.lr())?)
             .metric("skipped", skipped as f64))
     }
+}
+
+/// What is said where the graphs of all inner steps do not fit.
+fn too_large(unrolling: &Unrolling, steps: u64) -> String {
+    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    format!(
+        "the graphs of {steps} inner steps take about {}, and {} are free: each step is computed twice instead, with the \
+         graph of one at a time and the same result; fewer images per step (batch_syn) would fit, and gradient = \
+         \"recomputed\" takes a little less time",
+        gigabytes(unrolling.graph_bytes()),
+        gigabytes(unrolling.room.unwrap_or_default()),
+    )
 }

@@ -7,6 +7,7 @@ use crate::training::{self, Objective, State, Student, StudentRun, TrainingParam
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde::Deserialize;
@@ -23,12 +24,14 @@ pub struct Params {
     learned_lr: bool,
     loss: training::Criterion,
     students: u64,
+    precision: Precision,
 }
 
 /// Runs the stage: trains and tests the students, and reports means and standard deviations over them. A checkpoint
 /// holds the finished students and the one in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let Params { network, training, learned_lr, loss, students } = params;
+    let Params { network, training, learned_lr, loss, students, precision } = params;
+    precision.check()?;
     let set = TrainingSet::of(inputs, "synthetic")?;
     let training = training.with_learned_lr(learned_lr, &set)?;
     let objective = Objective::of(loss, &set)?;
@@ -52,6 +55,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             objective,
             examples: set.examples(),
             test: &test,
+            precision,
             seed: stream(ctx.seed, "student", number).generator().random(),
             before: number * steps,
             total: students * steps,

@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod network;
 pub mod optim;
 pub mod pieces;
+pub mod precision;
 pub mod stream;

@@ -12,6 +12,7 @@ mod alexnet;
 mod architecture;
 mod branches;
 mod builder;
+mod chunk;
 mod cnn2;
 mod convnet;
 mod efficientnet;
@@ -35,8 +36,9 @@ mod vgg;
 mod vit;
 
 pub use architecture::{Architecture, takes_norm};
+pub use chunk::{Chunk, device_has};
 pub use error::NetworkError;
-pub use forward::{Chunk, Features, Mode, Output};
+pub use forward::{Features, Mode, Output};
 pub use hidden::Hidden;
 pub use network::Network;
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};

@@ -26,10 +26,10 @@ pub fn peak_bytes(device: Device) -> Option<u64> {
 /// The bytes that new tensors on this device can have, about: of a GPU by its allocator, else of the machine or the
 /// container. None where that is not known.
 pub fn free_bytes(device: Device) -> Option<u64> {
-    match gpu(device) {
+    match device {
         // SAFETY: as above.
-        Some(index) => u64::try_from(unsafe { ddpipe_free_bytes(index) }).ok(),
-        None => ddpipe_interface::memory::available(),
+        Device::Cuda(_) => gpu(device).and_then(|index| u64::try_from(unsafe { ddpipe_free_bytes(index) }).ok()),
+        _ => ddpipe_interface::memory::available(),
     }
 }
 

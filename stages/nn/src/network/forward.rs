@@ -5,7 +5,7 @@
 use super::{Chunk, Network, Parameters, vit};
 use crate::network::layer::{Kernel, Layer};
 use crate::network::normalise::{Place, normalise};
-use crate::network::spec::{Activation, Pooling};
+use crate::network::spec::Activation;
 use crate::pieces::{self, Graph, Shared};
 use tch::{Kind, TchError, Tensor};
 
@@ -41,17 +41,6 @@ pub struct Features {
     pub activations: Vec<Tensor>,
     /// The running statistics afterwards.
     pub buffers: Vec<Tensor>,
-}
-
-impl Pooling {
-    /// Pools images \[B,C,H,W\] over squares of `size` that do not overlap; a rest that fills no square is left out.
-    pub fn apply(self, x_BCHW: &Tensor, size: i64) -> Result<Tensor, TchError> {
-        match self {
-            Pooling::Average => x_BCHW.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None),
-            Pooling::Max => x_BCHW.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false),
-            Pooling::None => Ok(x_BCHW.shallow_clone()),
-        }
-    }
 }
 
 impl Network {

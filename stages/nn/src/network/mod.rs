@@ -29,6 +29,7 @@ mod network;
 mod normalise;
 mod parameters;
 mod per_sample;
+mod pool;
 mod resnet;
 mod resnetv2;
 mod spec;

@@ -12,6 +12,7 @@ mod alexnet;
 mod architecture;
 mod branches;
 mod builder;
+mod by_group;
 mod cnn2;
 mod convnet;
 mod efficientnet;

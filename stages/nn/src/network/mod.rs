@@ -32,6 +32,7 @@ mod per_sample;
 mod resnet;
 mod resnetv2;
 mod spec;
+mod stacked;
 mod vgg;
 mod vit;
 

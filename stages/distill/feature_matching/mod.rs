@@ -109,7 +109,7 @@ impl FeatureMatching {
                     let parameters = network.init(stream(ctx.seed, "network", number).generator(), ctx.device)?;
                     let (strategy, size) = (augment.strategy(), [height, width]);
                     let augmentation = ClassAugmentation::draw(strategy, dataset.classes, size, ctx.seed, redrawn);
-                    let real = real.draw(self.batch_real, ctx.seed, redrawn).augmented(&augmentation);
+                    let real = real.draw(self.batch_real, ctx.seed, redrawn).augmented(&augmentation)?;
                     let targets = self.precision.pass(&parameters, |rounded| {
                         tch::no_grad(|| method.targets(&network, rounded, &real, chunk))
                     })?;

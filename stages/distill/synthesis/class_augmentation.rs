@@ -1,8 +1,10 @@
 //! One augmentation for each class, which acts on its real and on its synthetic images alike.
 
-use ddpipe_nn::augment::{Mode, Operation, Settings, Sharing, Strategy, apply};
+use ddpipe_nn::augment::{Mode, Operation, Settings, Sharing, Strategy, apply, apply_by_group};
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::stream::stream;
-use tch::Tensor;
+use std::ops::Range;
+use tch::{TchError, Tensor};
 
 /// One augmentation per class: the operations of class k act on its real and on its synthetic images.
 #[derive(Clone, Debug)]
@@ -29,6 +31,25 @@ impl ClassAugmentation {
             .map(|_| strategy.draw(Mode::Single, Sharing::Siamese, size, &settings, stream.generator()))
             .collect();
         ClassAugmentation { operations, settings }
+    }
+
+    /// Images of some classes, class after class with so many images each, under their augmentation.
+    pub fn apply_to(&self, classes: Range<usize>, images: &Tensor, counts: &[i64]) -> Result<Tensor, TchError> {
+        let operations = &self.operations[classes.clone()];
+        if operations.iter().all(Vec::is_empty) {
+            return Ok(images.shallow_clone());
+        }
+        match Layout::of(images.device()) {
+            Layout::Together => {
+                let groups = operations.iter().map(Vec::as_slice).zip(counts.iter().copied());
+                apply_by_group(images, groups, &self.settings)
+            }
+            Layout::Pieces => {
+                let parts = images.f_split_with_sizes(counts, 0)?;
+                let changed: Vec<_> = classes.zip(&parts).map(|(class, part)| self.apply(class, part)).collect();
+                Tensor::f_cat(&changed, 0)
+            }
+        }
     }
 
     /// Images of one class under their augmentation.

@@ -7,6 +7,7 @@
 
 pub mod augment;
 pub mod autograd;
+pub mod layout;
 pub mod loss;
 pub mod metrics;
 pub mod network;

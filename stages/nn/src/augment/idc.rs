@@ -1,7 +1,7 @@
 //! How IDC augments the images that a network learns from (Kim et al. 2022, `train_epoch`): several operations at once,
 //! with draws of every image's own, and CutMix on some of the batches.
 
-use super::{Augment, CutMix, Family, Settings, Sharing, Strategy};
+use super::{Augment, CutMix, Family, Operation, Settings, Sharing, Strategy};
 use crate::augment;
 use crate::stream::stream;
 use anyhow::Result;
@@ -31,12 +31,12 @@ impl Combined {
 
 impl Augment for Combined {
     fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor> {
-        let Some(strategy) = &self.strategy else { return Ok(images.shallow_clone()) };
-        let size = images.size();
-        let (settings, sharing) = (Settings::default(), Sharing::PerImage(size[0]));
-        let mut stream = stream(self.seed, "augment", step);
-        let operations = strategy.draw_combined(sharing, (size[2], size[3]), &settings, stream.generator());
+        let (operations, settings) = self.drawn(&images.size(), step);
         Ok(augment::apply(images, &operations, &settings))
+    }
+
+    fn operations(&self, shape: &[i64], step: u64) -> Option<(Vec<Operation>, Settings)> {
+        (self.mixed <= 0.0).then(|| self.drawn(shape, step))
     }
 
     fn batch(&self, images: &Tensor, labels: &Tensor, classes: i64, step: u64) -> Result<(Tensor, Tensor)> {
@@ -47,5 +47,15 @@ impl Augment for Combined {
         }
         let size = images.size();
         Ok(CutMix::draw(size[0], [size[2], size[3]], &mut stream).apply(&images, labels, classes)?)
+    }
+}
+
+impl Combined {
+    fn drawn(&self, shape: &[i64], step: u64) -> (Vec<Operation>, Settings) {
+        let (settings, sharing) = (Settings::default(), Sharing::PerImage(shape[0]));
+        let Some(strategy) = &self.strategy else { return (Vec::new(), settings) };
+        let mut stream = stream(self.seed, "augment", step);
+        let size = (shape[2], shape[3]);
+        (strategy.draw_combined(sharing, size, &settings, stream.generator()), settings)
     }
 }

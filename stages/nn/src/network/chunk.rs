@@ -2,6 +2,7 @@
 //! room for, which the size of the images decides.
 
 use super::Network;
+use crate::layout::Layout;
 use crate::pieces::{self, Graph};
 use std::sync::OnceLock;
 use tch::{Device, Tensor};
@@ -48,11 +49,11 @@ impl Network {
     /// and 5.7 in chunks of 128.
     pub fn chunk(&self, device: Device, graph: Graph) -> Chunk {
         let memory = *DEVICE_BYTES.get().unwrap_or(&SMALL_DEVICE);
-        let (most, room) = match (device, graph) {
-            (Device::Cpu, Graph::Kept) => (16, PIECE_WITH_GRAPH),
-            (Device::Cpu, Graph::Without) => (8, PIECE_WITHOUT),
-            (_, Graph::Kept) => (i64::MAX, memory / SHARE_WITH_GRAPH),
-            (_, Graph::Without) => (2048, memory / SHARE_WITHOUT),
+        let (most, room) = match (Layout::of(device), graph) {
+            (Layout::Pieces, Graph::Kept) => (16, PIECE_WITH_GRAPH),
+            (Layout::Pieces, Graph::Without) => (8, PIECE_WITHOUT),
+            (Layout::Together, Graph::Kept) => (i64::MAX, memory / SHARE_WITH_GRAPH),
+            (Layout::Together, Graph::Without) => (2048, memory / SHARE_WITHOUT),
         };
         Chunk((room / self.bytes(graph)).clamp(1, most))
     }

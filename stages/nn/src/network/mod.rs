@@ -12,6 +12,7 @@ mod alexnet;
 mod architecture;
 mod branches;
 mod builder;
+mod by_group;
 mod chunk;
 mod cnn2;
 mod convnet;
@@ -33,6 +34,7 @@ mod pool;
 mod resnet;
 mod resnetv2;
 mod spec;
+mod stacked;
 mod vgg;
 mod vit;
 

@@ -1,7 +1,8 @@
 //! Pooling over squares that do not overlap.
 
 use super::spec::Pooling;
-use tch::{Device, TchError, Tensor};
+use crate::layout::Layout;
+use tch::{TchError, Tensor};
 
 /// Columns up to which averages on a CPU are taken as a product of matrices: its work grows with the columns.
 const WIDEST: i64 = 64;
@@ -10,12 +11,16 @@ impl Pooling {
     /// Pools images \[B,C,H,W\] over squares of `size` that do not overlap; a rest that fills no square is left out.
     pub fn apply(self, x_BCHW: &Tensor, size: i64) -> Result<Tensor, TchError> {
         match self {
-            Pooling::Average if x_BCHW.device() == Device::Cpu && x_BCHW.size()[3] <= WIDEST => averaged(x_BCHW, size),
+            Pooling::Average if in_pieces(x_BCHW) && x_BCHW.size()[3] <= WIDEST => averaged(x_BCHW, size),
             Pooling::Average => x_BCHW.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None),
             Pooling::Max => x_BCHW.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false),
             Pooling::None => Ok(x_BCHW.shallow_clone()),
         }
     }
+}
+
+fn in_pieces(x: &Tensor) -> bool {
+    Layout::of(x.device()) == Layout::Pieces
 }
 
 /// The averages as a product with a constant matrix. libtorch's average pooling on a CPU takes one value after the other: on

@@ -5,11 +5,14 @@
 //! Read [`stream`] first (every random draw comes from a named stream), then [`network`], then what acts on them:
 //! [`augment`], [`loss`], [`optim`], [`metrics`].
 
+pub mod ahead;
 pub mod augment;
 pub mod autograd;
+pub mod layout;
 pub mod loss;
 pub mod metrics;
 pub mod network;
 pub mod optim;
 pub mod pieces;
 pub mod stream;
+pub mod transfer;

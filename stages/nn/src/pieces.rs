@@ -3,8 +3,10 @@
 //! order. So the same bytes come out on any number of threads, a stage that runs alone uses every core, and several
 //! stages share the cores as the system's scheduler sees fit.
 //!
-//! A piece may be divided again. On a GPU pieces are computed one after the other, on the calling thread.
+//! A piece may be divided again. On a GPU ([`Layout::Together`]) pieces are computed one after the other, on the calling
+//! thread, and a batch is divided only where memory asks for it.
 
+use crate::layout::Layout;
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Deref;
@@ -43,7 +45,7 @@ pub fn map<T: Send, R: Send, E: Send>(
     items: Vec<T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
-    if device != Device::Cpu || items.len() < 2 {
+    if Layout::of(device) == Layout::Together || items.len() < 2 {
         return items.into_iter().map(|item| graph.within(|| work(item))).collect();
     }
     let piece = |item| {
@@ -65,7 +67,7 @@ pub fn map_while<T: Send, R: Send, E: Send>(
     work: impl Fn(T) -> Result<R, E> + Sync,
     mut tick: impl FnMut() -> Result<(), E>,
 ) -> Result<Vec<R>, E> {
-    if device != Device::Cpu {
+    if Layout::of(device) == Layout::Together {
         let ticked = |item| graph.within(|| work(item)).and_then(|done| tick().map(|()| done));
         return items.into_iter().map(ticked).collect();
     }
@@ -130,7 +132,7 @@ fn halves<T: Send, R: Send, E: Send>(
         return item.take().map(|item| graph.within(|| work(item))).transpose();
     }
     let (left, right) = items.split_at_mut(items.len() / 2);
-    let (left, right) = if device == Device::Cpu {
+    let (left, right) = if Layout::of(device) == Layout::Pieces {
         rayon::join(|| halves(device, graph, left, work, join), || halves(device, graph, right, work, join))
     } else {
         (halves(device, graph, left, work, join), halves(device, graph, right, work, join))
@@ -165,7 +167,10 @@ const SEVERAL: i64 = 16;
 /// are up to sixteen pieces even where fewer would do, as long as a piece has `least` images, so that there is work for
 /// several threads.
 pub fn sizes(device: Device, count: i64, least: i64, most: i64) -> Vec<i64> {
-    let several = if device == Device::Cpu { (count / least.max(1)).clamp(1, SEVERAL) } else { 1 };
+    let several = match Layout::of(device) {
+        Layout::Pieces => (count / least.max(1)).clamp(1, SEVERAL),
+        Layout::Together => 1,
+    };
     let needed = (count.max(0) as u64).div_ceil(most.max(1) as u64) as i64;
     let pieces = (1 << several.ilog2()).max(needed).clamp(1, count.max(1));
     (0..pieces).map(|piece| (piece + 1) * count / pieces - piece * count / pieces).collect()

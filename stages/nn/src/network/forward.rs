@@ -3,6 +3,7 @@
 //! Shapes: B batch, C channels, H rows, W columns, D embedding, K classes.
 
 use super::{Network, Parameters, vit};
+use crate::layout::Layout;
 use crate::network::layer::{Kernel, Layer};
 use crate::network::normalise::{Place, normalise};
 use crate::network::spec::{Activation, Pooling};
@@ -56,18 +57,18 @@ impl Chunk {
     /// A good size for passes that keep no graph. On a CPU, a ConvNet of width 128 took 1.3 ms of processor time per
     /// 28x28 image in chunks of 4 or 8, 1.4 in chunks of 16 and 2.4 in chunks of 128.
     pub fn inference(device: Device) -> Self {
-        match device {
-            Device::Cpu => Chunk(8),
-            _ => Chunk(2048),
+        match Layout::of(device) {
+            Layout::Pieces => Chunk(8),
+            Layout::Together => Chunk(2048),
         }
     }
 
     /// A good size for passes that keep a graph and go back through it. The same ConvNet took 3.8 ms of processor time
     /// per image in chunks of 16, 4.3 in chunks of 32 and 5.7 in chunks of 128.
     pub fn training(device: Device) -> Self {
-        match device {
-            Device::Cpu => Chunk(16),
-            _ => Chunk(i64::MAX),
+        match Layout::of(device) {
+            Layout::Pieces => Chunk(16),
+            Layout::Together => Chunk(i64::MAX),
         }
     }
 }

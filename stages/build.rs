@@ -1,4 +1,4 @@
-//! Lists the stage kinds for `registry.rs`; compiles the one C++ file of this package against libtorch's headers; and lets
+//! Lists the stage kinds for `registry.rs`; compiles the C++ files of this package against libtorch's headers; and lets
 //! the tests of this package find libtorch by themselves: its folder becomes a run path of what is linked here. A package
 //! that links this one reads that folder as `DEP_DDPIPE_NATIVE_LIBTORCH`, to do the same.
 
@@ -65,7 +65,7 @@ fn native(lib: &Path) {
     for name in ["LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    println!("cargo:rerun-if-changed=native/device_memory.cpp");
+    println!("cargo:rerun-if-changed=native");
     let beside = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(|| lib.join(".."), PathBuf::from);
     let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
     cc::Build::new()
@@ -75,5 +75,6 @@ fn native(lib: &Path) {
         .std("c++17")
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .file("native/device_memory.cpp")
+        .file("native/launches.cpp")
         .compile("ddpipe_native");
 }

@@ -26,6 +26,8 @@ pub mod distill;
 pub mod evaluate;
 pub mod init;
 pub mod label;
+#[doc(hidden)]
+pub mod launches;
 pub mod learn;
 pub mod params;
 pub mod registry;

@@ -36,6 +36,8 @@ pub trait Host {
     fn log(&self, level: LogLevel, text: String);
     /// Whether the stage has to save a checkpoint and stop.
     fn interrupted(&self) -> bool;
+    /// Told after each step of a loop how many are done, and in the middle of long ones again; for those who count.
+    fn stepped(&self, _done: u64) {}
 }
 
 /// Loads the content of a stage's inputs.
@@ -110,6 +112,7 @@ impl Context {
         fill: impl FnOnce(&mut Checkpoint) -> Result<()>,
     ) -> Result<()> {
         self.progress(step, total, unit, loss);
+        self.host.stepped(step);
         let interrupted = self.host.interrupted();
         if interrupted || self.last_saved.get().elapsed() >= self.every {
             let mut checkpoint = Checkpoint::new(step);

@@ -4,7 +4,8 @@
 use super::lettering;
 use crate::artifact::Normalisation;
 use anyhow::{Context as _, Result, bail, ensure};
-use tch::{Device, Kind, Tensor};
+use ddpipe_nn::transfer;
+use tch::{Kind, Tensor};
 
 /// The largest number of bytes of an unpacked picture; a larger one is an error.
 const MAX_BYTES: usize = 1 << 29;
@@ -130,7 +131,7 @@ struct Canvas {
 
 /// The bytes \[M,H,W,C\] of images \[M,C,H,W\] in \[0,1\], after their normalisation is undone.
 fn bytes_of(images: &Tensor, normalisation: Option<&Normalisation>) -> Result<Vec<u8>> {
-    let images = images.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+    let images = transfer::to_host(&images.detach())?.f_to_kind(Kind::Float)?;
     let images = match normalisation {
         Some(normalisation) => normalisation.undo(&images),
         None => images,
@@ -143,6 +144,7 @@ fn bytes_of(images: &Tensor, normalisation: Option<&Normalisation>) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Device;
 
     /// The header's width, height and colour type, the texts, and the pixels of a PNG file.
     fn read(file: &[u8]) -> (u32, u32, png::ColorType, Vec<(String, String)>, Vec<u8>) {

@@ -19,6 +19,7 @@ mod walker;
 mod fuzz;
 mod golden;
 mod kinds;
+mod launches;
 mod library;
 
 /// Knows how much memory a reader takes.

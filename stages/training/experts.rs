@@ -6,6 +6,7 @@ use crate::context::Inputs;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
 use ddpipe_nn::stream::stream;
+use ddpipe_nn::transfer;
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -80,7 +81,7 @@ impl Experts {
     pub fn at(&self, mut expert: u64, epoch: u64, device: Device) -> Result<Tensor> {
         for file in &self.files {
             if expert < file.shape.experts {
-                return Ok(file.at(expert, epoch)?.f_to_device(device)?);
+                return Ok(transfer::send(&file.at(expert, epoch)?, device)?);
             }
             expert -= file.shape.experts;
         }

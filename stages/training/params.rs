@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::augment::{Augment, Augmentation, Strategy};
 use ddpipe_nn::network::Network;
 use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::transfer;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 use tch::Tensor;
@@ -98,7 +99,7 @@ pub fn fits(trained: ([i64; 3], i64), tested: ([i64; 3], i64), what: &str) -> Re
     Ok(())
 }
 
-/// Reads a loss for display from time to time, because reading makes the CPU wait for the device.
+/// Reads a loss for display from time to time, because reading makes the CPU wait for the device. What it reads is not counted.
 #[derive(Debug, Default)]
 pub struct LossReader {
     last: Option<Instant>,
@@ -111,6 +112,6 @@ impl LossReader {
             return None;
         }
         self.last = Some(Instant::now());
-        f64::try_from(loss).ok()
+        transfer::shown(loss)
     }
 }

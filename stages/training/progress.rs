@@ -1,7 +1,7 @@
 //! The observer of a training for a stage: it reports progress and curves, saves checkpoints, and calls the stage's own
 //! hooks.
 
-use super::{EpochResult, LossReader, Observer, State};
+use super::{EpochResult, LossReader, Observer, Reading, State};
 use crate::context::{Checkpoint, Context};
 use anyhow::{Result, bail};
 use ddpipe_nn::network::Network;
@@ -132,6 +132,14 @@ impl Observer for Progress<'_> {
     fn step(&mut self, state: &State, loss: &Tensor) -> Result<()> {
         let loss = self.loss.read(loss);
         self.report.tell(state, loss)
+    }
+
+    fn reading(&self) -> Reading {
+        // Where a training that diverges ends, its state has to be that after the epoch in which it did.
+        match self.on_epoch.is_some() || self.divergence == Divergence::Ends {
+            true => Reading::EachEpoch,
+            false => Reading::Now,
+        }
     }
 
     fn epoch(&mut self, state: &State, result: &EpochResult) -> Result<Option<f64>> {

@@ -4,6 +4,7 @@
 use crate::context::Checkpoint;
 use anyhow::{Context as _, Result};
 use ddpipe_nn::network::{Network, ParameterSpec, Parameters};
+use ddpipe_nn::transfer;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -40,6 +41,38 @@ pub struct State {
     pub history: Vec<EpochResult>,
     /// \[2\] float64, sum of losses and number of correct predictions in the current epoch.
     pub(super) sums: Tensor,
+    /// Finished epochs after those of the history, whose results are still on the device.
+    pub(super) unread: Vec<Unread>,
+}
+
+/// A finished epoch whose results are on the device.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub epoch: u64,
+    pub rate: f64,
+    /// The number of images of the epoch.
+    pub seen: f64,
+    /// \[2\] float64, sum of losses and number of correct predictions.
+    pub sums: Tensor,
+}
+
+impl Unread {
+    /// Reads the results; `None` if the loss is no longer finite.
+    pub fn read(&self) -> Result<Option<EpochResult>> {
+        Ok(self.result(&transfer::numbers(&self.sums)?))
+    }
+
+    fn result(&self, sums: &[f64]) -> Option<EpochResult> {
+        let &[loss, right] = sums else { return None };
+        let result = EpochResult {
+            epoch: self.epoch,
+            rate: self.rate,
+            loss: loss / self.seen,
+            train_accuracy: right / self.seen,
+            accuracy: None,
+        };
+        loss.is_finite().then_some(result)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,6 +80,9 @@ struct About {
     epoch: u64,
     batch: u64,
     history: Vec<EpochResult>,
+    /// Epoch, rate and number of images of those that are not read; their sums are a tensor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<(u64, f64, f64)>,
 }
 
 impl State {
@@ -54,7 +90,7 @@ impl State {
     pub fn new(parameters: Parameters) -> Self {
         let device = parameters.trainable.first().map_or(tch::Device::Cpu, Tensor::device);
         let sums = Tensor::zeros([2], (Kind::Double, device));
-        State { parameters, velocity: Vec::new(), epoch: 0, batch: 0, history: Vec::new(), sums }
+        State { parameters, velocity: Vec::new(), epoch: 0, batch: 0, history: Vec::new(), sums, unread: Vec::new() }
     }
 
     /// The state with this velocity, before this batch of this epoch.
@@ -64,7 +100,31 @@ impl State {
 
     /// Whether the loss of the current epoch is no longer finite.
     pub fn diverged(&self) -> Result<bool> {
-        Ok(!f64::try_from(self.sums.f_get(0)?)?.is_finite())
+        Ok(!transfer::number(&self.sums.f_get(0)?)?.is_finite())
+    }
+
+    /// Reads the results of finished epochs that are still on the device, all at once, into the history. Returns the first
+    /// whose loss was no longer finite, which is where it stops.
+    pub fn read(&mut self) -> Result<Option<u64>> {
+        let unread = std::mem::take(&mut self.unread);
+        if unread.is_empty() {
+            return Ok(None);
+        }
+        let sums: Vec<&Tensor> = unread.iter().map(|epoch| &epoch.sums).collect();
+        let sums: Vec<f64> = transfer::numbers(&Tensor::f_cat(&sums, 0)?)?;
+        for (epoch, sums) in unread.iter().zip(sums.chunks(2)) {
+            match epoch.result(sums) {
+                Some(result) => self.history.push(result),
+                None => return Ok(Some(epoch.epoch)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sum of the losses of all epochs that are not read, a scalar on the device; `None` if all are.
+    pub fn unread_loss(&self) -> Result<Option<Tensor>> {
+        let sums: Vec<Tensor> = self.unread.iter().map(|epoch| epoch.sums.f_get(0)).collect::<Result<_, _>>()?;
+        Ok(if sums.is_empty() { None } else { Some(Tensor::f_stack(&sums, 0)?.f_sum(Kind::Double)?) })
     }
 
     /// Adds parameters, velocities and sums to the tensors of a checkpoint, and returns epoch, batch and history as
@@ -77,7 +137,11 @@ impl State {
             tensors.insert(format!("velocity.{}", spec.name), tensor.shallow_clone());
         }
         tensors.insert("sums".into(), self.sums.shallow_clone());
-        json!(About { epoch: self.epoch, batch: self.batch, history: self.history.clone() })
+        for Unread { epoch, sums, .. } in &self.unread {
+            tensors.insert(format!("sums.{epoch}"), sums.shallow_clone());
+        }
+        let unread = self.unread.iter().map(|own| (own.epoch, own.rate, own.seen)).collect();
+        json!(About { epoch: self.epoch, batch: self.batch, history: self.history.clone(), unread })
     }
 
     /// Reads the state from a checkpoint that [`Progress`](super::Progress) saved.
@@ -87,7 +151,7 @@ impl State {
 
     /// Reads the state that [`store`](Self::store) wrote.
     pub fn restore(network: &Network, tensors: &IndexMap<String, Tensor>, about: &Value) -> Result<Self> {
-        let About { epoch, batch, history } =
+        let About { epoch, batch, history, unread } =
             serde_json::from_value(about.clone()).context("the checkpoint's state")?;
         let own = |(name, tensor): (&String, &Tensor)| {
             Some((name.strip_prefix("parameter.")?.to_string(), tensor.shallow_clone()))
@@ -98,6 +162,12 @@ impl State {
         let begun = found.iter().any(Option::is_some);
         let velocity = found.into_iter().map(Option::unwrap_or_default).filter(|_| begun).collect();
         let sums = tensors.get("sums").context("the checkpoint has no running sums")?.copy();
-        Ok(State { parameters, velocity, epoch, batch, history, sums })
+        let unread = unread.into_iter().map(|(epoch, rate, seen)| {
+            let sums = tensors.get(&format!("sums.{epoch}"));
+            let sums = sums.with_context(|| format!("the checkpoint has no sums of epoch {epoch}"))?.copy();
+            Ok(Unread { epoch, rate, seen, sums })
+        });
+        let unread = unread.collect::<Result<_>>()?;
+        Ok(State { parameters, velocity, epoch, batch, history, sums, unread })
     }
 }

@@ -1,13 +1,17 @@
 //! The training loop: shuffled batches, one optimiser step for each, epoch after epoch.
 
-use super::{Batch, EpochResult, Examples, Gradient, Observer, State};
+use super::order::Orders;
+use super::state::Unread;
+use super::{Batch, Examples, Gradient, Observer, Reading, State};
 use anyhow::{Result, ensure};
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::optim::{Schedule, Sgd};
 use ddpipe_nn::pieces::Graph;
-use ddpipe_nn::stream::stream;
 use tch::{TchError, Tensor};
+
+/// Epochs whose results stay on the device before they are read together.
+const UNREAD: usize = 50;
 
 /// A function that returns the gradient (more generally, the direction against which a step goes) of a network with
 /// these parameters on a batch, which it may pass through the network in chunks.
@@ -83,7 +87,12 @@ impl Training<'_> {
     /// Trains from `state` to the end and returns the final state. Epoch e is shuffled by `stream(seed, "shuffle", e)`;
     /// a training that continues from any state gives the same parameters as one that was not interrupted. An error if
     /// there are no images or the observer returns one.
-    pub fn run(&self, mut state: State, observer: &mut dyn Observer) -> Result<State> {
+    pub fn run(&self, state: State, observer: &mut dyn Observer) -> Result<State> {
+        self.run_in(&mut Orders::default(), state, observer)
+    }
+
+    /// The same for a training that is done in several runs, which share the orders that were drawn.
+    pub fn run_in(&self, orders: &mut Orders, mut state: State, observer: &mut dyn Observer) -> Result<State> {
         let count = self.examples.count();
         ensure!(count > 0, "there are no images to train on");
         let mut first = Start::default();
@@ -93,7 +102,7 @@ impl Training<'_> {
                 "a batch of {} images is too small; expected at least 1",
                 settings.batch_size
             );
-            if !(Run { training: self, network, settings, first }.go(&mut state, observer)?) {
+            if !(Run { training: self, network, settings, first }.go(&mut state, orders, observer)?) {
                 return Ok(state);
             }
             let steps = settings.steps(count);
@@ -121,7 +130,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Continues from `state` to the end of the phase, if it is not there yet. Returns false if the training diverged.
-    fn go(&self, state: &mut State, observer: &mut dyn Observer) -> Result<bool> {
+    fn go(&self, state: &mut State, orders: &mut Orders, observer: &mut dyn Observer) -> Result<bool> {
         let Run { training, network, settings, first } = *self;
         let Training { direction, examples, augment, .. } = *training;
         let count = examples.count();
@@ -134,8 +143,8 @@ impl Run<'_> {
                 state.velocity.clear();
             }
             let rate = settings.schedule.rate(settings.rate, settings.epochs, own);
-            let order = Tensor::from_slice(&stream(settings.seed, "shuffle", epoch).permutation(count));
-            let order = order.to_device(examples.device());
+            let left = steps.div_ceil(batches).saturating_sub(own);
+            let order = orders.of(settings.seed, count, examples.device(), epoch, left);
             let last = batches.min(steps - own * batches);
             while state.batch < last {
                 let start = state.batch as i64 * settings.batch_size;
@@ -156,20 +165,36 @@ impl Run<'_> {
                 observer.batch(&positions, &now.right)?;
                 observer.step(state, &now.loss)?;
             }
-            if state.diverged()? {
-                observer.diverged(epoch)?;
-                return Ok(false);
-            }
             let seen = count.min(last as i64 * settings.batch_size) as f64;
-            let sums = Vec::<f64>::try_from(&state.sums)?;
-            let (loss, train_accuracy) = (sums[0] / seen, sums[1] / seen);
-            let mut result = EpochResult { epoch, rate, loss, train_accuracy, accuracy: None };
-            result.accuracy = observer.epoch(state, &result)?;
-            state.history.push(result);
+            let done = Unread { epoch, rate, seen, sums: state.sums.shallow_clone() };
+            if observer.reading() == Reading::EachEpoch {
+                let Some(mut result) = done.read()? else {
+                    observer.diverged(epoch)?;
+                    return Ok(false);
+                };
+                result.accuracy = observer.epoch(state, &result)?;
+                state.history.push(result);
+            } else {
+                state.unread.push(done);
+            }
             state.epoch += 1;
             state.batch = 0;
             state.sums = state.sums.zeros_like();
+            if state.unread.len() >= UNREAD && !self.read(state, observer)? {
+                return Ok(false);
+            }
         }
-        Ok(true)
+        self.read(state, observer)
+    }
+
+    /// Reads the results of epochs that were not read, unless they are for later. Returns false if the training diverged.
+    fn read(&self, state: &mut State, observer: &mut dyn Observer) -> Result<bool> {
+        if observer.reading() == Reading::Later {
+            return Ok(true);
+        }
+        match state.read()? {
+            None => Ok(true),
+            Some(epoch) => observer.diverged(epoch).map(|()| false),
+        }
     }
 }

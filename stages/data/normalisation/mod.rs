@@ -9,6 +9,7 @@ mod whitening;
 pub use parameters::{NormalisationSpec, Normalise, WhiteningMethod, scalars};
 pub use whitening::Whitening;
 
+use ddpipe_nn::transfer;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -54,7 +55,6 @@ impl Normalisation {
     }
 
     fn channel(&self, values: &[f64], like: &Tensor) -> Tensor {
-        let values = Tensor::from_slice(values).to_kind(like.kind()).to_device(like.device());
-        values.view([1, -1, 1, 1])
+        transfer::constant(values, like.kind(), like.device()).view([1, -1, 1, 1])
     }
 }

@@ -16,13 +16,15 @@ pub use by_classes::{gradient_by_classes, together};
 pub use redraw::Redraw;
 
 use crate::context::{Context, Inputs, Outputs};
-use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder};
+use crate::distill::synthesis::{ByClass, ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder};
 use crate::params::{DsaParams, NetworkParams};
 use anyhow::{Context as _, Result};
+use ddpipe_nn::ahead::Ahead;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
+use ddpipe_nn::transfer::{Parcel, Place};
 use serde::Deserialize;
 use tch::{TchError, Tensor};
 
@@ -75,6 +77,24 @@ struct Draw<T> {
     targets: T,
 }
 
+/// What the host makes for a draw: the weights of the network, and which real images are seen; sent together.
+struct Fresh {
+    parcel: Parcel,
+    weights: Vec<Place>,
+    chosen: Place,
+    counts: Vec<i64>,
+}
+
+impl Fresh {
+    fn of(network: &Network, real: &ByClass, params: &FeatureMatching, seed: u64, step: u64) -> Self {
+        let mut parcel = Parcel::default();
+        let number = step / params.steps_per_network;
+        let weights = network.draw(stream(seed, "network", number).generator(), &mut parcel);
+        let (chosen, counts) = real.choose("real", params.batch_real, seed, params.redraw.of(step, number));
+        Fresh { weights, chosen: parcel.add(&chosen), counts, parcel }
+    }
+}
+
 impl FeatureMatching {
     /// Runs a stage with the inputs `real` and `start` and the outputs of [`Recorder::outputs`].
     pub fn run<L: FeatureLoss>(
@@ -94,7 +114,12 @@ impl FeatureMatching {
         let (chunk, chunk_with_graph) =
             (chunk(network.chunk(ctx.device, Graph::Without)), chunk(network.chunk(ctx.device, Graph::Kept)));
         let steps = self.networks.checked_mul(self.steps_per_network);
-        let length = Length::iterations(steps.context("networks times steps_per_network is too large")?);
+        let steps = steps.context("networks times steps_per_network is too large")?;
+        let length = Length::iterations(steps);
+        let mut fresh = {
+            let (network, by_class, of) = (network.clone(), real.by_class().clone(), (self.clone(), ctx.seed));
+            Ahead::new(ctx.device, steps, move |step| Fresh::of(&network, &by_class, &of.0, of.1, step))
+        };
 
         let checkpoint = ctx.resume();
         let mut run = Recorder::new(ctx, &start, length, "lr_img", checkpoint.as_ref())?;
@@ -106,10 +131,12 @@ impl FeatureMatching {
             let now = match draw.take() {
                 Some(same) if same.number == (number, redrawn) => same,
                 _ => {
-                    let parameters = network.init(stream(ctx.seed, "network", number).generator(), ctx.device)?;
+                    let Fresh { parcel, weights, chosen, counts } = fresh.get(step);
+                    let sent = parcel.send(ctx.device);
+                    let parameters = network.drawn(&weights, &sent, ctx.device)?;
                     let (strategy, size) = (augment.strategy(), [height, width]);
                     let augmentation = ClassAugmentation::draw(strategy, dataset.classes, size, ctx.seed, redrawn);
-                    let real = real.draw(self.batch_real, ctx.seed, redrawn).augmented(&augmentation)?;
+                    let real = real.at(&sent.get(chosen), counts).augmented(&augmentation)?;
                     let targets = self.precision.pass(&parameters, |rounded| {
                         tch::no_grad(|| method.targets(&network, rounded, &real, chunk))
                     })?;

@@ -33,16 +33,20 @@ pub struct Regressed {
 }
 
 /// What ridge regression with the features of the synthetic images predicts for real ones: K_ts (K_ss + λI)⁻¹ Y, \[B,K\]
-/// double, with λ = reg · tr(K_ss)/M. An error where the kernel is not positive.
+/// double, with λ = reg · tr(K_ss)/M. Not a number where the kernel is not positive: whether it is is not asked, since the
+/// host would wait for the answer.
 pub fn predict(real_BD: &Tensor, synthetic_MD: &Tensor, labels_MK: &Tensor, reg: f64) -> Result<Tensor, TchError> {
     let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
     let (real_BD, synthetic_MD, labels_MK) = (double(real_BD)?, double(synthetic_MD)?, double(labels_MK)?);
     let count = synthetic_MD.size()[0];
     let across_MD = synthetic_MD.f_transpose(0, 1)?;
     let kernel_MM = synthetic_MD.f_matmul(&across_MD)?;
-    let ridge = kernel_MM.f_trace()?.f_mul_scalar(reg / count.max(1) as f64)?;
+    // The derivative of `trace` would read a number back.
+    let trace = kernel_MM.f_diagonal(0, 0, 1)?.f_sum(Kind::Double)?;
+    let ridge = trace.f_mul_scalar(reg / count.max(1) as f64)?;
     let eye_MM = Tensor::f_eye(count, (Kind::Double, kernel_MM.device()))?;
-    let lower_MM = kernel_MM.f_add(&eye_MM.f_mul(&ridge)?)?.f_linalg_cholesky(false)?;
+    let (lower_MM, failed) = kernel_MM.f_add(&eye_MM.f_mul(&ridge)?)?.f_linalg_cholesky_ex(false, false)?;
+    let lower_MM = lower_MM.f_masked_fill(&failed.f_ne(0)?, f64::NAN)?;
     let weights_MK = labels_MK.f_cholesky_solve(&lower_MM, false)?;
     real_BD.f_matmul(&across_MD)?.f_matmul(&weights_MK)
 }

@@ -20,6 +20,7 @@ use ddpipe_nn::optim::Optimiser;
 use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
+use ddpipe_nn::transfer::Parcel;
 use images_and_labels::{ImagesAndLabels, OptimiserSettings};
 use loss::Real;
 use pool::{Pool, Upkeep};
@@ -28,6 +29,10 @@ use tch::Tensor;
 
 /// The curve of the share of real images that the regression classifies rightly.
 const ACCURACY: &str = "accuracy";
+
+/// What may be lower, or higher, where the loss is no longer finite.
+const ADVICE: &str = "lr_img or lr_net, or, where the kernel of the synthetic images is not positive, a larger reg or a \
+                      smaller lr_img";
 
 /// The parameters, as `stage.toml` declares them.
 #[derive(Debug, Deserialize)]
@@ -80,7 +85,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 
     let checkpoint = ctx.resume();
     let length = Length::iterations(params.iterations);
-    let mut run = Recorder::new(ctx, &start, length, "lr_img or lr_net", checkpoint.as_ref())?;
+    let mut run = Recorder::new(ctx, &start, length, ADVICE, checkpoint.as_ref())?;
     let (mut learnt, mut pool) = match &checkpoint {
         None => (
             ImagesAndLabels::new(&start, first_labels(&start)?, settings),
@@ -93,16 +98,19 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     };
     while let Some(step) = run.next() {
         let place = pool.choose(step);
+        // What the step draws is sent together: real images, and what the network learns from or is replaced by.
+        let mut parcel = Parcel::default();
+        let real = parcel.add(&stream(ctx.seed, "real", step).choose(&drawn.all, drawn.amount));
+        let next = pool.draw(place, size[0], step, &mut parcel);
+        let sent = parcel.send(ctx.device);
         let parameters = pool.parameters(place);
-        let features = |rounded: &Parameters| drawn.features(&network, rounded, (ctx.seed, step), chunk);
+        let features = |rounded: &Parameters| drawn.features(&network, rounded, &sent.get(real), chunk);
         let real = params.precision.pass(parameters, features)?;
         let set = (learnt.images(), learnt.labels());
-        let regressed = loss::regress(&network, parameters, &real, set, params.flip, params.reg).context(
-            "the regression on the synthetic images; where their kernel is not positive, a larger reg or a smaller \
-             lr_img may help",
-        )?;
+        let regressed = loss::regress(&network, parameters, &real, set, params.flip, params.reg)
+            .context("the regression on the synthetic images")?;
         learnt.step(step, &regressed)?;
-        pool.train(place, learnt.images(), learnt.labels(), step)?;
+        pool.train(place, learnt.images(), learnt.labels(), &next, &sent)?;
         let accuracy = [(ACCURACY, &regressed.accuracy)];
         run.record(&regressed.loss, &accuracy, learnt.images(), |checkpoint| {
             learnt.store(checkpoint);
@@ -153,19 +161,11 @@ struct Drawn<'a> {
 }
 
 impl Drawn<'_> {
-    /// The features that a network has of the real images of a step, and their targets.
-    fn features(
-        &self,
-        network: &Network,
-        parameters: &Parameters,
-        (seed, step): (u64, u64),
-        chunk: Chunk,
-    ) -> Result<Real> {
-        let Drawn { dataset, all, amount } = self;
-        let drawn = Tensor::f_from_slice(&stream(seed, "real", step).choose(all, *amount))?;
-        let drawn = drawn.f_to_device(dataset.images.device())?;
-        let features_BD = network.embed_chunked(parameters, &dataset.floats_at(&drawn), Mode::Eval, chunk)?;
-        let targets_BK = centred(&dataset.labels.f_index_select(0, &drawn)?, dataset.classes)?;
+    /// The features that a network has of the real images at these positions (\[B\] int64), and their targets.
+    fn features(&self, network: &Network, parameters: &Parameters, drawn: &Tensor, chunk: Chunk) -> Result<Real> {
+        let dataset = self.dataset;
+        let features_BD = network.embed_chunked(parameters, &dataset.floats_at(drawn), Mode::Eval, chunk)?;
+        let targets_BK = centred(&dataset.labels.f_index_select(0, drawn)?, dataset.classes)?;
         Ok(Real { features_BD, targets_BK })
     }
 }

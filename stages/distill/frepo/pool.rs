@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::optim::{Moments, Optimiser};
 use ddpipe_nn::stream::stream;
+use ddpipe_nn::transfer::{Parcel, Place, Sent};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -34,6 +35,16 @@ struct Online {
     moments: Moments,
     /// Steps that count towards its age.
     age: u64,
+}
+
+/// What happens to a network after the set was seen through it.
+pub enum Next {
+    /// A fresh one takes its place, with these weights.
+    Fresh(Vec<Place>),
+    /// It learns from these images.
+    Learns(Place),
+    /// It learns from all images.
+    LearnsFromAll,
 }
 
 /// The networks.
@@ -67,7 +78,13 @@ impl<'a> Pool<'a> {
     }
 
     fn fresh(&mut self, age: u64) -> Result<Online> {
-        let parameters = self.network.init(stream(self.seed, "network", self.made).generator(), self.device)?;
+        let mut parcel = Parcel::default();
+        let weights = self.network.draw(stream(self.seed, "network", self.made).generator(), &mut parcel);
+        self.drawn(&weights, &parcel.send(self.device), age)
+    }
+
+    fn drawn(&mut self, weights: &[Place], sent: &Sent, age: u64) -> Result<Online> {
+        let parameters = self.network.drawn(weights, sent, self.device)?;
         self.made += 1;
         Ok(Online { parameters, moments: Moments::default(), age })
     }
@@ -82,21 +99,31 @@ impl<'a> Pool<'a> {
         &self.online[place].parameters
     }
 
-    /// After the set was seen through a network: one step of it on images \[M,C,H,W\] and targets \[M,K\], or a fresh
-    /// one in its place.
-    pub fn train(&mut self, place: usize, images: &Tensor, targets: &Tensor, step: u64) -> Result<()> {
+    /// Draws what happens to a network after `count` images were seen through it in a step, into a parcel.
+    pub fn draw(&self, place: usize, count: i64, step: u64, parcel: &mut Parcel) -> Next {
         if self.online[place].age > self.upkeep.most_steps {
-            self.online[place] = self.fresh(0)?;
-            return Ok(());
+            return Next::Fresh(self.network.draw(stream(self.seed, "network", self.made).generator(), parcel));
         }
-        let count = images.size()[0];
-        let (images, targets) = if count > self.upkeep.batch {
-            let all: Vec<i64> = (0..count).collect();
-            let drawn = stream(self.seed, "online", step).choose(&all, self.upkeep.batch as usize);
-            let drawn = Tensor::f_from_slice(&drawn)?.f_to_device(self.device)?;
-            (images.f_index_select(0, &drawn)?, targets.f_index_select(0, &drawn)?)
-        } else {
-            (images.shallow_clone(), targets.shallow_clone())
+        if count <= self.upkeep.batch {
+            return Next::LearnsFromAll;
+        }
+        let all: Vec<i64> = (0..count).collect();
+        Next::Learns(parcel.add(&stream(self.seed, "online", step).choose(&all, self.upkeep.batch as usize)))
+    }
+
+    /// After the set was seen through a network: one step of it on images \[M,C,H,W\] and targets \[M,K\], or a fresh
+    /// one in its place, as it was drawn into the parcel that is sent.
+    pub fn train(&mut self, place: usize, images: &Tensor, targets: &Tensor, next: &Next, sent: &Sent) -> Result<()> {
+        let (images, targets) = match next {
+            Next::Fresh(weights) => {
+                self.online[place] = self.drawn(weights, sent, 0)?;
+                return Ok(());
+            }
+            Next::Learns(drawn) => {
+                let drawn = sent.get(*drawn);
+                (images.f_index_select(0, &drawn)?, targets.f_index_select(0, &drawn)?)
+            }
+            Next::LearnsFromAll => (images.shallow_clone(), targets.shallow_clone()),
         };
         let Online { parameters, moments, age } = &mut self.online[place];
         let objective = Objective::SquaredError { targets: true };

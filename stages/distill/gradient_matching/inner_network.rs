@@ -4,8 +4,8 @@
 use super::{Position, Starts};
 use crate::artifact::SyntheticSet;
 use crate::context::{Checkpoint, Context};
-use crate::training::{Cancellable, Phase, Settings, State, Training, cross_entropy_gradient};
-use anyhow::{Context as _, Result};
+use crate::training::{Cancellable, Phase, Settings, State, Training, UnreadLoss, cross_entropy_gradient};
+use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::{Augmentation, Strategy};
 use ddpipe_nn::network::{Network, Parameters};
 use ddpipe_nn::optim::{Schedule, Sgd};
@@ -39,6 +39,8 @@ pub struct InnerNetwork<'a> {
     parameters: Option<Parameters>,
     /// The step that it was made ready for.
     ready: Option<u64>,
+    /// Of the trainings so far.
+    unread: UnreadLoss,
 }
 
 impl<'a> InnerNetwork<'a> {
@@ -49,7 +51,8 @@ impl<'a> InnerNetwork<'a> {
         inner_loop: InnerLoop<'a>,
         checkpoint: Option<&Checkpoint>,
     ) -> Result<Self> {
-        let mut inner = InnerNetwork { ctx, network, inner_loop, parameters: None, ready: None };
+        let mut inner =
+            InnerNetwork { ctx, network, inner_loop, parameters: None, ready: None, unread: UnreadLoss::default() };
         if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.state.get(READY).is_some()) {
             inner.parameters = Some(network.load(&checkpoint.below(NETWORK)).context("the checkpoint")?);
             inner.ready = checkpoint.noted(READY)?;
@@ -73,24 +76,30 @@ impl<'a> InnerNetwork<'a> {
         prepare: impl FnOnce(Parameters) -> Result<Parameters>,
     ) -> Result<Self> {
         let InnerNetwork { ctx, network, inner_loop, .. } = *self;
+        let mut unread = self.unread.shared();
         let parameters = match at.starts {
             _ if self.ready == Some(at.step) => self.parameters()?.clone(),
             Starts::Fresh { number } => {
                 prepare(network.init(stream(ctx.seed, "network", number).generator(), ctx.device)?)?
             }
-            Starts::AfterTraining { number } => prepare(self.train_on_synthetic(set, number, tick)?)?,
+            Starts::AfterTraining { number } => {
+                let state = self.train_on_synthetic(set, number, tick)?;
+                unread = unread.and(&state)?;
+                prepare(state.parameters)?
+            }
             Starts::Same => prepare(self.parameters()?.clone())?,
         };
-        Ok(InnerNetwork { ctx, network, inner_loop, parameters: Some(parameters), ready: Some(at.step) })
+        Ok(InnerNetwork { ctx, network, inner_loop, parameters: Some(parameters), ready: Some(at.step), unread })
     }
 
-    /// The parameters after the inner loop on the synthetic set; `number` counts the trainings of a run.
-    fn train_on_synthetic(
-        &self,
-        set: &SyntheticSet,
-        number: u64,
-        tick: impl FnMut() -> Result<()>,
-    ) -> Result<Parameters> {
+    /// The error of a step, or that the network's training diverged before it.
+    pub fn blamed(&self, error: Error) -> Error {
+        self.unread
+            .blamed(error, "the network's training on the synthetic images (`lr_net`; `lr_img` moves the images)")
+    }
+
+    /// The state after the inner loop on the synthetic set; `number` counts the trainings of a run.
+    fn train_on_synthetic(&self, set: &SyntheticSet, number: u64, tick: impl FnMut() -> Result<()>) -> Result<State> {
         let InnerLoop { epochs, batch, lr, strategy } = self.inner_loop;
         let seed = stream(self.ctx.seed, "inner", number).generator().random();
         let settings = Settings {
@@ -111,10 +120,7 @@ impl<'a> InnerNetwork<'a> {
             augment: augment.as_deref(),
         };
         let state = State::new(self.parameters()?.clone());
-        let state = training
-            .run(state, &mut Cancellable(tick))
-            .context("the network's training on the synthetic images (`lr_net`; `lr_img` moves the images)")?;
-        Ok(state.parameters)
+        training.run(state, &mut Cancellable(tick)).context("the network's training on the synthetic images")
     }
 
     /// Adds the network to a checkpoint.

@@ -98,7 +98,8 @@ impl GradientMatching {
             let (loss, gradient_MCHW) =
                 matching.loss_and_gradient(inner.parameters()?, &synthetic, &start.labels, at.step, tick)?;
             images.step(&gradient_MCHW)?;
-            run.record(&loss, &[], &images.value, |checkpoint| save(checkpoint, &images, &inner))?;
+            let recorded = run.record(&loss, &[], &images.value, |checkpoint| save(checkpoint, &images, &inner));
+            recorded.map_err(|error| inner.blamed(error))?;
         }
         Ok(run.outputs(&start.with_images(images.value)))
     }

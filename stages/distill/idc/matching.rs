@@ -10,6 +10,7 @@ use anyhow::Result;
 use ddpipe_nn::augment::{Settings, Sharing, Strategy};
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::stream::stream;
+use ddpipe_nn::transfer::Parcel;
 use tch::{Kind, Tensor};
 
 /// What stays the same over a run.
@@ -36,8 +37,12 @@ impl Matching<'_> {
         (class, step): (usize, u64),
     ) -> Result<(Tensor, Tensor)> {
         let Matching { ctx, params, network, .. } = *self;
-        let view = self.view(start.ipc, step);
-        let real = view.augmented(&self.real.draw_class(class, params.batch_real, ctx.seed, step));
+        let mut parcel = Parcel::default();
+        let chosen = parcel.add(&self.real.by_class().choose_of(class, params.batch_real, ctx.seed, step));
+        let shown = self.shown(start.ipc, step).map(|shown| parcel.add(&shown));
+        let sent = parcel.send(ctx.device);
+        let view = self.view(shown.map(|shown| sent.get(shown)), step);
+        let real = view.augmented(&self.dataset.floats_at(&sent.get(chosen)));
         let real_labels = Tensor::f_full([real.size()[0]], class as i64, (Kind::Int64, ctx.device))?;
         let target = self.objective.target(network, parameters, &real, &real_labels, self.chunk)?;
         let own = |tensor: &Tensor| tensor.f_narrow(0, class as i64 * start.ipc, start.ipc);
@@ -48,18 +53,22 @@ impl Matching<'_> {
         Ok((matched.distance, gradient_MCHW))
     }
 
-    /// How a class is shown in a step: one augmentation for all its images, and at most so many of them.
-    fn view(&self, ipc: i64, step: u64) -> View<'_> {
+    /// The decoded images of a class that are shown in a step, where they are too many to show all.
+    fn shown(&self, ipc: i64, step: u64) -> Option<Vec<i64>> {
+        let (decoded, most) = (self.decoder.count(ipc), self.params.batch_syn_max);
+        (decoded > most).then(|| {
+            let mut all = stream(self.ctx.seed, "subsample", step).permutation(decoded);
+            all.truncate(most as usize);
+            all
+        })
+    }
+
+    /// How a class is shown in a step: one augmentation for all its images, of which some are chosen.
+    fn view(&self, chosen: Option<Tensor>, step: u64) -> View<'_> {
         let (seed, settings, [_, height, width]) = (self.ctx.seed, Settings::default(), self.dataset.image_shape());
         let mut draws = stream(seed, "augment", step);
         let operations = self.strategy.map_or_else(Vec::new, |strategy| {
             strategy.draw_combined(Sharing::Siamese, (height, width), &settings, draws.generator())
-        });
-        let (decoded, most) = (self.decoder.count(ipc), self.params.batch_syn_max);
-        let chosen = (decoded > most).then(|| {
-            let mut all = stream(seed, "subsample", step).permutation(decoded);
-            all.truncate(most as usize);
-            all
         });
         View { decoder: self.decoder, normalisation: &self.dataset.normalisation, chosen, operations, settings }
     }

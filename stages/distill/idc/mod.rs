@@ -28,6 +28,7 @@ use loops::{Loops, Starts};
 use matching::Matching;
 use network::{RealTraining, TrainedNetwork};
 use params::{Augment, DecodeType};
+use std::cell::RefCell;
 
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
@@ -48,6 +49,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         sgd: Sgd { momentum: params.momentum_net, weight_decay: params.weight_decay_net },
         augment: Combined::new(strategy, params.cutmix, ctx.seed),
         seed: ctx.seed,
+        orders: RefCell::default(),
     };
     let loops = Loops {
         classes: dataset.classes as u64,
@@ -105,7 +107,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             matching.loss_and_gradient(&now.parameters, &images.value, &start, (at.class, at.step))?;
         images.step(&gradient_MCHW)?;
         trained = Some(now);
-        run.record(&loss, &[], &images.value, |checkpoint| save(checkpoint, &images, &trained))?;
+        let recorded = run.record(&loss, &[], &images.value, |checkpoint| save(checkpoint, &images, &trained));
+        recorded.map_err(|error| match &trained {
+            Some(trained) => trained.blamed(error),
+            None => error,
+        })?;
     }
 
     let set = SyntheticSet {

@@ -4,11 +4,12 @@
 
 use crate::artifact::Dataset;
 use crate::context::Checkpoint;
-use crate::training::{Cancellable, Phase, Settings, State, Training, cross_entropy_gradient};
-use anyhow::{Context as _, Result};
+use crate::training::{Cancellable, Orders, Phase, Settings, State, Training, UnreadLoss, cross_entropy_gradient};
+use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::Combined;
 use ddpipe_nn::network::{Network, Parameters};
 use ddpipe_nn::optim::{Schedule, Sgd};
+use std::cell::RefCell;
 use tch::Tensor;
 
 const NETWORK: &str = "network.";
@@ -21,18 +22,25 @@ pub struct TrainedNetwork {
     pub parameters: Parameters,
     /// One per weight tensor; empty before the first batch.
     velocity: Vec<Tensor>,
+    /// Of its trainings in this process.
+    unread: UnreadLoss,
 }
 
 impl TrainedNetwork {
     /// One that was not trained here.
     pub fn new(parameters: Parameters) -> Self {
-        TrainedNetwork { parameters, velocity: Vec::new() }
+        TrainedNetwork { parameters, velocity: Vec::new(), unread: UnreadLoss::default() }
     }
 
     /// The same, sharing its tensors.
     pub fn shared(&self) -> Self {
         let velocity = self.velocity.iter().map(Tensor::shallow_clone).collect();
-        TrainedNetwork { parameters: self.parameters.clone(), velocity }
+        TrainedNetwork { parameters: self.parameters.clone(), velocity, unread: self.unread.shared() }
+    }
+
+    /// The error of a step, or that the network's training diverged before it.
+    pub fn blamed(&self, error: Error) -> Error {
+        self.unread.blamed(error, "the network's training on real images, where a lower lr_net may help")
     }
 
     /// Adds it to a checkpoint.
@@ -54,7 +62,7 @@ impl TrainedNetwork {
         let parameters = network.load(&weights).context("the checkpoint")?;
         let mut velocity = checkpoint.below(VELOCITY);
         let velocity: Option<Vec<Tensor>> = network.trainable().map(|spec| velocity.remove(&spec.name)).collect();
-        Ok(Some(TrainedNetwork { parameters, velocity: velocity.unwrap_or_default() }))
+        Ok(Some(TrainedNetwork { velocity: velocity.unwrap_or_default(), ..Self::new(parameters) }))
     }
 }
 
@@ -74,6 +82,8 @@ pub struct RealTraining<'a> {
     pub augment: Combined,
     /// Seed of the shuffling streams.
     pub seed: u64,
+    /// The order of the epoch that its batches are in; empty at first.
+    pub orders: RefCell<Orders>,
 }
 
 impl RealTraining<'_> {
@@ -114,11 +124,12 @@ impl RealTraining<'_> {
             examples: self.dataset,
             augment: Some(&self.augment),
         };
-        let state =
-            State::new(trained.parameters).at(trained.velocity, first / self.per_epoch(), first % self.per_epoch());
+        let TrainedNetwork { parameters, velocity, unread } = trained;
+        let state = State::new(parameters).at(velocity, first / self.per_epoch(), first % self.per_epoch());
         let state = training
-            .run(state, &mut Cancellable(tick))
-            .context("the network's training on real images, where a lower lr_net may help")?;
-        Ok(TrainedNetwork { parameters: state.parameters, velocity: state.velocity })
+            .run_in(&mut self.orders.borrow_mut(), state, &mut Cancellable(tick))
+            .context("the network's training on real images")?;
+        let unread = unread.and(&state)?;
+        Ok(TrainedNetwork { parameters: state.parameters, velocity: state.velocity, unread })
     }
 }

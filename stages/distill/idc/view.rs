@@ -16,8 +16,8 @@ pub struct View<'a> {
     pub decoder: Decoder,
     /// Normalisation of pixels in \[0,1\].
     pub normalisation: &'a Normalisation,
-    /// The decoded images that are shown; all without.
-    pub chosen: Option<Vec<i64>>,
+    /// The decoded images that are shown, \[B\] int64; all without.
+    pub chosen: Option<Tensor>,
     /// The augmentation of this step, shared by all images.
     pub operations: Vec<Operation>,
     /// Its strength.
@@ -60,7 +60,7 @@ impl View<'_> {
     fn shown(&self, decoded: Tensor) -> Result<Tensor, TchError> {
         match &self.chosen {
             None => Ok(decoded),
-            Some(chosen) => decoded.f_index_select(0, &Tensor::from_slice(chosen).f_to_device(decoded.device())?),
+            Some(chosen) => decoded.f_index_select(0, chosen),
         }
     }
 }

@@ -5,12 +5,14 @@
 
 use crate::training::{Batch, Examples};
 use anyhow::Result;
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Mode, Network, NetworkError, Parameters, PerSampleGradients};
 use ddpipe_nn::pieces::{self, Graph, Shared};
+use ddpipe_nn::transfer;
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 /// Images between two calls of `tick`.
-const TICK: usize = 1024;
+const TICK: i64 = 1024;
 
 /// Numbers of the gradients of images that go through a network together, and such images, at most. On a CPU more leave
 /// its caches; on a GPU they fill a gigabyte.
@@ -22,10 +24,10 @@ const GPU: (i64, i64) = (1 << 28, 256);
 pub struct Clipped {
     /// In the order of [`Parameters::trainable`].
     pub sum: Vec<Tensor>,
-    /// Of every image, the norm of its gradient over all parameters together.
-    pub norms: Vec<f64>,
-    /// Of every image, what its gradient was multiplied by.
-    pub factors: Vec<f64>,
+    /// \[N\] float64, of every image the norm of its gradient over all parameters together.
+    pub norms: Tensor,
+    /// \[N\] float64, of every image what its gradient was multiplied by.
+    pub factors: Tensor,
 }
 
 /// How the images' own gradients are found; the numbers are the same up to rounding.
@@ -40,60 +42,61 @@ pub enum GradientMode {
 impl GradientMode {
     /// What is fast on a device.
     pub fn usual(network: &Network, device: Device) -> Self {
-        let (numbers, images) = if device == Device::Cpu { CPU } else { GPU };
+        let (numbers, images) = match Layout::of(device) {
+            Layout::Pieces => CPU,
+            Layout::Together => GPU,
+        };
         match (numbers / network.parameter_count().max(1)).min(images) {
             some if some > 1 && network.has_per_sample_gradients() => GradientMode::Together(some),
             _ => GradientMode::OneByOne,
         }
     }
 
-    fn at_a_time(self) -> usize {
+    fn at_a_time(self) -> i64 {
         match self {
             GradientMode::OneByOne => 1,
-            GradientMode::Together(images) => images.max(1) as usize,
+            GradientMode::Together(images) => images.max(1),
         }
     }
 }
 
-/// The sum over the images at `positions` of their cross entropy's gradient, each times min(1, max_norm / (norm + 1e-6)).
-/// A gradient that is not finite adds nothing: one image must not be able to spoil the sum. `tick` may end it.
+/// The sum over the images at `positions` (\[N\] int64) of their cross entropy's gradient, each times min(1, max_norm / (norm
+/// + 1e-6)). A gradient that is not finite adds nothing: one image must not be able to spoil the sum. `tick` may end it.
 pub fn clipped_sum(
     network: &Network,
     parameters: &Parameters,
     examples: &dyn Examples,
-    positions: &[i64],
+    positions: &Tensor,
     max_norm: f64,
     mode: GradientMode,
     mut tick: impl FnMut() -> Result<()>,
 ) -> Result<Clipped> {
     let leaves = Shared::new(parameters.tracked());
     let shared = Shared::new(parameters);
+    let none = Tensor::f_zeros([0], (Kind::Double, positions.device()))?;
     let sum = parameters.trainable.iter().map(Tensor::f_zeros_like).collect::<Result<_, _>>()?;
-    let mut clipped = Clipped { sum, norms: Vec::new(), factors: Vec::new() };
-    for some in positions.chunks(TICK) {
-        let mut parts = Vec::new();
-        for some in some.chunks(mode.at_a_time()) {
-            let some = Tensor::f_from_slice(some)?.f_to_device(examples.device())?;
-            parts.push(examples.at(&some)?);
-        }
-        let of_part = |Batch { images, labels, .. }: Batch| -> Result<Clipped> {
-            let mut clipped = Clipped { sum: Vec::new(), norms: Vec::new(), factors: Vec::new() };
-            match mode {
-                GradientMode::OneByOne => {
-                    clipped.add_one(gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?
-                }
-                GradientMode::Together(_) => {
-                    let gradients =
-                        network.per_sample_gradients(&shared, &images, |logits| cross_entropy(logits, &labels))?;
-                    clipped.add(&gradients, max_norm)?;
-                }
+    let mut clipped = Clipped { sum, norms: none.shallow_clone(), factors: none };
+    let of_part = |Batch { images, labels, .. }: Batch| -> Result<Clipped> {
+        Ok(match mode {
+            GradientMode::OneByOne => Clipped::of_one(&gradient_of_one(network, &leaves, &images, &labels)?, max_norm)?,
+            GradientMode::Together(_) => {
+                let gradients =
+                    network.per_sample_gradients(&shared, &images, |logits| cross_entropy(logits, &labels))?;
+                Clipped::of(&gradients, max_norm)?
             }
-            Ok(clipped)
-        };
+        })
+    };
+    for some in positions.f_split(TICK, 0)? {
+        let count = some.size()[0];
+        if count == 0 {
+            continue;
+        }
+        let parts = some.f_split(mode.at_a_time(), 0)?;
+        let parts = parts.iter().map(|some| examples.at(some)).collect::<Result<Vec<_>, _>>()?;
         if let Some(found) = pieces::fold(examples.device(), Graph::Kept, parts, of_part, Clipped::and)? {
             clipped = clipped.and(found)?;
         }
-        if some.len() == TICK {
+        if count == TICK {
             tick()?;
         }
     }
@@ -101,54 +104,48 @@ pub fn clipped_sum(
 }
 
 impl Clipped {
-    /// Writes down an image's norm and gives its factor, unless its gradient is not finite.
-    fn factor(&mut self, norm: f64, max_norm: f64) -> Option<f64> {
-        let factor = norm.is_finite().then(|| (max_norm / (norm + 1e-6)).min(1.0));
-        self.norms.push(norm);
-        self.factors.push(factor.unwrap_or(0.0));
-        factor
-    }
-
     /// The sum with what was found of later images.
     fn and(mut self, next: Clipped) -> Result<Clipped> {
-        self.norms.extend(next.norms);
-        self.factors.extend(next.factors);
-        if self.sum.is_empty() {
-            return Ok(Clipped { sum: next.sum, ..self });
-        }
         for (sum, part) in self.sum.iter_mut().zip(&next.sum) {
             let _ = sum.f_add_(&part.f_view_as(sum)?)?;
         }
-        Ok(self)
+        let norms = Tensor::f_cat(&[self.norms, next.norms], 0)?;
+        Ok(Clipped { sum: self.sum, norms, factors: Tensor::f_cat(&[self.factors, next.factors], 0)? })
     }
 
-    fn add_one(&mut self, gradient: Vec<Tensor>, max_norm: f64) -> Result<(), TchError> {
+    /// The gradient of one image.
+    fn of_one(gradient: &[Tensor], max_norm: f64) -> Result<Clipped, TchError> {
         let norms: Vec<Tensor> = gradient.iter().map(Tensor::f_norm).collect::<Result<_, _>>()?;
-        let norm = f64::try_from(Tensor::f_stack(&norms, 0)?.f_norm()?)?;
-        if let Some(factor) = self.factor(norm, max_norm) {
-            self.sum = gradient.iter().map(|part| part.f_mul_scalar(factor)).collect::<Result<_, _>>()?;
-        }
-        Ok(())
+        let norms = Tensor::f_stack(&norms, 0)?.f_norm()?.f_to_kind(Kind::Double)?.f_view([1])?;
+        let (finite, factors) = factors(&norms, max_norm)?;
+        let scaled = |part: &Tensor| {
+            let nothing = part.f_zeros_like()?;
+            part.f_where_self(&finite, &nothing)?.f_mul(&factors.f_to_kind(part.kind())?)
+        };
+        Ok(Clipped { sum: gradient.iter().map(scaled).collect::<Result<_, _>>()?, norms, factors })
     }
 
-    fn add(&mut self, gradients: &PerSampleGradients, max_norm: f64) -> Result<(), TchError> {
+    fn of(gradients: &PerSampleGradients, max_norm: f64) -> Result<Clipped, TchError> {
         let norms_B = gradients.norms()?;
-        let (mut finite, mut factors) = (Vec::new(), Vec::new());
-        for (place, norm) in Vec::<f64>::try_from(norms_B.f_to_kind(Kind::Double)?)?.into_iter().enumerate() {
-            if let Some(factor) = self.factor(norm, max_norm) {
-                finite.push(place as i64);
-                factors.push(factor);
-            }
-        }
-        let factors = Tensor::f_from_slice(&factors)?.f_to_kind(norms_B.kind())?.f_to_device(norms_B.device())?;
-        self.sum = if finite.len() as i64 == norms_B.size()[0] {
-            gradients.weighted_sum(&factors)?
-        } else {
-            // Nothing times what is not a number is not a number, so that it has to stay outside.
-            gradients.select(&Tensor::f_from_slice(&finite)?.f_to_device(norms_B.device())?)?.weighted_sum(&factors)?
+        let (kind, norms) = (norms_B.kind(), norms_B.f_to_kind(Kind::Double)?);
+        let (finite, factors) = factors(&norms, max_norm)?;
+        // Nothing times what is not a number is not a number, so that it has to stay outside. Where the host would wait for
+        // the answer, it does not ask whether there is any.
+        let ask = Layout::of(norms.device()) == Layout::Pieces;
+        let sum = match ask && transfer::number(&finite.f_all()?)? == 1.0 {
+            true => gradients.weighted_sum(&factors.f_to_kind(kind)?)?,
+            false => gradients.only(&finite)?.weighted_sum(&factors.f_to_kind(kind)?)?,
         };
-        Ok(())
+        Ok(Clipped { sum, norms, factors })
     }
+}
+
+/// Which of these norms \[B\] are finite, and what gradients of such norms are multiplied by, nothing where they are not.
+fn factors(norms_B: &Tensor, max_norm: f64) -> Result<(Tensor, Tensor), TchError> {
+    let finite = norms_B.f_isfinite()?;
+    let factors = norms_B.f_full_like(max_norm)?.f_div(&norms_B.f_add_scalar(1e-6)?)?.f_clamp_max(1.0)?;
+    let nothing = factors.f_zeros_like()?;
+    Ok((finite.shallow_clone(), factors.f_where_self(&finite, &nothing)?))
 }
 
 fn gradient_of_one(
@@ -166,7 +163,8 @@ fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Sum, -100, 0.0)
 }
 
-/// (sum + deviation * noise) / divisor, for standard normal noise \[P\] in the order of the parameters.
+/// (sum + deviation * noise) / divisor, for standard normal noise \[P\] in the order of the parameters, on
+/// their device.
 pub fn noised(
     network: &Network,
     sum: &[Tensor],
@@ -175,9 +173,9 @@ pub fn noised(
     divisor: f64,
 ) -> Result<Vec<Tensor>, NetworkError> {
     let noised = |(sum, noise): (&Tensor, &Tensor)| -> Result<Tensor, NetworkError> {
-        Ok(sum.f_add(&noise.f_mul_scalar(deviation)?.f_to_device(sum.device())?)?.f_div_scalar(divisor)?)
+        Ok(sum.f_add(noise)?.f_div_scalar(divisor)?)
     };
-    sum.iter().zip(&network.unflatten(noise_P)?).map(noised).collect()
+    sum.iter().zip(&network.unflatten(&noise_P.f_mul_scalar(deviation)?)?).map(noised).collect()
 }
 
 #[cfg(test)]
@@ -218,8 +216,9 @@ mod tests {
             [GradientMode::OneByOne, GradientMode::Together(1), GradientMode::Together(2), GradientMode::Together(9)]
         {
             let sum = |positions: &[i64], max_norm| {
-                let clipped = clipped_sum(&network, &parameters, &set(), positions, max_norm, mode, || Ok(())).unwrap();
-                assert_eq!((clipped.norms.len(), clipped.factors.len()), (positions.len(), positions.len()));
+                let at = Tensor::from_slice(positions);
+                let clipped = clipped_sum(&network, &parameters, &set(), &at, max_norm, mode, || Ok(())).unwrap();
+                assert_eq!((clipped.norms.numel(), clipped.factors.numel()), (positions.len(), positions.len()));
                 Parameters { trainable: clipped.sum, buffers: Vec::new() }.flat()
             };
             let number = |tensor: Tensor| f64::try_from(tensor).unwrap();
@@ -248,7 +247,8 @@ mod tests {
                 asked += 1;
                 Ok(())
             };
-            clipped_sum(&network, &parameters, &set(), &[0; 2100], 0.1, mode, tick).unwrap();
+            let at = Tensor::zeros([2100], (Kind::Int64, Device::Cpu));
+            clipped_sum(&network, &parameters, &set(), &at, 0.1, mode, tick).unwrap();
             assert_eq!(asked, 2, "{mode:?}");
         }
     }

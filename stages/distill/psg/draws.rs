@@ -5,7 +5,6 @@
 use anyhow::{Result, ensure};
 use ddpipe_nn::stream::stream;
 use rand::Rng;
-use tch::Tensor;
 
 /// Fewer bytes than this can be guessed.
 const LEAST: usize = 16;
@@ -37,9 +36,9 @@ impl Draws {
         (0..count).filter(|_| generator.random::<f64>() < rate).collect()
     }
 
-    /// \[P\] standard normal numbers, on the CPU.
-    pub fn noise(&self, step: u64, count: i64) -> Tensor {
-        stream(self.seed, &format!("noise {}", self.key), step).normal_tensor(&[count])
+    /// So many standard normal numbers.
+    pub fn noise(&self, step: u64, count: i64) -> Vec<f32> {
+        stream(self.seed, &format!("noise {}", self.key), step).normal(count)
     }
 }
 
@@ -54,7 +53,7 @@ mod tests {
         let secret: &[u8] = b"0123456789abcdef";
         let draw = |seed, secret, run, step| {
             let draws = Draws::new(seed, secret, run).unwrap();
-            (draws.sample(step, 200, 0.5), Vec::<f32>::try_from(draws.noise(step, 5)).unwrap())
+            (draws.sample(step, 200, 0.5), draws.noise(step, 5))
         };
         let first = draw(1, None, "run", 2);
         assert_eq!(first, draw(1, None, "run", 2));

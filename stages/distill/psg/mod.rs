@@ -22,6 +22,7 @@ use clipping::{GradientMode, clipped_sum};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::network::{Chunk, Network};
 use ddpipe_nn::pieces::Graph;
+use ddpipe_nn::transfer::Parcel;
 use draws::Draws;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -110,12 +111,15 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let sample = draws.sample(at.step, images, rate);
         let augmented = Augmented { dataset: &dataset, augmentation: draw(at.step) };
         let tick = || run.tick(|checkpoint| save(checkpoint, &synthetic, &inner));
-        let clipped = clipped_sum(&network, parameters, &augmented, &sample, max_norm, mode, tick)?;
+        let (mut parcel, noise) = (Parcel::default(), draws.noise(at.step, network.parameter_count()));
+        let (positions, noise) = (parcel.add(&sample), parcel.add(&noise));
+        let sent = parcel.send(ctx.device);
+        let (positions, noise_P) = (sent.get(positions), sent.get(noise));
+        let clipped = clipped_sum(&network, parameters, &augmented, &positions, max_norm, mode, tick)?;
         let divisor = match params.divide_by {
             DivideBy::Sample if !sample.is_empty() => sample.len() as f64,
             _ => matching.batch_real as f64,
         };
-        let noise_P = draws.noise(at.step, network.parameter_count());
         let private = clipping::noised(&network, &clipped.sum, &noise_P, budget.noise * max_norm, divisor)?;
 
         // One term covers all classes: the private gradient is that of a mixed sample.
@@ -129,7 +133,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             chunk,
         )?;
         synthetic.step(&matched.gradient)?;
-        run.record(&matched.distance, &[], &synthetic.value, |checkpoint| save(checkpoint, &synthetic, &inner))?;
+        let recorded =
+            run.record(&matched.distance, &[], &synthetic.value, |checkpoint| save(checkpoint, &synthetic, &inner));
+        recorded.map_err(|error| inner.blamed(error))?;
     }
     Ok(outputs(run, &start.with_images(synthetic.value), &budget, &params, inputs, rate, planned))
 }

@@ -38,6 +38,24 @@ impl Learnable {
         Ok(())
     }
 
+    /// One step where `kept` is true (a scalar bool, on the device, so that the host need not wait for it); otherwise tensor
+    /// and velocity stay. Always, where it is `None`.
+    pub fn step_where(&mut self, gradient: &Tensor, kept: Option<&Tensor>) -> Result<()> {
+        let value = self.value.shallow_clone();
+        let velocity = match self.velocity.first() {
+            Some(velocity) => velocity.shallow_clone(),
+            None => value.f_zeros_like()?,
+        };
+        self.step(gradient)?;
+        if let Some(kept) = kept {
+            self.value = self.value.f_where_self(kept, &value)?;
+            for own in &mut self.velocity {
+                *own = own.f_where_self(kept, &velocity)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the tensor and its velocity to a checkpoint.
     pub fn store(&self, name: &str, checkpoint: &mut Checkpoint) {
         checkpoint.put(name, &self.value);

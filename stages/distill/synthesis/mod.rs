@@ -12,5 +12,5 @@ mod recorder;
 pub use class_augmentation::ClassAugmentation;
 pub use class_images::{ClassImages, class_groups, each};
 pub use learnable::Learnable;
-pub use real_images::RealImages;
+pub use real_images::{ByClass, RealImages};
 pub use recorder::{Length, Recorder};

@@ -7,6 +7,7 @@ use crate::context::{Checkpoint, Context, Outputs};
 use crate::data::picture::Grid;
 use anyhow::{Result, ensure};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::transfer;
 use serde_json::{Value, json};
 use std::time::Instant;
 use tch::Tensor;
@@ -117,17 +118,20 @@ impl<'a> Recorder<'a> {
             Some(sum) => sum.f_add(loss)?,
             None => loss.f_detach()?,
         });
-        self.end_step(others, images, save)
+        self.end_step(others, images, save, false)
     }
 
-    /// Ends a step that changed nothing because its loss was too large or not a number: no point of the loss is recorded.
-    pub fn record_skipped(
+    /// Ends a step that may have changed nothing, because its loss was too large or not a number: no point of such a loss is
+    /// recorded.
+    pub fn record_if_finite(
         &mut self,
+        loss: &Tensor,
         others: &[(&str, &Tensor)],
         images: &Tensor,
         save: impl FnOnce(&mut Checkpoint),
     ) -> Result<()> {
-        self.end_step(others, images, save)
+        self.sum = Some(loss.f_detach()?);
+        self.end_step(others, images, save, true)
     }
 
     fn end_step(
@@ -135,6 +139,7 @@ impl<'a> Recorder<'a> {
         others: &[(&str, &Tensor)],
         images: &Tensor,
         save: impl FnOnce(&mut Checkpoint),
+        if_finite: bool,
     ) -> Result<()> {
         self.done += 1;
         if self.done.is_multiple_of(self.length.steps_per_iteration) {
@@ -143,11 +148,12 @@ impl<'a> Recorder<'a> {
             let due = |most: u64| (iteration - 1).is_multiple_of(iterations.div_ceil(most)) || iteration == iterations;
             let sum = self.sum.take();
             if due(POINTS) {
-                if let Some(sum) = sum {
-                    self.point(LOSS, iteration, f64::try_from(sum)? / each as f64)?;
+                let loss = sum.map(|sum| transfer::number(&sum)).transpose()?.map(|sum| sum / each as f64);
+                if let Some(loss) = loss.filter(|loss| loss.is_finite() || !if_finite) {
+                    self.point(LOSS, iteration, loss)?;
                 }
                 for (name, value) in others {
-                    self.point(name, iteration, f64::try_from(*value)?)?;
+                    self.point(name, iteration, transfer::number(value)?)?;
                 }
             }
             if due(PICTURES) {

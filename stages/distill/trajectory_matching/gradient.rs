@@ -43,7 +43,8 @@ impl Unrolling<'_> {
         let mut thetas = vec![self.start_P.f_detach()?];
         let mut losses = Vec::with_capacity(self.steps.len());
         let mut graphs = Vec::new();
-        for step in self.steps {
+        let steps = self.planned(learnt);
+        for step in &steps {
             let theta = &thetas[thetas.len() - 1];
             let taken = self.step(theta, learnt, step, unrolled)?;
             thetas.push(theta.f_sub(&taken.gradient_P.f_mul(&learnt.lr)?)?);
@@ -62,16 +63,16 @@ impl Unrolling<'_> {
         let mut images = learnt.images_MCHW.f_zeros_like()?;
         let mut logits = learnt.labels.logits().map(Tensor::f_zeros_like).transpose()?;
         let mut lr = learnt.lr.f_zeros_like()?;
-        for (number, (step, taken)) in self.steps.iter().zip(graphs).enumerate().rev() {
+        for (number, (step, taken)) in steps.iter().zip(graphs).enumerate().rev() {
             let taken = match taken {
                 Some(taken) => taken,
                 None => self.step(&thetas[number], learnt, step, true)?,
             };
             let pulled = taken.pulled(&pull, exact && number > 0)?;
             lr = lr.f_sub(&pulled.along)?;
-            images = images.f_index_add(0, &step.positions, &scaled(&pulled.images_BCHW, &learnt.lr)?)?;
+            images = images.f_index_add(0, &step.step.positions, &scaled(&pulled.images_BCHW, &learnt.lr)?)?;
             if let (Some(found), Some(sum)) = (&pulled.logits_BK, &mut logits) {
-                *sum = sum.f_index_add(0, &step.positions, &scaled(found, &learnt.lr)?)?;
+                *sum = sum.f_index_add(0, &step.step.positions, &scaled(found, &learnt.lr)?)?;
             }
             if let Some(theta_P) = &pulled.theta_P {
                 pull = pull.f_add(&scaled(theta_P, &learnt.lr)?)?;

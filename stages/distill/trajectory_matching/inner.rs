@@ -3,6 +3,7 @@
 
 use ddpipe_nn::augment::{Operation, Settings, Strategy, per_image};
 use ddpipe_nn::stream::stream;
+use ddpipe_nn::transfer;
 use tch::{Device, Tensor};
 
 /// One inner step: its batch and its augmentation.
@@ -39,13 +40,20 @@ impl Inner {
         let mut order = stream(seed, "batches", iteration);
         let batch = self.batch.unwrap_or(shape[0]).clamp(1, shape[0].max(1));
         let mut draws = stream(seed, "augment", iteration);
-        let step = |positions: Vec<i64>| InnerStep {
-            operations: self.strategy.as_ref().map_or(Vec::new(), |strategy| {
-                per_image::operations(strategy, positions.len() as i64, shape, &self.settings, &mut draws)
-            }),
-            positions: Tensor::from_slice(&positions).to_device(device),
+        let batches = batches(|| order.permutation(shape[0]), self.steps, batch);
+        let all = transfer::upload(&batches.concat(), device);
+        let mut start = 0;
+        let step = |positions: Vec<i64>| {
+            let count = positions.len() as i64;
+            start += count;
+            InnerStep {
+                operations: self.strategy.as_ref().map_or(Vec::new(), |strategy| {
+                    per_image::operations(strategy, count, shape, &self.settings, &mut draws)
+                }),
+                positions: all.narrow(0, start - count, count),
+            }
         };
-        batches(|| order.permutation(shape[0]), self.steps, batch).into_iter().map(step).collect()
+        batches.into_iter().map(step).collect()
     }
 }
 

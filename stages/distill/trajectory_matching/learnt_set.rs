@@ -6,6 +6,7 @@ use crate::artifact::{SyntheticSet, TensorFile};
 use crate::context::Checkpoint;
 use crate::distill::synthesis::Learnable;
 use anyhow::Result;
+use ddpipe_nn::transfer;
 use tch::{Kind, Tensor};
 
 /// Learning rate and momentum of one SGD.
@@ -92,12 +93,12 @@ impl LearntSet {
         &self.lr.value
     }
 
-    /// Takes one step of each optimiser against its gradient.
-    pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
-        self.images.step(&gradients.images_MCHW)?;
-        self.lr.step(&gradients.lr)?;
+    /// Takes one step of each optimiser against its gradient, where `kept` (a scalar bool) is true or there is none.
+    pub fn step(&mut self, gradients: &Gradients, kept: Option<&Tensor>) -> Result<()> {
+        self.images.step_where(&gradients.images_MCHW, kept)?;
+        self.lr.step_where(&gradients.lr, kept)?;
         if let (LearntLabels::Logits(logits), Some(gradient)) = (&mut self.labels, &gradients.logits_MK) {
-            logits.step(gradient)?;
+            logits.step_where(gradient, kept)?;
         }
         Ok(())
     }
@@ -122,7 +123,7 @@ impl LearntSet {
             normalisation: start.normalisation.clone(),
             origin: start.origin.clone(),
             class_names: start.class_names.clone(),
-            lr: Some(f64::try_from(self.lr())?),
+            lr: Some(transfer::number(self.lr())?),
             targets: false,
             ..*start
         })

@@ -36,9 +36,11 @@ use crate::device_memory::free_bytes;
 use crate::distill::synthesis::{Length, Recorder};
 use crate::params::DsaParams;
 use crate::training::Experts;
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use ddpipe_nn::transfer;
 use serde::Deserialize;
 use std::ops::Range;
+use tch::{Kind, Tensor};
 
 /// The parameters of trajectory matching. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -96,9 +98,12 @@ impl TrajectoryMatching {
         let checkpoint = ctx.resume();
         let length = Length::iterations(self.iterations);
         let mut run = Recorder::new(ctx, start, length, "lr_img, lr_lr or lr_teacher", checkpoint.as_ref())?;
-        let (mut learnt, mut skipped): (_, u64) = match &checkpoint {
-            Some(checkpoint) => (LearntSet::restore(checkpoint, start, optimiser)?, checkpoint.noted("skipped")?),
-            None => (LearntSet::new(initial()?, optimiser), 0),
+        // How many iterations changed nothing: on the device, as is whether the loss is above the threshold.
+        let (mut learnt, mut skipped) = match &checkpoint {
+            Some(checkpoint) => {
+                (LearntSet::restore(checkpoint, start, optimiser)?, checkpoint.get("skipped")?.shallow_clone())
+            }
+            None => (LearntSet::new(initial()?, optimiser), Tensor::f_zeros([0i64; 0], (Kind::Int64, ctx.device))?),
         };
         let (room, mut told) = (free_bytes(ctx.device), false);
         while let Some(iteration) = run.next() {
@@ -116,28 +121,24 @@ impl TrajectoryMatching {
                 ctx.warn(too_large(&unrolling, self.syn_steps));
             }
             let matched = unrolling.matched_where(&selection, &learnt.learnt(), self.gradient)?;
-            let loss = f64::try_from(&matched.loss)?;
-            if optimiser.threshold.is_some_and(|threshold| loss.is_nan() || loss > threshold) {
-                skipped += 1;
-            } else {
-                ensure!(
-                    loss.is_finite(),
-                    "the loss is {loss} in iteration {}; a smaller lr_img, lr_lr or lr_teacher may help",
-                    iteration + 1
-                );
-                learnt.step(&matched.gradients)?;
+            // A loss that is not a number is not below the threshold either.
+            let kept = optimiser.threshold.map(|threshold| matched.loss.f_le(threshold)).transpose()?;
+            learnt.step(&matched.gradients, kept.as_ref())?;
+            if let Some(kept) = &kept {
+                skipped = skipped.f_add(&kept.f_logical_not()?)?;
             }
             let save = |checkpoint: &mut Checkpoint| {
                 learnt.store(checkpoint);
-                checkpoint.note("skipped", skipped);
+                checkpoint.put("skipped", &skipped);
             };
             let lr = [("lr", learnt.lr())];
-            match loss.is_finite() {
-                true => run.record(&matched.loss, &lr, learnt.images(), save)?,
-                false => run.record_skipped(&lr, learnt.images(), save)?,
+            match kept {
+                None => run.record(&matched.loss, &lr, learnt.images(), save)?,
+                Some(_) => run.record_if_finite(&matched.loss, &lr, learnt.images(), save)?,
             }
         }
-        if skipped > 0 {
+        let skipped = transfer::number(&skipped)?;
+        if skipped > 0.0 {
             ctx.warn(format!(
                 "{skipped} of {} iterations changed nothing, because their loss was above the threshold",
                 self.iterations
@@ -147,8 +148,8 @@ impl TrajectoryMatching {
         Ok(run
             .outputs(&set)
             .tensors("synthetic", learnt.to_file(&set))
-            .metric("lr", f64::try_from(learnt.lr())?)
-            .metric("skipped", skipped as f64))
+            .metric("lr", transfer::number(learnt.lr())?)
+            .metric("skipped", skipped))
     }
 }
 

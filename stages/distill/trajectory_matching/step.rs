@@ -5,12 +5,21 @@
 
 use super::{InnerStep, Labels, Learnt, Unrolling};
 use anyhow::Result;
-use ddpipe_nn::augment::apply;
+use ddpipe_nn::augment::Planned;
 use ddpipe_nn::autograd::{leaf, pulled_back};
 use ddpipe_nn::pieces::{self, Graph, Shared};
+use ddpipe_nn::transfer::{Parcel, Sent};
+use std::rc::Rc;
 use tch::{TchError, Tensor};
 
-/// One inner step.
+/// One inner step, and its augmentation on the device.
+pub(super) struct PlannedStep<'a> {
+    pub step: &'a InnerStep,
+    augmentation: Planned,
+    sent: Rc<Sent>,
+}
+
+/// One inner step that was taken.
 pub(super) struct Taken {
     /// \[\], the mean loss of the batch, without a graph.
     pub loss: Tensor,
@@ -44,10 +53,25 @@ pub(super) struct Pulled {
 }
 
 impl Unrolling<'_> {
+    /// The steps with their augmentations, whose numbers are sent together.
+    pub(super) fn planned(&self, learnt: &Learnt) -> Vec<PlannedStep<'_>> {
+        let (images, mut parcel) = (&learnt.images_MCHW, Parcel::default());
+        let mut shape = images.size();
+        let mut plan = |step: &InnerStep| {
+            shape[0] = step.positions.size()[0];
+            Planned::new(&step.operations, &shape, images.kind(), self.settings, &mut parcel)
+        };
+        let planned: Vec<Planned> = self.steps.iter().map(&mut plan).collect();
+        let sent = Rc::new(parcel.send(images.device()));
+        let steps = self.steps.iter().zip(planned);
+        steps.map(|(step, augmentation)| PlannedStep { step, augmentation, sent: sent.clone() }).collect()
+    }
+
     /// Takes one inner step from these parameters; `held` keeps the graphs that [`Taken::pulled`] needs.
-    pub(super) fn step(&self, theta_P: &Tensor, learnt: &Learnt, step: &InnerStep, held: bool) -> Result<Taken> {
+    pub(super) fn step(&self, theta_P: &Tensor, learnt: &Learnt, planned: &PlannedStep, held: bool) -> Result<Taken> {
+        let PlannedStep { step, augmentation, sent } = planned;
         let batch_BCHW = leaf(&learnt.images_MCHW.f_index_select(0, &step.positions)?)?;
-        let seen_BCHW = apply(&batch_BCHW, &step.operations, self.settings);
+        let seen_BCHW = augmentation.apply(&batch_BCHW, sent);
         let labels = learnt.labels.at(&step.positions)?;
         let (count, device) = (batch_BCHW.size()[0], batch_BCHW.device());
         let sizes = self.network.pieces(&batch_BCHW, self.network.chunk(device, Graph::Kept));

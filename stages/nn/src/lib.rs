@@ -5,6 +5,7 @@
 //! Read [`stream`] first (every random draw comes from a named stream), then [`network`], then what acts on them:
 //! [`augment`], [`loss`], [`optim`], [`metrics`].
 
+pub mod ahead;
 pub mod augment;
 pub mod autograd;
 pub mod layout;
@@ -15,3 +16,4 @@ pub mod optim;
 pub mod pieces;
 pub mod precision;
 pub mod stream;
+pub mod transfer;

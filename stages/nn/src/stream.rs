@@ -39,8 +39,12 @@ impl Stream {
 
     /// A float32 tensor on the CPU, standard normal.
     pub fn normal_tensor(&mut self, shape: &[i64]) -> Tensor {
-        let values: Vec<f32> = (0..count(shape)).map(|_| StandardNormal.sample(&mut self.0)).collect();
-        Tensor::from_slice(&values).reshape(shape)
+        Tensor::from_slice(&self.normal(count(shape))).reshape(shape)
+    }
+
+    /// So many standard normal numbers.
+    pub fn normal(&mut self, count: i64) -> Vec<f32> {
+        (0..count).map(|_| StandardNormal.sample(&mut self.0)).collect()
     }
 
     /// 0 to n-1 in random order.

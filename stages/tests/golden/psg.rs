@@ -9,7 +9,7 @@ use ddpipe_stages::distill::psg::accountant::{Accountant, noise_for, orders, ren
 use ddpipe_stages::distill::psg::budget::{Budget, PrivacyTarget};
 use ddpipe_stages::distill::psg::clipping::{GradientMode, clipped_sum, noised};
 use serde_json::Value;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 #[test]
 fn gradients() {
@@ -20,20 +20,20 @@ fn gradients() {
             let network = walker::network::network(case);
             let parameters = walker::network::stored_weights(case, &network);
             let real = as_they_are(case);
-            let everyone: Vec<i64> = (0..case.integer("batch")).collect();
+            let everyone = Tensor::arange(case.integer("batch"), (Kind::Int64, Device::Cpu));
             let sum =
                 |max_norm, way| clipped_sum(&network, &parameters, &real, &everyone, max_norm, way, || Ok(())).unwrap();
             let flat =
                 |parts: &[Tensor]| Tensor::cat(&parts.iter().map(|part| part.reshape([-1])).collect::<Vec<_>>(), 0);
-            let (count, max_norm) = (everyone.len() as f64, case.number("max_norm"));
+            let (count, max_norm) = (everyone.numel() as f64, case.number("max_norm"));
 
             let deviation = case.number("sigma") * max_norm;
             // One after the other, some at a time, which do not divide the sample, and all at once.
             let mut private = Vec::new();
             for way in [GradientMode::OneByOne, GradientMode::Together(3), GradientMode::Together(1000)] {
                 let clipped = sum(max_norm, way);
-                report.compare(case, "per_sample_norm", &Tensor::from_slice(&clipped.norms));
-                report.compare(case, "clip_factor", &Tensor::from_slice(&clipped.factors));
+                report.compare(case, "per_sample_norm", &clipped.norms);
+                report.compare(case, "clip_factor", &clipped.factors);
                 report.compare(case, "mean_gradient", &(flat(&sum(f64::INFINITY, way).sum) / count));
                 private = noised(&network, &clipped.sum, &case.tensor("noise"), deviation, count).unwrap();
                 report.compare(case, "noisy_gradient", &flat(&private));

@@ -14,6 +14,7 @@ use ddpipe_interface::{ArtifactType, Declaration, Value};
 use ddpipe_nn::pieces;
 use ddpipe_stages::artifact::{Content as Source, Folder, TensorFile};
 use ddpipe_stages::context::{Artifact, Artifacts, Context, Host, Inputs, Outputs};
+use ddpipe_stages::launches::{self, Counts};
 use ddpipe_stages::registry;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
@@ -365,18 +366,32 @@ pub enum Event {
     Log(LogLevel, String),
 }
 
+/// What was counted up to a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Steps that were done.
+    pub done: u64,
+    /// What this process did.
+    pub counts: Counts,
+    /// Points of curves, each of which was read from the device.
+    pub points: i64,
+    /// Pictures, likewise.
+    pub pictures: i64,
+}
+
 /// Keeps everything that a stage says.
 #[derive(Clone)]
 pub struct Recorder {
     events: Arc<Mutex<Vec<Event>>>,
     interrupt_after: Arc<AtomicU64>,
     steps: Arc<AtomicU64>,
+    moments: Arc<Mutex<Vec<Moment>>>,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         let never = Arc::new(AtomicU64::new(u64::MAX));
-        Recorder { events: Arc::default(), interrupt_after: never, steps: Arc::default() }
+        Recorder { events: Arc::default(), interrupt_after: never, steps: Arc::default(), moments: Arc::default() }
     }
 }
 
@@ -384,6 +399,11 @@ impl Recorder {
     /// What was said so far. Progress comes at most ten times a second, so not every step is in it.
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
+    }
+
+    /// What was counted when a step was done, where this process counts.
+    pub fn moments(&self) -> Vec<Moment> {
+        self.moments.lock().unwrap().clone()
     }
 
     fn push(&self, event: Event) {
@@ -406,6 +426,15 @@ impl Host for Recorder {
 
     fn log(&self, level: LogLevel, text: String) {
         self.push(Event::Log(level, text));
+    }
+
+    fn stepped(&self, done: u64) {
+        if launches::counting() {
+            let events = self.events.lock().unwrap();
+            let points = events.iter().filter(|event| matches!(event, Event::Metric(..))).count() as i64;
+            let pictures = events.iter().filter(|event| matches!(event, Event::Preview(..))).count() as i64;
+            self.moments.lock().unwrap().push(Moment { done, counts: launches::counts(), points, pictures });
+        }
     }
 
     // Asked once per step of a loop, which is what makes an interruption repeatable: progress is told by the clock.

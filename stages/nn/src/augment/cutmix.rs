@@ -6,6 +6,7 @@
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
 use crate::stream::Stream;
+use crate::transfer;
 use std::ops::Range;
 use tch::{Kind, TchError, Tensor};
 
@@ -59,21 +60,31 @@ impl CutMix {
     /// The images \[B,C,H,W\] with the patch of their partners, and the labels to learn from them, \[B,K\]: the cross
     /// entropy with these is the two images' cross entropies weighted by area. Labels are \[B\] int64 or \[B,K\].
     pub fn apply(&self, images_BCHW: &Tensor, labels: &Tensor, classes: i64) -> Result<(Tensor, Tensor), TchError> {
+        self.apply_with(&transfer::upload(&self.partners, images_BCHW.device()), images_BCHW, labels, classes)
+    }
+
+    /// The same with the partners as a tensor \[B\] int64 on the images' device.
+    pub fn apply_with(
+        &self,
+        partners: &Tensor,
+        images_BCHW: &Tensor,
+        labels: &Tensor,
+        classes: i64,
+    ) -> Result<(Tensor, Tensor), TchError> {
         let size = images_BCHW.size();
-        let partners = Tensor::from_slice(&self.partners).f_to_device(images_BCHW.device())?;
         let Patch { rows, columns } = &self.patch;
         let place = |images: &Tensor| {
             let rows = images.f_narrow(2, rows.start, rows.end - rows.start)?;
             rows.f_narrow(3, columns.start, columns.end - columns.start)
         };
         let mixed = images_BCHW.copy();
-        place(&mixed)?.f_copy_(&place(images_BCHW)?.f_index_select(0, &partners)?)?;
+        place(&mixed)?.f_copy_(&place(images_BCHW)?.f_index_select(0, partners)?)?;
         let labels_BK = match labels.dim() {
             2 => labels.shallow_clone(),
             _ => labels.f_one_hot(classes)?.f_to_kind(Kind::Float)?,
         };
         let kept = self.patch.kept([size[2], size[3]]);
-        let others = labels_BK.f_index_select(0, &partners)?.f_mul_scalar(1.0 - kept)?;
+        let others = labels_BK.f_index_select(0, partners)?.f_mul_scalar(1.0 - kept)?;
         Ok((mixed, labels_BK.f_mul_scalar(kept)?.f_add(&others)?))
     }
 }

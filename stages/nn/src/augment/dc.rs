@@ -1,8 +1,10 @@
 //! The augmentation of DC (Zhao et al., Dataset Condensation with Gradient Matching, 2021), used where students are
-//! trained on MNIST without DSA. One operation per image; not differentiable; runs on the CPU, images in parallel.
-//! Draws are values, as in `draw.rs`; independent of DSA otherwise.
+//! trained on MNIST without DSA. One operation per image; not differentiable; on a CPU images are changed in parallel, on a
+//! GPU as `dc_on_device.rs` does it. Draws are values, as in `draw.rs`; independent of DSA otherwise.
 
 use crate::augment::spline::Spline;
+use crate::layout::Layout;
+use crate::transfer;
 use rand::Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
@@ -111,16 +113,23 @@ impl DcAugmentation {
 
     /// Applies the operations, one per image, to images [B, C, H, W]; images beyond the operations stay as they are.
     pub fn apply(&self, images: &Tensor, operations: &[Operation]) -> Result<Tensor, tch::TchError> {
+        match Layout::of(images.device()) {
+            Layout::Pieces => self.apply_on_host(images, operations),
+            Layout::Together => self.apply_on_device(images, operations),
+        }
+    }
+
+    fn apply_on_host(&self, images: &Tensor, operations: &[Operation]) -> Result<Tensor, tch::TchError> {
         let size = images.size();
         let (channels, height, width) = (size[1] as usize, size[2] as usize, size[3] as usize);
         let mean = images.f_mean_dim([0i64, 2, 3].as_slice(), false, Kind::Double)?;
-        let frame = Frame { channels, height, width, mean: Vec::try_from(mean)? };
-        let mut pixels = Vec::<f32>::try_from(images.f_to_kind(Kind::Float)?.f_flatten(0, -1)?)?;
+        let frame = Frame { channels, height, width, mean: transfer::numbers(&mean)? };
+        let mut pixels: Vec<f32> = transfer::numbers(&images.f_to_kind(Kind::Float)?.f_flatten(0, -1)?)?;
         pixels
             .par_chunks_exact_mut(channels * height * width)
             .zip(operations)
             .for_each(|(image, operation)| self.change(image, operation, &frame));
-        Tensor::f_from_slice(&pixels)?.f_view(&size[..])?.f_to_kind(images.kind())?.f_to_device(images.device())
+        transfer::upload(&pixels, images.device()).f_view(&size[..])?.f_to_kind(images.kind())
     }
 
     fn change(&self, image: &mut [f32], operation: &Operation, frame: &Frame) {
@@ -161,13 +170,9 @@ impl Frame {
 
     /// Resizes by nearest neighbours, centres the result in a black square that holds both, and cuts its middle.
     fn scale(&self, plane: &[f32], h_factor: f64, w_factor: f64) -> Vec<f32> {
-        let [height, width] = [h_factor, w_factor].map(|factor| ((factor * self.height as f64) as usize).max(1));
+        let [height, width] = scaled_sides(self.height, h_factor, w_factor);
         let square = height.max(width).max(self.height).max(self.width);
-        let source = |at: usize, old: usize, new: usize| {
-            let at = (at + (square - old) / 2).checked_sub((square - new) / 2).filter(|at| *at < new)?;
-            // Single precision, as the resizing of the authors' library rounds.
-            Some(((at as f32 * (old as f32 / new as f32)) as usize).min(old - 1))
-        };
+        let source = |at, old, new| scaled_from(at, old, new, square);
         self.fill(|y, x| match (source(y, self.height, height), source(x, self.width, width)) {
             (Some(y), Some(x)) => plane[y * self.width + x],
             _ => 0.0,
@@ -178,14 +183,11 @@ impl Frame {
     fn rotate(&self, plane: &[f32], degrees: f64) -> Vec<f32> {
         let outside = self.mean.iter().sum::<f64>() / self.channels as f64;
         let spline = Spline::fit(plane, self.height, self.width);
-        let (sine, cosine) = degrees.to_radians().sin_cos();
         let (height, width) = (self.height as f64, self.width as f64);
-        let grown = |along: f64, across: f64| (along * cosine.abs() + across * sine.abs() + 0.5).floor();
-        let (grown_height, grown_width) = (grown(height, width), grown(width, height));
-        let start = [(grown_height - height) / 2.0, (grown_width - width) / 2.0].map(f64::trunc);
+        let Turn { sine, cosine, start, middle } = Turn::of(degrees, height, width);
         self.fill(|y, x| {
-            let y = start[0] + y as f64 - (grown_height - 1.0) / 2.0;
-            let x = start[1] + x as f64 - (grown_width - 1.0) / 2.0;
+            let y = start[0] + y as f64 - middle[0];
+            let x = start[1] + x as f64 - middle[1];
             let source_y = (height - 1.0) / 2.0 + cosine * y + sine * x;
             let source_x = (width - 1.0) / 2.0 - sine * y + cosine * x;
             spline.at(source_y, source_x).unwrap_or(outside) as f32
@@ -194,6 +196,36 @@ impl Frame {
 
     fn fill(&self, pixel: impl Fn(usize, usize) -> f32) -> Vec<f32> {
         (0..self.height * self.width).map(|at| pixel(at / self.width, at % self.width)).collect()
+    }
+}
+
+/// The sides of a scaled image, of which the authors' code takes both from the height.
+pub(super) fn scaled_sides(height: usize, h_factor: f64, w_factor: f64) -> [usize; 2] {
+    [h_factor, w_factor].map(|factor| ((factor * height as f64) as usize).max(1))
+}
+
+/// Which place of an axis of length `old` is seen at a place after it was scaled to `new` and cut from a square.
+pub(super) fn scaled_from(at: usize, old: usize, new: usize, square: usize) -> Option<usize> {
+    let at = (at + (square - old) / 2).checked_sub((square - new) / 2).filter(|at| *at < new)?;
+    // Single precision, as the resizing of the authors' library rounds.
+    Some(((at as f32 * (old as f32 / new as f32)) as usize).min(old - 1))
+}
+
+/// A rotation of a picture that grows until it holds the turned image: where the part that is kept starts, and its middle.
+pub(super) struct Turn {
+    pub sine: f64,
+    pub cosine: f64,
+    pub start: [f64; 2],
+    pub middle: [f64; 2],
+}
+
+impl Turn {
+    pub(super) fn of(degrees: f64, height: f64, width: f64) -> Self {
+        let (sine, cosine) = degrees.to_radians().sin_cos();
+        let grown = |along: f64, across: f64| (along * cosine.abs() + across * sine.abs() + 0.5).floor();
+        let (grown_height, grown_width) = (grown(height, width), grown(width, height));
+        let start = [(grown_height - height) / 2.0, (grown_width - width) / 2.0].map(f64::trunc);
+        Turn { sine, cosine, start, middle: [(grown_height - 1.0) / 2.0, (grown_width - 1.0) / 2.0] }
     }
 }
 

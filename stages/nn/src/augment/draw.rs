@@ -4,7 +4,6 @@
 use rand::Rng;
 use serde::Deserialize;
 use std::ops::Range;
-use tch::{Device, Kind, Tensor};
 
 /// Whether the images of a call share a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,13 +99,6 @@ impl<T: Copy> Draws<T> {
             Draws::Shared(value) => std::slice::from_ref(value),
             Draws::Each(values) => values,
         }
-    }
-}
-
-impl<T: Copy + tch::kind::Element> Draws<T> {
-    /// The numbers as [B, 1, 1, 1], or [1, 1, 1, 1] when shared: ready to be broadcast against images.
-    pub fn column(&self, kind: Kind, device: Device) -> Tensor {
-        Tensor::from_slice(self.as_slice()).to_kind(kind).to_device(device).view([-1, 1, 1, 1])
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Augment;
 use crate::stream::{Stream, stream};
+use crate::transfer;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
@@ -58,7 +59,7 @@ impl Transform {
     pub fn apply(all: &[Transform], images: &Tensor) -> Result<Tensor, TchError> {
         let marked = |which: fn(&Transform) -> bool| {
             let marks: Vec<bool> = all.iter().map(which).collect();
-            Tensor::from_slice(&marks).to_device(images.device()).view([-1, 1, 1, 1])
+            transfer::upload(&marks, images.device()).view([-1, 1, 1, 1])
         };
         let mut images = images.shallow_clone();
         for (axis, which) in [(3, (|own| own.mirrored) as fn(&Transform) -> bool), (2, |own| own.upended)] {
@@ -87,7 +88,7 @@ fn resample(all: &[Transform], images: &Tensor) -> Result<Tensor, TchError> {
     let size = images.size();
     let aspect = size[2] as f64 / size[3] as f64;
     let rows: Vec<f64> = all.iter().flat_map(|own| own.source(aspect)).collect();
-    let theta = Tensor::f_from_slice(&rows)?.f_to_kind(images.kind())?.f_to_device(images.device())?;
+    let theta = transfer::upload(&rows, images.device()).f_to_kind(images.kind())?;
     let grid = Tensor::f_affine_grid_generator(&theta.f_view([-1, 2, 3])?, &size, false)?;
     images.f_grid_sampler(&grid, BILINEAR, REFLECTION, false)
 }

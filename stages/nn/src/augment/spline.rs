@@ -47,6 +47,19 @@ impl Spline {
     }
 }
 
+/// The linear map from the samples of a line to its coefficients, \[n,n\] row by row.
+pub(super) fn filter_matrix(length: usize) -> Vec<f64> {
+    let mut matrix = vec![0.0; length * length];
+    let mut line = vec![0.0; length];
+    for column in 0..length {
+        line.fill(0.0);
+        line[column] = 1.0;
+        filter(&mut line);
+        line.iter().enumerate().for_each(|(row, value)| matrix[row * length + column] = *value);
+    }
+    matrix
+}
+
 /// Turns samples into spline coefficients, in place: a causal and an anticausal pass of the same pole.
 fn filter(line: &mut [f64]) {
     let n = line.len();

@@ -1,10 +1,11 @@
 //! Accuracy by how far the people who made the labels agreed: images that divide them are hard for networks too.
 
 use super::mean_std;
+use crate::transfer;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// How many people voted on every image of a data set with votes.
 pub const ANNOTATORS: i64 = 7;
@@ -27,11 +28,14 @@ impl Agreement {
         if votes.numel() == 0 {
             return Ok(());
         }
-        let (low, high) = (i64::try_from(votes.min())?, i64::try_from(votes.max())?);
-        ensure!(low >= 0 && high <= ANNOTATORS, "votes go from {low} to {high}, but there are {ANNOTATORS} annotators");
+        let (low, high) = (transfer::number(&votes.min())?, transfer::number(&votes.max())?);
+        ensure!(
+            low >= 0.0 && high <= ANNOTATORS as f64,
+            "votes go from {low} to {high}, but there are {ANNOTATORS} annotators"
+        );
         let right = labels.f_eq_tensor(predictions)?.f_to_kind(Kind::Int64)?;
         let cells = (votes * 2 + right).f_bincount(None::<&Tensor>, 2 * (ANNOTATORS + 1))?;
-        let cells = Vec::<i64>::try_from(cells.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?)?;
+        let cells: Vec<i64> = transfer::numbers(&cells.f_to_kind(Kind::Int64)?)?;
         for (counts, cell) in self.counts.iter_mut().zip(cells.chunks(2)) {
             counts.images += (cell[0] + cell[1]) as u64;
             counts.right += cell[1] as u64;

@@ -1,8 +1,9 @@
 //! What was taken for what, and everything that follows from it alone: accuracies and F1. Knows no scores.
 
+use crate::transfer;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// How often an image of class i was taken for class j.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,14 +24,14 @@ impl Confusion {
         if labels.numel() == 0 {
             return Ok(());
         }
-        let (low, high) = (i64::try_from(labels.min())?, i64::try_from(labels.max())?);
+        let (low, high) = (transfer::number(&labels.min())?, transfer::number(&labels.max())?);
         ensure!(
-            low >= 0 && high < classes,
+            low >= 0.0 && high < classes as f64,
             "labels go from {low} to {high}, the network knows classes 0 to {}",
             classes - 1
         );
         let cells = (labels * classes + predictions).f_bincount(None::<&Tensor>, classes * classes)?;
-        let cells = Vec::<i64>::try_from(cells.to_device(Device::Cpu).to_kind(Kind::Int64))?;
+        let cells: Vec<i64> = transfer::numbers(&cells.to_kind(Kind::Int64))?;
         for (row, cells) in self.rows.iter_mut().zip(cells.chunks(classes as usize)) {
             for (cell, count) in row.iter_mut().zip(cells) {
                 *cell += *count as u64;

@@ -1,9 +1,10 @@
 //! All that one pass over test images says about a classifier, from its logits.
 
 use super::{Agreement, BINS, Confusion, expected_calibration_error, roc_auc, roc_auc_one_vs_rest};
+use crate::transfer;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// What a pass over the test images says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +48,8 @@ impl Probabilities {
     /// Adds the softmax of logits \[B,K\] of images with these labels (\[B\] int64).
     pub fn add(&mut self, labels: &Tensor, logits: &Tensor) -> Result<()> {
         let softmax = logits.f_to_kind(Kind::Double)?.f_softmax(1, Kind::Double)?;
-        let softmax = softmax.f_to_device(Device::Cpu)?.f_reshape([-1])?;
-        self.rows.extend(Vec::<f64>::try_from(softmax)?);
-        self.labels.extend(Vec::<i64>::try_from(labels.f_to_device(Device::Cpu)?)?);
+        self.rows.extend(transfer::numbers::<f64>(&softmax.f_reshape([-1])?)?);
+        self.labels.extend(transfer::numbers::<i64>(labels)?);
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 //! definition of a family has it.
 
 use super::{Network, ParameterKind, Parameters};
+use crate::transfer::{Parcel, Place, Sent};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Deviation of the last layer of a ResNetV2.
 const SMALL: f32 = 0.01;
@@ -58,7 +59,14 @@ impl Network {
     /// norms at 1 and 0; other weights as their kind says.
     /// The numbers are drawn on the CPU, in the order of the parameters, so that they do not depend on the device.
     pub fn init(&self, stream: &mut impl Rng, device: Device) -> Result<Parameters, TchError> {
-        let mut parameters = Parameters { trainable: Vec::new(), buffers: Vec::new() };
+        let mut parcel = Parcel::default();
+        let drawn = self.draw(stream, &mut parcel);
+        self.drawn(&drawn, &parcel.send(device), device)
+    }
+
+    /// Fresh trainable parameters, put into a parcel in their order; for [`drawn`](Self::drawn).
+    pub fn draw(&self, stream: &mut impl Rng, parcel: &mut Parcel) -> Vec<Place> {
+        let mut places = Vec::new();
         for spec in self.parameters() {
             let count = spec.numel() as usize;
             let values: Vec<f32> = match spec.kind {
@@ -71,14 +79,27 @@ impl Network {
                 }
                 ParameterKind::Filter { fan_out } => normal(stream, (2.0 / fan_out as f32).sqrt(), count),
                 ParameterKind::SmallReadout => normal(stream, SMALL, count),
-                ParameterKind::NormWeight | ParameterKind::RunningVar => vec![1.0; count],
-                ParameterKind::NormBias | ParameterKind::RunningMean | ParameterKind::ZeroBias => vec![0.0; count],
+                ParameterKind::NormWeight => vec![1.0; count],
+                ParameterKind::NormBias | ParameterKind::ZeroBias => vec![0.0; count],
+                ParameterKind::RunningMean | ParameterKind::RunningVar => continue,
             };
-            let tensor = Tensor::f_from_slice(&values)?.f_view(spec.shape.as_slice())?.f_to_device(device)?;
-            let list = if spec.kind.is_buffer() { &mut parameters.buffers } else { &mut parameters.trainable };
-            list.push(tensor);
+            places.push(parcel.add(&values));
         }
-        Ok(parameters)
+        places
+    }
+
+    /// The parameters that were drawn, once their parcel is sent, with the running statistics of a fresh network.
+    pub fn drawn(&self, drawn: &[Place], sent: &Sent, device: Device) -> Result<Parameters, TchError> {
+        let trainable = drawn.iter().zip(self.trainable());
+        let trainable = trainable.map(|(place, spec)| sent.get(*place).f_view(spec.shape.as_slice()));
+        let buffers = self.buffers().map(|spec| match spec.kind {
+            ParameterKind::RunningVar => Tensor::f_ones(spec.shape.as_slice(), (Kind::Float, device)),
+            _ => Tensor::f_zeros(spec.shape.as_slice(), (Kind::Float, device)),
+        });
+        Ok(Parameters {
+            trainable: trainable.collect::<Result<_, TchError>>()?,
+            buffers: buffers.collect::<Result<_, TchError>>()?,
+        })
     }
 }
 

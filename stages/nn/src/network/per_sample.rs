@@ -7,10 +7,11 @@
 //! Shapes: B batch, C channels in, O channels out, L places of a map, I inputs, N numbers of a parameter.
 
 use super::{Mode, Network, Parameters};
+use crate::layout::Layout;
 use crate::network::layer::{Kernel, Layer};
 use crate::network::normalise::per_image;
 use crate::network::spec::Norm;
-use tch::{Device, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 /// Numbers that a convolution's input is unfolded to at a time, unless one image has more: on a CPU what stays in its
 /// caches, on a GPU a quarter of a gigabyte.
@@ -146,7 +147,10 @@ fn per_sample(layer: &Layer, input: &Tensor, grad_output: &Tensor) -> Result<Vec
 fn of_kernel(input_BCHW: &Tensor, slope_BOL: &Tensor, kernel: Kernel) -> Result<Tensor, TchError> {
     let Kernel { size, stride, padding, .. } = kernel;
     let each = input_BCHW.size()[1] * size * size * slope_BOL.size()[2];
-    let unfolded = if input_BCHW.device() == Device::Cpu { UNFOLDED_CPU } else { UNFOLDED_GPU };
+    let unfolded = match Layout::of(input_BCHW.device()) {
+        Layout::Pieces => UNFOLDED_CPU,
+        Layout::Together => UNFOLDED_GPU,
+    };
     let some = (unfolded / each.max(1)).max(1);
     let mut rows = Vec::new();
     for (input, grad_output) in input_BCHW.f_split(some, 0)?.iter().zip(slope_BOL.f_split(some, 0)?) {
@@ -167,13 +171,13 @@ impl PerSampleGradients {
         Tensor::f_stack(&norms.collect::<Result<Vec<_>, _>>()?, 0)?.f_norm_scalaropt_dim(2, [0i64].as_slice(), false)
     }
 
-    /// The gradients at these positions (int64).
-    pub fn select(&self, positions: &Tensor) -> Result<Self, TchError> {
-        let select = |values: &Tensor| values.f_index_select(0, positions);
+    /// The gradients with nothing in the place of those that are not wanted (\[B\] bool).
+    pub fn only(&self, wanted: &Tensor) -> Result<Self, TchError> {
+        let only = |values: &Tensor| values.f_where_self(&wanted.f_unsqueeze(1)?, &values.f_zeros_like()?);
         let parts = self.parts.iter().map(|part| {
             Ok(match part {
-                SampleGradient::Rows(rows) => SampleGradient::Rows(select(rows)?),
-                SampleGradient::Outer(out, input) => SampleGradient::Outer(select(out)?, select(input)?),
+                SampleGradient::Rows(rows) => SampleGradient::Rows(only(rows)?),
+                SampleGradient::Outer(out, input) => SampleGradient::Outer(only(out)?, only(input)?),
             })
         });
         Ok(PerSampleGradients { parts: parts.collect::<Result<_, TchError>>()? })

@@ -152,6 +152,12 @@ pub fn main() -> ExitCode {
 /// The result of every subcommand: the exit code, or what went wrong.
 type Done = Result<Exit, Fault>;
 
+/// Keeps a value until the process ends, which is soon: to take a pipeline of very many nodes apart takes as long as to read
+/// it.
+fn kept<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
 /// The first ten of these, and how many more there are.
 fn listed(names: &[String]) -> String {
     match names.len() {

@@ -2,7 +2,7 @@
 //! Knows paths and bytes only.
 
 use crate::{CacheError, disk};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -120,34 +120,40 @@ static FLUSHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// the shards, theirs in the cache's folder, and that one's. Another process may have made any of them a moment ago, or
 /// may have failed to flush it.
 pub(crate) fn flush_name(target: &Path) -> Result<(), CacheError> {
-    flush_folder(flush_above(target)?)
+    flush_names(&[target]).pop().unwrap_or(Ok(()))
 }
 
-/// Makes the names of the folders above a file survive; the folder that is still to be flushed, which has the file's name.
-fn flush_above(target: &Path) -> Result<&Path, CacheError> {
-    let folders: Vec<&Path> = target.ancestors().skip(1).take(4).collect();
-    let Some((shard, above)) = folders.split_first() else { return Ok(target) };
-    for (folder, above) in folders.iter().zip(above) {
-        if !FLUSHED.lock().unwrap_or_else(PoisonError::into_inner).contains(*folder) {
-            flush_folder(above)?;
-            FLUSHED.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_path_buf());
-        }
-    }
-    Ok(shard)
-}
-
-/// Does what [`flush_name`] does for several files, each folder once. What came of it for each file.
+/// Does that for several files, each folder once and all at the same time. What came of it for each file.
 fn flush_names(targets: &[&Path]) -> Vec<Result<(), CacheError>> {
-    let of_target: Vec<Result<&Path, CacheError>> = targets.iter().map(|target| flush_above(target)).collect();
-    let shards: Vec<&Path> = of_target.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let flushed = disk::at_once(&shards, |shard| flushed_folder(shard));
-    let errors: Vec<(&Path, io::Error)> =
-        shards.into_iter().zip(flushed).filter_map(|(shard, flushed)| Some((shard, flushed.err()?))).collect();
-    let error_of = |shard: &Path| {
-        let (_, error) = errors.iter().find(|(other, _)| *other == shard)?;
-        Some(CacheError::io("flush", shard)(alike(error)))
-    };
-    of_target.into_iter().map(|shard| shard.and_then(|shard| error_of(shard).map_or(Ok(()), Err))).collect()
+    let needed: Vec<Vec<Needed<'_>>> = targets.iter().map(|target| to_flush(target)).collect();
+    let folders: BTreeSet<&Path> = needed.iter().flatten().map(|needed| needed.folder).collect();
+    let folders: Vec<&Path> = folders.into_iter().collect();
+    let flushed = disk::at_once(&folders, |folder| flushed_folder(folder));
+    let errors: BTreeMap<&Path, io::Error> =
+        folders.into_iter().zip(flushed).filter_map(|(folder, flushed)| Some((folder, flushed.err()?))).collect();
+    let mut known = FLUSHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let safe = needed.iter().flatten().filter(|needed| !errors.contains_key(needed.folder));
+    known.extend(safe.filter_map(|needed| needed.names.map(Path::to_path_buf)));
+    let error = |Needed { folder, .. }: &Needed<'_>| Some(CacheError::io("flush", folder)(alike(errors.get(folder)?)));
+    needed.iter().map(|needed| needed.iter().find_map(error).map_or(Ok(()), Err)).collect()
+}
+
+/// A folder that has to be flushed for a file's name to survive.
+struct Needed<'a> {
+    folder: &'a Path,
+    /// The folder in it whose own name survives then.
+    names: Option<&'a Path>,
+}
+
+/// The file's own folder, and those above it that have names which are not known to survive.
+fn to_flush(target: &Path) -> Vec<Needed<'_>> {
+    let folders: Vec<&Path> = target.ancestors().skip(1).take(4).collect();
+    let known = FLUSHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let above = folders.windows(2).filter_map(|pair| match pair {
+        [names, folder] if !known.contains(*names) => Some(Needed { folder, names: Some(names) }),
+        _ => None,
+    });
+    folders.first().map(|folder| Needed { folder, names: None }).into_iter().chain(above).collect()
 }
 
 /// The same error once more: several files may lie in a folder that could not be flushed.
@@ -158,11 +164,11 @@ fn alike(error: &io::Error) -> io::Error {
     }
 }
 
-/// A folder above the cache that this user may not read is left to the system: it cannot be opened.
 fn flush_folder(folder: &Path) -> Result<(), CacheError> {
     flushed_folder(folder).map_err(CacheError::io("flush", folder))
 }
 
+/// A folder above the cache that this user may not read is left to the system: it cannot be opened.
 fn flushed_folder(folder: &Path) -> io::Result<()> {
     match disk::sync_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

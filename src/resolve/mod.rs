@@ -4,6 +4,7 @@
 
 mod by_axis;
 mod cells;
+mod concerned;
 mod connect;
 mod expect;
 mod image_size;

@@ -138,6 +138,18 @@ impl TrajectoryMatching {
             }
         }
         let skipped = transfer::number(&skipped)?;
+        ensure!(
+            skipped < self.iterations as f64,
+            "none of the {skipped} iterations changed anything, because their loss was above the threshold of {}; the set \
+             would be the start: lower lr_teacher, or raise the threshold",
+            optimiser.threshold.unwrap_or(f64::NAN)
+        );
+        let rate = transfer::number(learnt.lr())?;
+        if rate <= 0.0 || !rate.is_finite() {
+            ctx.warn(format!(
+                "the learnt rate has become {rate}, with which nothing can be trained (learned_lr); a smaller lr_lr may help"
+            ));
+        }
         if skipped > 0.0 {
             ctx.warn(format!(
                 "{skipped} of {} iterations changed nothing, because their loss was above the threshold",
@@ -148,7 +160,7 @@ impl TrajectoryMatching {
         Ok(run
             .outputs(&set)
             .tensors("synthetic", learnt.to_file(&set))
-            .metric("lr", transfer::number(learnt.lr())?)
+            .metric("lr", rate)
             .metric("skipped", skipped))
     }
 }

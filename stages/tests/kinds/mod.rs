@@ -12,6 +12,7 @@ mod decode_folder;
 mod determinism;
 mod difficulty;
 mod feature_regression;
+mod field;
 mod gradient_matching;
 mod knowledge;
 mod matching;

@@ -36,7 +36,7 @@ use crate::device_memory::free_bytes;
 use crate::distill::synthesis::{Length, Recorder};
 use crate::params::DsaParams;
 use crate::training::Experts;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ddpipe_nn::transfer;
 use serde::Deserialize;
 use std::ops::Range;

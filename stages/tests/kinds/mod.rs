@@ -16,6 +16,7 @@ mod field;
 mod gradient_matching;
 mod knowledge;
 mod matching;
+mod prepared;
 mod pretrained;
 mod private_sets;
 mod promises;

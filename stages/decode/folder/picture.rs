@@ -117,11 +117,22 @@ fn reader(file: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
     Ok(reader)
 }
 
-/// Whether a JPEG file is complete. Decoders fill what is missing at its end with grey. Within its pixels no marker can
-/// occur, so an end-of-image marker has to follow the last start-of-scan marker.
+/// Whether a JPEG file has its end marker, whatever lies behind it. Decoders fill what is missing at its end with grey.
 fn is_whole(file: &[u8]) -> bool {
-    let last = |marker: u8| file.windows(2).rposition(|pair| pair == [0xFF, marker]);
-    last(0xDA).is_none_or(|scan| last(0xD9).is_some_and(|end| end > scan))
+    // Within pixels a byte 0xFF is followed by 0 or by the number of a restart; a segment says how long it is.
+    let is_marker = |pair: &[u8]| matches!(pair, [0xFF, marker] if !matches!(marker, 0 | 0xD0..=0xD7 | 0xFF));
+    let mut rest = file.get(2..).unwrap_or_default();
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        match rest.get(at + 1..).unwrap_or_default() {
+            [0xD9, ..] => return true,
+            [_, high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                rest = rest.get(at + 2 + length..).unwrap_or_default();
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
 fn grey(picture: DynamicImage) -> Vec<u8> {

@@ -146,6 +146,13 @@ fn endings_do_not_decide_what_a_picture_is() {
     }
     let outputs = share(&files).run().unwrap();
     assert_eq!(outputs.metrics["train_images"] + outputs.metrics["test_images"], 8.0);
+    // What lies behind a picture's end does not matter.
+    for (name, mut bytes) in [("a/behind.png", png(5)), ("b/behind.jpg", jpeg())] {
+        bytes.extend(b"\xFF\xDAleft by a camera");
+        files.push(named(name, bytes));
+    }
+    let outputs = share(&files).run().unwrap();
+    assert_eq!(outputs.metrics["train_images"] + outputs.metrics["test_images"], 10.0);
     // Other pictures are refused: once for all files of an ending.
     files.extend((0..30).map(|number| named(format!("c/{number}.pgm"), b"P5\n1 1\n255\n0".to_vec())));
     let text = message(share(&files).run());

@@ -157,11 +157,7 @@ impl TrajectoryMatching {
             ));
         }
         let set = learnt.set(start)?;
-        Ok(run
-            .outputs(&set)
-            .tensors("synthetic", learnt.to_file(&set))
-            .metric("lr", rate)
-            .metric("skipped", skipped))
+        Ok(run.outputs(&set).tensors("synthetic", learnt.to_file(&set)).metric("lr", rate).metric("skipped", skipped))
     }
 }
 

@@ -10,7 +10,7 @@ use tch::{Kind, TchError, Tensor};
 /// the synthetic images \[M,C,H,W\].
 pub fn loss_and_gradient(real: &ClassImages, synthetic: &ClassImages) -> Result<(Tensor, Tensor), TchError> {
     let means = |images: &ClassImages| images.means(&images.images.flatten(1, -1));
-    let difference_KD = means(synthetic).f_sub(&means(real))?;
+    let difference_KD = means(synthetic)?.f_sub(&means(real)?)?;
     let loss = difference_KD.f_square()?.f_sum(Kind::Float)?.f_div_scalar(2.0)?;
     let counts = Tensor::from_slice(&synthetic.counts).to_device(synthetic.images.device());
     let share_KD = difference_KD.f_div(&counts.f_unsqueeze(1)?)?;

@@ -33,6 +33,40 @@ impl Distance {
     }
 }
 
+impl Distance {
+    /// Whether a parameter of this shape counts.
+    pub fn counts(self, shape: &[i64]) -> bool {
+        self != Distance::Ours || shape.len() >= 2
+    }
+
+    /// The distances \[K\] of K gradients of either side, in one: \[K,…\] of every parameter. Those that do not count may be
+    /// undefined.
+    pub fn between_each(self, real: &[Tensor], synthetic: &[Tensor]) -> Result<Tensor, TchError> {
+        let counted: Vec<_> =
+            real.iter().zip(synthetic).filter(|(real, _)| real.defined() && self.counts(&real.size()[1..])).collect();
+        if self == Distance::Ours {
+            let layers = counted.iter().map(|(real, synthetic)| {
+                let rows_KR = [real.size()[0], real.size()[1]];
+                let rows = |gradient: &Tensor| gradient.f_flatten(2, -1)?.f_flatten(0, 1);
+                let distances_KR = cosine_distances(&rows(real)?, &rows(synthetic)?)?.f_view(rows_KR)?;
+                distances_KR.f_sum_dim_intlist(1, false, real.kind())
+            });
+            let layers_LK = Tensor::f_stack(&layers.collect::<Result<Vec<_>, TchError>>()?, 0)?;
+            return layers_LK.f_sum_dim_intlist(0, false, layers_LK.kind());
+        }
+        let (real, synthetic): (Vec<_>, Vec<_>) = counted.into_iter().unzip();
+        let whole = |gradient: &[&Tensor]| -> Result<Tensor, TchError> {
+            let parts: Result<Vec<_>, _> = gradient.iter().map(|tensor| tensor.f_flatten(1, -1)).collect();
+            Tensor::f_cat(&parts?, 1)
+        };
+        let (real_KP, synthetic_KP) = (whole(&real)?, whole(&synthetic)?);
+        match self {
+            Distance::Cos => cosine_distances(&real_KP, &synthetic_KP),
+            _ => synthetic_KP.f_sub(&real_KP)?.f_square()?.f_sum_dim_intlist(1, false, real_KP.kind()),
+        }
+    }
+}
+
 /// Equation 10 for each parameter: the rows of a tensor belong to one output each (the weights of an output channel, of
 /// a linear layer's output, the channel of a layer norm), and their distances are one minus the cosine, summed. A tensor
 /// with one axis, which is a bias or the factors of a norm, counts nothing.

@@ -14,11 +14,13 @@ pub mod dsa;
 mod gradient;
 mod inner_network;
 mod loops;
+mod together;
 
 pub use distance::{Distance, layer_distances};
 pub use gradient::{MatchedGradient, constant_gradient, match_gradient, match_gradient_in_chunks, with_statistics_of};
 pub use inner_network::{InnerLoop, InnerNetwork};
 pub use loops::{Loops, Position, Starts};
+pub use together::{MatchedClasses, constant_gradients, match_gradients};
 
 use crate::artifact::Dataset;
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
@@ -26,8 +28,10 @@ use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Lengt
 use crate::params::NetworkParams;
 use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::Strategy;
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::pieces::{self, Graph, Shared};
+use ddpipe_nn::transfer::Parcel;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
@@ -126,7 +130,8 @@ impl Matching<'_> {
     }
 
     /// The sum over classes of the distance between the gradients of real and synthetic images, and its gradient with
-    /// respect to the synthetic images \[M,C,H,W\]. `tick` is called after every class and may end it.
+    /// respect to the synthetic images \[M,C,H,W\]. `tick` is called after every class, or after all where they are
+    /// computed together, and may end it.
     fn loss_and_gradient(
         &self,
         parameters: &Parameters,
@@ -140,8 +145,23 @@ impl Matching<'_> {
         let chunk = |usual| chunk.map_or(usual, Chunk);
         let (classes, [_, height, width]) = (self.dataset.classes, self.dataset.image_shape());
         let augmentation = ClassAugmentation::draw(self.strategy, classes, [height, width], ctx.seed, step);
-        let real = self.real.draw(batch_real, ctx.seed, step);
+        let (chosen, counts) = self.real.by_class().choose("real", batch_real, ctx.seed, step);
+        let mut parcel = Parcel::default();
+        let chosen = parcel.add(&chosen);
+        let shape = self.dataset.image_shape();
+        let (augmentation, sent) = augmentation.sent_with(parcel, shape, &[&counts, &synthetic.counts], ctx.device);
+        let real = self.real.at(&sent.get(chosen), counts);
         let chunks = (chunk(graph_chunk(ctx.device)), chunk(Chunk(SYNTHETIC)));
+        // A class of which only a part fits is computed by itself, twice.
+        let fits = synthetic.counts.iter().all(|&count| count <= chunks.1.0);
+        if Layout::of(ctx.device) == Layout::Together && network.has_gradients_by_group() && fits {
+            let real = real.augmented(&augmentation)?;
+            let target = constant_gradients(network, parameters, &real, distance, chunks.0)?;
+            let matched =
+                match_gradients(network, parameters, &target, synthetic, labels, &augmentation, distance, chunks.1)?;
+            tick()?;
+            return Ok((matched.distances_K.f_sum(Kind::Float)?, matched.gradient_MCHW));
+        }
         let shared = Shared::new(parameters);
         let of_class = |(class, [real, pixels, labels]): (usize, [Tensor; 3])| {
             let real = augmentation.apply(class, &real);

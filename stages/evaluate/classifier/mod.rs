@@ -1,9 +1,11 @@
 //! `evaluate.classifier`: the test accuracy of networks (students) that were trained on a synthetic set alone. Several
-//! students are trained from scratch, one after another. The training loop is in `training`.
+//! students are trained from scratch, one after another or, on a GPU, together. The training loops are in `training`.
 
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
-use crate::training::{self, Objective, State, Student, StudentRun, TrainingParams, TrainingSet};
+use crate::training::{
+    self, Objective, StackedState, State, Student, StudentRun, StudentsTogether, TrainingParams, TrainingSet,
+};
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
@@ -37,14 +39,42 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let network = network.network(set.image_shape(), set.classes())?;
 
     let mut finished: Vec<Student> = Vec::new();
-    let mut running = None;
+    let (mut running, mut running_together) = (None, None);
     if let Some(checkpoint) = ctx.resume() {
         finished = checkpoint.noted("finished")?;
-        running = Some(State::resume(&network, &checkpoint)?);
+        running_together = StackedState::resume(&network, &checkpoint)?;
+        if running_together.is_none() {
+            running = Some(State::resume(&network, &checkpoint)?);
+        }
     }
     let steps = training.settings(ctx.seed).steps(set.examples().count());
     while (finished.len() as u64) < students {
         let number = finished.len() as u64;
+        let seed = |number| stream(ctx.seed, "student", number).generator().random();
+        let shown = |number: u64, student: &Student| {
+            ctx.metric("accuracy", number, student.accuracy());
+            ctx.log(format!("student {} of {students}: accuracy {:.4}", number + 1, student.accuracy()));
+        };
+        let batch = training.batch_size.min(set.examples().count());
+        if let Some(together) = training::together(&network, ctx.device, batch, students - number) {
+            let seeds: Vec<u64> = (number..number + together).map(seed).collect();
+            let run = StudentsTogether {
+                ctx,
+                network: &network,
+                params: &training,
+                objective,
+                examples: set.examples(),
+                test: &test,
+                seeds: &seeds,
+                before: number * steps,
+                total: students * steps,
+                save: &|checkpoint| checkpoint.note("finished", &finished),
+            };
+            let tested = run.run(running_together.take())?;
+            (number..).zip(&tested).for_each(|(number, student)| shown(number, student));
+            finished.extend(tested);
+            continue;
+        }
         let student = StudentRun {
             ctx,
             network: &network,
@@ -52,14 +82,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             objective,
             examples: set.examples(),
             test: &test,
-            seed: stream(ctx.seed, "student", number).generator().random(),
+            seed: seed(number),
             before: number * steps,
             total: students * steps,
             save: &|checkpoint| checkpoint.note("finished", &finished),
         };
         let student = student.run(running.take())?;
-        ctx.metric("accuracy", number, student.accuracy());
-        ctx.log(format!("student {} of {students}: accuracy {:.4}", number + 1, student.accuracy()));
+        shown(number, &student);
         finished.push(student);
     }
 

@@ -144,7 +144,8 @@ fn halves<T: Send, R: Send, E: Send>(
 }
 
 impl Graph {
-    fn within<R>(self, work: impl FnOnce() -> R) -> R {
+    /// Does `work` with or without a graph.
+    pub fn within<R>(self, work: impl FnOnce() -> R) -> R {
         match self {
             Graph::Kept => tch::with_grad(work),
             Graph::Without => tch::no_grad(work),

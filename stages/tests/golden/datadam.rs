@@ -2,6 +2,7 @@
 //! through the functions that the loop uses.
 
 use crate::walker;
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::Chunk;
 use ddpipe_nn::pieces::Graph;
 use ddpipe_stages::distill::feature_matching::datadam::attention::{Normalisation, attention};
@@ -56,23 +57,28 @@ fn loss() {
             };
             report.equal(case, "error_type", case.text("error_type"), "MSE_B");
             let classes = case.integer("num_classes");
-            let real = ClassImages::even(case.tensor("real").flatten(0, 1), classes).augmented(&augmentation);
-            let synthetic = ClassImages::even(case.tensor("syn"), classes);
-            // Chunks that cut classes apart, that hold one, and that hold all.
-            for chunk in [1, synthetic.counts[0], i64::MAX].map(Chunk) {
-                let means = class_means(&network, &parameters, &real, settings, chunk, Graph::Without).unwrap();
-                let matched =
-                    match_means(&network, &parameters, &means, &synthetic, &augmentation, settings, chunk).unwrap();
-                for (layer, (real, synthetic)) in means.attention.iter().zip(&matched.means.attention).enumerate() {
-                    report.compare(case, &format!("attention_mean_real_{layer}"), real);
-                    report.compare(case, &format!("attention_mean_syn_{layer}"), synthetic);
+            let mut compare = || {
+                let real =
+                    ClassImages::even(case.tensor("real").flatten(0, 1), classes).augmented(&augmentation).unwrap();
+                let synthetic = ClassImages::even(case.tensor("syn"), classes);
+                // Chunks that cut classes apart, that hold one, and that hold all.
+                for chunk in [1, synthetic.counts[0], i64::MAX].map(Chunk) {
+                    let means = class_means(&network, &parameters, &real, settings, chunk, Graph::Without).unwrap();
+                    let matched =
+                        match_means(&network, &parameters, &means, &synthetic, &augmentation, settings, chunk).unwrap();
+                    for (layer, (real, synthetic)) in means.attention.iter().zip(&matched.means.attention).enumerate() {
+                        report.compare(case, &format!("attention_mean_real_{layer}"), real);
+                        report.compare(case, &format!("attention_mean_syn_{layer}"), synthetic);
+                    }
+                    report.compare(case, "sam_loss_per_layer", &matched.attention_L);
+                    report.compare(case, "sam_loss", &matched.attention_L.sum(Kind::Float));
+                    report.compare(case, "mmd_loss", &matched.embedding);
+                    report.compare(case, "loss", &matched.loss());
+                    report.compare(case, "grad_syn", &matched.gradient_MCHW);
                 }
-                report.compare(case, "sam_loss_per_layer", &matched.attention_L);
-                report.compare(case, "sam_loss", &matched.attention_L.sum(Kind::Float));
-                report.compare(case, "mmd_loss", &matched.embedding);
-                report.compare(case, "loss", &matched.loss());
-                report.compare(case, "grad_syn", &matched.gradient_MCHW);
-            }
+            };
+            Layout::Pieces.on_cpu(&mut compare);
+            Layout::Together.on_cpu(&mut compare);
         },
     );
 }

@@ -2,10 +2,13 @@
 //! through the functions that the loop uses.
 
 use crate::walker;
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::Chunk;
 use ddpipe_stages::distill::gradient_matching::{
-    Distance, constant_gradient, layer_distances, match_gradient_in_chunks, with_statistics_of,
+    Distance, constant_gradient, constant_gradients, layer_distances, match_gradient_in_chunks, match_gradients,
+    with_statistics_of,
 };
+use ddpipe_stages::distill::synthesis::ClassImages;
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
@@ -59,5 +62,30 @@ fn cases() {
                 report.compare(case, "distance_per_class_and_tensor", &Tensor::stack(&layers, 0));
             }
         }
+
+        // All classes in the same passes: chunks that cut classes apart, and that hold all.
+        Layout::Together.on_cpu(|| {
+            let (real, synthetic) =
+                (ClassImages::even(real.flatten(0, 1), counts[0]), ClassImages::even(synthetic, counts[0]));
+            let real = real.augmented(&augmentation).unwrap();
+            let labels = Tensor::arange(counts[0], (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(ipc, 0, None);
+            for chunk in [1, counts[1] - 1, i64::MAX].map(Chunk) {
+                let target = constant_gradients(&network, &parameters, &real, distance, chunk).unwrap();
+                let matched = match_gradients(
+                    &network,
+                    &parameters,
+                    &target,
+                    &synthetic,
+                    &labels,
+                    &augmentation,
+                    distance,
+                    chunk,
+                )
+                .unwrap();
+                report.compare(case, "loss_per_class", &matched.distances_K);
+                report.compare(case, "loss", &matched.distances_K.sum(Kind::Float));
+                report.compare(case, "grad_syn", &matched.gradient_MCHW);
+            }
+        });
     });
 }

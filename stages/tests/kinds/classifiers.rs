@@ -3,6 +3,7 @@
 
 use crate::host::small::Small;
 use crate::host::{Stage, byte_set, json, message, tensors};
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Overrides};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
@@ -146,6 +147,53 @@ fn students_differ_and_their_accuracies_are_folded() {
 
     let alone = evaluate(&synthetic(4, false)).param("students", 1).run().unwrap();
     assert!(json(&alone, "metrics")["accuracy_std"].is_null() && !alone.metrics.contains_key("accuracy_std"));
+}
+
+/// The document of a run with students together beside that with one after another; what rounding moves is small.
+fn in_both_layouts(stage: &Stage) -> [serde_json::Value; 2] {
+    [Layout::Pieces, Layout::Together].map(|layout| {
+        let outputs = layout.on_cpu(|| stage.again().run().unwrap());
+        json(&outputs, "metrics").clone()
+    })
+}
+
+#[test]
+fn students_together_learn_what_each_learns_by_itself() {
+    let few = |set: &TensorFile| evaluate(set).param("epochs", 3).param("lr", 0.02);
+    let hard = || few(&synthetic(4, false));
+    let cases = [
+        ("plain", hard().param("augment", "none")),
+        ("dsa", hard().param("augment", "dsa").param("norm", "batch").param("schedule", "step")),
+        ("dc", hard().param("augment", "dc").param("arch", "convnet2")),
+        ("idc", hard().param("augment", "idc")),
+        ("mixed", hard().param("augment", "idc_cutmix")),
+        ("soft", few(&synthetic(4, true)).param("augment", "none").param("batch_size", 7)),
+        ("targets", few(&with_targets(4)).param("augment", "none")),
+    ];
+    for (what, stage) in cases {
+        let [pieces, together] = in_both_layouts(&stage);
+        let losses = |document: &serde_json::Value| -> Vec<f64> {
+            let students = document["epochs"].as_array().unwrap();
+            let epochs = students.iter().flat_map(|student| student.as_array().unwrap());
+            epochs.map(|epoch| epoch["loss"].as_f64().unwrap()).collect()
+        };
+        let (own, all) = (losses(&pieces), losses(&together));
+        assert_eq!(own.len(), all.len(), "{what}");
+        for (own, all) in own.iter().zip(&all) {
+            assert!((own - all).abs() < 1e-3 * own.abs(), "{what}: {own} and {all}");
+        }
+        assert_eq!(pieces["epochs"][1][0]["rate"], together["epochs"][1][0]["rate"], "{what}");
+        let off = pieces["accuracy"].as_f64().unwrap() - together["accuracy"].as_f64().unwrap();
+        assert!(off.abs() < 0.02, "{what}: {off}");
+    }
+}
+
+#[test]
+fn students_together_that_were_interrupted_end_with_the_same_bytes() {
+    let stage = evaluate(&synthetic(4, false)).param("augment", "dsa").param("norm", "batch").param("epochs", 5);
+    // Twelve steps of three students, and a test of each.
+    let small = Small::of(stage).continues(4, [12, 24, 36]);
+    Layout::Together.on_cpu(|| small.keeps_its_promises()).unwrap();
 }
 
 #[test]

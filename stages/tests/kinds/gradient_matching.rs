@@ -4,6 +4,7 @@
 use crate::bars::{CLASSES, IPC, images, real, start};
 use crate::host::small::Small;
 use crate::host::{Event, Stage, json, message, tensors};
+use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Norm, Overrides, Parameters};
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{SyntheticSet, TensorFile};
@@ -25,6 +26,31 @@ fn stage_from(kind: &str, start: &TensorFile) -> Stage {
     let stage = stage.param("iterations", 3).param("outer_loop", 3).param("inner_loop", 4).param("batch_train", 4);
     let stage = stage.param("lr_img", 0.5).param("lr_net", 0.05);
     if kind == "distill.dsa" { stage.param("strategy", "color_crop_cutout_scale_rotate") } else { stage }
+}
+
+/// With each distance, with norms that are not those of an image, and in chunks that cut classes.
+#[test]
+fn classes_together_move_the_images_as_class_after_class_does() {
+    let short = |kind: &str| stage(kind).param("iterations", 1).param("inner_loop", 1).param("lr_img", 0.1);
+    let cases: Vec<(&str, Stage)> = KINDS
+        .iter()
+        .flat_map(|kind| {
+            let of = |name: &str, value: &str| short(kind).param(name, value);
+            let distances = ["ours", "mse", "cos"].map(|distance| ("distance", of("distance", distance)));
+            let others = [
+                ("batch norm", of("norm", "batch")),
+                ("layer norm", of("norm", "layer")),
+                ("cut classes", short(kind).param("chunk", 5)),
+            ];
+            distances.into_iter().chain(others)
+        })
+        .collect();
+    for (what, stage) in cases {
+        let run = |layout: Layout| images(&layout.on_cpu(|| stage.again().run().unwrap()));
+        let (pieces, together) = (run(Layout::Pieces), run(Layout::Together));
+        let off = f64::try_from((&pieces - &together).abs().max()).unwrap();
+        assert!(off < 2e-3, "{what}: {off}");
+    }
 }
 
 pub fn small() -> Vec<Small> {

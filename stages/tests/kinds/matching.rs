@@ -4,6 +4,7 @@
 use crate::bars::{images, real, start};
 use crate::host::small::Small;
 use crate::host::{Event, Stage, json, message, tensors};
+use ddpipe_nn::layout::Layout;
 use ddpipe_stages::artifact::SyntheticSet;
 
 const KINDS: [&str; 2] = ["distill.dm", "distill.datadam"];
@@ -60,6 +61,18 @@ fn the_size_of_chunks_changes_rounding_only_and_other_seeds_change_the_images() 
             assert!(off < 1e-3, "{kind}, {norm}: {off}");
             let moved = f64::try_from((&one - images(&run(1, 1))).abs().max()).unwrap();
             assert!(moved > 1e-2, "{kind}, {norm}: {moved}");
+        }
+    }
+}
+
+#[test]
+fn classes_together_move_the_images_as_class_after_class_does() {
+    for kind in KINDS {
+        for norm in ["instance", "batch"] {
+            let run = |layout: Layout| images(&layout.on_cpu(|| stage(kind).param("norm", norm).run().unwrap()));
+            let (pieces, together) = (run(Layout::Pieces), run(Layout::Together));
+            let off = f64::try_from((&pieces - &together).abs().max()).unwrap();
+            assert!(off < 1e-3, "{kind}, {norm}: {off}");
         }
     }
 }

@@ -3,5 +3,6 @@
 mod architectures;
 mod geometric;
 mod per_sample_gradients;
+mod together;
 mod transformer;
 mod whitening;

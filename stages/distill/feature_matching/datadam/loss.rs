@@ -117,7 +117,7 @@ pub fn class_means(
         maps.resize_with(part.len(), Vec::new);
         maps.iter_mut().zip(part).for_each(|(maps, map)| maps.push(map));
     }
-    let mean = |parts: &Vec<Tensor>| Ok(images.means(&Tensor::f_cat(parts, 0)?));
+    let mean = |parts: &Vec<Tensor>| images.means(&Tensor::f_cat(parts, 0)?);
     Ok(ClassMeans {
         attention: maps.iter().map(mean).collect::<Result<_, TchError>>()?,
         embedding_KD: mean(&embeddings)?,

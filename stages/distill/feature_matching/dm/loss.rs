@@ -33,7 +33,7 @@ pub fn mean_embeddings(
     images: &ClassImages,
     chunk: Chunk,
 ) -> Result<Tensor, TchError> {
-    Ok(images.means(&network.embed_chunked(parameters, &images.images, Mode::Train, chunk)?))
+    images.means(&network.embed_chunked(parameters, &images.images, Mode::Train, chunk)?)
 }
 
 /// Compares synthetic images, each class under its augmentation, with the mean embeddings of real ones; a few classes at
@@ -52,7 +52,7 @@ pub fn match_embeddings(
         let parts = images.images.f_split(size, 0)?;
         let embeddings: Result<Vec<_>, _> =
             parts.iter().map(|part| network.embed(&parameters, part, Mode::Train)).collect();
-        let mean = images.means(&Tensor::f_cat(&embeddings?, 0)?);
+        let mean = images.means(&Tensor::f_cat(&embeddings?, 0)?)?;
         let real = mean_real_KD.f_narrow(0, classes.start as i64, classes.len() as i64)?;
         let discrepancy = class_discrepancy(&real, &mean);
         Ok((discrepancy.f_sum(discrepancy.kind())?, (discrepancy.detach(), mean.detach())))

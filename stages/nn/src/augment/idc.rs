@@ -1,7 +1,7 @@
 //! How IDC augments the images that a network learns from (Kim et al. 2022, `train_epoch`): several operations at once,
 //! with draws of every image's own, and CutMix on some of the batches.
 
-use super::{Augment, CutMix, Family, Planned, Settings, Sharing, Strategy};
+use super::{Augment, CutMix, Family, Operation, Planned, Settings, Sharing, Strategy};
 use crate::stream::stream;
 use crate::transfer::Parcel;
 use anyhow::Result;
@@ -29,23 +29,15 @@ impl Combined {
     }
 }
 
-impl Combined {
-    /// The operations of a step.
-    fn planned(&self, images: &Tensor, step: u64, parcel: &mut Parcel) -> Planned {
-        let Some(strategy) = &self.strategy else { return Planned::default() };
-        let size = images.size();
-        let (settings, sharing) = (Settings::default(), Sharing::PerImage(size[0]));
-        let mut stream = stream(self.seed, "augment", step);
-        let operations = strategy.draw_combined(sharing, (size[2], size[3]), &settings, stream.generator());
-        Planned::new(&operations, &size, images.kind(), &settings, parcel)
-    }
-}
-
 impl Augment for Combined {
     fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor> {
         let mut parcel = Parcel::default();
         let planned = self.planned(images, step, &mut parcel);
         Ok(planned.apply(images, &parcel.send(images.device())))
+    }
+
+    fn operations(&self, shape: &[i64], step: u64) -> Option<(Vec<Operation>, Settings)> {
+        (self.mixed <= 0.0).then(|| self.drawn(shape, step))
     }
 
     fn batch(&self, images: &Tensor, labels: &Tensor, classes: i64, step: u64) -> Result<(Tensor, Tensor)> {
@@ -62,5 +54,20 @@ impl Augment for Combined {
             Some((cutmix, partners)) => Ok(cutmix.apply_with(&sent.get(partners), &images, labels, classes)?),
             None => Ok((images, labels.shallow_clone())),
         }
+    }
+}
+
+impl Combined {
+    fn planned(&self, images: &Tensor, step: u64, parcel: &mut Parcel) -> Planned {
+        let (operations, settings) = self.drawn(&images.size(), step);
+        Planned::new(&operations, &images.size(), images.kind(), &settings, parcel)
+    }
+
+    fn drawn(&self, shape: &[i64], step: u64) -> (Vec<Operation>, Settings) {
+        let (settings, sharing) = (Settings::default(), Sharing::PerImage(shape[0]));
+        let Some(strategy) = &self.strategy else { return (Vec::new(), settings) };
+        let mut stream = stream(self.seed, "augment", step);
+        let size = (shape[2], shape[3]);
+        (strategy.draw_combined(sharing, size, &settings, stream.generator()), settings)
     }
 }

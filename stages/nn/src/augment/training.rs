@@ -1,7 +1,7 @@
 //! What the training loop asks of an augmentation, and those that evaluations of synthetic sets use. How images are
 //! changed is in the other files of this folder.
 
-use super::{Combined, Mode, Settings, Sharing, Strategy};
+use super::{Combined, Mode, Operation, Settings, Sharing, Strategy};
 use crate::augment;
 use crate::augment::dc::DcAugmentation;
 use crate::network::{Architecture, Norm};
@@ -20,6 +20,12 @@ pub trait Augment {
     /// that mixes images mixes their labels too.
     fn batch(&self, images: &Tensor, labels: &Tensor, _classes: i64, step: u64) -> Result<(Tensor, Tensor)> {
         Ok((self.apply(images, step)?, labels.shallow_clone()))
+    }
+
+    /// The operations that [`batch`](Self::batch) applies to images of this shape, \[B,C,H,W\], in this step, and their
+    /// strength; `None` where it does anything else to images or labels.
+    fn operations(&self, _shape: &[i64], _step: u64) -> Option<(Vec<Operation>, Settings)> {
+        None
     }
 }
 
@@ -74,12 +80,21 @@ struct Dsa {
 
 impl Augment for Dsa {
     fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor> {
-        let size = images.size();
-        let settings = Settings::default();
-        let mut stream = stream(self.seed, "augment", step);
-        let sharing = Sharing::PerImage(size[0]);
-        let operations = self.strategy.draw(Mode::Single, sharing, (size[2], size[3]), &settings, stream.generator());
+        let (operations, settings) = self.drawn(&images.size(), step);
         Ok(augment::apply(images, &operations, &settings))
+    }
+
+    fn operations(&self, shape: &[i64], step: u64) -> Option<(Vec<Operation>, Settings)> {
+        Some(self.drawn(shape, step))
+    }
+}
+
+impl Dsa {
+    fn drawn(&self, shape: &[i64], step: u64) -> (Vec<Operation>, Settings) {
+        let (settings, sharing) = (Settings::default(), Sharing::PerImage(shape[0]));
+        let mut stream = stream(self.seed, "augment", step);
+        let size = (shape[2], shape[3]);
+        (self.strategy.draw(Mode::Single, sharing, size, &settings, stream.generator()), settings)
     }
 }
 

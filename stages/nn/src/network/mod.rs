@@ -12,6 +12,7 @@ mod alexnet;
 mod architecture;
 mod branches;
 mod builder;
+mod by_group;
 mod cnn2;
 mod convnet;
 mod efficientnet;
@@ -31,6 +32,7 @@ mod per_sample;
 mod resnet;
 mod resnetv2;
 mod spec;
+mod stacked;
 mod vgg;
 mod vit;
 

@@ -64,8 +64,27 @@ pub(super) fn per_image(
 ) -> Result<Tensor, TchError> {
     match norm {
         Norm::Instance => x_BCHW.f_group_norm(shape[0], weight, bias, EPS, true),
-        Norm::Group => x_BCHW.f_group_norm(GROUPS, weight, bias, EPS, true),
+        Norm::Group => per_groups(x_BCHW, GROUPS, weight, bias),
         Norm::Layer => x_BCHW.f_layer_norm(shape, weight, bias, EPS, true),
         Norm::Batch | Norm::None => Ok(x_BCHW.shallow_clone()),
     }
+}
+
+/// Normalises each image over groups of its channels.
+pub(super) fn per_groups(
+    x_BCHW: &Tensor,
+    groups: i64,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+) -> Result<Tensor, TchError> {
+    x_BCHW.f_group_norm(groups, weight, bias, EPS, true)
+}
+
+/// What a batch norm in evaluation mode makes of a batch before its weight and bias: `statistics` are mean and variance.
+pub(super) fn standardised(x_BCHW: &Tensor, statistics: &[Tensor]) -> Result<Tensor, TchError> {
+    let [mean, var] = statistics else {
+        return Err(TchError::Shape("a batch norm without mean and variance".into()));
+    };
+    let nothing = None::<&Tensor>;
+    x_BCHW.f_batch_norm(nothing, nothing, Some(mean), Some(var), false, MOMENTUM, EPS, true)
 }

@@ -35,10 +35,10 @@ enum SampleGradient {
 }
 
 /// A layer with parameters, and what was saved of it in the forward pass.
-struct SavedActivation<'a> {
-    layer: &'a Layer,
-    input: Tensor,
-    output: Tensor,
+pub(super) struct SavedActivation<'a> {
+    pub layer: &'a Layer,
+    pub input: Tensor,
+    pub output: Tensor,
 }
 
 impl Network {
@@ -76,7 +76,8 @@ impl Network {
         })
     }
 
-    fn walk<'a>(
+    /// What the layers make of `x` in evaluation mode; what is saved of those that have parameters comes to `saved`.
+    pub(super) fn walk<'a>(
         &'a self,
         layers: impl IntoIterator<Item = &'a Layer>,
         parameters: &Parameters,
@@ -93,7 +94,7 @@ impl Network {
                 Layer::Gate(factors) => x.f_mul(&self.walk(factors, parameters, &x, saved)?)?,
                 Layer::Stage(layers) => self.walk(layers, parameters, &x, saved)?,
                 Layer::Convolution { .. } | Layer::Norm { .. } | Layer::Linear { .. } => {
-                    let output = self.layer(layer, parameters, &x, Mode::Eval, &mut [])?;
+                    let output = self.layer(layer, parameters, &x, Mode::Eval, &mut parameters.clone().buffers)?;
                     saved.push(SavedActivation { layer, input: x, output: output.shallow_clone() });
                     output
                 }

@@ -1,0 +1,136 @@
+//! Several students of one architecture in the same operations: each has its own weights, order of images and
+//! augmentation, and ends with the numbers that it would have by itself, up to rounding. For devices that wait for small
+//! operations ([`Layout::Together`]); on a CPU students come one after another, and the work of each is divided.
+
+mod batch;
+mod gradient;
+mod state;
+
+use super::{Examples, LossReader, Objective, Orders, Student, TrainingParams, evaluate};
+use crate::context::{Checkpoint, Context};
+use anyhow::{Context as _, Result, ensure};
+use batch::batch;
+use ddpipe_nn::augment::Augment;
+use ddpipe_nn::layout::Layout;
+use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::stream::stream;
+use tch::Device;
+
+pub use gradient::stacked_gradient;
+pub use state::StackedState;
+
+/// Pixels (of all images of a step, of one channel) that go through stacked networks at a time: at 128 channels, a few
+/// gigabytes with what the way back needs.
+const PIXELS: i64 = 1 << 20;
+
+/// How many of the students that are `left` are trained together, as many as the images of a step allow (`batch` of each);
+/// `None` where they are trained one after another.
+pub fn together(network: &Network, device: Device, batch: i64, left: u64) -> Option<u64> {
+    let [height, width] = network.spec().image;
+    let fit = PIXELS / batch.max(1).saturating_mul(height * width).max(1);
+    let stacked = Layout::of(device) == Layout::Together && network.can_be_stacked() && fit > 0;
+    stacked.then(|| left.min(fit as u64))
+}
+
+/// The training and the test of several students at once.
+pub struct StudentsTogether<'a> {
+    /// The context of the stage.
+    pub ctx: &'a Context,
+    /// The students' network.
+    pub network: &'a Network,
+    /// The settings of their training.
+    pub params: &'a TrainingParams,
+    /// The objective of their training.
+    pub objective: Objective,
+    /// The training images and labels.
+    pub examples: &'a dyn Examples,
+    /// The test images and their labels \[N\] int64.
+    pub test: &'a dyn Examples,
+    /// The seeds of the random streams of each student.
+    pub seeds: &'a [u64],
+    /// The number of steps of all earlier students.
+    pub before: u64,
+    /// The number of steps of all students together.
+    pub total: u64,
+    /// Adds to a checkpoint what the stage needs to find these students again.
+    pub save: &'a dyn Fn(&mut Checkpoint),
+}
+
+impl StudentsTogether<'_> {
+    /// Trains and tests the students, continuing from `state` if they were interrupted.
+    pub fn run(&self, state: Option<StackedState>) -> Result<Vec<Student>> {
+        // Of other students than these, it is of no use.
+        let mut state = match state.filter(|state| state.history.len() == self.seeds.len()) {
+            Some(state) => state,
+            None => StackedState::new(Parameters::stack(&self.fresh()?)?, self.seeds.len()),
+        };
+        self.train(&mut state)?;
+        let mut tested = Vec::new();
+        for (student, history) in (0..).zip(&state.history) {
+            let parameters = state.parameters.of_stack(student)?;
+            let test = evaluate(self.network, &parameters, self.test, || self.tell(&state, None))?;
+            let last = history.last().context("no epoch was run")?;
+            tested.push(Student {
+                train_accuracy: last.train_accuracy,
+                loss: last.loss,
+                test: self.objective.scored(test),
+                epochs: history.clone(),
+            });
+        }
+        Ok(tested)
+    }
+
+    fn fresh(&self) -> Result<Vec<Parameters>> {
+        let init = |seed: &u64| Ok(self.network.init(stream(*seed, "init", 0).generator(), self.ctx.device)?);
+        self.seeds.iter().map(init).collect()
+    }
+
+    fn train(&self, state: &mut StackedState) -> Result<()> {
+        let count = self.examples.count();
+        ensure!(count > 0, "there are no images to train on");
+        let settings = self.params.settings(0);
+        ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
+        let augments: Option<Vec<Box<dyn Augment>>> =
+            self.seeds.iter().map(|&seed| self.params.augmentation(self.network, seed)).collect();
+        let batches = settings.steps_per_epoch(count);
+        let (mut loss_reader, mut orders) = (LossReader::default(), Orders::default());
+        while state.epoch < settings.schedule.epochs(settings.epochs) {
+            if state.batch == 0 && settings.schedule.empties_velocity(settings.epochs, state.epoch) {
+                state.velocity.clear();
+            }
+            let rate = settings.schedule.rate(settings.rate, settings.epochs, state.epoch);
+            let left = settings.schedule.epochs(settings.epochs).saturating_sub(state.epoch);
+            let orders_SN = orders.of_each(self.seeds, count, self.examples.device(), state.epoch, left);
+            while state.batch < batches {
+                let step = state.epoch * batches + state.batch;
+                let start = state.batch as i64 * settings.batch_size;
+                let batch = batch(&orders_SN, self.examples, start, settings.batch_size)?;
+                let batch = match &augments {
+                    Some(augments) => batch.augmented(augments, self.network.spec().classes, step)?,
+                    None => batch,
+                };
+                let now = stacked_gradient(self.objective, self.network, &state.parameters, &batch)?;
+                let stepped =
+                    settings.sgd.step(rate, &state.parameters.trainable, &now.gradients, &mut state.velocity)?;
+                state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
+                state.add(&now.losses_S, &now.right_SB)?;
+                state.batch += 1;
+                let loss = loss_reader.read(&now.losses_S.f_mean(now.losses_S.kind())?);
+                self.tell(state, loss)?;
+            }
+            state.end_epoch(rate, count)?;
+        }
+        state.read()
+    }
+
+    /// Reports the progress of the stage and saves a checkpoint if one is due.
+    fn tell(&self, state: &StackedState, loss: Option<f64>) -> Result<()> {
+        let batches = self.params.settings(0).steps_per_epoch(self.examples.count());
+        let step = self.before + self.seeds.len() as u64 * (state.epoch * batches + state.batch);
+        self.ctx.step(step, self.total, "steps", loss, |checkpoint| {
+            state.store(checkpoint)?;
+            (self.save)(checkpoint);
+            Ok(())
+        })
+    }
+}

@@ -87,10 +87,14 @@ impl Experts {
     }
 
     /// \[P\], the parameters of an expert (from 0) after `epoch` epochs. An error if there is no such expert or epoch.
-    pub fn at(&self, mut expert: u64, epoch: u64, device: Device) -> Result<Tensor> {
+    pub fn at(&self, expert: u64, epoch: u64, device: Device) -> Result<Tensor> {
+        Ok(transfer::send(&self.on_host(expert, epoch)?, device)?)
+    }
+
+    fn on_host(&self, mut expert: u64, epoch: u64) -> Result<Tensor> {
         for file in &self.files {
             if expert < file.shape.experts {
-                return Ok(transfer::send(&file.at(expert, epoch)?, device)?);
+                return file.at(expert, epoch);
             }
             expert -= file.shape.experts;
         }
@@ -117,11 +121,9 @@ impl Experts {
         let order = stream(seed, "experts", iteration / count).permutation(count as i64);
         let expert = order[(iteration % count) as usize] as u64;
         let epoch = stream(seed, "start", iteration).integer(epochs.start as i64, epochs.end as i64) as u64;
-        Ok(Segment {
-            epoch,
-            start_P: self.at(expert, epoch, device)?,
-            target_P: self.at(expert, epoch + length, device)?,
-        })
+        let ends = [self.on_host(expert, epoch)?, self.on_host(expert, epoch + length)?];
+        let ends_2P = transfer::send(&Tensor::f_stack(&ends, 0)?, device)?;
+        Ok(Segment { epoch, start_P: ends_2P.f_get(0)?, target_P: ends_2P.f_get(1)? })
     }
 
     /// An error if the images or classes of this set are not those of the experts' network.

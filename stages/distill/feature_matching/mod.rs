@@ -131,11 +131,17 @@ impl FeatureMatching {
             let now = match draw.take() {
                 Some(same) if same.number == (number, redrawn) => same,
                 _ => {
-                    let Fresh { parcel, weights, chosen, counts } = fresh.get(step);
-                    let sent = parcel.send(ctx.device);
-                    let parameters = network.drawn(&weights, &sent, ctx.device)?;
+                    let next = match self.redraw {
+                        Redraw::Step => step + 1,
+                        Redraw::Network => (number + 1) * self.steps_per_network,
+                    };
+                    let Fresh { parcel, weights, chosen, counts } = fresh.get(step, next);
                     let (strategy, size) = (augment.strategy(), [height, width]);
                     let augmentation = ClassAugmentation::draw(strategy, dataset.classes, size, ctx.seed, redrawn);
+                    let synthetic = vec![start.ipc; counts.len()];
+                    let (augmentation, sent) =
+                        augmentation.sent_with(parcel, dataset.image_shape(), &[&counts, &synthetic], ctx.device);
+                    let parameters = network.drawn(&weights, &sent, ctx.device)?;
                     let real = real.at(&sent.get(chosen), counts).augmented(&augmentation)?;
                     let targets = self.precision.pass(&parameters, |rounded| {
                         tch::no_grad(|| method.targets(&network, rounded, &real, chunk))

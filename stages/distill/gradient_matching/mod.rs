@@ -31,6 +31,7 @@ use ddpipe_nn::augment::Strategy;
 use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::pieces::{self, Graph, Shared};
+use ddpipe_nn::transfer::Parcel;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
@@ -141,7 +142,12 @@ impl Matching<'_> {
         let chunk = |usual| chunk.map_or(usual, Chunk);
         let (classes, [_, height, width]) = (self.dataset.classes, self.dataset.image_shape());
         let augmentation = ClassAugmentation::draw(self.strategy, classes, [height, width], ctx.seed, step);
-        let real = self.real.draw(batch_real, ctx.seed, step);
+        let (chosen, counts) = self.real.by_class().choose("real", batch_real, ctx.seed, step);
+        let mut parcel = Parcel::default();
+        let chosen = parcel.add(&chosen);
+        let shape = self.dataset.image_shape();
+        let (augmentation, sent) = augmentation.sent_with(parcel, shape, &[&counts, &synthetic.counts], ctx.device);
+        let real = self.real.at(&sent.get(chosen), counts);
         let chunks = (chunk(network.chunk(ctx.device, Graph::Kept)), chunk(network.second_order_held(ctx.device)));
         // A class of which only a part fits is computed by itself, twice.
         let fits = synthetic.counts.iter().all(|&count| count <= chunks.1.0);

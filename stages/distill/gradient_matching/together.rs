@@ -10,6 +10,7 @@ use crate::distill::synthesis::{ClassAugmentation, ClassImages, class_groups, ea
 use ddpipe_nn::autograd::leaf;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::pieces::Graph;
+use ddpipe_nn::transfer;
 use std::ops::Range;
 use tch::{Kind, Reduction, TchError, Tensor};
 
@@ -108,8 +109,7 @@ impl Side<'_> {
                 Some(each) => sum(Reduction::Sum)?.f_div_scalar(each),
                 None => {
                     let shares = here.iter().zip(all).flat_map(|(&here, &all)| vec![1.0 / all as f64; here as usize]);
-                    let shares = Tensor::f_from_slice(&shares.collect::<Vec<_>>())?;
-                    let shares = shares.f_to_kind(logits.kind())?.f_to_device(logits.device())?;
+                    let shares = transfer::constant(&shares.collect::<Vec<_>>(), logits.kind(), logits.device());
                     sum(Reduction::None)?.f_mul(&shares)?.f_sum(logits.kind())
                 }
             }
@@ -129,7 +129,7 @@ fn labels(classes: &Range<usize>, counts: &[i64], images: &Tensor) -> Result<Ten
         }
         None => {
             let labels = classes.clone().zip(counts).flat_map(|(class, &count)| vec![class as i64; count as usize]);
-            Tensor::f_from_slice(&labels.collect::<Vec<_>>())?.f_to_device(device)
+            Ok(transfer::whole(&labels.collect::<Vec<_>>(), device))
         }
     }
 }

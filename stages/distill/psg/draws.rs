@@ -10,6 +10,7 @@ use rand::Rng;
 const LEAST: usize = 16;
 
 /// Draws of one run, by step.
+#[derive(Clone)]
 pub struct Draws {
     seed: u64,
     key: String,

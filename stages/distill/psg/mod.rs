@@ -20,9 +20,10 @@ use anyhow::{Result, ensure};
 use budget::{Budget, PrivacyTarget};
 use clipping::{GradientMode, clipped_sum};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::ahead::Ahead;
 use ddpipe_nn::network::{Chunk, Network};
 use ddpipe_nn::pieces::Graph;
-use ddpipe_nn::transfer::Parcel;
+use ddpipe_nn::transfer::{Parcel, Place};
 use draws::Draws;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -101,6 +102,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         synthetic.store_images(checkpoint);
         inner.store(checkpoint);
     };
+    let parameters = network.parameter_count();
+    let mut drawn = Ahead::new(ctx.device, budget.steps, move |step| Drawn::of(&draws, step, images, rate, parameters));
     for at in loops.positions(run.done(), budget.steps) {
         let set = start.with_images(synthetic.value.shallow_clone());
         let tick = || run.tick(|checkpoint| save(checkpoint, &synthetic, &inner));
@@ -108,16 +111,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let parameters = inner.parameters()?;
 
         // What is seen of the real images: the sum of their clipped gradients, with noise.
-        let sample = draws.sample(at.step, images, rate);
+        let Drawn { parcel, positions, noise, size } = drawn.get(at.step, at.step + 1);
         let augmented = Augmented { dataset: &dataset, augmentation: draw(at.step) };
         let tick = || run.tick(|checkpoint| save(checkpoint, &synthetic, &inner));
-        let (mut parcel, noise) = (Parcel::default(), draws.noise(at.step, network.parameter_count()));
-        let (positions, noise) = (parcel.add(&sample), parcel.add(&noise));
         let sent = parcel.send(ctx.device);
         let (positions, noise_P) = (sent.get(positions), sent.get(noise));
         let clipped = clipped_sum(&network, parameters, &augmented, &positions, max_norm, mode, tick)?;
         let divisor = match params.divide_by {
-            DivideBy::Sample if !sample.is_empty() => sample.len() as f64,
+            DivideBy::Sample if size > 0 => size as f64,
             _ => matching.batch_real as f64,
         };
         let private = clipping::noised(&network, &clipped.sum, &noise_P, budget.noise * max_norm, divisor)?;
@@ -138,6 +139,23 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         recorded.map_err(|error| inner.blamed(error))?;
     }
     Ok(outputs(run, &start.with_images(synthetic.value), &budget, &params, inputs, rate, planned))
+}
+
+/// The sample and the noise of a step, sent together.
+struct Drawn {
+    parcel: Parcel,
+    positions: Place,
+    noise: Place,
+    /// Images of the sample.
+    size: usize,
+}
+
+impl Drawn {
+    fn of(draws: &Draws, step: u64, images: i64, rate: f64, parameters: i64) -> Self {
+        let (mut parcel, sample) = (Parcel::default(), draws.sample(step, images, rate));
+        let (positions, noise) = (parcel.add(&sample), parcel.add(&draws.noise(step, parameters)));
+        Drawn { parcel, positions, noise, size: sample.len() }
+    }
 }
 
 /// The real images under the augmentation of a step.

@@ -4,6 +4,7 @@
 
 use super::ClassAugmentation;
 use ddpipe_nn::layout::Layout;
+use ddpipe_nn::transfer;
 use std::ops::Range;
 use tch::{TchError, Tensor};
 
@@ -69,8 +70,7 @@ impl ClassImages {
             row[start..start + count as usize].fill(1.0 / count as f64);
             start += count as usize;
         }
-        let shares = Tensor::f_from_slice(&shares)?.f_view([self.counts.len() as i64, images])?;
-        shares.f_to_kind(like.kind())?.f_to_device(like.device())
+        transfer::constant(&shares, like.kind(), like.device()).f_view([self.counts.len() as i64, images])
     }
 }
 

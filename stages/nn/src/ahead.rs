@@ -39,10 +39,10 @@ impl<T: Send + 'static> Ahead<T> {
         Ahead { make, end, thread: thread.flatten(), told: None }
     }
 
-    /// What was made for a step. The next one is begun.
-    pub fn get(&mut self, step: u64) -> T {
+    /// What was made for a step. The `next` that will be asked for is begun, if it is a step of the run.
+    pub fn get(&mut self, step: u64, next: u64) -> T {
         let made = self.wait().filter(|(made, _)| *made == step);
-        let next = (step + 1 < self.end).then_some(step + 1);
+        let next = (next < self.end).then_some(next);
         self.told = self.thread.as_ref().zip(next).and_then(|((tell, _), next)| tell.send(next).ok().map(|()| next));
         made.map_or_else(|| (self.make)(step), |(_, made)| made)
     }
@@ -69,7 +69,7 @@ mod tests {
                 ahead.lock().unwrap().push(step);
                 step * 10
             });
-            assert_eq!([0, 1, 2, 4, 3].map(|step| ahead.get(step)), [0, 10, 20, 40, 30], "{device:?}");
+            assert_eq!([0, 1, 2, 4, 3].map(|step| ahead.get(step, step + 1)), [0, 10, 20, 40, 30], "{device:?}");
             drop(ahead);
             let made = made.lock().unwrap();
             assert!(made.iter().all(|step| *step < 5) && made.len() >= 5, "{device:?}: {made:?}");
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn what_cannot_be_made_ahead_fails_where_it_is_asked_for() {
         let mut ahead = Ahead::new(Device::Cuda(0), 3, |step| if step == 1 { panic!("step 1") } else { step });
-        assert_eq!(ahead.get(0), 0);
-        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ahead.get(1))).is_err());
-        assert_eq!(ahead.get(2), 2);
+        assert_eq!(ahead.get(0, 1), 0);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ahead.get(1, 2))).is_err());
+        assert_eq!(ahead.get(2, 3), 2);
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! What has no `f_` fails as tch's own methods of that form do.
 
+use crate::pieces::Readable;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -62,7 +63,11 @@ pub fn number(tensor: &Tensor) -> Result<f64, TchError> {
 
 /// The one number of a tensor, to be shown and for nothing else; not counted, since the clock decides how often.
 pub fn shown(tensor: &Tensor) -> Option<f64> {
-    f64::try_from(tensor).ok()
+    // Converted here, since what is called there is counted.
+    match tensor.f_kind().ok()? {
+        Kind::Float => f32::try_from(tensor).ok().map(f64::from),
+        _ => f64::try_from(tensor).ok(),
+    }
 }
 
 /// A tensor on the host.
@@ -113,6 +118,9 @@ impl Parcel {
     }
 }
 
+// SAFETY: it holds a tensor, which is read.
+unsafe impl Readable for Sent {}
+
 impl Sent {
     /// \[n\], the numbers of this place of the parcel, which is part of one tensor with the others.
     pub fn get(&self, place: Place) -> Tensor {
@@ -142,9 +150,15 @@ pub fn constant(values: &[f64], kind: Kind, device: Device) -> Tensor {
     kept(key, || upload(values, device).to_kind(kind))
 }
 
+/// \[n\] int64, whole numbers that are the same in every step. Not to be written to.
+pub fn whole(values: &[i64], device: Device) -> Tensor {
+    let key = values.iter().map(|value| *value as u64).collect();
+    kept((key, Kind::Int64, device), || upload(values, device))
+}
+
 /// \[n\] int64, the positions 0 to n-1. Not to be written to.
 pub fn positions(count: i64, device: Device) -> Tensor {
-    kept((vec![count as u64], Kind::Int64, device), || Tensor::arange(count, (Kind::Int64, device)))
+    kept((vec![u64::MAX, count as u64], Kind::Int64, device), || Tensor::arange(count, (Kind::Int64, device)))
 }
 
 fn kept(key: Key, make: impl FnOnce() -> Tensor) -> Tensor {

@@ -29,7 +29,9 @@ impl Step {
 pub fn steps(stage: Stage) -> Vec<Step> {
     assert!(launches::count(), "libtorch sets no callbacks");
     // Of the pictures, which are drawn on the host.
-    let _ = [0.0, 1.0].map(|number| transfer::constant(&[number], Kind::Float, Device::Cpu));
+    for number in [0.0, 1.0] {
+        let _ = transfer::constant(&[number], Kind::Float, Device::Cpu);
+    }
     let recorder = stage.recorder();
     Layout::Together.on_cpu(|| stage.run().unwrap());
     let moments = recorder.moments();

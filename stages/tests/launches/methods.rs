@@ -94,6 +94,7 @@ impl Material {
         for (name, augment) in [("student", "none"), ("student, dsa", "dsa"), ("student, dc", "dc")] {
             methods.push((name, self.student().param("augment", augment)));
         }
+        methods.push(("three students, dsa", self.student().param("augment", "dsa").param("students", 3)));
         methods
     }
 

@@ -16,5 +16,5 @@ pub fn of_classes(case: &Case) -> ClassAugmentation {
         let recorded: Vec<Operation> = serde_json::from_value(class["operations"].clone()).unwrap();
         operations[class["class"].as_u64().unwrap() as usize] = recorded;
     }
-    ClassAugmentation { operations, settings }
+    ClassAugmentation::new(operations, settings)
 }

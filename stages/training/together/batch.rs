@@ -3,31 +3,13 @@
 use crate::training::{Batch, Examples};
 use anyhow::Result;
 use ddpipe_nn::augment::{Augment, apply_by_group};
-use ddpipe_nn::stream::stream;
 use tch::{Kind, TchError, Tensor};
 
-/// The orders in which students see the images in an epoch.
-pub struct Orders {
-    /// \[S,N\].
-    positions_SN: Tensor,
-}
-
-impl Orders {
-    /// Those of the streams `stream(seed, "shuffle", epoch)`.
-    pub fn of(seeds: &[u64], epoch: u64, examples: &dyn Examples) -> Result<Self, TchError> {
-        let count = examples.count();
-        let orders: Vec<i64> =
-            seeds.iter().flat_map(|&seed| stream(seed, "shuffle", epoch).permutation(count)).collect();
-        let orders = Tensor::f_from_slice(&orders)?.f_to_device(examples.device())?;
-        Ok(Orders { positions_SN: orders.f_view([seeds.len() as i64, count])? })
-    }
-
-    /// Of every student, `size` images from this place of its order on, or fewer at the end of it.
-    pub fn batch(&self, examples: &dyn Examples, start: i64, size: i64) -> Result<StackedBatch, TchError> {
-        let [students, count] = self.positions_SN.size2().map(|(students, count)| [students, count])?;
-        let positions = self.positions_SN.f_narrow(1, start, size.min(count - start))?.f_reshape([-1])?;
-        Ok(StackedBatch { students, batch: examples.at(&positions)? })
-    }
+/// Of every student, `size` images from this place of its order \[S,N\] on, or fewer at the end of it.
+pub fn batch(orders_SN: &Tensor, examples: &dyn Examples, start: i64, size: i64) -> Result<StackedBatch, TchError> {
+    let (students, count) = orders_SN.size2()?;
+    let positions = orders_SN.f_narrow(1, start, size.min(count - start))?.f_reshape([-1])?;
+    Ok(StackedBatch { students, batch: examples.at(&positions)? })
 }
 
 /// As many images of every student, student after student.

@@ -6,10 +6,10 @@ mod batch;
 mod gradient;
 mod state;
 
-use super::{Examples, LossReader, Objective, Student, TrainingParams, evaluate};
+use super::{Examples, LossReader, Objective, Orders, Student, TrainingParams, evaluate};
 use crate::context::{Checkpoint, Context};
 use anyhow::{Context as _, Result, ensure};
-use batch::Orders;
+use batch::batch;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Network, Parameters};
@@ -98,17 +98,18 @@ impl StudentsTogether<'_> {
         let augments: Option<Vec<Box<dyn Augment>>> =
             self.seeds.iter().map(|&seed| self.params.augmentation(self.network, seed)).collect();
         let batches = settings.steps_per_epoch(count);
-        let mut loss_reader = LossReader::default();
+        let (mut loss_reader, mut orders) = (LossReader::default(), Orders::default());
         while state.epoch < settings.schedule.epochs(settings.epochs) {
             if state.batch == 0 && settings.schedule.empties_velocity(settings.epochs, state.epoch) {
                 state.velocity.clear();
             }
             let rate = settings.schedule.rate(settings.rate, settings.epochs, state.epoch);
-            let orders = Orders::of(self.seeds, state.epoch, self.examples)?;
+            let left = settings.schedule.epochs(settings.epochs).saturating_sub(state.epoch);
+            let orders_SN = orders.of_each(self.seeds, count, self.examples.device(), state.epoch, left);
             while state.batch < batches {
                 let step = state.epoch * batches + state.batch;
-                let batch =
-                    orders.batch(self.examples, state.batch as i64 * settings.batch_size, settings.batch_size)?;
+                let start = state.batch as i64 * settings.batch_size;
+                let batch = batch(&orders_SN, self.examples, start, settings.batch_size)?;
                 let batch = match &augments {
                     Some(augments) => batch.augmented(augments, self.network.spec().classes, step)?,
                     None => batch,
@@ -119,7 +120,8 @@ impl StudentsTogether<'_> {
                 state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
                 state.add(&now.losses_S, &now.right_SB)?;
                 state.batch += 1;
-                let loss = loss_reader.read(&now.losses_S.f_mean(now.losses_S.kind())?);
+                // Of the first one, as a sign of life.
+                let loss = loss_reader.read(&now.losses_S.f_get(0)?);
                 self.tell(state, loss)?;
             }
             state.end_epoch(rate, count)?;

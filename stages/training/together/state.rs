@@ -5,6 +5,7 @@ use crate::context::Checkpoint;
 use crate::training::EpochResult;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::transfer;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -88,7 +89,7 @@ impl StackedState {
         }
         let unread = std::mem::take(&mut self.unread);
         let (finished, sums): (Vec<Finished>, Vec<Tensor>) = unread.into_iter().unzip();
-        let sums = Vec::<f64>::try_from(Tensor::f_stack(&sums, 0)?.f_to_device(Device::Cpu)?.f_reshape([-1])?)?;
+        let sums: Vec<f64> = transfer::numbers(&Tensor::f_stack(&sums, 0)?.f_reshape([-1])?)?;
         for (Finished { epoch, rate, images }, sums) in finished.into_iter().zip(sums.chunks(2 * self.history.len())) {
             for (history, sums) in self.history.iter_mut().zip(sums.chunks(2)) {
                 ensure!(

@@ -3,47 +3,86 @@
 //! as kinds were drawn, however many groups there are. Draws nothing itself.
 
 use crate::augment::draw::{Draws, Operation};
-use crate::augment::operation::apply;
+use crate::augment::planned::Planned;
 use crate::augment::settings::Settings;
+use crate::transfer::{Parcel, Place, Sent};
 use std::mem::discriminant;
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// The operations of one group, and how many images it has.
 pub type Group<'a> = (&'a [Operation], i64);
 
-/// Applies to images \[B,C,H,W\], group after group, the operations of their group. The same numbers as [`apply`] for each
-/// group, up to rounding.
+/// Applies to images \[B,C,H,W\], group after group, the operations of their group. The same numbers as for each group by
+/// itself, up to rounding. All that they need is sent at once.
 pub fn apply_by_group<'a>(
     images: &Tensor,
     groups: impl IntoIterator<Item = Group<'a>>,
     settings: &Settings,
 ) -> Result<Tensor, TchError> {
-    let mut alike: Vec<Alike> = Vec::new();
-    let mut start = 0;
-    for (operations, images) in groups {
-        let places = start..start + images;
-        start += images;
-        match alike.iter_mut().find_map(|alike| Some((alike.joined(operations, images)?, alike))) {
-            Some((joined, alike)) => {
-                alike.operations = joined;
-                alike.places.extend(places);
+    let mut parcel = Parcel::default();
+    let planned = PlannedGroups::new(groups, &images.size(), images.kind(), settings, &mut parcel);
+    planned.apply(images, &parcel.send(images.device()))
+}
+
+/// The operations of groups whose numbers are sent before they are applied, with whatever else a step sends.
+#[derive(Clone, Debug)]
+pub struct PlannedGroups {
+    /// Images that go together, and their operations.
+    parts: Vec<(i64, Planned)>,
+    /// Where images go together in several parts: the images of these, one after the other, and the way back.
+    places: Option<[Place; 2]>,
+}
+
+impl PlannedGroups {
+    /// The operations for images \[B,C,H,W\] of this shape and type, group after group.
+    pub fn new<'a>(
+        groups: impl IntoIterator<Item = Group<'a>>,
+        shape: &[i64],
+        kind: Kind,
+        settings: &Settings,
+        parcel: &mut Parcel,
+    ) -> Self {
+        let mut alike: Vec<Alike> = Vec::new();
+        let mut start = 0;
+        for (operations, images) in groups {
+            let places = start..start + images;
+            start += images;
+            match alike.iter_mut().find_map(|alike| Some((alike.joined(operations, images)?, alike))) {
+                Some((joined, alike)) => {
+                    alike.operations = joined;
+                    alike.places.extend(places);
+                }
+                None => alike.push(Alike { operations: operations.to_vec(), places: places.collect() }),
             }
-            None => alike.push(Alike { operations: operations.to_vec(), places: places.collect() }),
         }
+        let mut shape = shape.to_vec();
+        let mut part = |alike: &Alike| {
+            let images = alike.places.len() as i64;
+            shape.iter_mut().take(1).for_each(|count| *count = images);
+            (images, Planned::new(&alike.operations, &shape, kind, settings, parcel))
+        };
+        let parts: Vec<(i64, Planned)> = alike.iter().map(&mut part).collect();
+        // Images that go together come to lie side by side, and back to their places afterwards.
+        let places = (parts.len() > 1).then(|| {
+            let order: Vec<i64> = alike.iter().flat_map(|alike| &alike.places).copied().collect();
+            let mut back = vec![0; order.len()];
+            order.iter().zip(0..).for_each(|(&place, at)| back[place as usize] = at);
+            [parcel.add(&order), parcel.add(&back)]
+        });
+        PlannedGroups { parts, places }
     }
-    if let [all] = &alike[..] {
-        return Ok(apply(images, &all.operations, settings));
+
+    /// Applies them; `sent` is the parcel that they were put into.
+    pub fn apply(&self, images: &Tensor, sent: &Sent) -> Result<Tensor, TchError> {
+        let Some([order, back]) = self.places else {
+            return Ok(self.parts.first().map_or_else(|| images.shallow_clone(), |(_, all)| all.apply(images, sent)));
+        };
+        let sizes: Vec<i64> = self.parts.iter().map(|(images, _)| *images).collect();
+        let parts = images.f_index_select(0, &sent.get(order))?.f_split_with_sizes(&sizes, 0)?;
+        let changed: Vec<_> =
+            parts.iter().zip(&self.parts).map(|(part, (_, planned))| planned.apply(part, sent)).collect();
+        Tensor::f_cat(&changed, 0)?.f_index_select(0, &sent.get(back))
     }
-    // Images that go together come to lie side by side, and back to their places afterwards.
-    let order: Vec<i64> = alike.iter().flat_map(|alike| &alike.places).copied().collect();
-    let mut back = vec![0; order.len()];
-    order.iter().zip(0..).for_each(|(&place, at)| back[place as usize] = at);
-    let places = Tensor::f_from_slice(&[order, back].concat())?.f_to_device(images.device())?.f_view([2, -1])?;
-    let sizes: Vec<i64> = alike.iter().map(|alike| alike.places.len() as i64).collect();
-    let parts = images.f_index_select(0, &places.f_get(0)?)?.f_split_with_sizes(&sizes, 0)?;
-    let changed: Vec<_> =
-        parts.iter().zip(&alike).map(|(part, alike)| apply(part, &alike.operations, settings)).collect();
-    Tensor::f_cat(&changed, 0)?.f_index_select(0, &places.f_get(1)?)
 }
 
 /// Groups whose operations are of the same kinds.
@@ -104,7 +143,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::augment::{Mode, Sharing, Strategy};
+    use crate::augment::{Mode, Sharing, Strategy, apply};
     use crate::stream::stream;
 
     #[test]

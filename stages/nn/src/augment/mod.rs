@@ -23,7 +23,7 @@ mod training;
 pub use cutmix::{CutMix, Patch};
 pub use draw::{Draws, Operation, Sharing};
 pub use geometric::{Flip, Geometric, Transform};
-pub use grouped::{Group, apply_by_group};
+pub use grouped::{Group, PlannedGroups, apply_by_group};
 pub use idc::Combined;
 pub use operation::apply;
 pub use per_image::TrajectoryAugment;

@@ -13,6 +13,7 @@ use batch::batch;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use tch::Device;
 
@@ -46,6 +47,8 @@ pub struct StudentsTogether<'a> {
     pub examples: &'a dyn Examples,
     /// The test images and their labels \[N\] int64.
     pub test: &'a dyn Examples,
+    /// The precision of the tests.
+    pub precision: Precision,
     /// The seeds of the random streams of each student.
     pub seeds: &'a [u64],
     /// The number of steps of all earlier students.
@@ -68,7 +71,9 @@ impl StudentsTogether<'_> {
         let mut tested = Vec::new();
         for (student, history) in (0..).zip(&state.history) {
             let parameters = state.parameters.of_stack(student)?;
-            let test = evaluate(self.network, &parameters, self.test, || self.tell(&state, None))?;
+            let tested_in =
+                |rounded: &Parameters| evaluate(self.network, rounded, self.test, || self.tell(&state, None));
+            let test = self.precision.pass(&parameters, tested_in)?;
             let last = history.last().context("no epoch was run")?;
             tested.push(Student {
                 train_accuracy: last.train_accuracy,

@@ -43,10 +43,16 @@ impl Table {
             true => reader.headers().with_context(failed)?.iter().map(String::from).collect(),
             false => Vec::new(),
         };
-        let mut rows = Vec::new();
+        let (mut rows, mut at, mut line) = (Vec::new(), 0, 1);
         for record in reader.records() {
             let record = record.with_context(failed)?;
-            let line = record.position().map_or(0, csv::Position::line);
+            // A record is said to begin where the one before it ends; empty lines may follow there.
+            let begin = record.position().map_or(0, |position| position.byte() as usize);
+            let empty = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+            let begin = begin + text.as_bytes().iter().skip(begin).take_while(empty).count();
+            let passed = text.as_bytes().get(at..begin).unwrap_or_default();
+            line += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            at = begin;
             rows.push(Row { line, fields: record.iter().map(String::from).collect() });
         }
         Ok(Table { columns, rows })

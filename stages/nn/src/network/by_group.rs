@@ -20,6 +20,9 @@ use crate::pieces::Graph;
 use crate::transfer;
 use tch::{TchError, Tensor};
 
+/// Numbers that a convolution's input is unfolded to at a time, unless one image of each group has more: a gigabyte.
+const UNFOLDED: i64 = 1 << 28;
+
 impl Network {
     /// Whether [`gradients_by_group`](Self::gradients_by_group) knows all layers of this network.
     pub fn has_gradients_by_group(&self) -> bool {
@@ -169,21 +172,31 @@ impl Groups {
         Ok(sums)
     }
 
-    /// \[G,O,P\]: the slopes \[B,O,H,W\] of a convolution's outputs times the fields of its input that each of them saw. The
-    /// fields are views of the padded input; libtorch's `im2col` would be called on a GPU image after image.
+    /// \[G,O,P\]: the slopes \[B,O,H,W\] of a convolution's outputs times the fields of its input that each of them saw, for
+    /// some images of every group at a time. The fields are views of the padded input; libtorch's `im2col` would be called
+    /// on a GPU image after image.
     fn of_kernel(&self, input: &Tensor, slope: &Tensor, kernel: Kernel) -> Result<Tensor, TchError> {
         let Kernel { size, stride, padding, .. } = kernel;
         let padded = match padding {
             0 => input.shallow_clone(),
             _ => input.f_constant_pad_nd([padding; 4])?,
         };
-        let fields = padded.f_unfold(2, size, stride)?.f_unfold(3, size, stride)?;
-        // [G,N,C,H,W,k,k] to [G,N*L,P], and [G,N,O,H,W] to [G,O,N*L].
-        let fields = self.rows(&fields)?.f_permute([0, 1, 3, 4, 2, 5, 6])?;
-        let channels = input.size()[1];
-        let fields_GLP = fields.f_reshape([self.count, -1, channels * size * size])?;
-        let slope = self.rows(slope)?.f_transpose(1, 2)?;
-        let slope_GOL = slope.f_reshape([self.count, slope.size()[1], -1])?;
-        slope_GOL.f_bmm(&fields_GLP)
+        let (padded_GN, slope_GN) = (self.rows(&padded)?, self.rows(slope)?);
+        let (outputs, field) = (slope.size()[1], input.size()[1] * size * size);
+        let each = self.count * field * slope.size()[2..].iter().product::<i64>();
+        let some = (UNFOLDED / each.max(1)).max(1);
+        let mut sum: Option<Tensor> = None;
+        for (padded, slope) in padded_GN.f_split(some, 1)?.iter().zip(slope_GN.f_split(some, 1)?) {
+            // [G,N,C,H,W,k,k] to [G,N*L,P], and [G,N,O,H,W] to [G,O,N*L].
+            let fields = padded.f_unfold(3, size, stride)?.f_unfold(4, size, stride)?;
+            let fields_GLP = fields.f_permute([0, 1, 3, 4, 2, 5, 6])?.f_reshape([self.count, -1, field])?;
+            let slope_GOL = slope.f_transpose(1, 2)?.f_reshape([self.count, outputs, -1])?;
+            let part = slope_GOL.f_bmm(&fields_GLP)?;
+            sum = Some(match sum {
+                Some(sum) => sum.f_add(&part)?,
+                None => part,
+            });
+        }
+        sum.ok_or_else(|| TchError::Torch("a group without images has no gradient".into()))
     }
 }

@@ -47,4 +47,21 @@ int64_t ddpipe_peak_bytes(int8_t index) noexcept {
   }
 }
 
+// The bytes that new tensors can have: free on the device, or kept by the allocator and not in use. -1 where that is
+// not known.
+int64_t ddpipe_free_bytes(int8_t index) noexcept {
+  try {
+    auto* allocator = counting();
+    if (allocator == nullptr) {
+      return -1;
+    }
+    const auto stats = allocator->getDeviceStats(index);
+    const auto all = static_cast<size_t>(StatType::AGGREGATE);
+    const auto kept = stats.reserved_bytes[all].current - stats.allocated_bytes[all].current;
+    return static_cast<int64_t>(allocator->getMemoryInfo(index).first) + kept;
+  } catch (...) {
+    return -1;
+  }
+}
+
 }  // extern "C"

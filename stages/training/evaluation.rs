@@ -3,12 +3,10 @@
 use super::{Batch, Examples};
 use anyhow::Result;
 use ddpipe_nn::metrics::{Agreement, Confusion, Probabilities, TestScores};
-use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::pieces::Graph;
 use std::time::{Duration, Instant};
 use tch::{Kind, Tensor};
-
-/// The number of images that are read at a time; the network divides them into chunks.
-const BATCH: i64 = 1024;
 
 /// Classifies all examples (labels \[N\] int64) in evaluation mode and returns the scores. `tick` is called after each
 /// batch and may return an error to stop.
@@ -23,11 +21,13 @@ pub fn evaluate(
     let (mut confusion, mut probabilities) = (Confusion::new(classes as usize), Probabilities::new(classes as usize));
     let mut agreement: Option<Agreement> = None;
     let mut took = Duration::ZERO;
-    for start in (0..count).step_by(BATCH as usize) {
+    // Read at a time; the network divides them into chunks.
+    let batch = network.read_at_a_time();
+    for start in (0..count).step_by(batch as usize) {
         let started = Instant::now();
-        let positions = Tensor::f_arange_start(start, (start + BATCH).min(count), (Kind::Int64, device))?;
+        let positions = Tensor::f_arange_start(start, (start + batch).min(count), (Kind::Int64, device))?;
         let Batch { images, labels, .. } = examples.at(&positions)?;
-        let logits = network.forward_chunked(parameters, &images, Chunk::inference(device))?;
+        let logits = network.forward_chunked(parameters, &images, network.chunk(device, Graph::Without))?;
         let predictions = logits.f_argmax(1, false)?;
         confusion.count(&labels, &predictions)?;
         if let Some(votes) = examples.votes_at(&positions)? {

@@ -6,6 +6,7 @@ use crate::context::{Checkpoint, Context};
 use anyhow::{Context as _, Result};
 use ddpipe_nn::metrics::TestScores;
 use ddpipe_nn::network::Network;
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct StudentRun<'a> {
     pub examples: &'a dyn Examples,
     /// The test images and their labels \[N\] int64.
     pub test: &'a dyn Examples,
+    /// The precision of the test.
+    pub precision: Precision,
     /// The seed of the random streams of this student.
     pub seed: u64,
     /// The number of steps of all earlier students.
@@ -80,7 +83,9 @@ impl StudentRun<'_> {
                     Ok(())
                 });
         let state = training.run(state, &mut progress)?;
-        let test = evaluate(self.network, &state.parameters, self.test, || progress.report().tell(&state, None))?;
+        let test = self.precision.pass(&state.parameters, |rounded| {
+            evaluate(self.network, rounded, self.test, || progress.report().tell(&state, None))
+        })?;
         let test = self.objective.scored(test);
         let last = state.history.last().context("no epoch was run")?;
         let (train_accuracy, loss) = (last.train_accuracy, last.loss);

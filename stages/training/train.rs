@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
 use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::pieces::Graph;
 use tch::{TchError, Tensor};
 
 /// Epochs whose results stay on the device before they are read together.
@@ -134,7 +135,7 @@ impl Run<'_> {
         let Training { direction, examples, augment, .. } = *training;
         let count = examples.count();
         let (batches, steps) = (settings.steps_per_epoch(count), settings.steps(count));
-        let chunk = Chunk::training(examples.device());
+        let chunk = network.chunk(examples.device(), Graph::Kept);
         while state.epoch.saturating_sub(first.epoch) * batches < steps {
             let (epoch, own) = (state.epoch, state.epoch.saturating_sub(first.epoch));
             let anew = own == 0 && first.epoch > 0;

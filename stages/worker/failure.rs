@@ -5,11 +5,15 @@ use crate::artifact::SourceChanged;
 use crate::context::Interrupted;
 use anyhow::Result;
 use ddpipe_cache::CacheError;
+use ddpipe_interface::Param;
 use ddpipe_interface::protocol::Cause;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
+
+/// What helps every stage that memory is too small for.
+const ELSEWHERE: &str = "run fewer stages at once (--jobs), or run it on a device with more memory (--device)";
 
 /// Why a job failed.
 #[derive(Debug)]
@@ -38,6 +42,19 @@ impl Failure {
         Failure { cause, message, hint }.seen_as_memory()
     }
 
+    /// Names the parameters of the kind that take less memory, where memory ran out.
+    pub fn naming<'a>(mut self, params: impl Iterator<Item = (&'a String, &'a Param)>) -> Self {
+        let less = |(name, param): (&'a String, &'a Param)| match param.less_memory.as_deref()? {
+            "lower" => Some(format!("a lower `{name}`")),
+            text => Some(format!("{name} = {text:?}")),
+        };
+        let ways: Vec<String> = params.filter_map(less).collect();
+        if self.cause == Cause::OutOfMemory && !ways.is_empty() {
+            self.hint = Some(format!("it takes less memory with {}; else {ELSEWHERE}", ways.join(" or ")));
+        }
+        self
+    }
+
     /// Whether CUDA is of no use to this process any more: its first such error stays for good.
     pub fn spoils_the_device(&self) -> bool {
         self.cause != Cause::OutOfMemory && self.message.contains("CUDA error")
@@ -52,8 +69,7 @@ impl Failure {
         let full = ["out of memory", "can't allocate memory", "Cannot allocate memory"];
         if matches!(self.cause, Cause::Error | Cause::Panic) && full.iter().any(|text| self.message.contains(text)) {
             self.cause = Cause::OutOfMemory;
-            let ways = "use a smaller batch, set `chunk` where the stage has it, or run it on another device";
-            self.hint = Some(ways.into());
+            self.hint = Some(ELSEWHERE.into());
         }
         self
     }
@@ -186,10 +202,13 @@ mod tests {
         for text in texts {
             for seen in [failure(|| Err(anyhow!(text))), failure(|| panic!("{text}"))] {
                 assert_eq!(seen.cause, Cause::OutOfMemory);
-                assert!(seen.hint.unwrap().contains("smaller batch"));
+                assert!(seen.hint.unwrap().contains("--device"));
             }
         }
         assert!(failure(|| Err(anyhow!("CUDA error: an illegal memory access"))).spoils_the_device());
+        let declared = crate::registry::find("distill.mtt").unwrap().declared().unwrap();
+        let named = failure(|| Err(anyhow!("CUDA out of memory"))).naming(declared.params.iter()).hint.unwrap();
+        assert!(named.starts_with("it takes less memory with a lower `batch_syn` or gradient = \"recomputed\"; else"));
         assert!(!failure(|| Err(anyhow!("CUDA error: out of memory"))).spoils_the_device());
     }
 

@@ -146,10 +146,14 @@ fn listener(job: &Job, worker: &Worker) -> Listener {
     Listener { engine: worker.engine.clone(), id: job.id, interrupts: worker.interrupts.clone() }
 }
 
-/// An interruption says whether there is something to continue from.
+/// An interruption says whether there is something to continue from, and full memory which parameters take less.
 fn with_way_on(job: &Job, failure: Failure) -> Failure {
     if failure.cause != Cause::Interrupted {
-        return failure;
+        let declared = registry::find(&job.kind).and_then(|kind| kind.declared().ok());
+        return match declared {
+            Some(declared) => failure.naming(declared.params.iter()),
+            None => failure,
+        };
     }
     let message = match job.scratch.join(CHECKPOINT).exists() {
         true => "interrupted; its checkpoint is saved, and the next run continues from it",

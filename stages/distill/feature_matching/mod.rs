@@ -16,13 +16,13 @@ pub use by_classes::{gradient_by_classes, together};
 pub use redraw::Redraw;
 
 use crate::context::{Context, Inputs, Outputs};
-use crate::distill::synthesis::{
-    ByClass, ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder, graph_chunk,
-};
+use crate::distill::synthesis::{ByClass, ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder};
 use crate::params::{DsaParams, NetworkParams};
 use anyhow::{Context as _, Result};
 use ddpipe_nn::ahead::Ahead;
 use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::pieces::Graph;
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use ddpipe_nn::transfer::{Parcel, Place};
 use serde::Deserialize;
@@ -66,6 +66,7 @@ pub struct FeatureMatching {
     pub batch_real: i64,
     pub redraw: Redraw,
     pub chunk: Option<i64>,
+    pub precision: Precision,
 }
 
 /// What the steps of one draw have in common: the network, the augmentation, and the targets of the real images.
@@ -106,10 +107,12 @@ impl FeatureMatching {
     ) -> Result<Outputs> {
         let (dataset, start) = (inputs.dataset("real")?, inputs.start()?);
         let real = RealImages::new(&dataset, &start)?;
+        self.precision.check()?;
         let [_, height, width] = dataset.image_shape();
         let network = network.network(dataset.image_shape(), dataset.classes)?;
         let chunk = |usual| self.chunk.map_or(usual, Chunk);
-        let (chunk, chunk_with_graph) = (chunk(Chunk::inference(ctx.device)), chunk(graph_chunk(ctx.device)));
+        let (chunk, chunk_with_graph) =
+            (chunk(network.chunk(ctx.device, Graph::Without)), chunk(network.chunk(ctx.device, Graph::Kept)));
         let steps = self.networks.checked_mul(self.steps_per_network);
         let steps = steps.context("networks times steps_per_network is too large")?;
         let length = Length::iterations(steps);
@@ -140,7 +143,9 @@ impl FeatureMatching {
                         augmentation.sent_with(parcel, dataset.image_shape(), &[&counts, &synthetic], ctx.device);
                     let parameters = network.drawn(&weights, &sent, ctx.device)?;
                     let real = real.at(&sent.get(chosen), counts).augmented(&augmentation)?;
-                    let targets = tch::no_grad(|| method.targets(&network, &parameters, &real, chunk))?;
+                    let targets = self.precision.pass(&parameters, |rounded| {
+                        tch::no_grad(|| method.targets(&network, rounded, &real, chunk))
+                    })?;
                     Draw { number: (number, redrawn), parameters, augmentation, targets }
                 }
             };

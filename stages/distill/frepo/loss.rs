@@ -6,7 +6,7 @@
 
 use ddpipe_nn::autograd::{leaf, pulled_back};
 use ddpipe_nn::loss::half_squared_error;
-use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::network::{Mode, Network, Parameters};
 use ddpipe_nn::pieces::{self, Graph, Shared};
 use tch::{Kind, TchError, Tensor};
 
@@ -107,7 +107,7 @@ struct Features {
 impl Features {
     fn of(network: &Network, parameters: &Parameters, images_MCHW: &Tensor) -> Result<Self, TchError> {
         let device = images_MCHW.device();
-        let sizes = network.pieces(images_MCHW, Chunk::training(device));
+        let sizes = network.pieces(images_MCHW, network.chunk(device, Graph::Kept));
         let parts = images_MCHW.f_detach()?.f_split_with_sizes(sizes, 0)?;
         let parameters = Shared::new(parameters);
         let seen = |part: Tensor| {

@@ -10,13 +10,15 @@ mod pool;
 
 use crate::artifact::{Dataset, SyntheticSet};
 use crate::context::{Context, Inputs, Outputs};
-use crate::distill::synthesis::{Length, Recorder, graph_chunk};
+use crate::distill::synthesis::{Length, Recorder};
 use crate::params::NetworkParams;
 use crate::training::fits;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_nn::loss::centred;
 use ddpipe_nn::network::{Architecture, Chunk, Mode, Network, NetworkSpec, Parameters};
 use ddpipe_nn::optim::Optimiser;
+use ddpipe_nn::pieces::Graph;
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use ddpipe_nn::transfer::Parcel;
 use images_and_labels::{ImagesAndLabels, OptimiserSettings};
@@ -52,6 +54,7 @@ pub struct Params {
     #[serde(flatten)]
     pub network: NetworkParams,
     pub chunk: Option<i64>,
+    pub precision: Precision,
 }
 
 /// Runs the stage.
@@ -63,6 +66,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     ensure!(!dataset.is_empty(), "input \"real\" has no images");
     ensure!(dataset.classes > 1, "there is nothing to tell apart in {} class", dataset.classes);
     let network = Network::new(&params.spec(&dataset)?)?;
+    params.precision.check()?;
     let settings = OptimiserSettings {
         iterations: params.iterations,
         optimiser: params.optimizer,
@@ -74,9 +78,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         most_steps: params.net_steps,
         rate: params.lr_net,
         batch: params.batch_syn,
-        chunk: params.chunk.map_or(graph_chunk(ctx.device), Chunk),
+        chunk: params.chunk.map_or(network.chunk(ctx.device, Graph::Kept), Chunk),
     };
-    let chunk = params.chunk.map_or(Chunk::inference(ctx.device), Chunk);
+    let chunk = params.chunk.map_or(network.chunk(ctx.device, Graph::Without), Chunk);
     let drawn = Drawn { dataset: &dataset, all: (0..dataset.len()).collect(), amount: params.batch_real as usize };
 
     let checkpoint = ctx.resume();
@@ -100,7 +104,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let next = pool.draw(place, size[0], step, &mut parcel);
         let sent = parcel.send(ctx.device);
         let parameters = pool.parameters(place);
-        let real = drawn.features(&network, parameters, &sent.get(real), chunk)?;
+        let features = |rounded: &Parameters| drawn.features(&network, rounded, &sent.get(real), chunk);
+        let real = params.precision.pass(parameters, features)?;
         let set = (learnt.images(), learnt.labels());
         let regressed = loss::regress(&network, parameters, &real, set, params.flip, params.reg)
             .context("the regression on the synthetic images")?;

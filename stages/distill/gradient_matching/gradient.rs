@@ -75,7 +75,8 @@ pub fn match_gradient_in_chunks(
     let (count, device) = (images.size()[0], images.device());
     let leaves = Shared::new(parameters.tracked());
     let held = count <= chunk.0.max(1);
-    let sizes = network.pieces(&images, if held { Chunk::training(device) } else { chunk });
+    let Chunk(usual) = network.chunk(device, Graph::Kept);
+    let sizes = network.pieces(&images, Chunk(if held { usual } else { chunk.0.clamp(1, usual) }));
     let parts = seen.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.f_split_with_sizes(&sizes, 0)?);
     // A piece's images as leaves, and its share in the gradient with respect to these parameters, with its graph.
     let share = |images: &Tensor, labels: &Tensor, with: &[&Tensor]| {

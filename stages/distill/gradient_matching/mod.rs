@@ -24,7 +24,7 @@ pub use together::{MatchedClasses, constant_gradients, match_gradients};
 
 use crate::artifact::Dataset;
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
-use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder, graph_chunk};
+use crate::distill::synthesis::{ClassAugmentation, ClassImages, Learnable, Length, RealImages, Recorder};
 use crate::params::NetworkParams;
 use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::Strategy;
@@ -37,9 +37,6 @@ use tch::{Kind, TchError, Tensor};
 
 /// Real images of each class that set the statistics of batch norms, as in the authors' code.
 const STATISTICS: i64 = 16;
-
-/// Synthetic images of a class whose second-order graph is held at a time, unless the stage says otherwise.
-const SYNTHETIC: i64 = 512;
 
 /// The parameters of gradient matching. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -151,7 +148,7 @@ impl Matching<'_> {
         let shape = self.dataset.image_shape();
         let (augmentation, sent) = augmentation.sent_with(parcel, shape, &[&counts, &synthetic.counts], ctx.device);
         let real = self.real.at(&sent.get(chosen), counts);
-        let chunks = (chunk(graph_chunk(ctx.device)), chunk(Chunk(SYNTHETIC)));
+        let chunks = (chunk(network.chunk(ctx.device, Graph::Kept)), chunk(network.second_order_held(ctx.device)));
         // A class of which only a part fits is computed by itself, twice.
         let fits = synthetic.counts.iter().all(|&count| count <= chunks.1.0);
         if Layout::of(ctx.device) == Layout::Together && network.has_gradients_by_group() && fits {

@@ -16,12 +16,13 @@ pub use params::Params;
 
 use crate::artifact::SyntheticSet;
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
-use crate::distill::synthesis::{Learnable, Length, RealImages, Recorder, graph_chunk};
+use crate::distill::synthesis::{Learnable, Length, RealImages, Recorder};
 use crate::training::Experts;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::augment::Combined;
 use ddpipe_nn::network::{Chunk, Network};
 use ddpipe_nn::optim::Sgd;
+use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::stream::stream;
 use loops::{Loops, Starts};
 use matching::Matching;
@@ -61,7 +62,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let per_iteration = loops.classes * loops.inner;
     let steps = params.iterations.checked_mul(per_iteration).context("iterations times inner_loop is too large")?;
     let lr = loops::image_rate(params.lr_img, start.ipc, [height, width], params.lr_base_size);
-    let chunk = params.chunk.map_or(graph_chunk(ctx.device), Chunk);
+    let chunk = params.chunk.map_or(network.chunk(ctx.device, Graph::Kept), Chunk);
     let matching = Matching {
         ctx,
         params: &params,

@@ -5,13 +5,10 @@ use crate::artifact::Model;
 use crate::context::Inputs;
 use crate::training::{Examples, TrainingSet, fits};
 use anyhow::{Context as _, Result};
-use ddpipe_nn::network::{Chunk, Network, NetworkSpec, Parameters};
-use ddpipe_nn::pieces::Readable;
+use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
+use ddpipe_nn::pieces::{Graph, Readable};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
-
-/// Images that are answered at a time; the network takes them in its own chunks.
-const BATCH: i64 = 1024;
 
 /// The key of the chain in a model's description and in the document of metrics.
 pub const CHAIN: &str = "teachers";
@@ -58,7 +55,7 @@ impl Teacher {
 
     /// Its logits \[B,K\] for images, in evaluation mode.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor, tch::TchError> {
-        self.network.forward_chunked(&self.parameters, images, Chunk::inference(images.device()))
+        self.network.forward_chunked(&self.parameters, images, self.network.chunk(images.device(), Graph::Without))
     }
 }
 
@@ -71,10 +68,11 @@ pub fn logits_of(
 ) -> Result<Tensor> {
     let (count, device) = (examples.count(), examples.device());
     let mut parts = Vec::new();
-    for start in (0..count).step_by(BATCH as usize) {
-        let positions = Tensor::f_arange_start(start, (start + BATCH).min(count), (Kind::Int64, device))?;
+    for start in (0..count).step_by(network.read_at_a_time() as usize) {
+        let positions =
+            Tensor::f_arange_start(start, (start + network.read_at_a_time()).min(count), (Kind::Int64, device))?;
         let images = examples.at(&positions)?.images;
-        parts.push(network.forward_chunked(parameters, &images, Chunk::inference(device))?);
+        parts.push(network.forward_chunked(parameters, &images, network.chunk(device, Graph::Without))?);
         tick()?;
     }
     Ok(Tensor::f_cat(&parts, 0)?)

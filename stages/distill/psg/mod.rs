@@ -13,7 +13,7 @@ mod start;
 use crate::artifact::{Dataset, SyntheticSet};
 use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use crate::distill::gradient_matching::{GradientMatching, InnerNetwork, Loops, match_gradient_in_chunks};
-use crate::distill::synthesis::{ClassAugmentation, Learnable, Length, Recorder, graph_chunk};
+use crate::distill::synthesis::{ClassAugmentation, Learnable, Length, Recorder};
 use crate::params::{DsaParams, NetworkParams};
 use crate::training::{Batch, Examples};
 use anyhow::{Result, ensure};
@@ -22,6 +22,7 @@ use clipping::{GradientMode, clipped_sum};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::ahead::Ahead;
 use ddpipe_nn::network::{Chunk, Network};
+use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::transfer::{Parcel, Place};
 use draws::Draws;
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     // One draw for all images of a step, real and synthetic: it may depend on anything but them.
     let draw = |step| ClassAugmentation::draw(strategy, 1, [height, width], ctx.seed, step);
     let mode = GradientMode::usual(&network, ctx.device);
-    let chunk = matching.chunk.map_or(graph_chunk(ctx.device), Chunk);
+    let chunk = matching.chunk.map_or(network.chunk(ctx.device, Graph::Kept), Chunk);
 
     let checkpoint = ctx.resume();
     let length = Length { unit: "step", ..Length::iterations(budget.steps) };

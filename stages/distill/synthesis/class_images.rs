@@ -4,10 +4,9 @@
 
 use super::ClassAugmentation;
 use ddpipe_nn::layout::Layout;
-use ddpipe_nn::network::Chunk;
 use ddpipe_nn::transfer;
 use std::ops::Range;
-use tch::{Device, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 /// Images \[N,C,H,W\], class-major, with the number of images of each class.
 #[derive(Debug)]
@@ -97,12 +96,6 @@ pub fn class_groups(counts: &[i64], images: i64) -> Vec<Range<usize>> {
         }
     }
     groups
-}
-
-/// How many synthetic images go through a network at a time when their gradient is wanted: as in training, but on a GPU
-/// no more than its memory holds the graph of.
-pub fn graph_chunk(device: Device) -> Chunk {
-    Chunk(Chunk::training(device).0.min(512))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod real_images;
 mod recorder;
 
 pub use class_augmentation::ClassAugmentation;
-pub use class_images::{ClassImages, class_groups, each, graph_chunk};
+pub use class_images::{ClassImages, class_groups, each};
 pub use learnable::Learnable;
 pub use real_images::{ByClass, RealImages};
 pub use recorder::{Length, Recorder};

@@ -2,7 +2,8 @@
 //! start from experts that agree with their class.
 
 use anyhow::Result;
-use ddpipe_nn::network::{Chunk, Network, Parameters};
+use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::pieces::Graph;
 use tch::{Device, Tensor};
 
 /// The number of images that an expert classifies at a time.
@@ -28,7 +29,7 @@ pub fn correct_images(
             let end = (start + batch).min(count);
             let positions: Vec<i64> = (start..end).collect();
             let candidates = images(&Tensor::from_slice(&positions))?;
-            let logits = network.forward_chunked(&parameters, &candidates, Chunk::inference(device))?;
+            let logits = network.forward_chunked(&parameters, &candidates, network.chunk(device, Graph::Without))?;
             let answers = Vec::<i64>::try_from(logits.f_argmax(1, false)?)?;
             for (position, answer) in positions.into_iter().zip(answers) {
                 if answer == class && taken.len() < ipc && !taken.contains(&position) {

@@ -37,14 +37,16 @@ impl Unrolling<'_> {
     }
 
     fn backwards(&self, selection: &Selection, learnt: &Learnt, form: GradientForm) -> Result<Matched> {
-        let (held, exact) = (form == GradientForm::Unrolled, form != GradientForm::Tesla);
+        let (unrolled, exact) = (form == GradientForm::Unrolled, form != GradientForm::Tesla);
+        // Graphs that do not fit are made twice, by the same operations: the bytes do not depend on memory.
+        let held = unrolled && self.fits();
         let mut thetas = vec![self.start_P.f_detach()?];
         let mut losses = Vec::with_capacity(self.steps.len());
         let mut graphs = Vec::new();
         let steps = self.planned(learnt);
         for step in &steps {
             let theta = &thetas[thetas.len() - 1];
-            let taken = self.step(theta, learnt, step, held)?;
+            let taken = self.step(theta, learnt, step, unrolled)?;
             thetas.push(theta.f_sub(&taken.gradient_P.f_mul(&learnt.lr)?)?);
             losses.push(taken.loss.shallow_clone());
             graphs.push(held.then_some(taken));

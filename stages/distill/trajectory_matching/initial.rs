@@ -7,7 +7,7 @@ use crate::artifact::{Dataset, SyntheticSet};
 use crate::context::{Context, Inputs};
 use crate::training::Experts;
 use anyhow::{Context as _, Result, ensure};
-use ddpipe_nn::network::Chunk;
+use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::stream::stream;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -68,7 +68,8 @@ impl Initial {
         for expert in 0..experts.count() {
             ctx.check()?;
             let parameters = experts.parameters(expert, epoch, ctx.device)?;
-            sums.add(&experts.network().forward_chunked(&parameters, &images, Chunk::inference(ctx.device))?)?;
+            let chunk = experts.network().chunk(ctx.device, Graph::Without);
+            sums.add(&experts.network().forward_chunked(&parameters, &images, chunk)?)?;
         }
         let none = i64::try_from(sums.right().f_eq(0)?.f_sum(Kind::Int64)?)?;
         if none > 0 {

@@ -32,6 +32,7 @@ pub use unrolling::{Gradients, Labels, Learnt, Matched, Unrolling};
 
 use crate::artifact::SyntheticSet;
 use crate::context::{Checkpoint, Context, Outputs};
+use crate::device_memory::free_bytes;
 use crate::distill::synthesis::{Length, Recorder};
 use crate::params::DsaParams;
 use crate::training::Experts;
@@ -104,6 +105,7 @@ impl TrajectoryMatching {
             }
             None => (LearntSet::new(initial()?, optimiser), Tensor::f_zeros([0i64; 0], (Kind::Int64, ctx.device))?),
         };
+        let (room, mut told) = (free_bytes(ctx.device), false);
         while let Some(iteration) = run.next() {
             let segment = experts.segment(ctx.seed, iteration, range(iteration), self.expert_epochs, ctx.device)?;
             let steps = inner.draw(ctx.seed, iteration, &start.images.size(), ctx.device);
@@ -113,7 +115,11 @@ impl TrajectoryMatching {
                 target_P: &segment.target_P,
                 steps: &steps,
                 settings: &inner.settings,
+                room,
             };
+            if self.gradient == GradientForm::Unrolled && !unrolling.fits() && !std::mem::replace(&mut told, true) {
+                ctx.warn(too_large(&unrolling, self.syn_steps));
+            }
             let matched = unrolling.matched_where(&selection, &learnt.learnt(), self.gradient)?;
             // A loss that is not a number is not below the threshold either.
             let kept = optimiser.threshold.map(|threshold| matched.loss.f_le(threshold)).transpose()?;
@@ -145,4 +151,16 @@ impl TrajectoryMatching {
             .metric("lr", transfer::number(learnt.lr())?)
             .metric("skipped", skipped))
     }
+}
+
+/// What is said where the graphs of all inner steps do not fit.
+fn too_large(unrolling: &Unrolling, steps: u64) -> String {
+    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    format!(
+        "the graphs of {steps} inner steps take about {}, and {} are free: each step is computed twice instead, with the \
+         graph of one at a time and the same result; fewer images per step (batch_syn) would fit, and gradient = \
+         \"recomputed\" takes a little less time",
+        gigabytes(unrolling.graph_bytes()),
+        gigabytes(unrolling.room.unwrap_or_default()),
+    )
 }

@@ -7,7 +7,6 @@ use super::{InnerStep, Labels, Learnt, Unrolling};
 use anyhow::Result;
 use ddpipe_nn::augment::Planned;
 use ddpipe_nn::autograd::{leaf, pulled_back};
-use ddpipe_nn::network::Chunk;
 use ddpipe_nn::pieces::{self, Graph, Shared};
 use ddpipe_nn::transfer::{Parcel, Sent};
 use std::rc::Rc;
@@ -75,7 +74,7 @@ impl Unrolling<'_> {
         let seen_BCHW = augmentation.apply(&batch_BCHW, sent);
         let labels = learnt.labels.at(&step.positions)?;
         let (count, device) = (batch_BCHW.size()[0], batch_BCHW.device());
-        let sizes = self.network.pieces(&batch_BCHW, Chunk::training(device));
+        let sizes = self.network.pieces(&batch_BCHW, self.network.chunk(device, Graph::Kept));
         let parts = seen_BCHW.f_detach()?.f_split_with_sizes(&sizes, 0)?.into_iter().zip(labels.split(&sizes)?);
         let (this, theta_P) = (Shared::new(self), Shared::new(theta_P));
         let part = |(images, labels): (Tensor, Labels)| {

@@ -44,6 +44,8 @@ pub struct Unrolling<'a> {
     pub steps: &'a [InnerStep],
     /// The strength of the augmentation.
     pub settings: &'a Settings,
+    /// Bytes that the graphs of all steps together may take; `None` for as many as they need.
+    pub room: Option<u64>,
 }
 
 /// The result of the inner steps: the loss of the method and its gradients.
@@ -125,6 +127,17 @@ impl Labels {
 unsafe impl Readable for Unrolling<'_> {}
 
 impl Unrolling<'_> {
+    /// The bytes that the graphs of all steps take together, about.
+    pub fn graph_bytes(&self) -> u64 {
+        let images: i64 = self.steps.iter().map(|step| step.positions.numel() as i64).sum();
+        images.saturating_mul(self.network.second_order_bytes()).unsigned_abs()
+    }
+
+    /// Whether there is room for the graphs of all steps at once.
+    pub fn fits(&self) -> bool {
+        self.room.is_none_or(|room| self.graph_bytes() <= room)
+    }
+
     /// The training loss of the network with flat parameters \[P\], in training mode, on images \[B,C,H,W\] as it sees
     /// them, averaged over these.
     pub(super) fn inner_loss(&self, theta_P: &Tensor, images_BCHW: &Tensor, labels: &Labels) -> Result<Tensor> {

@@ -9,6 +9,7 @@ use crate::training::{
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde::Deserialize;
@@ -25,12 +26,14 @@ pub struct Params {
     learned_lr: bool,
     loss: training::Criterion,
     students: u64,
+    precision: Precision,
 }
 
 /// Runs the stage: trains and tests the students, and reports means and standard deviations over them. A checkpoint
 /// holds the finished students and the one in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let Params { network, training, learned_lr, loss, students } = params;
+    let Params { network, training, learned_lr, loss, students, precision } = params;
+    precision.check()?;
     let set = TrainingSet::of(inputs, "synthetic")?;
     let training = training.with_learned_lr(learned_lr, &set)?;
     let objective = Objective::of(loss, &set)?;
@@ -65,6 +68,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 objective,
                 examples: set.examples(),
                 test: &test,
+                precision,
                 seeds: &seeds,
                 before: number * steps,
                 total: students * steps,
@@ -82,6 +86,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             objective,
             examples: set.examples(),
             test: &test,
+            precision,
             seed: seed(number),
             before: number * steps,
             total: students * steps,

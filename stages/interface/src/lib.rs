@@ -6,6 +6,7 @@ mod blocks;
 pub mod checkpoint;
 mod declaration;
 mod depth;
+pub mod memory;
 pub mod metric;
 pub mod orphans;
 mod param;

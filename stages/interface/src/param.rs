@@ -104,6 +104,9 @@ pub struct Param {
     /// What a stage will take is worked out from earlier ones with it. Only for an `integer`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub work: bool,
+    /// How it makes a stage take less memory: `lower`, of an `integer`, or the text of a `choice`. Said when memory runs out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub less_memory: Option<String>,
 }
 
 /// How large the images have to be that a network gets.
@@ -174,6 +177,10 @@ impl Param {
         }
         if self.work && self.kind != ParamType::Integer {
             return fault("only an integer has `work`");
+        }
+        let less = self.less_memory.as_ref();
+        if less.is_some_and(|less| *less != "lower" && !self.choices.contains(less)) {
+            return fault("`less_memory` is `lower` or one of its choices");
         }
         if let Some(default) = self.default.take() {
             self.default = Some(self.accept(default).map_err(|why| format!("its default: {why}"))?);

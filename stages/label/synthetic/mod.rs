@@ -5,7 +5,8 @@ use crate::artifact::{Model, SyntheticSet};
 use crate::context::{Context, Inputs, Outputs};
 use crate::training::fits;
 use anyhow::{Context as _, Result, ensure};
-use ddpipe_nn::network::{Chunk, Network, NetworkSpec};
+use ddpipe_nn::network::{Network, NetworkSpec};
+use ddpipe_nn::pieces::Graph;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
@@ -44,7 +45,7 @@ fn soft(ctx: &Context, inputs: &Inputs, set: &SyntheticSet) -> Result<Tensor> {
         .context("the network of \"model\"")?;
     let network = Network::new(&spec)?;
     let parameters = network.load(&model.tensors.into_iter().collect()).context("input \"model\"")?;
-    let logits = network.forward_chunked(&parameters, &set.images, Chunk::inference(ctx.device))?;
+    let logits = network.forward_chunked(&parameters, &set.images, network.chunk(ctx.device, Graph::Without))?;
     Ok(logits.f_softmax(1, Kind::Float)?)
 }
 

@@ -12,6 +12,7 @@ use crate::params::NetworkParams;
 use crate::training::{self, Objective, State, StudentRun, TrainingParams, TrainingSet};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use order::ClassOrder;
 use rand::Rng;
@@ -91,6 +92,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         for student in 0..students {
             if number >= tested.len() {
                 let student = StudentRun {
+                    precision: Precision::Float32,
                     ctx,
                     network: &network,
                     params: &training,

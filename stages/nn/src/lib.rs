@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod network;
 pub mod optim;
 pub mod pieces;
+pub mod precision;
 pub mod stream;
 pub mod transfer;

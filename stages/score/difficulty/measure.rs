@@ -5,7 +5,8 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
-use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
+use ddpipe_nn::network::{Mode, Network, Parameters};
+use ddpipe_nn::pieces::Graph;
 use tch::{Kind, Reduction, TchError, Tensor};
 
 /// The difficulty score that is computed; higher is harder.
@@ -40,7 +41,7 @@ impl Measure {
             return gradient_norms(network, parameters, images_BCHW, labels_B);
         }
         tch::no_grad(|| {
-            let chunk = Chunk::inference(images_BCHW.device());
+            let chunk = network.chunk(images_BCHW.device(), Graph::Without);
             let features_BD = network.embed_chunked(parameters, images_BCHW, Mode::Eval, chunk)?;
             let logits_BK = network.classify(parameters, &features_BD)?;
             // In double precision: where the network is confident, the differences between images are in the last

@@ -4,7 +4,9 @@ use crate::artifact::{Dataset, Model};
 use crate::context::{Context, Inputs};
 use crate::training::fits;
 use anyhow::{Context as _, Result};
-use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Parameters};
+use ddpipe_nn::network::{Mode, Network, NetworkSpec, Parameters};
+use ddpipe_nn::pieces::Graph;
+use ddpipe_nn::precision::Precision;
 use tch::Tensor;
 
 /// The number of images that are embedded at a time; the network divides them into chunks.
@@ -14,20 +16,20 @@ const BATCH: usize = 1024;
 pub(super) enum Embedding {
     /// The normalised pixels.
     Pixels,
-    /// The input of the network's last linear layer.
-    Network(Box<Network>, Parameters),
+    /// The input of the network's last linear layer, computed in a precision.
+    Network(Box<Network>, Parameters, Precision),
 }
 
 impl Embedding {
     /// The trained network of the input `model`. An error if it is not for images of this shape and number of classes.
-    pub fn trained(inputs: &Inputs, real: &Dataset) -> Result<Self> {
+    pub fn trained(inputs: &Inputs, real: &Dataset, precision: Precision) -> Result<Self> {
         let model = Model::from_file(&*inputs.tensors("model")?).context("input \"model\"")?;
         let spec: NetworkSpec = serde_json::from_value(model.network).context("input \"model\": its description")?;
         let shape = [spec.channels, spec.image[0], spec.image[1]];
         fits((shape, spec.classes), (real.image_shape(), real.classes), "real").context("the network of \"model\"")?;
         let network = Network::new(&spec)?;
         let parameters = network.load(&model.tensors.into_iter().collect()).context("input \"model\"")?;
-        Ok(Embedding::Network(Box::new(network), parameters))
+        Ok(Embedding::Network(Box::new(network), parameters, precision))
     }
 
     /// \[n,D\] float32, the features of the images at these positions, on the images' device. `tick` is called after
@@ -39,8 +41,9 @@ impl Embedding {
             let images = real.floats_at(&Tensor::f_from_slice(batch)?);
             rows.push(match self {
                 Embedding::Pixels => images.f_flatten(1, -1)?,
-                Embedding::Network(network, parameters) => {
-                    network.embed_chunked(parameters, &images, Mode::Eval, Chunk::inference(ctx.device))?
+                Embedding::Network(network, parameters, precision) => {
+                    let chunk = network.chunk(ctx.device, Graph::Without);
+                    precision.pass(parameters, |rounded| network.embed_chunked(rounded, &images, Mode::Eval, chunk))?
                 }
             });
             tick(batch.len());

@@ -12,6 +12,7 @@ use crate::context::{Context, Inputs, Outputs};
 use anyhow::{Result, ensure};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::network::{Network, NetworkSpec, Overrides};
+use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use embedding::Embedding;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub struct Params {
     epochs: u64,
     batch_size: i64,
     lr: f64,
+    precision: Precision,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,7 @@ struct Choice {
 /// Runs the stage.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("real")?;
+    params.precision.check()?;
     let classes = real.positions_by_class()?;
     for (class, positions) in classes.iter().enumerate() {
         let (found, ipc) = (positions.len(), params.ipc);
@@ -69,11 +72,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         Method::Herding | Method::KCenter => {
             let embedding = match params.features {
                 Features::Pixels => Embedding::Pixels,
-                Features::Network if inputs.has("model") => Embedding::trained(inputs, &real)?,
+                Features::Network if inputs.has("model") => Embedding::trained(inputs, &real, params.precision)?,
                 Features::Network => {
                     let network = params.network(&real)?;
                     let parameters = network.init(stream(ctx.seed, "network", 0).generator(), ctx.device)?;
-                    Embedding::Network(Box::new(network), parameters)
+                    Embedding::Network(Box::new(network), parameters, params.precision)
                 }
             };
             by_features(ctx, &real, &classes, &params, &embedding)?

@@ -77,7 +77,7 @@ fn matched(case: &Case, network: &Network, form: GradientForm) -> Matched {
 
 fn of_steps(case: &Case, network: &Network, steps: &[InnerStep], form: GradientForm) -> Matched {
     let (start, target, settings) = (case.tensor("theta_start"), case.tensor("theta_target"), settings(case));
-    let unrolling = Unrolling { network, start_P: &start, target_P: &target, steps, settings: &settings };
+    let unrolling = Unrolling { network, start_P: &start, target_P: &target, steps, settings: &settings, room: None };
     unrolling.matched(&learnt(case, Kind::Float), form).unwrap()
 }
 

@@ -56,8 +56,14 @@ fn matched(case: &Case, learnt: &Learnt, form: GradientForm, kind: Kind) -> Matc
     let theta = |name: &str| case.tensor(name).to_kind(kind);
     let (start, target, settings) = (theta("theta_start"), theta("theta_target"), settings(case));
     let (network, steps) = (network(case), steps(case));
-    let unrolling =
-        Unrolling { network: &network, start_P: &start, target_P: &target, steps: &steps, settings: &settings };
+    let unrolling = Unrolling {
+        network: &network,
+        start_P: &start,
+        target_P: &target,
+        steps: &steps,
+        settings: &settings,
+        room: None,
+    };
     unrolling.matched_where(&selection(case), learnt, form).unwrap()
 }
 

@@ -2,6 +2,7 @@
 //! every time. The functions are libtorch's own, looked up by their symbols in what is loaded already.
 
 use libloading::os::unix::Library;
+use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 
 /// The folder of the libraries that the build linked against.
@@ -36,34 +37,44 @@ pub fn build() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Asks for the same bits every time, as far as libtorch can give them. Where it cannot, it warns and goes on.
+/// Asks for the same bits every time, as far as libtorch can give them, and for products in single precision. Where it
+/// cannot, it warns and goes on.
 pub fn compute_repeatably() {
-    type Flag = unsafe extern "C" fn(*mut std::ffi::c_void, bool);
-    type Flags = unsafe extern "C" fn(*mut std::ffi::c_void, bool, bool);
+    set(b"_ZN2at7Context21setDeterministicCuDNNEb\0", true);
+    // It would fill fresh memory, which only hides reads of uninitialised tensors, and costs time.
+    set(b"_ZN2at7Context39setDeterministicFillUninitializedMemoryEb\0", false);
+    allow_tf32(false);
+    type Flags = unsafe extern "C" fn(*mut c_void, bool, bool);
+    with_context(b"_ZN2at7Context26setDeterministicAlgorithmsEbb\0", |set: Flags, context| {
+        // SAFETY: the symbol is a method of at::Context that takes two booleans.
+        unsafe { set(context, true, true) }
+    });
+}
+
+/// Whether products of convolutions and matrices on a GPU may round what they multiply to TensorFloat-32.
+pub fn allow_tf32(allowed: bool) {
+    set(b"_ZN2at7Context17setAllowTF32CuDNNEb\0", allowed);
+    set(b"_ZN2at7Context18setAllowTF32CuBLASEb\0", allowed);
+}
+
+/// Sets a flag of libtorch: `symbol` is a method of at::Context that takes one boolean.
+fn set(symbol: &[u8], value: bool) {
+    type Flag = unsafe extern "C" fn(*mut c_void, bool);
+    // SAFETY: as the callers promise.
+    with_context(symbol, |set: Flag, context| unsafe { set(context, value) });
+}
+
+/// Hands a method of at::Context, looked up by its symbol, and the global context on.
+fn with_context<F: Copy>(symbol: &[u8], call: impl FnOnce(F, *mut c_void)) {
     let this = Library::this();
-    // SAFETY: the symbols are at::globalContext() and methods of at::Context that take booleans; `this` goes first.
+    // SAFETY: the symbol is at::globalContext(); that `symbol` has the type `F` is the caller's promise.
     unsafe {
-        let Ok(context) = this.get::<unsafe extern "C" fn() -> *mut std::ffi::c_void>(b"_ZN2at13globalContextEv\0")
-        else {
-            return tracing::warn!("this libtorch lets nothing be set: results on a GPU may differ in their last bits");
-        };
-        let context = context();
-        // The last one would fill fresh memory, which only hides reads of uninitialised tensors, and costs time.
-        let flags: [(&[u8], bool); 4] = [
-            (b"_ZN2at7Context21setDeterministicCuDNNEb\0", true),
-            (b"_ZN2at7Context17setAllowTF32CuDNNEb\0", false),
-            (b"_ZN2at7Context18setAllowTF32CuBLASEb\0", false),
-            (b"_ZN2at7Context39setDeterministicFillUninitializedMemoryEb\0", false),
-        ];
-        for (symbol, value) in flags {
-            match this.get::<Flag>(symbol) {
-                Ok(set) => set(context, value),
-                Err(error) => tracing::warn!(%error, "this libtorch cannot be asked for repeatable results"),
+        let context = this.get::<unsafe extern "C" fn() -> *mut c_void>(b"_ZN2at13globalContextEv\0");
+        match (context, this.get::<F>(symbol)) {
+            (Ok(context), Ok(method)) => call(*method, context()),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "this libtorch cannot be asked for repeatable results: last bits may differ");
             }
-        }
-        match this.get::<Flags>(b"_ZN2at7Context26setDeterministicAlgorithmsEbb\0") {
-            Ok(set) => set(context, true, true),
-            Err(error) => tracing::warn!(%error, "this libtorch cannot be asked for repeatable results"),
         }
     }
 }
@@ -126,5 +137,8 @@ mod tests {
         assert!(get(b"_ZNK2at7Context31deterministicAlgorithmsWarnOnlyEv\0"));
         assert!(!get(b"_ZNK2at7Context36deterministicFillUninitializedMemoryEv\0"));
         assert!(!get(b"_ZNK2at7Context15allowTF32CuBLASEv\0"));
+        allow_tf32(true);
+        assert!(get(b"_ZNK2at7Context15allowTF32CuBLASEv\0"));
+        allow_tf32(false);
     }
 }

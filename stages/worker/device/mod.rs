@@ -26,11 +26,11 @@ pub struct Opened {
 
 /// Sets what the CUDA libraries read from the environment. To be called before any thread exists.
 pub fn set_environment() {
-    // TF32 keeps 10 bits of a float's 23; results would depend on the GPU's generation. cuBLAS gives the same bits every
-    // time only with a fixed workspace.
-    for (name, value) in [("NVIDIA_TF32_OVERRIDE", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")] {
-        // SAFETY: the process has one thread.
-        unsafe { std::env::set_var(name, value) };
+    // SAFETY: the process has one thread. Which passes take TF32 is said by stages; this variable would overrule them. cuBLAS
+    // gives the same bits every time only with a fixed workspace.
+    unsafe {
+        std::env::remove_var("NVIDIA_TF32_OVERRIDE");
+        std::env::set_var("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
     }
 }
 
@@ -66,7 +66,10 @@ fn cuda(index: usize) -> Result<driver::Gpu> {
     );
     libtorch::compute_repeatably();
     tch::Cuda::cudnn_set_benchmark(false);
-    Ok(devices.swap_remove(index))
+    ddpipe_nn::precision::switch_tf32_with(libtorch::allow_tf32);
+    let gpu = devices.swap_remove(index);
+    ddpipe_nn::network::device_has(gpu.memory);
+    Ok(gpu)
 }
 
 fn counted(devices: usize) -> String {

@@ -107,8 +107,10 @@ pub fn class_means(
     let seen = |part: Tensor| {
         let features = network.features(&parameters, &part, Mode::Train)?;
         let matched = features.activations.split_last().map_or(&[][..], |(_, matched)| matched);
-        let maps = matched.iter().map(|layer| attention(layer, settings.exponent, settings.normalisation));
-        Ok::<_, TchError>((maps.collect::<Result<_, TchError>>()?, features.embedding))
+        // In the precision of the images, whatever the pass has.
+        let map = |layer: &Tensor| attention(&layer.f_to_kind(part.kind())?, settings.exponent, settings.normalisation);
+        let maps = matched.iter().map(map).collect::<Result<_, TchError>>()?;
+        Ok::<_, TchError>((maps, features.embedding.f_to_kind(part.kind())?))
     };
     let found: Vec<(Vec<Tensor>, Tensor)> = pieces::map(images.images.device(), graph, parts, seen)?;
     let (seen, embeddings): (Vec<Vec<Tensor>>, Vec<Tensor>) = found.into_iter().unzip();

@@ -27,14 +27,14 @@ impl Builder {
     /// What is here times the factors that these layers make of it, one for each channel.
     pub fn gate(&mut self, factors: impl FnOnce(&mut Self) -> Result<(), NetworkError>) -> Result<(), NetworkError> {
         let factors = self.aside(factors)?;
-        self.layers.push(Layer::Gate(factors));
+        self.push(Layer::Gate(factors));
         Ok(())
     }
 
     /// Layers of which attention sees the output alone.
     pub fn stage(&mut self, build: impl FnOnce(&mut Self) -> Result<(), NetworkError>) -> Result<(), NetworkError> {
         let stage = self.apart(build)?;
-        self.layers.push(Layer::Stage(stage));
+        self.push(Layer::Stage(stage));
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl Builder {
     ) -> Result<(), NetworkError> {
         let body = self.aside(body)?;
         let shortcut = self.apart(shortcut)?;
-        self.layers.push(Layer::Residual { body, shortcut });
+        self.push(Layer::Residual { body, shortcut });
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Builder {
         shortcut: Vec<Layer>,
     ) -> Result<(), NetworkError> {
         let body = self.apart(body)?;
-        self.layers.push(Layer::Residual { body, shortcut });
+        self.push(Layer::Residual { body, shortcut });
         Ok(())
     }
 }

@@ -15,6 +15,18 @@ pub(super) struct Builder {
     image: [i64; 2],
     pub(super) shape: [i64; 3],
     pub(super) multiply_adds: i64,
+    pub(super) values: Values,
+    /// Values of one image that the next layer reads.
+    read: i64,
+}
+
+/// How many values one image has within a network.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Values {
+    /// What all layers give.
+    pub all: i64,
+    /// The most that goes into and comes out of one layer.
+    pub largest: i64,
 }
 
 /// Names as the published `nn.Sequential` numbers its layers: `features.0`, `features.1`, and so on.
@@ -29,7 +41,17 @@ pub(super) fn numbered() -> impl FnMut() -> String {
 impl Builder {
     pub(super) fn new(shape @ [_, height, width]: [i64; 3]) -> Self {
         let (scheme, image) = (InitScheme::Torch, [height, width]);
-        Builder { scheme, layers: Vec::new(), parameters: Vec::new(), image, shape, multiply_adds: 0 }
+        let (values, read) = (Values::default(), shape.iter().product());
+        Builder { scheme, layers: Vec::new(), parameters: Vec::new(), image, shape, multiply_adds: 0, values, read }
+    }
+
+    /// Adds a layer; `shape` is that of what it gives.
+    pub(super) fn push(&mut self, layer: Layer) {
+        let given = self.shape.iter().product();
+        self.values.all += given;
+        self.values.largest = self.values.largest.max(self.read + given);
+        self.read = given;
+        self.layers.push(layer);
     }
 
     /// Channels so far.
@@ -87,7 +109,7 @@ impl Builder {
             self.parameter(name, "bias", &[out], kinds.bias);
         }
         self.multiply_adds += fan_in * self.shape.iter().product::<i64>();
-        self.layers.push(Layer::Convolution { at, kernel });
+        self.push(Layer::Convolution { at, kernel });
         Ok(())
     }
 
@@ -110,13 +132,13 @@ impl Builder {
             self.parameter(name, "running_mean", &channels, ParameterKind::RunningMean);
             self.parameter(name, "running_var", &channels, ParameterKind::RunningVar);
         }
-        self.layers.push(Layer::Norm { norm, at, buffer, shape });
+        self.push(Layer::Norm { norm, at, buffer, shape });
         Ok(())
     }
 
     /// A non-linearity.
     pub fn activation(&mut self, activation: Activation) {
-        self.layers.push(Layer::Activation(activation));
+        self.push(Layer::Activation(activation));
     }
 
     /// Halves rows and columns, rounding down.
@@ -128,7 +150,7 @@ impl Builder {
     pub fn pool_by(&mut self, name: &str, pooling: Pooling, size: i64) -> Result<(), NetworkError> {
         if pooling != Pooling::None {
             self.shrunk(name, self.shape[1] / size, self.shape[2] / size)?;
-            self.layers.push(Layer::Pool { pooling, size });
+            self.push(Layer::Pool { pooling, size });
         }
         Ok(())
     }
@@ -137,21 +159,21 @@ impl Builder {
     pub fn overlapping_max(&mut self, name: &str) -> Result<(), NetworkError> {
         let spatial = |length: i64| (length - 1) / 2 + 1;
         self.shrunk(name, spatial(self.shape[1]), spatial(self.shape[2]))?;
-        self.layers.push(Layer::OverlappingMax);
+        self.push(Layer::OverlappingMax);
         Ok(())
     }
 
     /// The largest of squares of 2x2, at every place.
     pub fn sliding_max(&mut self, name: &str) -> Result<(), NetworkError> {
         self.shrunk(name, self.shape[1] - 1, self.shape[2] - 1)?;
-        self.layers.push(Layer::SlidingMax);
+        self.push(Layer::SlidingMax);
         Ok(())
     }
 
     /// One mean for each map.
     pub fn global_average(&mut self) {
         self.shape = [self.shape[0], 1, 1];
-        self.layers.push(Layer::GlobalAverage);
+        self.push(Layer::GlobalAverage);
     }
 
     /// A layer of a transformer, made by `build` from the position of its first parameter; `shape` is the shape after it.
@@ -163,21 +185,21 @@ impl Builder {
     ) {
         let (at, _) = self.counts();
         let layer = build(self, at);
-        self.layers.push(Layer::Tokens(layer));
         self.multiply_adds += multiply_adds;
         self.shape = shape;
+        self.push(Layer::Tokens(layer));
     }
 
     /// Flattens \[B,C,H,W\] to \[B,D\].
     pub fn flatten(&mut self) {
         self.shape = [self.shape.iter().product(), 1, 1];
-        self.layers.push(Layer::Flatten);
+        self.push(Layer::Flatten);
     }
 
     /// A linear layer with bias.
     pub fn linear(&mut self, name: &str, outputs: i64) {
         let layer = self.linear_layer(name, outputs);
-        self.layers.push(layer);
+        self.push(layer);
     }
 
     pub(super) fn linear_layer(&mut self, name: &str, outputs: i64) -> Layer {

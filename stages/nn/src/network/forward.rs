@@ -2,13 +2,12 @@
 //!
 //! Shapes: B batch, C channels, H rows, W columns, D embedding, K classes.
 
-use super::{Network, Parameters, vit};
-use crate::layout::Layout;
+use super::{Chunk, Network, Parameters, vit};
 use crate::network::layer::{Kernel, Layer};
 use crate::network::normalise::{Place, normalise};
-use crate::network::spec::{Activation, Pooling};
+use crate::network::spec::Activation;
 use crate::pieces::{self, Graph, Shared};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// Whether batch norms use the batch or the running statistics. No other layer makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,46 +41,6 @@ pub struct Features {
     pub activations: Vec<Tensor>,
     /// The running statistics afterwards.
     pub buffers: Vec<Tensor>,
-}
-
-/// Images and multiply-adds below which a batch is not divided further for the sake of threads: calling the operations of a
-/// small piece would take longer than what they compute.
-const LEAST_IMAGES: i64 = 4;
-const LEAST_WORK: i64 = 32_000_000;
-
-/// How many images go through the network at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk(pub i64);
-
-impl Chunk {
-    /// A good size for passes that keep no graph. On a CPU, a ConvNet of width 128 took 1.3 ms of processor time per
-    /// 28x28 image in chunks of 4 or 8, 1.4 in chunks of 16 and 2.4 in chunks of 128.
-    pub fn inference(device: Device) -> Self {
-        match Layout::of(device) {
-            Layout::Pieces => Chunk(8),
-            Layout::Together => Chunk(2048),
-        }
-    }
-
-    /// A good size for passes that keep a graph and go back through it. The same ConvNet took 3.8 ms of processor time
-    /// per image in chunks of 16, 4.3 in chunks of 32 and 5.7 in chunks of 128.
-    pub fn training(device: Device) -> Self {
-        match Layout::of(device) {
-            Layout::Pieces => Chunk(16),
-            Layout::Together => Chunk(i64::MAX),
-        }
-    }
-}
-
-impl Pooling {
-    /// Pools images \[B,C,H,W\] over squares of `size` that do not overlap; a rest that fills no square is left out.
-    pub fn apply(self, x_BCHW: &Tensor, size: i64) -> Result<Tensor, TchError> {
-        match self {
-            Pooling::Average => x_BCHW.f_avg_pool2d([size, size], [size, size], [0, 0], false, true, None),
-            Pooling::Max => x_BCHW.f_max_pool2d([size, size], [size, size], [0, 0], [1, 1], false),
-            Pooling::None => Ok(x_BCHW.shallow_clone()),
-        }
-    }
 }
 
 impl Network {
@@ -124,24 +83,16 @@ impl Network {
         chunk: Chunk,
     ) -> Result<Tensor, TchError> {
         if mode == Mode::Train && self.has_batch_statistics() {
-            return tch::no_grad(|| self.embed(parameters, x_BCHW, mode));
+            return tch::no_grad(|| self.embed(parameters, x_BCHW, mode)?.f_to_kind(x_BCHW.kind()));
         }
         let parameters = Shared::new(parameters);
         in_pieces(x_BCHW, self.pieces(x_BCHW, chunk), |part| self.embed(&parameters, part, mode))
     }
 
-    /// The sizes of the pieces in which images \[B,C,H,W\] go through the network, of at most `chunk` each. By themselves, so
-    /// not where batch statistics make the images depend on each other.
-    pub fn pieces(&self, x_BCHW: &Tensor, Chunk(most): Chunk) -> Vec<i64> {
-        let each = (self.flops() / 2).max(1);
-        let least = LEAST_IMAGES.max(LEAST_WORK / each);
-        pieces::sizes(x_BCHW.device(), x_BCHW.size().first().copied().unwrap_or(0), least, most)
-    }
-
     fn run(&self, parameters: &Parameters, x: &Tensor, mode: Mode, keep: bool) -> Result<Features, TchError> {
         let mut buffers: Vec<Tensor> = parameters.buffers.iter().map(Tensor::shallow_clone).collect();
         let mut activations = Vec::new();
-        let mut x = x.shallow_clone();
+        let mut x = x.f_to_kind(parameters.kind())?;
         for layer in &self.features {
             x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
             if keep && layer.is_attention_tap() && x.dim() == 4 {
@@ -210,7 +161,7 @@ fn in_pieces(
 ) -> Result<Tensor, TchError> {
     tch::no_grad(|| {
         let parts = x.f_split_with_sizes(sizes, 0)?;
-        let parts = pieces::map(x.device(), Graph::Without, parts, |part| pass(&part))?;
+        let parts = pieces::map(x.device(), Graph::Without, parts, |part| pass(&part)?.f_to_kind(part.kind()))?;
         match &parts[..] {
             [only] => Ok(only.shallow_clone()),
             parts => Tensor::f_cat(parts, 0),

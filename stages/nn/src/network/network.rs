@@ -1,7 +1,7 @@
 //! A network: its layers in order, and what follows from them, the list of parameters and the cost. An architecture's file
 //! adds the layers through a [`Builder`]; `forward.rs` carries them out.
 
-use super::builder::Builder;
+use super::builder::{Builder, Values};
 use super::layer::Layer;
 use super::{NetworkError, NetworkSpec, ParameterSpec};
 
@@ -16,6 +16,7 @@ pub struct Network {
     pub(super) classifier: Layer,
     embedding: i64,
     multiply_adds: i64,
+    pub(super) values: Values,
 }
 
 impl Network {
@@ -31,9 +32,9 @@ impl Network {
         let classifier_name = spec.architecture.build(&mut builder)?;
         let embedding = builder.shape.iter().product();
         let classifier = builder.linear_layer(classifier_name, spec.classes);
-        let Builder { layers: features, parameters, multiply_adds, .. } = builder;
+        let Builder { layers: features, parameters, multiply_adds, values, .. } = builder;
         let (spec, frozen) = (spec.clone(), Vec::new());
-        Ok(Network { spec, parameters, frozen, features, classifier, embedding, multiply_adds })
+        Ok(Network { spec, parameters, frozen, features, classifier, embedding, multiply_adds, values })
     }
 
     /// What was built.

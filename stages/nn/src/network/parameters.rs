@@ -3,7 +3,7 @@
 
 use super::{Network, NetworkError};
 use std::collections::BTreeMap;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// What a parameter is for; decides its initialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,17 @@ impl Parameters {
     pub fn to_device(&self, device: Device) -> Self {
         let moved = |tensors: &[Tensor]| tensors.iter().map(|tensor| tensor.to_device(device)).collect();
         Parameters { trainable: moved(&self.trainable), buffers: moved(&self.buffers) }
+    }
+
+    /// The values in another precision.
+    pub fn to_kind(&self, kind: Kind) -> Self {
+        let rounded = |tensors: &[Tensor]| tensors.iter().map(|tensor| tensor.to_kind(kind)).collect();
+        Parameters { trainable: rounded(&self.trainable), buffers: rounded(&self.buffers) }
+    }
+
+    /// The precision that a network computes in with these values.
+    pub fn kind(&self) -> Kind {
+        self.trainable.first().map_or(Kind::Float, Tensor::kind)
     }
 
     /// All trainable values in one vector \[P\], row-major, in order.

@@ -5,7 +5,7 @@ use crate::transfer;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// How many people voted on every image of a data set with votes.
 pub const ANNOTATORS: i64 = 7;
@@ -25,20 +25,22 @@ struct Counts {
 impl Agreement {
     /// Adds images by their votes, labels and predictions, \[N\] int64 each.
     pub fn count(&mut self, votes: &Tensor, labels: &Tensor, predictions: &Tensor) -> Result<()> {
-        if votes.numel() == 0 {
-            return Ok(());
-        }
-        let (low, high) = (transfer::number(&votes.min())?, transfer::number(&votes.max())?);
+        let [votes, labels, predictions] = [votes, labels, predictions].map(transfer::numbers::<i64>);
+        self.count_read(&votes?, &labels?, &predictions?)
+    }
+
+    /// Adds images whose votes, labels and predictions were read already, as many of each.
+    pub fn count_read(&mut self, votes: &[i64], labels: &[i64], predictions: &[i64]) -> Result<()> {
+        let (Some(low), Some(high)) = (votes.iter().min(), votes.iter().max()) else { return Ok(()) };
         ensure!(
-            low >= 0.0 && high <= ANNOTATORS as f64,
+            *low >= 0 && *high <= ANNOTATORS,
             "votes go from {low} to {high}, but there are {ANNOTATORS} annotators"
         );
-        let right = labels.f_eq_tensor(predictions)?.f_to_kind(Kind::Int64)?;
-        let cells = (votes * 2 + right).f_bincount(None::<&Tensor>, 2 * (ANNOTATORS + 1))?;
-        let cells: Vec<i64> = transfer::numbers(&cells.f_to_kind(Kind::Int64)?)?;
-        for (counts, cell) in self.counts.iter_mut().zip(cells.chunks(2)) {
-            counts.images += (cell[0] + cell[1]) as u64;
-            counts.right += cell[1] as u64;
+        for ((&votes, label), prediction) in votes.iter().zip(labels).zip(predictions) {
+            if let Some(counts) = self.counts.get_mut(votes as usize) {
+                counts.images += 1;
+                counts.right += u64::from(label == prediction);
+            }
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! What was taken for what, and everything that follows from it alone: accuracies and F1. Knows no scores.
 
 use crate::transfer;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// How often an image of class i was taken for class j.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,22 +20,21 @@ impl Confusion {
 
     /// Adds labels and predictions, \[N\] int64 each.
     pub fn count(&mut self, labels: &Tensor, predictions: &Tensor) -> Result<()> {
-        let classes = self.rows.len() as i64;
-        if labels.numel() == 0 {
-            return Ok(());
-        }
-        let (low, high) = (transfer::number(&labels.min())?, transfer::number(&labels.max())?);
+        self.count_read(&transfer::numbers::<i64>(labels)?, &transfer::numbers::<i64>(predictions)?)
+    }
+
+    /// Adds labels and predictions that were read already, as many of both.
+    pub fn count_read(&mut self, labels: &[i64], predictions: &[i64]) -> Result<()> {
+        let classes = self.rows.len();
+        let (Some(low), Some(high)) = (labels.iter().min(), labels.iter().max()) else { return Ok(()) };
         ensure!(
-            low >= 0.0 && high < classes as f64,
+            *low >= 0 && *high < classes as i64,
             "labels go from {low} to {high}, the network knows classes 0 to {}",
-            classes - 1
+            classes as i64 - 1
         );
-        let cells = (labels * classes + predictions).f_bincount(None::<&Tensor>, classes * classes)?;
-        let cells: Vec<i64> = transfer::numbers(&cells.to_kind(Kind::Int64))?;
-        for (row, cells) in self.rows.iter_mut().zip(cells.chunks(classes as usize)) {
-            for (cell, count) in row.iter_mut().zip(cells) {
-                *cell += *count as u64;
-            }
+        for (&label, &prediction) in labels.iter().zip(predictions) {
+            let cell = self.rows.get_mut(label as usize).and_then(|row| row.get_mut(prediction as usize));
+            *cell.with_context(|| format!("class {prediction} was predicted, of {classes}"))? += 1;
         }
         Ok(())
     }

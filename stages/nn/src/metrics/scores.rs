@@ -47,10 +47,20 @@ impl Probabilities {
 
     /// Adds the softmax of logits \[B,K\] of images with these labels (\[B\] int64).
     pub fn add(&mut self, labels: &Tensor, logits: &Tensor) -> Result<()> {
-        let softmax = logits.f_to_kind(Kind::Double)?.f_softmax(1, Kind::Double)?;
-        self.rows.extend(transfer::numbers::<f64>(&softmax.f_reshape([-1])?)?);
-        self.labels.extend(transfer::numbers::<i64>(labels)?);
+        let softmax = Self::of(logits)?;
+        self.add_read(transfer::numbers::<i64>(labels)?, transfer::numbers::<f64>(&softmax.f_reshape([-1])?)?);
         Ok(())
+    }
+
+    /// Adds labels and their probabilities, image after image, that were read already.
+    pub fn add_read(&mut self, labels: impl IntoIterator<Item = i64>, rows: impl IntoIterator<Item = f64>) {
+        self.rows.extend(rows);
+        self.labels.extend(labels);
+    }
+
+    /// \[B,K\] float64, the probabilities of logits \[B,K\].
+    pub fn of(logits: &Tensor) -> Result<Tensor> {
+        Ok(logits.f_to_kind(Kind::Double)?.f_softmax(1, Kind::Double)?)
     }
 
     /// See [`TestScores::auc`].

@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test setup setup-cuda build install check fuzz soak
+.PHONY: demo test setup setup-cuda build install check bench fuzz soak
 
 # Runs the main job on generated sample digits and prints the accuracy table and where the pictures are.
 demo: build
@@ -32,6 +32,15 @@ check: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+# Every bench, for docs/performance.md: on an idle machine. BESIDE names other programs that the engine is put beside:
+# BESIDE="snakemake=/path/to/snakemake dvc=/path/to/dvc".
+bench: setup
+	$(CARGO) bench --bench engine
+	$(CARGO) bench --bench steps
+	DDPIPE_BENCH_DIR=$${DDPIPE_BENCH_DIR:-/dev/shm} $(CARGO) bench --bench scale -- 250 2000 10000 100000
+	$(if $(BESIDE),$(CARGO) bench --bench scale -- 250 $(BESIDE))
+	$(CARGO) bench --bench scale -- trivial
 
 # Every reader of bytes from outside under fuzzing, so many seconds each; inputs that fail are kept in target/fuzz/.
 FUZZ_SECONDS ?= 60

@@ -129,11 +129,13 @@ impl Ended {
 
     /// Notes what became of the nodes, and why those ran that did.
     pub fn note_nodes(&mut self, pipeline: &Pipeline, outcomes: &[Outcome], reasons: &Reasons) {
-        let nodes: IndexMap<String, &Node> = pipeline.nodes.iter().map(|node| (node.address(), node)).collect();
+        // Outcomes are in the pipeline's order.
+        let mut nodes = pipeline.nodes.iter();
         let reasons = reasons.0.borrow();
+        self.nodes.reserve(outcomes.len());
         for outcome in outcomes {
             *self.counts.entry(outcome.status).or_default() += 1;
-            let metrics = match nodes.get(&outcome.node) {
+            let metrics = match nodes.find(|node| node.address == outcome.node) {
                 Some(node) => main_results(pipeline, node, outcome),
                 None => IndexMap::new(),
             };

@@ -109,6 +109,16 @@ impl Estimates {
     }
 }
 
+/// What decides which node starts first: the seconds that each is expected to take, 0 for one that does not run. One of
+/// which nothing is known counts as the middle one of those of which something is: neither does it come before what is known
+/// to be long, nor is it left to the end. Where nothing is known of any, the number of nodes on the way decides.
+pub fn for_order(expected: &IndexMap<NodeId, Option<f64>>) -> impl Fn(NodeId) -> f64 + '_ {
+    let mut known: Vec<f64> = expected.values().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    let neutral = known.get(known.len() / 2).copied().unwrap_or(1.0);
+    move |node| expected.get(&node).map_or(0.0, |seconds| seconds.unwrap_or(neutral))
+}
+
 /// A parameter of the node that is asked about.
 struct Asked<'a> {
     name: &'a str,

@@ -17,8 +17,8 @@ use crate::catalog::Kind;
 use crate::pipeline::Node;
 use crate::program::Program;
 use ddpipe_cache::{Digest, Key};
-use ddpipe_interface::Value;
 use ddpipe_interface::protocol::Absent;
+use ddpipe_interface::{Declaration, Value};
 use indexmap::IndexMap;
 
 /// One artifact that enters an action, by content.
@@ -49,25 +49,31 @@ pub struct Environment {
     pub program: Option<Program>,
 }
 
-/// Describes what running this node with these inputs means.
+/// The entries of parameters that differ from their defaults: the same for all nodes of a kind that share them.
+pub fn describe_params(declaration: &Declaration, params: &IndexMap<String, Value>) -> Vec<(String, String)> {
+    let mut params: Vec<_> = params.iter().collect();
+    params.sort_by_key(|(name, _)| name.as_str());
+    let differs = |(name, value): &(&String, &Value)| {
+        declaration.params.get(*name).and_then(|param| param.default.as_ref()) != Some(*value)
+    };
+    let differing = params.into_iter().filter(differs);
+    differing.map(|(name, value)| (format!("param {name}"), value.to_string())).collect()
+}
+
+/// Describes what running this node with these inputs means. `params` is what [`describe_params`] gives of its parameters.
 pub fn describe(
     node: &Node,
     kind: &Kind,
+    params: &[(String, String)],
     inputs: &IndexMap<String, Vec<Content>>,
     absent: &IndexMap<String, Vec<Absent>>,
     environment: &Environment,
 ) -> Description {
     let declaration = &kind.declaration;
-    let mut entries =
-        vec![("kind".to_string(), declaration.name.clone()), ("version".to_string(), declaration.version.to_string())];
-    let mut params: Vec<_> = node.params.iter().collect();
-    params.sort_by_key(|(name, _)| name.as_str());
-    for (name, value) in params {
-        let default = declaration.params.get(name).and_then(|param| param.default.as_ref());
-        if default != Some(value) {
-            entries.push((format!("param {name}"), value.to_string()));
-        }
-    }
+    let mut entries = Vec::with_capacity(4 + params.len() + inputs.values().map(Vec::len).sum::<usize>());
+    entries.push(("kind".to_string(), declaration.name.clone()));
+    entries.push(("version".to_string(), declaration.version.to_string()));
+    entries.extend_from_slice(params);
     let mut names: Vec<_> = inputs.keys().collect();
     names.sort();
     for name in names {
@@ -120,6 +126,11 @@ impl Description {
     /// The key, see [`Key::of`].
     pub fn key(&self) -> Key {
         Key::of(&self.0)
+    }
+
+    /// Names and values, for whoever makes them those of a record.
+    pub(crate) fn entries_mut(&mut self) -> &mut Vec<(String, String)> {
+        &mut self.0
     }
 
     /// Names and values, as a record keeps them.

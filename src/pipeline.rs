@@ -2,7 +2,6 @@
 //! are worked out. Read-only once built (by `resolve`); `graph` links it, `key` describes its nodes. It knows no
 //! record, no schedule and no text of the manifest beyond the places that later messages need.
 
-use crate::address::address;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place, SourceText};
 use crate::limits::Limits;
@@ -121,9 +120,11 @@ pub struct Node {
     pub axes: IndexMap<String, Value>,
     /// Its kind; always in the catalog.
     pub kind: String,
+    /// How people and commands name the node: what [`crate::address::address`] makes of its stage and axes.
+    pub address: String,
     /// Every parameter, defaults filled in, of the declared types, in the declaration's order. An optional parameter
-    /// that was not given is absent.
-    pub params: IndexMap<String, Value>,
+    /// that was not given is absent. Nodes with the same parameters share them.
+    pub params: Arc<IndexMap<String, Value>>,
     /// The seed of its random streams.
     pub seed: u64,
     /// What it reads, by the name of the input, in the declaration's order; one edge unless the input takes many.
@@ -136,7 +137,7 @@ pub struct Node {
 impl Node {
     /// How people and commands name the node: `distill[method=dm,seed=0]`, or `train_set` without axes.
     pub fn address(&self) -> String {
-        address(&self.stage, &self.axes)
+        self.address.clone()
     }
 
     /// Whether a selector names this node, alone or among others.

@@ -1,35 +1,39 @@
 //! What has to run, and why: a function of values. `ddpipe plan` prints it, `ddpipe run` carries it out through the same
 //! [`Planner`], tests assert on it. Reads records through a trait; starts nothing and writes nothing.
 
+mod ahead;
 mod left_out;
 
 pub use left_out::Demand;
 
 use crate::graph::Graph;
-use crate::key::{Content, Description, Environment, describe};
+use crate::key::{Content, Description, Environment, describe, describe_params};
 use crate::nearest::{Nearest, nearest};
-use crate::pipeline::{Edge, Endpoint, NodeId, Pipeline};
+use crate::pipeline::{Edge, Endpoint, Node, NodeId, Pipeline};
 use crate::program::Program;
 use crate::reason::Reason;
 use crate::selection::{self, Pick};
 use crate::sources::Sources;
 use crate::upstream::{Asked, Changes, Telling};
+use ahead::Ahead;
 use ddpipe_cache::{CacheError, Key, Record};
 use ddpipe_interface::Value;
 use ddpipe_interface::metric::MEASURED;
 use ddpipe_interface::protocol::Absent;
 use indexmap::IndexMap;
 use left_out::absent;
-use std::cell::{Cell, OnceCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The questions that the planner asks a cache.
-pub trait Records {
+pub trait Records: Sync {
     /// The record of this key, if there is one, whether or not its outputs are still there.
     fn find(&self, key: &Key) -> Result<Option<Record>, CacheError>;
-    /// As [`Records::find`], of an action whose description is known.
-    fn find_described(&self, key: &Key, _description: &Description) -> Result<Option<Record>, CacheError> {
+    /// As [`Records::find`], of an action whose description is known. Where there is a record, the description may go over
+    /// to it.
+    fn find_described(&self, key: &Key, _description: &mut Description) -> Result<Option<Record>, CacheError> {
         self.find(key)
     }
     /// The first output of a record whose bytes are no longer in the cache.
@@ -185,11 +189,29 @@ pub struct Planner<'a> {
     /// The nodes that have no result in this run.
     lost: BTreeSet<NodeId>,
     /// How many more nodes are compared with all their records instead of the newest alone.
-    looks: Cell<usize>,
+    looks: AtomicUsize,
     /// How often a node asked for something new.
     asks: usize,
     /// What was found out about what is behind changed inputs.
     changes: Asked,
+    /// The entries of parameters, by the place of those that nodes share.
+    described: HashMap<usize, Vec<(String, String)>>,
+}
+
+/// The entries of the parameters of all nodes.
+fn described(pipeline: &Pipeline) -> HashMap<usize, Vec<(String, String)>> {
+    let mut described: HashMap<usize, Vec<(String, String)>> = HashMap::new();
+    for node in &pipeline.nodes {
+        if let Some(kind) = pipeline.catalog.declaration(&node.kind) {
+            described.entry(place(node)).or_insert_with(|| describe_params(kind, &node.params));
+        }
+    }
+    described
+}
+
+/// Where the parameters of a node are: the same for nodes that share them.
+fn place(node: &Node) -> usize {
+    Arc::as_ptr(&node.params).addr()
 }
 
 /// Of so many nodes the nearest record is looked for; a plan of very many stays quick.
@@ -234,9 +256,10 @@ impl<'a> Planner<'a> {
             forced,
             left_out,
             lost: BTreeSet::new(),
-            looks: Cell::new(LOOKS),
+            looks: AtomicUsize::new(LOOKS),
             asks: 0,
             changes: Asked::at_most(CHANGES),
+            described: described(pipeline),
         };
         planner.leave_out();
         planner
@@ -300,7 +323,7 @@ impl<'a> Planner<'a> {
 
     fn decide(&mut self, id: NodeId, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Verdict {
         loop {
-            let action = match self.action(id, known) {
+            let mut action = match self.action(id, known) {
                 Ok(action) => action,
                 Err(verdict) => return *verdict,
             };
@@ -308,20 +331,23 @@ impl<'a> Planner<'a> {
                 return self.run(id, action, |_| vec![Reason::Forced]);
             }
             let unreadable = |error| Verdict::Unreadable { error: Arc::new(error) };
-            let reasons = match self.records.find_described(&action.key, &action.description) {
+            let record = match self.records.find_described(&action.key, &mut action.description) {
                 Err(error) => return unreadable(error),
                 Ok(None) => return self.run(id, action, |action| self.explain(id, action, known)),
                 Ok(Some(record)) if !record.asks.is_empty() && self.ask(id, &record) => continue,
-                Ok(Some(record)) => match self.lacks(id, &record) {
-                    Some(name) => vec![Reason::OutputLost { name }],
-                    None => match self.records.lost_output(&record) {
-                        Err(error) => return unreadable(error),
-                        Ok(None) => return Verdict::Fresh(Arc::new(record)),
-                        Ok(Some(name)) => vec![Reason::OutputLost { name }],
-                    },
-                },
+                Ok(Some(record)) => record,
             };
-            return self.run(id, action, |_| reasons);
+            let lost = match self.lacks(id, &record) {
+                Some(name) => Ok(Some(name)),
+                None => self.records.lost_output(&record),
+            };
+            let name = match lost {
+                Err(error) => return unreadable(error),
+                Ok(None) => return Verdict::Fresh(Arc::new(record)),
+                Ok(Some(name)) => name,
+            };
+            action.description = Description::recorded(&record.description);
+            return self.run(id, action, |_| vec![Reason::OutputLost { name }]);
         }
     }
 
@@ -359,7 +385,12 @@ impl<'a> Planner<'a> {
 
     fn pass(&mut self) -> Plan {
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.pipeline.nodes.len());
+        let mut ahead = Ahead::default();
         for id in self.graph.order() {
+            if let Some(record) = ahead.record(self, id, &verdicts) {
+                verdicts.push(Verdict::Fresh(record));
+                continue;
+            }
             let unknown = |read: &NodeId| {
                 let verdict = &verdicts[read.index()];
                 !matches!(verdict, Verdict::Fresh(_) | Verdict::LeftOut { .. } | Verdict::NotSelected)
@@ -390,8 +421,8 @@ impl<'a> Planner<'a> {
         let (mut inputs, mut absent, mut left_out) = (IndexMap::new(), IndexMap::new(), Vec::new());
         for (name, edges) in &node.inputs {
             let many = kind.declaration.inputs.get(name).is_some_and(|input| input.many);
-            let measured = kind.declaration.measured_at(name, &node.params);
-            let many = many.then_some(measured.as_slice());
+            let measured = many.then(|| kind.declaration.measured_at(name, &node.params));
+            let many = measured.as_deref();
             let (mut contents, mut missing) = (Vec::new(), Vec::new());
             let several = OnceCell::new();
             let several = || *several.get_or_init(|| self.are_of_several_stages(edges));
@@ -416,7 +447,8 @@ impl<'a> Planner<'a> {
         }
         let none = Environment::default();
         let environment = self.environment.get(&node.kind).unwrap_or(&none);
-        let description = describe(node, kind, &inputs, &absent, environment);
+        let params = self.described.get(&place(node)).map_or(&[][..], Vec::as_slice);
+        let description = describe(node, kind, params, &inputs, &absent, environment);
         Ok(Action { key: description.key(), description, inputs, absent, left_out })
     }
 
@@ -532,8 +564,8 @@ impl<'a> Planner<'a> {
 
     /// Why an action has no record: what it differs in from the nearest one, with the first change behind each input.
     fn explain(&self, id: NodeId, action: &Action, known: &dyn Fn(NodeId) -> Option<Arc<Record>>) -> Vec<Reason> {
-        let looks = self.looks.get();
-        self.looks.set(looks.saturating_sub(1));
+        let looks = self.looks.load(Ordering::Relaxed);
+        self.looks.store(looks.saturating_sub(1), Ordering::Relaxed);
         let nearest = nearest(self.records, self.pipeline, id, &action.description, looks > 0);
         // The same in words and yet another key: described by another version of ddpipe.
         let Some(Nearest { record, mut reasons }) = nearest.filter(|nearest| !nearest.reasons.is_empty()) else {

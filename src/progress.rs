@@ -48,6 +48,7 @@ pub fn of_another(begun: SystemTime) -> Box<dyn Observer> {
     }
 }
 
-fn is_live() -> bool {
+/// Whether people are shown a live view.
+pub fn is_live() -> bool {
     std::io::stderr().is_terminal() && std::env::var("TERM").as_deref() != Ok("dumb")
 }

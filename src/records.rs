@@ -10,8 +10,8 @@ impl Records for Cache {
         self.record(*key)
     }
 
-    fn find_described(&self, key: &Key, description: &Description) -> Result<Option<Record>, CacheError> {
-        self.record_described(*key, description.entries())
+    fn find_described(&self, key: &Key, description: &mut Description) -> Result<Option<Record>, CacheError> {
+        self.record_described(*key, description.entries_mut())
     }
 
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError> {

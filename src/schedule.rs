@@ -4,6 +4,7 @@
 
 mod attempts;
 mod clocks;
+mod commits;
 mod decisions;
 mod jobs;
 mod losses;
@@ -20,6 +21,7 @@ use crate::graph::Graph;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::Planner;
 use crate::sources::Sources;
+use commits::Commits;
 use ddpipe_cache::{Cache, CacheError, Commit, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
 use decisions::Decisions;
@@ -90,6 +92,7 @@ pub struct Scheduler<'a> {
     failed: Vec<Vec<String>>,
     states: States,
     decisions: Decisions,
+    commits: Commits,
     slots: Vec<Option<NodeId>>,
     jobs: u64,
     cancelled: bool,
@@ -115,6 +118,8 @@ impl Summary {
     }
 }
 
+/// How long words of workers are waited for while records are on their way to the disk.
+const MOMENT: Duration = Duration::from_millis(1);
 /// While nothing happens, how long until interrupts and other processes' claims are looked at again.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -139,6 +144,7 @@ impl<'a> Scheduler<'a> {
             slots: vec![None; executor.slots().len()],
             states: States::new(&graph.longest_path(seconds)),
             decisions: Decisions::new(nodes),
+            commits: Commits::begin(),
             outcomes: vec![None; nodes],
             jobs: 0,
             cancelled: false,
@@ -168,8 +174,11 @@ impl<'a> Scheduler<'a> {
             if !self.states.any_unsettled() {
                 break;
             }
-            if let Some(signal) = self.executor.next(LOOK) {
+            if let Some(signal) = self.listen() {
                 self.on_signal(signal);
+            }
+            while let Some((node, outcome)) = self.commits.next(Duration::ZERO) {
+                self.on_committed(node, outcome);
             }
             self.watch_clocks();
         }
@@ -178,6 +187,21 @@ impl<'a> Scheduler<'a> {
         let records = self.states.records();
         let interrupted = self.interrupts.count() > 0;
         Summary { outcomes: self.outcomes.into_iter().flatten().collect(), records, interrupted }
+    }
+
+    /// Waits for the next word of a worker, or for records on their way to the disk.
+    fn listen(&mut self) -> Option<Signal> {
+        if !self.commits.are_open() {
+            return self.executor.next(LOOK);
+        }
+        // Workers that have nothing to do say nothing.
+        if !self.states.any_busy()
+            && let Some((node, outcome)) = self.commits.next(LOOK)
+        {
+            self.on_committed(node, outcome);
+            return None;
+        }
+        self.executor.next(MOMENT)
     }
 
     fn check_interrupts(&mut self) {

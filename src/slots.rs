@@ -32,6 +32,7 @@ impl Slots {
         let missing = self.names.iter().filter_map(index).find(|index| *index >= gpus);
         let Some(missing) = missing.filter(|_| !untold) else { return Ok(()) };
         let found = match gpus {
+            0 if all_gpus() > 0 => "CUDA_VISIBLE_DEVICES hides all GPUs of this machine".to_string(),
             0 => "this machine shows no NVIDIA GPU (there is no /dev/nvidia0)".to_string(),
             1 => "this machine shows one NVIDIA GPU, cuda:0".to_string(),
             gpus => format!("this machine shows {gpus} NVIDIA GPUs, cuda:0 to cuda:{}", gpus - 1),
@@ -68,8 +69,25 @@ pub fn find(device: &str, jobs: Option<usize>, threads: Option<usize>) -> Result
     Ok(Slots { names, threads })
 }
 
-/// How many NVIDIA GPUs the driver shows.
+/// How many NVIDIA GPUs there are for this process: those that the driver shows, as far as `CUDA_VISIBLE_DEVICES` leaves
+/// them. Those are numbered anew, from `cuda:0`.
 fn gpus() -> usize {
+    let ids = std::env::var_os("CUDA_VISIBLE_DEVICES");
+    visible(all_gpus(), ids.as_ref().map(|ids| ids.to_string_lossy()).as_deref())
+}
+
+/// How many of so many GPUs a list of numbers and names leaves. As in CUDA, nothing counts from the first entry on that is no
+/// GPU; so an empty list and -1 leave none.
+fn visible(gpus: usize, ids: Option<&str>) -> usize {
+    let Some(ids) = ids else { return gpus };
+    let is_gpu = |id: &&str| {
+        id.starts_with("GPU-") || id.starts_with("MIG-") || id.parse::<usize>().is_ok_and(|index| index < gpus)
+    };
+    ids.split(',').map(str::trim).take_while(is_gpu).count().min(gpus)
+}
+
+/// How many NVIDIA GPUs the driver shows.
+fn all_gpus() -> usize {
     let numbered = |entry: &std::fs::DirEntry| {
         let name = entry.file_name();
         name.to_str().and_then(|name| name.strip_prefix("nvidia")).is_some_and(|rest| rest.parse::<u32>().is_ok())
@@ -82,6 +100,17 @@ fn gpus() -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn gpus_that_the_environment_hides_are_not_counted() {
+        let count = |ids| visible(4, ids);
+        assert_eq!([count(None), count(Some("")), count(Some("-1")), count(Some("7"))], [4, 0, 0, 0]);
+        assert_eq!(
+            [count(Some("2")), count(Some("3, 1")), count(Some("0,-1,2")), count(Some("GPU-8a,1"))],
+            [1, 2, 1, 2]
+        );
+        assert_eq!([visible(0, Some("0")), visible(0, Some("GPU-8a"))], [0, 0]);
+    }
 
     #[test]
     fn a_gpu_that_is_not_there_is_found_before_anything_runs() {

@@ -1,17 +1,22 @@
 //! What a run was started with, kept in its folder as `start.json`: the files of the manifest as they were, the command
 //! line, the environment and the commit. So a run can be looked at, and started again, whatever has changed since.
 
+mod nodes;
+
 use crate::exit::Fault;
 use crate::history;
 use crate::manifest::Overrides;
-use crate::pipeline::{Endpoint, Node, Pipeline};
+use crate::pipeline::{Edge, Node, Pipeline};
 use crate::resolve::project_of;
 use ddpipe_cache::{Cache, Commit, RunDir};
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
+use nodes::{Given, Params};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file's name in the folder of a run.
 const FILE: &str = "start.json";
@@ -39,12 +44,16 @@ pub struct Started {
     pub commit: Option<Commit>,
     /// The texts of the manifest and of all that it includes, by absolute path, the manifest first.
     pub files: IndexMap<PathBuf, String>,
-    /// The manifest as it was resolved: every node.
+    /// The different parameters of nodes, which name them by place.
+    #[serde(default, skip_serializing)]
+    params: Vec<Params>,
+    /// The manifest as it was resolved: every node. Empty unless it was read from a run's folder.
+    #[serde(skip_serializing)]
     pub nodes: Vec<ResolvedNode>,
 }
 
 /// A node as a manifest was resolved.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct ResolvedNode {
     /// Its address: `distill[method=dm]`.
     pub node: String,
@@ -53,7 +62,10 @@ pub struct ResolvedNode {
     /// Its seed.
     pub seed: u64,
     /// All parameters, defaults filled in.
-    pub params: IndexMap<String, Value>,
+    #[serde(skip)]
+    pub params: Arc<IndexMap<String, Value>>,
+    #[serde(default, rename = "params")]
+    given: Given,
     /// What is connected to each input: `node.output`, or `source:name/file`.
     pub inputs: IndexMap<String, Vec<String>>,
 }
@@ -61,17 +73,14 @@ pub struct ResolvedNode {
 impl ResolvedNode {
     /// The node of a pipeline.
     pub fn of(node: &Node, pipeline: &Pipeline) -> Self {
-        let from = |endpoint: &Endpoint| match endpoint {
-            Endpoint::Source { source, file } => format!("source:{source}/{file}"),
-            Endpoint::Node { node, output } => format!("{}.{output}", pipeline.node(*node).address()),
-        };
-        let connected =
-            node.inputs.iter().map(|(name, edges)| (name.clone(), edges.iter().map(|edge| from(&edge.from)).collect()));
+        let from = |edges: &Vec<Edge>| edges.iter().map(|edge| nodes::from(&edge.from, pipeline)).collect();
+        let connected = node.inputs.iter().map(|(name, edges)| (name.clone(), from(edges)));
         ResolvedNode {
             node: node.address(),
             kind: node.kind.clone(),
             seed: node.seed,
             params: node.params.clone(),
+            given: Given::default(),
             inputs: connected.collect(),
         }
     }
@@ -91,20 +100,30 @@ impl Started {
             select: select.to_vec(),
             commit,
             files: pipeline.files.iter().map(|(path, text)| (path.clone(), text.text.clone())).collect(),
-            nodes: pipeline.nodes.iter().map(|node| ResolvedNode::of(node, pipeline)).collect(),
+            params: Vec::new(),
+            nodes: Vec::new(),
         }
     }
 
-    /// Writes it into the folder of a run.
+    /// Writes it into the folder of a run, with the nodes of its pipeline.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, run: &RunDir) -> Result<(), Fault> {
+    pub fn write(&self, run: &RunDir, pipeline: &Pipeline) -> Result<(), Fault> {
         let path = run.path().join(FILE);
         let failed = |error: std::io::Error| Fault::io("write", &path, &error);
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
-        text.push(b'\n');
-        fs::write(&path, text).map_err(failed)
+        fs::write(&path, self.text(pipeline).map_err(failed)?).map_err(failed)
+    }
+
+    fn text(&self, pipeline: &Pipeline) -> std::io::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        // The object goes on.
+        text.truncate(text.trim_ascii_end().len().saturating_sub(1));
+        text.truncate(text.trim_ascii_end().len());
+        text.extend_from_slice(b",\n");
+        nodes::write(pipeline, &mut text)?;
+        text.write_all(b"\n}\n")?;
+        Ok(text)
     }
 
     /// Reads what a run of this cache was started with. `id` may be the first letters of its id, its name, or `last`.
@@ -123,7 +142,9 @@ impl Started {
         let path = folder.join(FILE);
         let text = fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
         let wrong = |error| Fault::usage(format!("{}: not what a run was started with: {error}", path.display()));
-        serde_json::from_slice(&text).map_err(wrong)
+        let mut started: Started = serde_json::from_slice(&text).map_err(wrong)?;
+        nodes::settle(&mut started.nodes, std::mem::take(&mut started.params));
+        Ok(started)
     }
 
     /// Checks that the run's project is in the current folder, or is the one that the cache lies in. The record of a run may

@@ -6,9 +6,9 @@ use crate::plan::{Action, Records};
 use crate::reason::{Reason, differences};
 use crate::sources::Sources;
 use ddpipe_cache::{Key, Record};
-use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many changed inputs are followed one after the other.
 const DEPTH: usize = 12;
@@ -34,8 +34,8 @@ pub enum Telling {
 /// the records of a node.
 #[derive(Debug)]
 pub struct Asked {
-    answers: RefCell<HashMap<Question, Option<String>>>,
-    left: Cell<usize>,
+    answers: Mutex<HashMap<Question, Option<String>>>,
+    left: AtomicUsize,
 }
 
 /// A node's output that had other bytes (the digest) than in the record of this key.
@@ -44,18 +44,22 @@ type Question = (NodeId, String, String, Key);
 impl Asked {
     /// So many questions may be asked.
     pub fn at_most(questions: usize) -> Self {
-        Asked { answers: RefCell::default(), left: Cell::new(questions) }
+        Asked { answers: Mutex::default(), left: AtomicUsize::new(questions) }
     }
 
     /// So many questions may be asked from now on; what was found out stays.
     pub fn allow(&self, questions: usize) {
-        self.left.set(questions);
+        self.left.store(questions, Ordering::Relaxed);
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<Question, Option<String>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes so many questions off those that may be asked, if there are as many.
     fn take(&self, questions: usize) -> bool {
-        let left = self.left.get().checked_sub(questions);
-        left.inspect(|left| self.left.set(*left)).is_some()
+        let less = |left: usize| left.checked_sub(questions);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 
@@ -197,14 +201,14 @@ impl Changes<'_> {
             return None;
         }
         let question = (*node, output.clone(), digest.to_string(), record.key);
-        if let Some(answer) = self.asked.answers.borrow().get(&question) {
+        if let Some(answer) = self.asked.answers().get(&question) {
             return answer.clone();
         }
         if !self.asked.take(1) {
             return None;
         }
         let answer = self.of_node(*node, output, digest, &record, depth);
-        self.asked.answers.borrow_mut().insert(question, Some(answer.clone()));
+        self.asked.answers().insert(question, Some(answer.clone()));
         Some(answer)
     }
 

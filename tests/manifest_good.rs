@@ -50,7 +50,7 @@ fn describe(pipeline: &Pipeline) -> String {
     for node in &pipeline.nodes {
         let declared = &pipeline.catalog.declaration(&node.kind).unwrap().params;
         writeln!(text, "{}\n  {} seed {}", node.address(), node.kind, node.seed).unwrap();
-        for (name, value) in &node.params {
+        for (name, value) in node.params.iter() {
             if declared[name].default.as_ref() != Some(value) {
                 writeln!(text, "  {name} = {value}").unwrap();
             }

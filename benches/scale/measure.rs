@@ -40,9 +40,18 @@ fn watch(child: &mut std::process::Child) -> u64 {
 
 /// How many system calls a program makes, by strace; none where there is no strace.
 pub fn system_calls(program: &Path, args: &[&str], folder: &Path) -> Option<u64> {
+    counted(&[], program, args, folder)
+}
+
+/// How many of these system calls it and what it starts make.
+pub fn calls_of(names: &[&str], program: &Path, args: &[&str], folder: &Path) -> Option<u64> {
+    counted(&["-e", &format!("trace={}", names.join(","))], program, args, folder)
+}
+
+fn counted(options: &[&str], program: &Path, args: &[&str], folder: &Path) -> Option<u64> {
     let out = folder.join("strace.out");
     let mut command = Command::new("strace");
-    command.arg("-fcq").arg("-o").arg(&out).arg(program).args(args).current_dir(folder);
+    command.args(["-fcq", "-o"]).arg(&out).args(options).arg(program).args(args).current_dir(folder);
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
     let text = std::fs::read_to_string(out).ok().filter(|_| status.success())?;
     let total = text.lines().find(|line| line.ends_with("total"))?;

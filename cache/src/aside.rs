@@ -2,7 +2,7 @@
 //! Knows paths and bytes only.
 
 use crate::{CacheError, disk};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -46,13 +46,35 @@ impl Aside {
     pub fn publish(self, target: &Path, mode: u32) -> Result<(), CacheError> {
         self.allow(target, mode)?;
         disk::sync_file(&self.file, &self.path).map_err(CacheError::io("flush", target))?;
+        self.name(target)?;
+        flush_name(target)
+    }
+
+    /// Gives the content, which is flushed, its name, which is not yet.
+    fn name(self, target: &Path) -> Result<(), CacheError> {
         let folder = target.parent().unwrap_or(target);
         if !disk::exists(folder) {
             disk::make_folders(folder).map_err(CacheError::io("create", folder))?;
             forget_flushed(folder);
         }
-        self.rename(target)?;
-        flush_name(target)
+        self.rename(target)
+    }
+
+    /// Gives each content its name, as [`Aside::publish`] does. What is flushed is flushed at the same time, which costs
+    /// little more than flushing one. One that fails does not keep the others from their names.
+    pub fn publish_all(files: Vec<(Aside, PathBuf)>, mode: u32) -> Vec<Result<(), CacheError>> {
+        let allowed: Vec<_> = files.iter().map(|(aside, target)| aside.allow(target, mode)).collect();
+        let flushed = disk::at_once(&files, |(aside, _)| disk::sync_file(&aside.file, &aside.path));
+        let ready = files.into_iter().zip(allowed).zip(flushed);
+        let named: Vec<_> = ready
+            .map(|(((aside, target), allowed), flushed)| {
+                let flush = || flushed.map_err(CacheError::io("flush", &target));
+                allowed.and_then(|()| flush()).and_then(|()| aside.name(&target)).map(|()| target)
+            })
+            .collect();
+        let names: Vec<&Path> = named.iter().flatten().map(PathBuf::as_path).collect();
+        let mut kept = flush_names(&names).into_iter();
+        named.into_iter().map(|named| named.and_then(|_| kept.next().unwrap_or(Ok(())))).collect()
     }
 
     /// Like [`Aside::publish`] for what may be lost in a power cut: whole or absent to every process, but not flushed.
@@ -98,25 +120,62 @@ static FLUSHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// the shards, theirs in the cache's folder, and that one's. Another process may have made any of them a moment ago, or
 /// may have failed to flush it.
 pub(crate) fn flush_name(target: &Path) -> Result<(), CacheError> {
+    flush_names(&[target]).pop().unwrap_or(Ok(()))
+}
+
+/// Does that for several files, each folder once and all at the same time. What came of it for each file.
+fn flush_names(targets: &[&Path]) -> Vec<Result<(), CacheError>> {
+    let needed: Vec<Vec<Needed<'_>>> = targets.iter().map(|target| to_flush(target)).collect();
+    let folders: BTreeSet<&Path> = needed.iter().flatten().map(|needed| needed.folder).collect();
+    let folders: Vec<&Path> = folders.into_iter().collect();
+    let flushed = disk::at_once(&folders, |folder| flushed_folder(folder));
+    let errors: BTreeMap<&Path, io::Error> =
+        folders.into_iter().zip(flushed).filter_map(|(folder, flushed)| Some((folder, flushed.err()?))).collect();
+    let mut known = FLUSHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let safe = needed.iter().flatten().filter(|needed| !errors.contains_key(needed.folder));
+    known.extend(safe.filter_map(|needed| needed.names.map(Path::to_path_buf)));
+    let error = |Needed { folder, .. }: &Needed<'_>| Some(CacheError::io("flush", folder)(alike(errors.get(folder)?)));
+    needed.iter().map(|needed| needed.iter().find_map(error).map_or(Ok(()), Err)).collect()
+}
+
+/// A folder that has to be flushed for a file's name to survive.
+struct Needed<'a> {
+    folder: &'a Path,
+    /// The folder in it whose own name survives then.
+    names: Option<&'a Path>,
+}
+
+/// The file's own folder, and those above it that have names which are not known to survive.
+fn to_flush(target: &Path) -> Vec<Needed<'_>> {
     let folders: Vec<&Path> = target.ancestors().skip(1).take(4).collect();
-    let Some((shard, above)) = folders.split_first() else { return Ok(()) };
-    for (folder, above) in folders.iter().zip(above) {
-        if !FLUSHED.lock().unwrap_or_else(PoisonError::into_inner).contains(*folder) {
-            flush_folder(above)?;
-            FLUSHED.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_path_buf());
-        }
+    let known = FLUSHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let above = folders.windows(2).filter_map(|pair| match pair {
+        [names, folder] if !known.contains(*names) => Some(Needed { folder, names: Some(names) }),
+        _ => None,
+    });
+    folders.first().map(|folder| Needed { folder, names: None }).into_iter().chain(above).collect()
+}
+
+/// The same error once more: several files may lie in a folder that could not be flushed.
+fn alike(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
-    flush_folder(shard)
+}
+
+fn flush_folder(folder: &Path) -> Result<(), CacheError> {
+    flushed_folder(folder).map_err(CacheError::io("flush", folder))
 }
 
 /// A folder above the cache that this user may not read is left to the system: it cannot be opened.
-fn flush_folder(folder: &Path) -> Result<(), CacheError> {
+fn flushed_folder(folder: &Path) -> io::Result<()> {
     match disk::sync_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             tracing::debug!(path = %folder.display(), %error, "a folder was not flushed");
             Ok(())
         }
-        flushed => flushed.map_err(CacheError::io("flush", folder)),
+        flushed => flushed,
     }
 }
 

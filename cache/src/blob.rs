@@ -18,6 +18,13 @@ pub struct BlobStore {
     verified: Mutex<HashSet<Digest>>,
 }
 
+/// Bytes that are written, and have no name yet. Dropping it removes them.
+pub struct Staged {
+    digest: Digest,
+    /// None where the blob is there already.
+    aside: Option<Aside>,
+}
+
 impl BlobStore {
     pub(crate) fn new(layout: Layout) -> Self {
         BlobStore { layout, verified: Mutex::default() }
@@ -62,6 +69,42 @@ impl BlobStore {
         }
         self.publish(aside, digest)?;
         Ok(bytes)
+    }
+
+    /// Writes what `content` yields, as [`BlobStore::put`] does, and gives it no name: that is for
+    /// [`BlobStore::publish_all`].
+    ///
+    /// # Errors
+    /// The content has another digest; I/O errors.
+    pub fn stage(&self, digest: Digest, content: &mut dyn Read) -> Result<Staged, CacheError> {
+        if let Some(bytes) = self.contains(digest)?
+            && self.keep_existing(digest, bytes)?
+        {
+            return Ok(Staged { digest, aside: None });
+        }
+        let (aside, found, _) = self.receive(content, &self.path(digest))?;
+        match found == digest {
+            true => Ok(Staged { digest, aside: Some(aside) }),
+            false => Err(CacheError::OtherContent { expected: digest, found }),
+        }
+    }
+
+    /// Flushes and names what was staged, all of it at the same time. What came of each; one that fails does not keep the
+    /// others from their names.
+    pub fn publish_all(&self, staged: Vec<Staged>) -> Vec<Result<(), CacheError>> {
+        let new: Vec<bool> = staged.iter().map(|staged| staged.aside.is_some()).collect();
+        let digests: Vec<Digest> = staged.iter().map(|staged| staged.digest).collect();
+        let files = staged.into_iter().filter_map(|Staged { digest, aside }| Some((aside?, self.path(digest))));
+        let mut published = Aside::publish_all(files.collect(), READ_ONLY).into_iter();
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = |(new, digest): (bool, Digest)| {
+            let outcome = if new { published.next().unwrap_or(Ok(())) } else { Ok(()) };
+            if new && outcome.is_ok() {
+                verified.insert(digest);
+            }
+            outcome
+        };
+        new.into_iter().zip(digests).map(outcome).collect()
     }
 
     /// Stores these bytes; their name and number.

@@ -119,15 +119,22 @@ impl Cache {
     }
 
     /// As [`Cache::record`], of a key whose description is known: the record's file is opened only if it may have changed
-    /// since a process read it.
-    pub fn record_described(&self, key: Key, description: &[(String, String)]) -> Result<Option<Record>, CacheError> {
+    /// since a process read it. Where there is a record, the description may go over to it; then nothing of it is left here.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn record_described(
+        &self,
+        key: Key,
+        description: &mut Vec<(String, String)>,
+    ) -> Result<Option<Record>, CacheError> {
         self.or_from_second(key, self.look_up(key, description, SystemTime::now())?)
     }
 
     pub(crate) fn look_up(
         &self,
         key: Key,
-        description: &[(String, String)],
+        description: &mut Vec<(String, String)>,
         now: SystemTime,
     ) -> Result<Option<Record>, CacheError> {
         let path = self.0.layout.record(key);

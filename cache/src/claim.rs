@@ -2,6 +2,7 @@
 //! `claims-v1/<key>.lock`, so that it ends with its process however that ends. The file is removed by whoever holds its
 //! lock; hence everybody who gets a lock checks that the name still means the file that was locked.
 
+use crate::aside::{Aside, ORDINARY};
 use crate::record::Found;
 use crate::{Cache, CacheError, Holder, Key, Numerics, Record, aside, disk, record};
 use std::fmt;
@@ -198,6 +199,15 @@ impl Claim {
     /// # Errors
     /// The record is of another key, its description does not give its key, an output is not in the cache; I/O errors.
     pub fn commit(self, record: Record) -> Result<Committed, CacheError> {
+        let mut begun = self.begin(record)?;
+        if let Some((aside, path)) = begun.file.take() {
+            aside.publish(&path, ORDINARY)?;
+        }
+        Ok(begun.end())
+    }
+
+    /// What a commit does before its record gets its name.
+    fn begin(self, record: Record) -> Result<Begun, CacheError> {
         debug_assert_eq!(record.format, record::FORMAT);
         let described = Key::of(&record.description);
         if let Some(other) = [record.key, described].into_iter().find(|key| *key != self.key) {
@@ -213,12 +223,12 @@ impl Claim {
                 });
             }
         }
+        let path = self.cache.layout().record(self.key);
         let before = match record::find(self.cache.layout(), self.key)? {
             Found::Record(before) => Some(*before),
             Found::Newer(format) => {
-                let path = self.cache.layout().record(self.key);
                 tracing::warn!(path = %path.display(), format, "a record of a newer format stays; this result is not recorded");
-                return Ok(Committed { record, other_bytes: None });
+                return Ok(Begun { claim: self, record, other_bytes: None, file: None, is_noted: false });
             }
             Found::Broken => {
                 record::set_aside(self.cache.layout(), self.key)?;
@@ -234,24 +244,57 @@ impl Claim {
             let (recorded, made) = (before.provenance.numerics.clone(), record.provenance.numerics.clone());
             OtherBytes { outputs: before.outputs_unlike(&record), recorded, made, kept: complete && !self.forced }
         });
-        let record = match before {
+        let (record, file) = match before {
             Some(before) if complete && !self.forced => {
-                aside::flush_name(&self.cache.layout().record(self.key))?;
-                before
+                aside::flush_name(&path)?;
+                (before, None)
             }
             _ => {
-                record::write(self.cache.layout(), &record)?;
-                record
+                let aside = record::written_aside(self.cache.layout(), &record)?;
+                (record, Some((aside, path)))
             }
         };
-        // The result is safe by now; what follows only makes things faster or tidier.
-        if let Err(error) = self.cache.note_latest(&record.pipeline, &record.node, self.key) {
-            tracing::warn!(%error, "the latest record was not noted");
+        Ok(Begun { claim: self, record, other_bytes, file, is_noted: true })
+    }
+}
+
+/// Commits several records, as [`Claim::commit`] does with each. They are flushed at the same time, so that many cost
+/// little more than one. What came of each, in order; one that fails does not keep the others from their records.
+pub fn commit_all(offered: Vec<(Claim, Record)>) -> Vec<Result<Committed, CacheError>> {
+    let mut begun: Vec<_> = offered.into_iter().map(|(claim, record)| claim.begin(record)).collect();
+    let file = |begun: &mut Result<Begun, CacheError>| begun.as_mut().ok()?.file.take();
+    let files: Vec<_> = begun.iter_mut().map(file).collect();
+    let has_file: Vec<bool> = files.iter().map(Option::is_some).collect();
+    let mut published = Aside::publish_all(files.into_iter().flatten().collect(), ORDINARY).into_iter();
+    let published = has_file.into_iter().map(|has| if has { published.next().unwrap_or(Ok(())) } else { Ok(()) });
+    let ended = begun.into_iter().zip(published);
+    ended.map(|(begun, published)| begun.and_then(|begun| published.map(|()| begun.end()))).collect()
+}
+
+/// A commit whose record has everything but its name.
+struct Begun {
+    claim: Claim,
+    record: Record,
+    other_bytes: Option<OtherBytes>,
+    /// The record's file and the name that it is to have; none where the one that is there stays.
+    file: Option<(Aside, PathBuf)>,
+    /// Whether the record is its node's latest now.
+    is_noted: bool,
+}
+
+impl Begun {
+    /// What a commit does when the record is safe: it only makes things faster or tidier. Gives the claim back.
+    fn end(self) -> Committed {
+        let Begun { claim, record, other_bytes, is_noted, .. } = self;
+        if is_noted {
+            if let Err(error) = claim.cache.note_latest(&record.pipeline, &record.node, claim.key) {
+                tracing::warn!(%error, "the latest record was not noted");
+            }
+            if let Err(error) = claim.cache.remove_scratch(claim.key) {
+                tracing::warn!(%error, "the scratch folder stays until gc");
+            }
         }
-        if let Err(error) = self.cache.remove_scratch(self.key) {
-            tracing::warn!(%error, "the scratch folder stays until gc");
-        }
-        Ok(Committed { record, other_bytes })
+        Committed { record, other_bytes }
     }
 }
 

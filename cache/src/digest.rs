@@ -68,14 +68,7 @@ macro_rules! hexadecimal {
         impl $name {
             /// 64 lower-case hexadecimal digits.
             pub fn hex(&self) -> String {
-                const DIGITS: [char; 16] =
-                    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-                let mut text = String::with_capacity(64);
-                for byte in self.0 {
-                    text.push(DIGITS[usize::from(byte >> 4)]);
-                    text.push(DIGITS[usize::from(byte & 15)]);
-                }
-                text
+                blake3::Hash::from_bytes(self.0).to_hex().as_str().to_string()
             }
 
             pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -122,7 +115,7 @@ macro_rules! hexadecimal {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.hex())
+                serializer.serialize_str(&blake3::Hash::from_bytes(self.0).to_hex())
             }
         }
 

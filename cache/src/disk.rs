@@ -104,6 +104,32 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     on(Op::SyncFolder(path), || File::open(path)?.sync_all())
 }
 
+/// So many flushes are asked for at the same time.
+#[cfg(not(test))]
+const AT_ONCE: usize = 16;
+
+/// Does something with each of many files or folders that takes the disk's time, as flushing does: at the same time, so
+/// that the file system can do all of it in one go. In tests one after the other, for the observer.
+pub(crate) fn at_once<T: Sync>(items: &[T], act: impl Fn(&T) -> io::Result<()> + Sync) -> Vec<io::Result<()>> {
+    #[cfg(not(test))]
+    if items.len() > 1 {
+        let (share, act) = (items.len().div_ceil(AT_ONCE), &act);
+        return std::thread::scope(|scope| {
+            let parts = items.chunks(share).map(|part| scope.spawn(move || part.iter().map(act).collect::<Vec<_>>()));
+            let parts: Vec<_> = parts.collect();
+            parts.into_iter().zip(items.chunks(share)).flat_map(|(part, items)| joined(part, items.len())).collect()
+        });
+    }
+    items.iter().map(act).collect()
+}
+
+/// What a thread has come to; a panic is a failure of all its items.
+#[cfg(not(test))]
+fn joined(part: std::thread::ScopedJoinHandle<'_, Vec<io::Result<()>>>, items: usize) -> Vec<io::Result<()>> {
+    let failed = |_| (0..items).map(|_| Err(io::Error::other("a panic while flushing"))).collect();
+    part.join().unwrap_or_else(failed)
+}
+
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     on(Op::Rename(from, to), || fs::rename(from, to))
 }

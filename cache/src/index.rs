@@ -11,7 +11,7 @@ use crate::{CacheError, Digest, Key, Record, Stamp, disk};
 use packed::{Bytes, Texts};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The first bytes of the file.
 const MAGIC: &[u8] = b"ddpipe index 1\n";
@@ -25,7 +25,7 @@ const SHARE: usize = 64;
 pub(crate) struct Index {
     path: PathBuf,
     tmp: PathBuf,
-    state: Mutex<Option<State>>,
+    state: RwLock<Option<State>>,
 }
 
 /// The content of the file, and what was learnt since.
@@ -41,34 +41,34 @@ struct State {
 
 impl Index {
     pub fn new(layout: &Layout) -> Self {
-        Index { path: layout.index_of_records(), tmp: layout.records_tmp(), state: Mutex::default() }
+        Index { path: layout.index_of_records(), tmp: layout.records_tmp(), state: RwLock::default() }
     }
 
-    /// The record of a key that has this description, if the record's file is as it was when it was read.
-    pub fn find(&self, key: Key, description: &[(String, String)], stamp: &Stamp) -> Option<Record> {
-        self.with(|state| {
-            let State { file, texts, learnt, .. } = state;
-            if let Some((seen, bytes)) = learnt.get(&key) {
-                return (seen == stamp).then(|| packed::unpack(Bytes(bytes), texts, key, description))?;
-            }
-            let (seen, bytes) = lookup(file, state.entries, state.count, key)?;
-            (seen == *stamp).then(|| packed::unpack(Bytes(bytes), texts, key, description))?
-        })
+    /// The record of a key that has this description, if the record's file is as it was when it was read. The description
+    /// goes over to the record.
+    pub fn find(&self, key: Key, description: &mut Vec<(String, String)>, stamp: &Stamp) -> Option<Record> {
+        let state = self.read();
+        let State { file, entries, count, texts, learnt } = state.as_ref()?;
+        if let Some((seen, bytes)) = learnt.get(&key) {
+            return (seen == stamp).then(|| packed::unpack(Bytes(bytes), texts, key, description))?;
+        }
+        let (seen, bytes) = lookup(file, *entries, *count, key)?;
+        (seen == *stamp).then(|| packed::unpack(Bytes(bytes), texts, key, description))?
     }
 
     /// Notes what a record's file says. The stamp is from before it was read, and was the same afterwards.
     pub fn learn(&self, record: &Record, stamp: Stamp) {
-        self.with(|state| {
-            if let Some(bytes) = packed::pack(record, &mut state.texts) {
-                state.learnt.insert(record.key, (stamp, bytes));
-            }
-        });
+        let mut state = self.write();
+        let state = state.get_or_insert_with(|| self.load());
+        if let Some(bytes) = packed::pack(record, &mut state.texts) {
+            state.learnt.insert(record.key, (stamp, bytes));
+        }
     }
 
     /// Writes the file anew, if enough was learnt. Of two processes the last to write wins; what the other learnt is
     /// learnt again.
     pub fn save(&self) -> Result<(), CacheError> {
-        let mut state = self.lock();
+        let mut state = self.write();
         let Some(state) = state.as_mut().filter(|state| state.learnt.len() > state.count / SHARE) else {
             return Ok(());
         };
@@ -82,18 +82,29 @@ impl Index {
 
     /// Removes the file: most of what it says is gone.
     pub fn remove(&self) {
-        *self.lock() = None;
+        *self.write() = None;
         if let Err(error) = disk::unlink(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "the index of records was not removed");
         }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(self.lock().get_or_insert_with(|| State::of(disk::read(&self.path).unwrap_or_default())))
+    fn load(&self) -> State {
+        State::of(disk::read(&self.path).unwrap_or_default())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<State>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, which is read from the file the first time; many may look at it at once.
+    fn read(&self) -> RwLockReadGuard<'_, Option<State>> {
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() {
+            return known;
+        }
+        drop(known);
+        self.write().get_or_insert_with(|| self.load());
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<State>> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,7 +171,7 @@ fn entry(file: &[u8], entries: usize, place: usize) -> Option<(Key, Stamp, &[u8]
 fn lookup(file: &[u8], entries: usize, count: usize, key: Key) -> Option<(Stamp, &[u8])> {
     let table = file.get(entries..)?;
     let of = |place: usize| table.get(place * ENTRY..place * ENTRY + 32);
-    let (mut low, mut high) = (0, count);
+    let (mut low, mut high) = around(key, count, of)?;
     while low < high {
         let middle = low + (high - low) / 2;
         match of(middle)?.cmp(key.bytes()) {
@@ -173,6 +184,35 @@ fn lookup(file: &[u8], entries: usize, count: usize, key: Key) -> Option<(Stamp,
         }
     }
     None
+}
+
+/// A range of the table that has the key, if the table has it. Keys are hashes, spread evenly: the first bytes of one say
+/// about where it is, and only few places are looked at, which lie beside each other.
+fn around<'a>(key: Key, count: usize, of: impl Fn(usize) -> Option<&'a [u8]>) -> Option<(usize, usize)> {
+    let key = key.bytes();
+    let first = u64::from_be_bytes(*key.first_chunk()?);
+    let guess = ((u128::from(first) * count as u128) >> 64) as usize;
+    let (mut low, mut high, mut step) = (0, count, 4);
+    if of(guess)? <= key {
+        low = guess;
+        while let Some(next) = low.checked_add(step).filter(|next| *next < count) {
+            if of(next)? > key {
+                high = next;
+                break;
+            }
+            (low, step) = (next, step * 2);
+        }
+    } else {
+        high = guess;
+        while let Some(next) = high.checked_sub(step) {
+            if of(next)? <= key {
+                low = next;
+                break;
+            }
+            (high, step) = (next, step * 2);
+        }
+    }
+    Some((low, high))
 }
 
 /// The bytes of a record that begins and ends where an entry says.

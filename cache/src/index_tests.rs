@@ -19,7 +19,7 @@ fn later() -> SystemTime {
 }
 
 fn look_up(cache: &Cache, node: &str) -> Result<Option<Record>, CacheError> {
-    cache.look_up(key(node), &described(node), later())
+    cache.look_up(key(node), &mut described(node), later())
 }
 
 /// A cache with a record of each node, and an index that knows them.
@@ -47,7 +47,7 @@ fn without_files<T>(act: impl FnOnce() -> T) -> (T, bool) {
 /// Whether the records are known without opening their files. The index is read before.
 fn are_known(cache: &Cache, nodes: &[&str]) -> bool {
     let _ = look_up(cache, "nobody");
-    cache.index().find(key("nobody"), &[], &crate::Stamp::seen(&fs::metadata("/").unwrap()));
+    cache.index().find(key("nobody"), &mut Vec::new(), &crate::Stamp::seen(&fs::metadata("/").unwrap()));
     let (found, opened) = without_files(|| nodes.iter().all(|node| look_up(cache, node).is_ok_and(|it| it.is_some())));
     found && !opened
 }
@@ -82,7 +82,7 @@ fn everything_that_a_record_says_comes_back() {
     record.sources = IndexMap::from([("mnist/a".to_string(), seen)]);
     let stamp = crate::Stamp::seen(&fs::metadata("/").unwrap());
     cache.index().learn(&record, stamp.clone());
-    let found = cache.index().find(key("one"), &described("one"), &stamp).unwrap();
+    let found = cache.index().find(key("one"), &mut described("one"), &stamp).unwrap();
     // Not equal to itself, as it has a NaN.
     let text = |record: &Record| serde_json::to_string(record).unwrap();
     assert_eq!(text(&found), text(&record));
@@ -150,13 +150,13 @@ fn what_changed_a_moment_ago_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path()).unwrap();
     commit(&cache, "one", false).unwrap();
-    let now = || cache.look_up(key("one"), &described("one"), SystemTime::now());
+    let now = || cache.look_up(key("one"), &mut described("one"), SystemTime::now());
     assert!(now().unwrap().is_some());
     let (found, opened) = without_files(now);
     assert!(opened && found.is_err(), "a change within the same time stamp would not be seen");
     // A clock that stands before the times of the files tells nothing either.
     let early = SystemTime::now() - Duration::from_secs(3600);
-    assert!(cache.look_up(key("one"), &described("one"), early).unwrap().is_some());
+    assert!(cache.look_up(key("one"), &mut described("one"), early).unwrap().is_some());
     assert!(without_files(now).1);
 }
 

@@ -44,9 +44,9 @@ mod verify;
 mod walk;
 
 pub use beside::Beside;
-pub use blob::BlobStore;
+pub use blob::{BlobStore, Staged};
 pub use cache::{Cache, Lookup};
-pub use claim::{Claim, Committed, OtherBytes};
+pub use claim::{Claim, Committed, OtherBytes, commit_all};
 pub use collecting::Collections;
 pub use digest::{Digest, Key, NotAName};
 pub use error::CacheError;

@@ -185,11 +185,16 @@ pub(crate) fn set_aside(layout: &Layout, key: Key) -> Result<PathBuf, CacheError
 
 /// Publishes a record, over an existing one if there is one.
 pub(crate) fn write(layout: &Layout, record: &Record) -> Result<(), CacheError> {
+    written_aside(layout, record)?.publish(&layout.record(record.key), ORDINARY)
+}
+
+/// A record's file, written and without its name.
+pub(crate) fn written_aside(layout: &Layout, record: &Record) -> Result<Aside, CacheError> {
     let path = layout.record(record.key);
     let text = sealed::seal(record).map_err(|error| CacheError::io("write", &path)(error.into()))?;
     let mut aside = Aside::new(&layout.records_tmp())?;
     aside.write(&text)?;
-    aside.publish(&path, ORDINARY)
+    Ok(aside)
 }
 
 /// Marks a record as used now. A cache that may not be written to keeps its times; then a record's age counts from its writing.

@@ -25,13 +25,28 @@ pub(crate) const RUNNING: &str = "running.lock";
 /// The file among the runs that has the number of the last one.
 const LAST: &str = "last";
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Reached {
     pipeline: String,
     /// Grows by one with every run of the cache, whatever the clock says; 0 of runs before there were numbers.
     #[serde(default)]
     number: u64,
     keys: BTreeSet<Key>,
+}
+
+/// The same to be written.
+#[derive(Serialize)]
+struct Reaches<'a> {
+    pipeline: &'a str,
+    number: u64,
+    keys: &'a BTreeSet<Key>,
+}
+
+/// The number alone.
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    number: u64,
 }
 
 /// A run of this process. While it lives, what it reached is pinned.
@@ -126,8 +141,8 @@ impl Cache {
         };
         // A power cut may bring back an older text of that file, or runs that have no number in it.
         let newest = walk::entries(&self.layout().runs())?.into_iter().rev().find_map(|entry| {
-            let reached = read(&entry.path.join(REACHED)).ok().flatten()?;
-            Some(reached.number)
+            let text = disk::read(&entry.path.join(REACHED)).ok()?;
+            sealed::open_value(&text).map(|Numbered { number }| number)
         });
         let number = last.max(newest.unwrap_or(0)).saturating_add(1);
         let mut aside = Aside::new(&self.layout().records_tmp())?;
@@ -270,8 +285,8 @@ impl RunDir {
 
     fn write_reached(&self, keys: &BTreeSet<Key>) -> Result<(), CacheError> {
         let path = self.path.join(REACHED);
-        let reached = Reached { pipeline: self.pipeline.clone(), number: self.number, keys: keys.clone() };
-        let text = sealed::seal_value(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
+        let reached = Reaches { pipeline: &self.pipeline, number: self.number, keys };
+        let text = sealed::seal_large(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
         let mut aside = Aside::new(&self.path)?;
         aside.write(&text)?;
         // Not flushed: a run with nothing to do should take milliseconds, and a power cut costs a pin, not a result.

@@ -35,6 +35,18 @@ pub(crate) fn seal_value(value: &impl Serialize) -> serde_json::Result<Vec<u8>> 
     Ok(text)
 }
 
+/// As [`seal_value`], in one line and without a copy of the value: for what is large, is written often, and that programs
+/// read. Its fields must be written as they are read back: no number that is not finite, no field left out.
+pub(crate) fn seal_large(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(value)?;
+    let check = Digest::of(&text);
+    if text.pop() != Some(b'}') {
+        return Err(serde::ser::Error::custom("only an object can carry a checksum"));
+    }
+    text.extend_from_slice(format!(",\"{CHECK}\":\"{check}\"}}\n").as_bytes());
+    Ok(text)
+}
+
 /// Reads a record's file; none when it is damaged.
 pub(crate) fn open(text: &[u8]) -> Option<Opened> {
     let mut fields: Map<String, Value> = serde_json::from_slice(text).ok()?;
@@ -59,6 +71,9 @@ pub(crate) fn open(text: &[u8]) -> Option<Opened> {
 
 /// Reads an object whose checksum fits. One without a checksum is from before there were any.
 pub(crate) fn open_value<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    if let Some(content) = open_large(text) {
+        return serde_json::from_slice(&content).ok();
+    }
     let mut fields: Map<String, Value> = serde_json::from_slice(text).ok()?;
     if let Some(stated) = fields.shift_remove(CHECK)
         && stated.as_str() != Some(&check(&fields).ok()?.hex())
@@ -66,6 +81,17 @@ pub(crate) fn open_value<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
         return None;
     }
     serde_json::from_value(Value::Object(fields)).ok()
+}
+
+/// The object without its checksum, where [`seal_large`] wrote the text and the checksum fits.
+fn open_large(text: &[u8]) -> Option<Vec<u8>> {
+    // `,"check":"<64 digits>"}` and the end of the line.
+    let end = CHECK.len() + 64 + 8;
+    let (object, end) = text.split_at_checked(text.len().checked_sub(end)?)?;
+    let stated: Digest =
+        std::str::from_utf8(end.strip_prefix(b",\"check\":\"")?.strip_suffix(b"\"}\n")?).ok()?.parse().ok()?;
+    let content = [object, b"}"].concat();
+    (Digest::of(&content) == stated).then_some(content)
 }
 
 fn check(fields: &Map<String, Value>) -> serde_json::Result<Digest> {

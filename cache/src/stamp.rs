@@ -73,9 +73,11 @@ impl Stamp {
         self.bytes
     }
 
-    /// Whether the file was written to so shortly before `read_at` that a later change may not show in its times.
+    /// Whether the file was written to so shortly before `read_at` that a later change may not show in its times. A time of
+    /// writing that lies ahead was set by somebody, or by another clock; then the file system's own time of change decides.
     pub(crate) fn is_racy(&self, read_at: SystemTime) -> bool {
         let read_ns = read_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
-        self.mtime_ns.max(self.ctime_ns) + RACY_NS > read_ns
+        let last = if self.mtime_ns > read_ns { self.ctime_ns } else { self.mtime_ns.max(self.ctime_ns) };
+        last + RACY_NS > read_ns
     }
 }

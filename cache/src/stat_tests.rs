@@ -45,6 +45,21 @@ fn a_file_modified_just_before_it_is_read_is_not_trusted_next_time() {
 }
 
 #[test]
+fn a_file_whose_time_lies_ahead_is_read_once_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let stat = Cache::open(&folder.path().join("cache")).unwrap().stat_cache();
+    let file = folder.path().join("images");
+    fs::write(&file, "of a camera").unwrap();
+    let ahead = SystemTime::now() + Duration::from_secs(1 << 28);
+    File::options().write(true).open(&file).unwrap().set_modified(ahead).unwrap();
+    stat.digest_of(&file, &[]).unwrap();
+    assert!(stat.state().files.is_empty(), "it was changed just now");
+    stat.digest_at(&file, &[], later()).unwrap();
+    let planted = plant(&stat, &file);
+    assert_eq!(stat.digest_at(&file, &[], later()).unwrap().digest, planted);
+}
+
+#[test]
 fn an_asked_checksum_is_added_and_the_others_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let stat = Cache::open(&folder.path().join("cache")).unwrap().stat_cache();

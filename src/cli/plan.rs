@@ -21,15 +21,11 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let project = args.plan.open()?;
-    let planned = project.planned()?;
+    let project = super::kept(args.plan.open()?);
+    let planned = super::kept(project.planned()?);
     let unfinished = Unfinished::of(&project.cache)?;
-    let prospect = Prospect {
-        project: &project,
-        planned: &planned,
-        unfinished,
-        expected: project.expected(&planned.plan).into_iter().collect(),
-    };
+    let prospect =
+        Prospect { project, planned, unfinished, expected: project.expected(&planned.plan).into_iter().collect() };
     match args.json {
         true => print(&format!("{}\n", as_json(&prospect))),
         false => print(&crate::visible::visible(&in_words(&prospect)?)),

@@ -98,6 +98,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
             reports.faulty(&args.manifest.faults());
         }
     })?;
+    let project = super::kept(project);
     reports.warned(&project.pipeline.warnings);
     for warning in &project.pipeline.warnings {
         say(warning.render(false).trim_end());
@@ -109,7 +110,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let baseline = args.reports.baseline.as_ref().map(named).transpose()?;
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
-    if let Some(text) = allow::check(&project, args.allow_commands, nodes)? {
+    if let Some(text) = allow::check(project, args.allow_commands, nodes)? {
         say(&text);
         reports.warn(text);
     }
@@ -117,10 +118,10 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
     let commit = commit::of(&project.pipeline.root);
     let Invocation { overrides, select, .. } = &project.invocation;
-    Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run)?;
+    Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run, &project.pipeline)?;
     let mut ended = Ended::begun();
     stopped.has_folder(&run, &ended);
-    let (project, run, needed) = (&project, &run, needed.as_slice());
+    let (run, needed) = (&run, needed.as_slice());
     let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts };
     let done = with.carry_out(slots, &mut ended);
     ended.seconds = begun.elapsed().as_secs_f64();

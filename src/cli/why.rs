@@ -32,21 +32,21 @@ const LOOKED_AT: usize = 300;
 
 pub(super) fn run(mut args: Args) -> Done {
     let node = args.plan.node(args.node.take())?;
-    let project = args.plan.open()?;
+    let project = super::kept(args.plan.open()?);
     let wanted = selectors(&project.pipeline, &[node], "why")?;
-    let Planned { plan, sources, .. } = project.planned()?;
-    absence::say(&sources);
+    let Planned { plan, sources, .. } = super::kept(project.planned()?);
+    absence::say(sources);
     let causes = Causes {
         pipeline: &project.pipeline,
-        plan: &plan,
-        sources: &sources,
+        plan,
+        sources,
         records: &project.cache,
         asked: Asked::at_most(usize::MAX),
     };
     let nodes = project.pipeline.nodes.iter().filter(|node| wanted.iter().any(|selector| node.matches(selector)));
     // The journals of runs are read for each node.
     let runs = if nodes.clone().count() <= LOOKED_UP { project.cache.runs()? } else { Vec::new() };
-    let explainer = Explainer { project: &project, causes, unfinished: Unfinished::of(&project.cache)?, runs };
+    let explainer = Explainer { project, causes, unfinished: Unfinished::of(&project.cache)?, runs };
     let mut text = String::new();
     for node in nodes {
         text.push_str(&format!("{}\n", node.address()));

@@ -18,7 +18,7 @@ pub fn of_nodes(nodes: &[ResolvedNode]) -> IndexMap<String, String> {
     let mut found: IndexMap<String, IndexSet<String>> = IndexMap::new();
     for node in nodes {
         let stage = node.node.split('[').next().unwrap_or(&node.node);
-        for (name, value) in &node.params {
+        for (name, value) in node.params.iter() {
             found.entry(format!("{stage}.{name}")).or_default().insert(shown(&value.to_string()));
         }
         found.entry(format!("{stage}.seed")).or_default().insert(node.seed.to_string());

@@ -2,7 +2,7 @@
 //! run goes on, and what waits is bounded. Progress, curves and log lines are left out when too much waits, and that is
 //! said; what starts, ends and goes wrong never is.
 
-use crate::event::{Event, Observer};
+use crate::event::{Event, Observer, Status};
 use crate::schedule::Interrupts;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,8 @@ pub struct Behind {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     interrupts: Interrupts,
+    /// Whether the observer shows anything of nodes that are on record.
+    shows_fresh: bool,
 }
 
 #[derive(Default)]
@@ -49,12 +51,21 @@ impl Behind {
                 observer.on_event_at(&event, at);
             }
         });
-        Behind { shared, thread: Some(thread), interrupts }
+        Behind { shared, thread: Some(thread), interrupts, shows_fresh: true }
+    }
+
+    /// The same, whose observer shows nothing of nodes that are on record: there may be very many of them.
+    pub fn without_fresh(mut self) -> Self {
+        self.shows_fresh = false;
+        self
     }
 }
 
 impl Observer for Behind {
     fn on_event(&mut self, event: &Event) {
+        if !self.shows_fresh && matches!(event, Event::Finished(outcome) if outcome.status == Status::Fresh) {
+            return;
+        }
         let mut queue = self.shared.lock();
         if may_be_left_out(event) && queue.events.len() >= WAITING {
             queue.left_out += 1;

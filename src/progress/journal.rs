@@ -37,6 +37,18 @@ struct Line<'a> {
     event: &'a Event,
 }
 
+/// The event `finished` of a node on record.
+#[derive(Serialize)]
+struct Fresh<'a> {
+    at: f64,
+    event: &'static str,
+    node: &'a str,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    seconds: f64,
+}
+
 /// In place of the lines of a log that are not kept.
 #[derive(Serialize)]
 struct LeftOut<'a> {
@@ -90,16 +102,22 @@ impl Journal {
                     None => self.tail.note(&line),
                 };
             }
+            Event::Finished(outcome) if is_fresh(outcome) => {
+                // Of a node on record the record has the rest; there may be very many, and they may wait.
+                let Outcome { node, status, key, .. } = outcome;
+                let line = Fresh { at, event: "finished", node, status: *status, key: key.as_deref(), seconds: 0.0 };
+                serde_json::to_writer(&mut self.file, &line)?;
+                self.file.write_all(b"\n")?;
+                return self.flush_now_and_then();
+            }
             Event::Finished(outcome) => self.end_log(&outcome.node)?,
             Event::Retried { node, .. } => self.end_log(node)?,
             _ => {}
         }
         writeln!(self.file, "{}", serde_json::to_string(&Line { at, event })?)?;
-        // A crash must leave what led to it; metrics may wait, and nodes of which nothing was run.
-        let is_fresh = |outcome: &Outcome| outcome.status == Status::Fresh;
+        // A crash must leave what led to it; metrics may wait.
         match event {
             Event::Metric { .. } => self.flush_now_and_then(),
-            Event::Finished(outcome) if is_fresh(outcome) => self.flush_now_and_then(),
             _ => self.file.flush(),
         }
     }
@@ -122,6 +140,10 @@ impl Journal {
         self.flushed = Instant::now();
         self.file.flush()
     }
+}
+
+fn is_fresh(outcome: &Outcome) -> bool {
+    outcome.status == Status::Fresh
 }
 
 impl Observer for Journal {

@@ -2,7 +2,7 @@
 //! leaves an item as if it had been written by itself; what a parameter may be is for `params`.
 
 use super::matrix::shortened;
-use crate::address::value_text;
+use crate::address::{value_matches, value_text};
 use crate::diagnostic::{Place, did_you_mean};
 use crate::manifest::document::{Item, Raw, Table};
 use ddpipe_interface::Value;
@@ -23,8 +23,27 @@ pub fn by_axis(item: &Item) -> Option<(&str, &Table)> {
 pub fn choosing(item: &Item, found: &mut Vec<String>) {
     if let Some((axis, values)) = by_axis(item) {
         found.push(axis.to_string());
-        values.values().for_each(|entry| choosing(&entry.item, found));
+        listed(values).into_iter().for_each(|(_, item)| choosing(item, found));
     }
+}
+
+/// The items by the values of the axis. TOML reads `0.5 = 12` as the key 5 in a table 0; here it is the number again.
+fn listed(values: &Table) -> Vec<(String, &Item)> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let behind = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_digit()) && format!("0.{text}").parse::<f64>().is_ok()
+    };
+    let mut found = Vec::new();
+    for (key, entry) in values {
+        let whole = key.strip_prefix('-').unwrap_or(key);
+        match &entry.item.raw {
+            Raw::Table(inner) if digits(whole) && !inner.is_empty() && inner.keys().all(|key| behind(key)) => {
+                found.extend(inner.iter().map(|(after, entry)| (format!("{key}.{after}"), &entry.item)));
+            }
+            _ => found.push((key.clone(), &entry.item)),
+        }
+    }
+    found
 }
 
 /// Why there is no value.
@@ -52,8 +71,13 @@ pub fn choose<'i, 'a>(item: &'i Item, axes: &impl Fn(&str) -> Option<&'a Value>)
             Value::String(text) => text.clone(),
             other => value_text(other),
         };
-        let Some(entry) = values.get(&text).or_else(|| values.get(ELSE)) else {
-            let known = shortened(&values.keys().cloned().collect::<Vec<_>>());
+        let listed = listed(values);
+        // As text first; numbers are compared as numbers, so that 10 is 10.0 too.
+        let written = listed.iter().find(|(key, _)| *key == text);
+        let same = written.or_else(|| listed.iter().find(|(key, _)| value_matches(value, key)));
+        let Some((_, chosen)) = same.or_else(|| listed.iter().find(|(key, _)| key == ELSE)) else {
+            let known: Vec<String> = listed.into_iter().map(|(key, _)| key).collect();
+            let known = shortened(&known);
             // Numbers are near to each other without being meant.
             let near = match value {
                 Value::String(_) => did_you_mean(&text, values.keys().map(String::as_str)),
@@ -61,7 +85,7 @@ pub fn choose<'i, 'a>(item: &'i Item, axes: &impl Fn(&str) -> Option<&'a Value>)
             };
             return Err(Lacking::Value { why: format!("no value for {axis} = {text}, only for {known}"), near });
         };
-        item = &entry.item;
+        item = *chosen;
     }
     Ok(item)
 }

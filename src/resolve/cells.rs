@@ -10,6 +10,7 @@ use crate::diagnostic::{Place, Report};
 use crate::pipeline::{Endpoint, Node};
 use ddpipe_interface::{Cells, Declaration, Value};
 use indexmap::{IndexMap, IndexSet};
+use std::sync::Arc;
 
 /// The label that tells stages apart, where several are connected.
 pub const STAGE: &str = "stage";
@@ -42,7 +43,7 @@ pub fn fill_in(infos: &[StageInfo<'_>], nodes: &mut [Node], catalog: &Catalog) {
             }
         }
         for (name, labels) in found {
-            if let Some(value) = nodes.get_mut(index).and_then(|node| node.params.get_mut(&name)) {
+            if let Some(value) = nodes.get_mut(index).and_then(|node| Arc::make_mut(&mut node.params).get_mut(&name)) {
                 *value = labels;
             }
         }

@@ -2,6 +2,7 @@
 //! channels, travel from output to output as the declarations say (`image_size`). What is not known is passed over; so are networks that nobody chose.
 
 use super::StageInfo;
+use super::concerned::Concerned;
 use super::names::place;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report};
@@ -23,9 +24,10 @@ struct Known {
 /// Reports networks that need larger images than they get.
 pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report: &mut Report) {
     let sizes = sizes(nodes, catalog);
+    let concerned = Concerned::of(catalog, |param| param.smallest_image.is_some());
     for node in nodes {
-        let Some(kind) = catalog.declaration(&node.kind) else { continue };
-        for (name, param) in &kind.params {
+        let Some((kind, params)) = concerned.kind(node) else { continue };
+        for (name, param) in params.iter().copied() {
             let (Some(smallest), Some(Value::String(network))) = (&param.smallest_image, node.params.get(name)) else {
                 continue;
             };

@@ -8,11 +8,12 @@ use super::reference::{Gather, Input, fill_text};
 use super::size::{self, MAX_BYTES, MAX_EDGES, MAX_PAIRS};
 use crate::address::value_text;
 use crate::diagnostic::{Diagnostic, Place, Report};
-use crate::manifest::document::Item;
+use crate::manifest::document::{Item, Raw};
 use crate::pipeline::{Edge, Endpoint, Node};
 use ddpipe_interface::{ArtifactType, Value};
 use indexmap::IndexMap;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 /// One combination of a stage's axes.
@@ -102,31 +103,39 @@ pub fn join(stage: &StageInfo<'_>, own: &Axes, lookup: &mut Lookup<'_>, report: 
         report.push(fault.help("its inputs have no values of their axes in common, or exclude leaves nothing"));
         return None;
     }
-    sort(&mut combinations, &axes);
-    for (name, values) in &mut axes {
-        let used: Vec<_> = combinations.iter().filter_map(|it| it.axes.get(name)).map(Value::to_string).collect();
-        let used: std::collections::HashSet<_> = used.into_iter().collect();
-        values.retain(|value| used.contains(&value.to_string()));
+    let used = sort(&mut combinations, &axes);
+    for (values, used) in axes.values_mut().zip(used) {
+        let mut used = used.into_iter();
+        values.retain(|_| used.next() == Some(true));
     }
     Some(Joined { combinations, axes, inherited: inherited.into_keys().collect() })
 }
 
-/// Brings the axes of every combination, and the combinations, into the order of the axes.
-fn sort(combinations: &mut [Combination], axes: &IndexMap<String, Vec<Value>>) {
+/// Brings the axes of every combination, and the combinations, into the order of the axes. Per axis, which of its values
+/// a combination has.
+fn sort(combinations: &mut [Combination], axes: &IndexMap<String, Vec<Value>>) -> Vec<Vec<bool>> {
     let ranks = |values: &Vec<Value>| -> HashMap<String, usize> {
         values.iter().enumerate().map(|(rank, value)| (value.to_string(), rank)).collect()
     };
     let ranks: IndexMap<&str, _> = axes.iter().map(|(name, values)| (name.as_str(), ranks(values))).collect();
+    let mut used: Vec<Vec<bool>> = axes.values().map(|values| vec![false; values.len()]).collect();
     for combination in combinations.iter_mut() {
-        combination.axes.sort_by_cached_key(|name, _| ranks.get_index_of(name.as_str()));
+        if !combination.axes.keys().map(|name| ranks.get_index_of(name.as_str())).is_sorted() {
+            combination.axes.sort_by_cached_key(|name, _| ranks.get_index_of(name.as_str()));
+        }
     }
     combinations.sort_by_cached_key(|combination| {
-        let rank = |(name, ranks): (&&str, &HashMap<String, usize>)| {
+        let rank = |((name, ranks), used): ((&&str, &HashMap<String, usize>), &mut Vec<bool>)| {
             // Of a stage whose nodes differ in their axes, those that lack one come last.
-            combination.axes.get(*name).and_then(|value| ranks.get(&value.to_string())).copied().unwrap_or(usize::MAX)
+            let rank = combination.axes.get(*name).and_then(|value| ranks.get(&value.to_string())).copied();
+            if let Some(used) = rank.and_then(|rank| used.get_mut(rank)) {
+                *used = true;
+            }
+            rank.unwrap_or(usize::MAX)
         };
-        ranks.iter().map(rank).collect::<Vec<_>>()
+        ranks.iter().zip(&mut used).map(rank).collect::<Vec<_>>()
     });
+    used
 }
 
 struct Join<'a, 'b> {
@@ -146,7 +155,15 @@ struct Load {
 /// The nodes that a reference found, by the values of the axes that it shares with the combinations.
 struct Buckets {
     shared: Vec<String>,
-    found: HashMap<Vec<String>, Vec<usize>>,
+    found: HashMap<String, Vec<usize>>,
+}
+
+/// What a reference found for a combination: it is the same for the next one, unless the reference names an axis or the
+/// combination has other axes.
+struct Meeting {
+    axes: Vec<String>,
+    members: Rc<Members>,
+    buckets: Rc<Buckets>,
 }
 
 impl Join<'_, '_> {
@@ -154,25 +171,41 @@ impl Join<'_, '_> {
     fn plain(&mut self, input: &str, item: &Item, combinations: Vec<Combination>) -> Option<Vec<Combination>> {
         let mut seen = IndexMap::new();
         let mut buckets: HashMap<(String, Vec<String>), Rc<Buckets>> = HashMap::new();
-        let mut joined = Vec::new();
+        let mut joined = Vec::with_capacity(combinations.len());
         let mut load = Load::default();
+        let (mut last, is_constant) = (None::<Meeting>, matches!(item.raw, Raw::String(_)));
+        let mut key = String::new();
         for combination in combinations {
-            let (text, members) = self.members(item, &combination)?;
-            let shared = shared_axes(&members, &combination);
-            let buckets = buckets.entry((text, shared.clone())).or_insert_with(|| {
-                note_values(&members, self.lookup.nodes, &mut seen);
-                Rc::new(Buckets::new(&members, self.lookup.nodes, shared))
-            });
-            self.compare(buckets.of(&combination).len(), &item.place)?;
-            for &index in buckets.of(&combination) {
+            let is_alike = |last: &Meeting| is_constant && last.axes.iter().eq(combination.axes.keys());
+            if !last.as_ref().is_some_and(is_alike) {
+                let (text, members) = self.members(item, &combination)?;
+                let shared = shared_axes(&members, &combination);
+                let buckets = buckets.entry((text, shared.clone())).or_insert_with(|| {
+                    note_values(&members, self.lookup.nodes, &mut seen);
+                    Rc::new(Buckets::new(&members, self.lookup.nodes, shared))
+                });
+                let (axes, buckets) = (combination.axes.keys().cloned().collect(), buckets.clone());
+                last = Some(Meeting { axes, members, buckets });
+            }
+            let Some(Meeting { members, buckets, .. }) = &last else { continue };
+            let bucket = buckets.of(&combination, &mut key);
+            self.compare(bucket.len(), &item.place)?;
+            let mut whole = Some(combination);
+            for (place, &index) in bucket.iter().enumerate() {
                 let found = &members.found[index];
-                let mut next = combination.clone();
+                let is_last = place + 1 == bucket.len();
+                // The last one has the combination itself.
+                let Some(mut next) = (if is_last { whole.take() } else { whole.clone() }) else { continue };
                 if let Some(node) = found.node(self.lookup.nodes) {
                     let free = || node.axes.iter().filter(|(name, _)| !members.fixed.contains(*name));
                     if free().any(|(name, value)| next.axes.get(name).is_some_and(|have| have != value)) {
                         continue;
                     }
-                    next.axes.extend(free().map(|(name, value)| (name.clone(), value.clone())));
+                    for (name, value) in free() {
+                        if !next.axes.contains_key(name) {
+                            next.axes.insert(name.clone(), value.clone());
+                        }
+                    }
                 }
                 push_link(&mut next, found, item, &[]);
                 self.carry(&mut load, &next)?;
@@ -341,21 +374,29 @@ impl Join<'_, '_> {
 
 impl Buckets {
     fn new(members: &Members, nodes: &[Node], shared: Vec<String>) -> Self {
-        let mut found: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
+        let mut found: HashMap<String, Vec<usize>> = HashMap::with_capacity(members.found.len());
         for (index, member) in members.found.iter().enumerate() {
-            let key = member.node(nodes).map(|node| key(&shared, &node.axes)).unwrap_or_default();
+            let mut key = String::new();
+            member.node(nodes).iter().for_each(|node| write_key(&mut key, &shared, &node.axes));
             found.entry(key).or_default().push(index);
         }
         Buckets { shared, found }
     }
 
-    fn of(&self, combination: &Combination) -> &[usize] {
-        self.found.get(&key(&self.shared, &combination.axes)).map_or(&[], Vec::as_slice)
+    /// What agrees with a combination; `key` is room for its key.
+    fn of(&self, combination: &Combination, key: &mut String) -> &[usize] {
+        key.clear();
+        write_key(key, &self.shared, &combination.axes);
+        self.found.get(key.as_str()).map_or(&[], Vec::as_slice)
     }
 }
 
-fn key(names: &[String], axes: &IndexMap<String, Value>) -> Vec<String> {
-    names.iter().filter_map(|name| axes.get(name)).map(Value::to_string).collect()
+/// Adds the values of these axes, each with its end, which is in no value's text.
+fn write_key(key: &mut String, names: &[String], axes: &IndexMap<String, Value>) {
+    for value in names.iter().filter_map(|name| axes.get(name)) {
+        // Writing to a text cannot fail.
+        let _ = write!(key, "{value}\0");
+    }
 }
 
 /// The axes that all found nodes and the combination have.

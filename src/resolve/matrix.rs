@@ -56,7 +56,10 @@ pub fn axes(stage: &StageTable, report: &mut Report) -> Option<Axes> {
         if let Some((_, place)) = values.iter().find(long) {
             report.push(Diagnostic::at(place, format!("a value of an axis has at most {MAX_AXIS_TEXT} bytes")));
         }
-        duplicates(name, &values, report);
+        // A range has none.
+        if let Raw::List(_) = entry.item.raw {
+            duplicates(name, &values, report);
+        }
         if name == "seed" {
             for (value, place) in values.iter().filter(|(value, _)| !matches!(value, Value::Integer(0..))) {
                 report.push(Diagnostic::at(

@@ -4,6 +4,7 @@
 
 mod by_axis;
 mod cells;
+mod concerned;
 mod connect;
 mod expect;
 mod image_size;
@@ -14,6 +15,7 @@ mod matrix;
 mod names;
 mod order;
 mod params;
+mod path;
 mod reference;
 mod settings;
 mod size;
@@ -184,7 +186,14 @@ fn sources(
             }
             continue;
         }
-        let path = absolute(&root.join(&table.path));
+        let written = match path::expanded(&table.path, |name| std::env::var(name).ok()) {
+            Ok(path) => path,
+            Err((what, help)) => {
+                report.push(Diagnostic::at(table.place.as_ref().unwrap_or(&table.key), what).help(help));
+                continue;
+            }
+        };
+        let path = absolute(&root.join(written));
         let file = |(name, file): (&String, &crate::manifest::FileTable)| {
             let file = SourceFile {
                 name: name.clone(),

@@ -3,6 +3,7 @@
 
 use super::StageInfo;
 use super::by_axis::choose;
+use super::concerned::Concerned;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::document::{Item, Raw};
@@ -13,10 +14,12 @@ use indexmap::IndexSet;
 /// Reports parameters that name a metric or a label which nothing that is connected has, and inputs of which the stage reads
 /// measured quantities that what is connected does not give.
 pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report: &mut Report) {
+    let concerned = Concerned::of(catalog, |param| param.names.is_some());
     for node in nodes {
         let Some(kind) = catalog.declaration(&node.kind) else { continue };
-        for (input, measured) in kind.inputs.iter().map(|(name, input)| (name, &input.measured)) {
-            let read = if measured.is_empty() { Vec::new() } else { read(node, input, nodes) };
+        let measured = kind.inputs.iter().filter(|(_, input)| !input.measured.is_empty());
+        for (input, measured) in measured.map(|(name, input)| (name, &input.measured)) {
+            let read = read(node, input, nodes);
             let fault = measured.iter().filter(|_| !read.is_empty()).find_map(|name| no_metric(&read, name, catalog));
             let info = infos.iter().find(|info| info.name == node.stage);
             let written = info.and_then(|info| info.table.inputs.get(input));
@@ -24,7 +27,8 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
                 report.push_once(written.item.fault(format!("input {input:?} of {}: {what}", kind.name)).help(help));
             }
         }
-        let naming = kind.params.iter().filter_map(|(name, param)| Some((name, param.names.as_ref()?)));
+        let params = concerned.kind(node).map_or(&[][..], |(_, params)| params);
+        let naming = params.iter().filter_map(|(name, param)| Some((*name, param.names.as_ref()?)));
         for (param, names) in naming {
             let read = read(node, names.input(), nodes);
             let texts = node.params.get(param).into_iter().flat_map(Value::texts);

@@ -11,6 +11,14 @@ use crate::manifest::document::{Item, Raw};
 use ddpipe_interface::{Declaration, Param, ParamType, Value};
 use indexmap::IndexMap;
 use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The parameters of a kind as far as axes do not decide about them.
+#[derive(Clone)]
+struct Constant {
+    values: Arc<IndexMap<String, Value>>,
+    varying: Arc<[String]>,
+}
 
 /// Checks values, remembers the answers, and reports each fault once.
 pub struct Params<'a> {
@@ -18,8 +26,10 @@ pub struct Params<'a> {
     own: &'a Axes,
     /// The own axes that set a parameter.
     setting: Vec<&'a str>,
-    /// The values of a kind that do not depend on axes.
-    constant: HashMap<String, IndexMap<String, Value>>,
+    /// By kind, the values that do not depend on axes, and the names of those that do.
+    constant: HashMap<String, Constant>,
+    /// By kind and the texts of those values that depend on axes, all of them: nodes with the same ones share them.
+    shared: HashMap<(String, Vec<Option<String>>), Arc<IndexMap<String, Value>>>,
     /// By kind, parameter and text of the value.
     accepted: HashMap<(String, String, String), Option<Value>>,
 }
@@ -27,7 +37,7 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     /// For one stage. `setting` are the own axes that are not referred to otherwise.
     pub fn new(stage: &'a StageInfo<'a>, own: &'a Axes, setting: Vec<&'a str>) -> Self {
-        Params { stage, own, setting, constant: HashMap::new(), accepted: HashMap::new() }
+        Params { stage, own, setting, constant: HashMap::new(), shared: HashMap::new(), accepted: HashMap::new() }
     }
 
     /// Reports parameters that no kind knows, those given twice, and for each kind those that are missing.
@@ -72,14 +82,14 @@ impl<'a> Params<'a> {
         axes: &IndexMap<String, Value>,
         lenient: bool,
         report: &mut Report,
-    ) -> IndexMap<String, Value> {
-        if !self.constant.contains_key(&kind.name) {
-            let values = self.constants(kind, report);
-            self.constant.insert(kind.name.clone(), values);
+    ) -> Arc<IndexMap<String, Value>> {
+        let Constant { values: constant, varying } = self.constant_of(kind, report);
+        if varying.is_empty() {
+            return constant;
         }
-        let mut values = self.constant.get(&kind.name).cloned().unwrap_or_default();
+        let mut found: Vec<(&String, Value)> = Vec::with_capacity(varying.len());
         let stage = self.stage;
-        for (name, param) in &kind.params {
+        for (name, param) in varying.iter().filter_map(|name| kind.params.get_key_value(name)) {
             let value = match stage.table.params.get(name) {
                 Some(entry) if depends(&entry.item) => {
                     let missing = |axis: &str, place: &Place| {
@@ -93,7 +103,7 @@ impl<'a> Params<'a> {
                             if near.is_empty() && (param.optional || param.default.is_some()) =>
                         {
                             // Left at its default, as if it were not given.
-                            values.extend(param.default.clone().map(|default| (name.clone(), default)));
+                            found.extend(param.default.clone().map(|default| (name, default)));
                             continue;
                         }
                         Err(Lacking::Value { why, near }) => {
@@ -103,7 +113,9 @@ impl<'a> Params<'a> {
                         }
                     };
                     match value {
-                        Ok(value) => self.accept(kind, name, param, value, &item.place, item.origin.as_ref(), report),
+                        Ok(value) => {
+                            self.accept(kind, name, param, value, &|| &item.place, item.origin.as_ref(), report)
+                        }
                         Err(Some((axis, place))) if !lenient => {
                             report.push_once(missing(&axis, &place));
                             None
@@ -117,19 +129,43 @@ impl<'a> Params<'a> {
                 }
                 None if self.setting.contains(&name.as_str()) => {
                     let Some(value) = axes.get(name) else { continue };
-                    let written =
-                        self.own.get(name).and_then(|axis| axis.values.iter().find(|(other, _)| other == value));
-                    let place = written.map_or(&stage.table.key, |(_, place)| place);
-                    self.accept(kind, name, param, value.clone(), place, None, report)
+                    let own = self.own;
+                    let written = || {
+                        let axis = own.get(name);
+                        let found = axis.and_then(|axis| axis.values.iter().find(|(other, _)| other == value));
+                        found.map_or(&stage.table.key, |(_, place)| place)
+                    };
+                    self.accept(kind, name, param, value.clone(), &written, None, report)
                 }
                 _ => continue,
             };
-            if let Some(value) = value {
-                values.insert(name.clone(), value);
-            }
+            found.extend(value.map(|value| (name, value)));
         }
-        values.sort_by_cached_key(|name, _| kind.params.get_index_of(name));
-        values
+        let text = |name: &String| found.iter().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
+        let texts = varying.iter().map(text).collect();
+        let shared = self.shared.entry((kind.name.clone(), texts));
+        let whole = shared.or_insert_with(|| {
+            let mut values = (*constant).clone();
+            values.extend(found.into_iter().map(|(name, value)| (name.clone(), value)));
+            values.sort_by_cached_key(|name, _| kind.params.get_index_of(name));
+            Arc::new(values)
+        });
+        whole.clone()
+    }
+
+    /// The values of a kind that do not depend on axes, worked out once, and the names of those that do.
+    fn constant_of(&mut self, kind: &Declaration, report: &mut Report) -> Constant {
+        if let Some(known) = self.constant.get(&kind.name) {
+            return known.clone();
+        }
+        let varies = |name: &&String| match self.stage.table.params.get(*name) {
+            Some(entry) => depends(&entry.item),
+            None => self.setting.contains(&name.as_str()),
+        };
+        let varying: Arc<[String]> = kind.params.keys().filter(varies).cloned().collect();
+        let constant = Constant { values: Arc::new(self.constants(kind, report)), varying };
+        self.constant.insert(kind.name.clone(), constant.clone());
+        constant
     }
 
     fn constants(&mut self, kind: &Declaration, report: &mut Report) -> IndexMap<String, Value> {
@@ -140,7 +176,7 @@ impl<'a> Params<'a> {
                 Some(entry) => match entry.item.to_value() {
                     Some(value) => {
                         let item = &entry.item;
-                        self.accept(kind, name, param, value, &item.place, item.origin.as_ref(), report)
+                        self.accept(kind, name, param, value, &|| &item.place, item.origin.as_ref(), report)
                     }
                     None if entry.item.is_faulty() => None,
                     None => {
@@ -155,14 +191,15 @@ impl<'a> Params<'a> {
         values
     }
 
+    /// `place` is asked for only where the value is at fault: it may have to be searched for.
     #[allow(clippy::too_many_arguments)]
-    fn accept(
+    fn accept<'p>(
         &mut self,
         kind: &Declaration,
         name: &str,
         param: &Param,
         value: Value,
-        place: &Place,
+        place: &dyn Fn() -> &'p Place,
         origin: Option<&Place>,
         report: &mut Report,
     ) -> Option<Value> {
@@ -175,7 +212,7 @@ impl<'a> Params<'a> {
             Ok(value) => Some(value),
             Err(why) => {
                 let message = format!("parameter {name:?} of {}: {why}{near}", kind.name);
-                let mut fault = Diagnostic::at(place, message).help(format!("{name}: {}", param.help));
+                let mut fault = Diagnostic::at(place(), message).help(format!("{name}: {}", param.help));
                 if let Some(origin) = origin {
                     fault = fault.and(origin, "the value comes from here");
                 }

@@ -3,6 +3,7 @@
 //! declaration is `strict`.
 
 use super::StageInfo;
+use super::concerned::{Concerned, Sound};
 use super::names::place;
 use crate::address::bare;
 use crate::catalog::Catalog;
@@ -12,9 +13,12 @@ use ddpipe_interface::{Param, Value};
 
 /// Reports parameters that were given where another parameter has a value that they do not go with.
 pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report: &mut Report) {
+    let concerned = Concerned::of(catalog, |param| !param.only_with.is_empty());
+    let mut sound = Sound::default();
     for node in nodes {
-        let Some(kind) = catalog.declaration(&node.kind) else { continue };
-        for (name, param) in kind.params.iter().filter(|(_, param)| !param.only_with.is_empty()) {
+        let Some((kind, params)) = concerned.kind(node).filter(|_| !sound.has(node)) else { continue };
+        let mut is_sound = true;
+        for (name, param) in params.iter().copied() {
             let given = |value: &&Value| match param.strict {
                 true => **value != Value::Boolean(false),
                 false => param.default.as_ref() != Some(*value),
@@ -25,6 +29,7 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
                 _ => None,
             });
             let Some((other, text, allowed)) = unfit else { continue };
+            is_sound = false;
             let by_default = param.default.as_ref() == Some(value);
             // What is left at its default stands nowhere.
             let Some(place) = (match by_default {
@@ -50,6 +55,9 @@ pub fn check(infos: &[StageInfo<'_>], nodes: &[Node], catalog: &Catalog, report:
             let example = example(node, nodes, (name, param, value), other);
             let help = example.map_or("leave it out".into(), |example| format!("give it where it applies: {example}"));
             report.push_once(Diagnostic::at(&place, message).help(help));
+        }
+        if is_sound {
+            sound.add(node);
         }
     }
 }

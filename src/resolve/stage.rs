@@ -9,6 +9,7 @@ use super::params::Params;
 use super::reference::{self, axes_in, fill_text, part_of, stages_named};
 use super::size::{self, MAX_BYTES, Size};
 use super::{by_axis, connect};
+use crate::address::address;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 use crate::manifest::SourceTable;
@@ -259,7 +260,7 @@ impl Context<'_> {
         info: &StageInfo<'_>,
         kind: &Declaration,
         combination: Combination,
-        params: IndexMap<String, Value>,
+        params: Arc<IndexMap<String, Value>>,
         report: &mut Report,
     ) {
         let seed = self.seed_of(info, &combination, report);
@@ -274,7 +275,9 @@ impl Context<'_> {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let (stage, kind) = (info.name.to_string(), kind.name.clone());
         let limits = info.table.limits.clone();
-        self.nodes.push(Node { id, stage, axes: combination.axes, kind, params, seed, inputs, limits });
+        let address = address(&stage, &combination.axes);
+        let axes = combination.axes;
+        self.nodes.push(Node { id, stage, axes, address, kind, params, seed, inputs, limits });
     }
 
     /// The stage's own seed, else that of the axis, else the pipeline's.

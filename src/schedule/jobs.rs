@@ -52,7 +52,7 @@ impl Jobs<'_> {
             node: node.address(),
             kind: node.kind.clone(),
             command: program.map(Program::command),
-            params: node.params.clone(),
+            params: (*node.params).clone(),
             seed: node.seed,
             inputs,
             absent: action.absent.clone(),

@@ -49,7 +49,7 @@ impl Scheduler<'_> {
         for edge in self.pipeline.node(node).inputs.values().flatten() {
             let Endpoint::Node { node: maker, output } = &edge.from else { continue };
             let record = match self.states.get(*maker) {
-                State::Done { record, .. } => record.clone(),
+                State::Done { record, .. } | State::Committing { record, .. } => record.clone(),
                 // The worker holds these bytes in memory; what nobody asked for was not read.
                 State::Storing { .. } | State::LeftOut | State::NotSelected => continue,
                 // Another reader found the damage first.

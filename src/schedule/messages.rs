@@ -1,10 +1,10 @@
 //! What workers say about their jobs becomes events, records and outcomes.
 
-use super::{Scheduler, State};
+use super::{Running, Scheduler, State};
 use crate::event::{Event, Outcome, Status};
 use crate::executor::{Death, DeviceInfo, JobEvent, JobResult};
 use crate::pipeline::NodeId;
-use ddpipe_cache::{Committed, Output, Provenance, Record};
+use ddpipe_cache::{CacheError, Committed, Output, Provenance, Record};
 use ddpipe_interface::protocol::{Cause, JobId, LogLevel, OutputArtifact};
 use std::sync::Arc;
 
@@ -114,16 +114,27 @@ impl Scheduler<'_> {
         self.states.set(node, State::Storing { running, record: Arc::new(record) });
     }
 
-    /// The bytes are safe: the record is committed.
+    /// The bytes are safe and can be read by every worker: the record is on its way.
     fn on_stored(&mut self, node: NodeId) {
         let (running, record) = match self.states.replace(node, State::Pending) {
             State::Storing { running, record } => (running, record),
             other => return self.states.set(node, other),
         };
-        let made_on = Some(running.slot);
+        let Running { slot, claim, .. } = *running;
         // A garbage collection between the commit and the pin would find a record that nobody needs.
         self.observer.reaches(record.key);
-        let Committed { record, other_bytes } = match running.claim.commit((*record).clone()) {
+        self.commits.offer(node, claim, (*record).clone());
+        self.states.set(node, State::Committing { record, slot });
+    }
+
+    /// What came of the record of a node whose bytes are safe.
+    pub(super) fn on_committed(&mut self, node: NodeId, outcome: Result<Committed, CacheError>) {
+        let made_on = match self.states.get(node) {
+            State::Committing { slot, .. } => Some(*slot),
+            // Its bytes were found to be damaged meanwhile, and it runs again.
+            _ => return,
+        };
+        let Committed { record, other_bytes } = match outcome {
             Ok(committed) => committed,
             Err(error) => return self.fail_for_cache(node, &error),
         };
@@ -133,18 +144,20 @@ impl Scheduler<'_> {
             self.emit(Event::Log { node, level: LogLevel::Warn, text: other.to_string() });
         }
         if !record.asks.is_empty() {
+            self.states.set(node, State::Pending);
             self.planner.ask(node, &record);
             self.readmit();
             return;
         }
         self.states.set(node, State::Done { record: record.clone(), made_on });
+        let metrics = record.numbers();
         let outcome = Outcome {
             status: Status::Ran,
             key: Some(record.key.hex()),
             seconds: record.provenance.seconds,
             peak_memory: record.provenance.peak_memory,
-            metrics: record.numbers(),
-            headline: self.headline(node, &record),
+            headline: self.headline(node, &metrics),
+            metrics,
             ..self.outcome(node)
         };
         self.finish(node, outcome);

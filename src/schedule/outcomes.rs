@@ -6,16 +6,18 @@ use crate::event::{Event, Failure, Headline, Outcome, Status};
 use crate::pipeline::NodeId;
 use ddpipe_cache::{CacheError, Record};
 use ddpipe_interface::protocol::Cause;
+use indexmap::IndexMap;
 use std::sync::Arc;
 
 impl Scheduler<'_> {
     pub(super) fn fresh(&mut self, node: NodeId, record: Arc<Record>) {
         self.observer.reaches(record.key);
+        let metrics = record.numbers();
         let outcome = Outcome {
             status: Status::Fresh,
             key: Some(record.key.hex()),
-            metrics: record.numbers(),
-            headline: self.headline(node, &record),
+            headline: self.headline(node, &metrics),
+            metrics,
             ..self.outcome(node)
         };
         self.states.set(node, State::Done { record, made_on: None });
@@ -101,7 +103,7 @@ impl Scheduler<'_> {
         }
         self.free_slot_of(node);
         let failure = Failure { cause, message, hint, log };
-        let key = self.states.running_mut(node).map(|running| running.action.key.hex());
+        let key = self.states.key(node).map(|key| key.hex());
         let outcome = Outcome { status: Status::Failed, key, failure: Some(failure), ..self.outcome(node) };
         self.states.set(node, State::Lost(Status::Failed));
         self.recall_readers(node);
@@ -134,12 +136,11 @@ impl Scheduler<'_> {
         Outcome { status: Status::Failed, seconds, ..Outcome::of(self.pipeline.node(node).address()) }
     }
 
-    /// What of a record is worth a look at once.
-    pub(super) fn headline(&self, node: NodeId, record: &Record) -> Vec<Headline> {
+    /// What of the numbers of a record is worth a look at once.
+    pub(super) fn headline(&self, node: NodeId, numbers: &IndexMap<String, f64>) -> Vec<Headline> {
         let node = self.pipeline.node(node);
         let Some(kind) = self.pipeline.catalog.declaration(&node.kind) else { return Vec::new() };
-        let numbers = record.numbers();
-        let shown = kind.headline(&numbers, &node.params);
+        let shown = kind.headline(numbers, &node.params);
         shown.map(|(name, value, unit)| Headline { name: name.into(), value, unit: unit.map(str::to_string) }).collect()
     }
 

@@ -1,8 +1,9 @@
 //! The state of every node of a run. Every change passes through [`States::set`].
 //!
 //! ```text
-//! Pending -> Ready -> Running -> Storing -> Done
-//!    |         |         |          |
+//! Pending -> Ready -> Running -> Storing -> Committing -> Done
+//!    |         |         |          |            |
+//!    |         |         |          |            +-> Failed, or Pending again when it asks for more
 //!    |         +-> Done  +-> Failed +-> Failed, or Pending again when its worker died before the bytes were safe
 //!    +-> Done, Skipped, Failed, NotSelected
 //! ```
@@ -12,7 +13,7 @@ use crate::event::Status;
 use crate::pipeline::NodeId;
 use crate::plan::Action;
 use crate::reason::Reason;
-use ddpipe_cache::{Claim, Record};
+use ddpipe_cache::{Claim, Key, Record};
 use ddpipe_interface::protocol::JobId;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -31,6 +32,8 @@ pub(super) enum State {
     Running(Box<Running>),
     /// Its outputs are known and can be read by the worker that made them; their bytes are being written.
     Storing { running: Box<Running>, record: Arc<Record> },
+    /// The bytes of its outputs are safe, and its record is on its way to the disk.
+    Committing { record: Arc<Record>, slot: usize },
     /// Its outputs are on record.
     Done { record: Arc<Record>, made_on: Option<usize> },
     /// It has no result: it failed, was skipped or was interrupted.
@@ -80,13 +83,15 @@ impl State {
     /// The record, as soon as the outputs are known.
     pub fn record(&self) -> Option<Arc<Record>> {
         match self {
-            State::Done { record, .. } | State::Storing { record, .. } => Some(record.clone()),
+            State::Done { record, .. } | State::Storing { record, .. } | State::Committing { record, .. } => {
+                Some(record.clone())
+            }
             _ => None,
         }
     }
 
     pub fn is_known(&self) -> bool {
-        matches!(self, State::Done { .. } | State::Storing { .. } | State::LeftOut)
+        matches!(self, State::Done { .. } | State::Storing { .. } | State::Committing { .. } | State::LeftOut)
     }
 
     pub fn is_lost(&self) -> bool {
@@ -220,6 +225,11 @@ impl States {
         self.busy.iter().copied().collect()
     }
 
+    /// Whether a worker has a node, or bytes to write.
+    pub fn any_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
     pub fn running(&self) -> impl Iterator<Item = (NodeId, &Running)> {
         self.busy.iter().filter_map(|node| match self.get(*node) {
             State::Running(running) => Some((*node, &**running)),
@@ -236,6 +246,16 @@ impl States {
         match self.get(node) {
             State::Done { made_on, .. } => *made_on,
             State::Storing { running, .. } => Some(running.slot),
+            State::Committing { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
+
+    /// The key of the action of a node that a worker has, or whose record is on its way.
+    pub fn key(&self, node: NodeId) -> Option<Key> {
+        match self.get(node) {
+            State::Running(running) | State::Storing { running, .. } => Some(running.action.key),
+            State::Committing { record, .. } => Some(record.key),
             _ => None,
         }
     }

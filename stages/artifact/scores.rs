@@ -1,7 +1,7 @@
 //! Difficulty scores: one number per image of a data set. They are stored with the labels, so that the order within
 //! every class needs no other file, and so that a reader can check that they belong to its images.
 
-use super::{Dataset, TensorFile};
+use super::{Dataset, Prepared, TensorFile};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub struct Scores {
     pub method: String,
     /// The origin of the images.
     pub origin: String,
+    /// How the images were prepared; not known of scores of earlier versions.
+    pub prepared: Option<Prepared>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +30,8 @@ struct About {
     classes: i64,
     method: String,
     origin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "images")]
+    prepared: Option<Prepared>,
 }
 
 impl Scores {
@@ -35,7 +39,7 @@ impl Scores {
     /// tensors do not fit each other.
     pub fn from_file(file: &TensorFile) -> Result<Self> {
         ensure!(file.artifact == ArtifactType::Scores, "expected scores, found a {}", file.artifact);
-        let About { classes, method, origin } =
+        let About { classes, method, origin, prepared } =
             serde_json::from_value(file.about.clone()).context("the scores' description")?;
         let (scores, labels) = (file.get("scores")?.shallow_clone(), file.get("labels")?.shallow_clone());
         ensure!(
@@ -44,12 +48,17 @@ impl Scores {
             scores.size(),
             labels.size()
         );
-        Ok(Scores { scores, labels, classes, method, origin })
+        Ok(Scores { scores, labels, classes, method, origin, prepared })
     }
 
     /// The file of the scores. Tensors are shared, not copied.
     pub fn to_file(&self) -> TensorFile {
-        let about = json!(About { classes: self.classes, method: self.method.clone(), origin: self.origin.clone() });
+        let about = json!(About {
+            classes: self.classes,
+            method: self.method.clone(),
+            origin: self.origin.clone(),
+            prepared: self.prepared.clone(),
+        });
         TensorFile::new(ArtifactType::Scores, about)
             .with("scores", self.scores.shallow_clone())
             .with("labels", self.labels.shallow_clone())
@@ -69,7 +78,7 @@ impl Scores {
             set.len(),
             set.origin
         );
-        Ok(())
+        Prepared::agree(self.prepared.as_ref(), "what was scored", &set.normalisation, "the images here")
     }
 
     /// The positions of the images of every class, easiest first; of images with the same score the first comes first.

@@ -18,14 +18,23 @@ pub struct Unpacking {
 impl Unpacking {
     /// The bound for a compressed file of this length: 64 MiB, or `max_ratio` times its length where that is more.
     pub fn of(bytes: &[u8], max_ratio: u64) -> Self {
-        Unpacking { packed: bytes.len() as u64, max_ratio }
+        Unpacking::of_length(bytes.len() as u64, max_ratio)
+    }
+
+    /// The same for a compressed file of so many bytes.
+    pub fn of_length(packed: u64, max_ratio: u64) -> Self {
+        Unpacking { packed, max_ratio }
+    }
+
+    /// The number of bytes that the file may unpack to.
+    pub fn most(&self) -> u64 {
+        self.packed.saturating_mul(self.max_ratio).max(ALWAYS)
     }
 
     /// An error if so many bytes are more than the file may unpack to.
     pub fn check(&self, unpacked: u64) -> Result<()> {
-        let bound = self.packed.saturating_mul(self.max_ratio).max(ALWAYS);
         ensure!(
-            unpacked <= bound,
+            unpacked <= self.most(),
             "the header announces {unpacked} bytes, {} times the {} bytes of the compressed file; if the file is what you \
              expect, set `max_ratio` to more than {}",
             unpacked / self.packed.max(1),

@@ -1,7 +1,7 @@
 //! The source of the loop's batches: a data set, whose images stay bytes until they are needed, or tensors.
 
 use super::Batch;
-use crate::artifact::{Dataset, SyntheticSet};
+use crate::artifact::{Dataset, Normalisation, SyntheticSet};
 use crate::context::Inputs;
 use anyhow::Result;
 use ddpipe_interface::ArtifactType;
@@ -141,6 +141,14 @@ impl TrainingSet {
             TrainingSet::Synthetic(set) if set.targets => "targets",
             TrainingSet::Synthetic(set) if set.soft_labels() => "soft",
             _ => "hard",
+        }
+    }
+
+    /// The normalisation of the images.
+    pub fn normalisation(&self) -> &Normalisation {
+        match self {
+            TrainingSet::Real(set) => &set.normalisation,
+            TrainingSet::Synthetic(set) => &set.normalisation,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The experts of a stage's input: any number of files with any number of experts of the same network. Only the
 //! parameters that an iteration needs are read, so the trajectories may be larger than memory.
 
-use crate::artifact::{SyntheticSet, Trajectories};
+use crate::artifact::{Normalisation, Prepared, SyntheticSet, Trajectories};
 use crate::context::Inputs;
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::network::{Network, NetworkSpec, Parameters};
@@ -9,6 +9,9 @@ use ddpipe_nn::stream::stream;
 use ddpipe_nn::transfer;
 use serde_json::json;
 use tch::{Device, Tensor};
+
+/// The key of how the experts' images were prepared.
+const PREPARED: &str = "images";
 
 /// All experts, in the order of the input.
 pub struct Experts {
@@ -38,7 +41,7 @@ impl Experts {
                 Trajectories::open(inputs.content_of(input)?).with_context(|| format!("input {}", input.name))?;
             if let Some(first) = files.first() {
                 ensure!(
-                    file.about["network"] == first.about["network"] && file.about["origin"] == first.about["origin"],
+                    ["network", "origin", PREPARED].iter().all(|key| file.about[*key] == first.about[*key]),
                     "input {name:?}: {} has experts of another network or on other images than {}; give experts of one \
                      kind",
                     input.name,
@@ -61,10 +64,16 @@ impl Experts {
         Ok(Experts { files, network, epochs })
     }
 
-    /// The description of a file of experts: their network, the origin of their images, and the settings of their
-    /// training.
-    pub fn about(network: &Network, origin: &str, protocol: &serde_json::Value) -> serde_json::Value {
-        json!({ "network": network.spec(), "origin": origin, "training": protocol })
+    /// The description of a file of experts: their network, origin and normalisation of their images, and the settings of
+    /// their training.
+    pub fn about(
+        network: &Network,
+        origin: &str,
+        normalisation: &Normalisation,
+        protocol: &serde_json::Value,
+    ) -> Result<serde_json::Value> {
+        let prepared = Prepared::of(normalisation)?;
+        Ok(json!({ "network": network.spec(), "origin": origin, PREPARED: prepared, "training": protocol }))
     }
 
     /// The network of all experts.
@@ -129,7 +138,9 @@ impl Experts {
             &size[1..],
             start.classes
         );
-        Ok(())
+        let prepared = self.files.first().and_then(|file| file.about.get(PREPARED));
+        let prepared: Option<Prepared> = prepared.map(|it| serde_json::from_value(it.clone())).transpose()?;
+        Prepared::agree(prepared.as_ref(), "input \"experts\"", &start.normalisation, "the images of \"start\"")
     }
 
     /// An error if the experts have too few epochs for segments that start at 0 to `last`-1 and are `length` epochs

@@ -64,6 +64,28 @@ impl Pretrained {
         Ok(Some(Pretrained { name: connected.name.clone(), tensors }))
     }
 
+    /// The same weights with the names that the network has, where theirs have a prefix, as programs write it that wrap
+    /// networks (`module.`, `backbone.`, `_orig_mod.`); and the prefix. Tensors without it stay as they are.
+    pub fn without_prefix(self, network: &Network) -> (Self, String) {
+        let names = || network.parameters().iter().map(|spec| spec.name.as_str());
+        let fitting =
+            |prefix: &str| names().filter(|name| self.tensors.contains_key(&format!("{prefix}{name}"))).count();
+        let first = names().next().unwrap_or_default();
+        let prefixes = self.tensors.keys().filter_map(|name| name.strip_suffix(first)).filter(|it| it.ends_with('.'));
+        let best = prefixes.map(|prefix| (fitting(prefix), prefix.to_string())).max_by_key(|(count, _)| *count);
+        match best {
+            Some((count, prefix)) if count > fitting("") => {
+                let renamed = |(name, tensor): (String, Tensor)| match name.strip_prefix(&prefix) {
+                    Some(rest) => (rest.to_string(), tensor),
+                    None => (name, tensor),
+                };
+                let Pretrained { name, tensors } = self;
+                (Pretrained { name, tensors: tensors.into_iter().map(renamed).collect() }, prefix)
+            }
+            _ => (self, String::new()),
+        }
+    }
+
     /// The weights for a network. `fresh` replaces a last linear layer that has another number of classes or is missing
     /// in the file. Single, double and both half precisions become float32; a first convolution for three channels is
     /// summed over them for images with one. All other tensors that are missing, left over or of another shape are
@@ -135,8 +157,12 @@ impl Pretrained {
 pub fn start(ctx: &Context, inputs: &Inputs, network: &Network) -> Result<Parameters> {
     let fresh = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
     let Some(pretrained) = Pretrained::of(inputs, "weights", ctx.device)? else { return Ok(fresh) };
+    let (pretrained, prefix) = pretrained.without_prefix(network);
     let fitted = pretrained.fit(network, &fresh)?;
     ctx.log(format!("starts from the weights {}", pretrained.name));
+    if !prefix.is_empty() {
+        ctx.log(format!("the names of its tensors begin with {prefix:?}, which is left out"));
+    }
     fitted.notes.into_iter().for_each(|note| ctx.log(note));
     Ok(fitted.parameters)
 }

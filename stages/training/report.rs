@@ -1,7 +1,7 @@
 //! The outputs of a stage for a trained network: model, document of metrics, and metrics.
 
 use super::{EpochResult, Phase, State, TrainingSet};
-use crate::artifact::Model;
+use crate::artifact::{Model, Prepared};
 use crate::context::Outputs;
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
@@ -65,7 +65,8 @@ impl Trained<'_> {
     pub fn outputs(&self, document: Value) -> Result<Outputs> {
         let (last, network, scores) = (self.last()?, self.network, self.scores);
         let tensors = network.state_dict(&self.state.parameters).into_iter().collect();
-        let model = Model { network: serde_json::to_value(network.spec())?, tensors };
+        let prepared = Some(Prepared::of(self.set.normalisation())?);
+        let model = Model { network: serde_json::to_value(network.spec())?, prepared, tensors };
         let confusion = scores.map(|scores| &scores.confusion);
         let measured = [
             ("accuracy", last.accuracy),

@@ -1,9 +1,10 @@
 //! Writing behind: finished outputs go to the cache on a thread of their own, while the next stage runs. Until then
-//! their bytes can be read here. What waits is bounded, so that a slow disk slows the stages instead of filling memory.
+//! their bytes can be read here. What waits is bounded, so that a slow disk slows the stages instead of filling memory. Small
+//! outputs of several jobs that wait are flushed together.
 
 use crate::worker::pending::Pending;
 use anyhow::{Result, anyhow};
-use ddpipe_cache::{Cache, Digest};
+use ddpipe_cache::{Cache, Digest, Staged};
 use ddpipe_interface::protocol::{Cause, FromWorker, JobId};
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -17,17 +18,29 @@ const BOUND: u64 = 1 << 30;
 /// The share of a worker's memory budget that may wait, where that is less.
 const SHARE: u64 = 4;
 
+/// Jobs whose outputs are flushed together, and the bytes after which none is added to them.
+const TOGETHER: usize = 64;
+const BYTES_TOGETHER: u64 = 8 << 20;
+
 /// The store that blobs are written to.
 pub trait Blobs: Send + 'static {
-    /// Publishes bytes of this digest, and flushes them. Refuses others, so that tensors that someone wrote to meanwhile
-    /// never become a blob.
-    fn put(&self, digest: &Digest, bytes: &mut dyn Read) -> Result<()>;
+    /// Bytes that are written and not yet published.
+    type Staged;
+    /// Writes bytes of this digest. Refuses others, so that tensors that someone wrote to meanwhile never become a blob.
+    fn stage(&self, digest: &Digest, bytes: &mut dyn Read) -> Result<Self::Staged>;
+    /// Flushes and publishes what was written, all of it together; what came of each.
+    fn publish(&self, staged: Vec<Self::Staged>) -> Vec<Result<()>>;
 }
 
 impl Blobs for Cache {
-    fn put(&self, digest: &Digest, bytes: &mut dyn Read) -> Result<()> {
-        self.blobs().put(*digest, bytes)?;
-        Ok(())
+    type Staged = Staged;
+
+    fn stage(&self, digest: &Digest, bytes: &mut dyn Read) -> Result<Staged> {
+        Ok(self.blobs().stage(*digest, bytes)?)
+    }
+
+    fn publish(&self, staged: Vec<Staged>) -> Vec<Result<()>> {
+        self.blobs().publish_all(staged).into_iter().map(|published| Ok(published?)).collect()
     }
 }
 
@@ -63,21 +76,20 @@ impl Store {
         let shared = Arc::new(Shared::default());
         let mine = shared.clone();
         let thread = std::thread::spawn(move || {
-            while let Some((id, outputs)) = mine.next() {
-                let put = |(digest, pending): &Output| pending.with_reader(|bytes| blobs.put(digest, bytes));
-                // A panic here must not leave the engine waiting for a `Stored` that never comes.
-                let writing = AssertUnwindSafe(|| outputs.iter().try_for_each(put));
-                let written = catch_unwind(writing).unwrap_or_else(|panic| Err(anyhow!("a panic: {}", words(&*panic))));
-                mine.written(&outputs);
-                tell(&match written {
-                    Ok(()) => FromWorker::Stored { id },
-                    Err(error) => FromWorker::Failed {
-                        id,
-                        cause: Cause::Store,
-                        message: format!("could not write the outputs to the cache: {error:#}"),
-                        hint: None,
-                    },
-                });
+            while let Some(jobs) = mine.next() {
+                let outcomes = write(&blobs, &jobs);
+                for ((id, outputs), written) in jobs.into_iter().zip(outcomes) {
+                    mine.written(&outputs);
+                    tell(&match written {
+                        Ok(()) => FromWorker::Stored { id },
+                        Err(error) => FromWorker::Failed {
+                            id,
+                            cause: Cause::Store,
+                            message: format!("could not write the outputs to the cache: {error:#}"),
+                            hint: None,
+                        },
+                    });
+                }
             }
         });
         Store { shared, thread, bound: BOUND }
@@ -117,6 +129,35 @@ impl Store {
     }
 }
 
+/// Writes the outputs of some jobs, and publishes them together. What came of each job.
+fn write(blobs: &impl Blobs, jobs: &[(JobId, Vec<Output>)]) -> Vec<Result<()>> {
+    let stage = |(digest, pending): &Output| pending.with_reader(|bytes| blobs.stage(digest, bytes));
+    let (mut counts, mut all) = (Vec::with_capacity(jobs.len()), Vec::new());
+    for (_, outputs) in jobs {
+        let staged = guarded(|| outputs.iter().map(stage).collect::<Result<Vec<_>>>());
+        counts.push(staged.map(|staged| {
+            let count = staged.len();
+            all.extend(staged);
+            count
+        }));
+    }
+    let whole: usize = counts.iter().flatten().sum();
+    let published = guarded(|| Ok(blobs.publish(all)));
+    let mut published =
+        published.unwrap_or_else(|error| (0..whole).map(|_| Err(anyhow!("{error:#}"))).collect()).into_iter();
+    let outcome = |count: Result<usize>| {
+        // All of them are taken, whatever the first has come to.
+        let own: Vec<Result<()>> = published.by_ref().take(count?).collect();
+        own.into_iter().collect()
+    };
+    counts.into_iter().map(outcome).collect()
+}
+
+/// A panic is an error: it must not leave the engine waiting for a `Stored` that never comes.
+fn guarded<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| Err(anyhow!("a panic: {}", words(&*panic))))
+}
+
 /// What a panic says.
 fn words(panic: &dyn Any) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -128,9 +169,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<(JobId, Vec<Output>)> {
+    /// The jobs that are written next, waiting for one; none at the end.
+    fn next(&self) -> Option<Vec<(JobId, Vec<Output>)>> {
         let idle = |state: &mut State| state.queue.is_empty() && !state.closing;
-        self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner).queue.pop_front()
+        let mut state = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut jobs: Vec<(JobId, Vec<Output>)> = state.queue.pop_front().into_iter().collect();
+        let bytes = |outputs: &[Output]| outputs.iter().map(|(_, pending)| pending.len()).sum::<u64>();
+        let mut together: u64 = jobs.iter().map(|(_, outputs)| bytes(outputs)).sum();
+        while let Some((_, outputs)) = state.queue.front().filter(|_| jobs.len() < TOGETHER) {
+            together += bytes(outputs);
+            if together > BYTES_TOGETHER {
+                break;
+            }
+            jobs.extend(state.queue.pop_front());
+        }
+        (!jobs.is_empty()).then_some(jobs)
     }
 
     fn written(&self, outputs: &[Output]) {
@@ -158,13 +211,19 @@ mod tests {
     struct Gate(mpsc::Receiver<()>);
 
     impl Blobs for Gate {
-        fn put(&self, _: &Digest, bytes: &mut dyn Read) -> Result<()> {
+        type Staged = ();
+
+        fn stage(&self, _: &Digest, bytes: &mut dyn Read) -> Result<()> {
             self.0.recv()?;
             let mut text = String::new();
             bytes.read_to_string(&mut text)?;
             anyhow::ensure!(text != "bad", "no space left");
             assert!(text != "worse", "a fault in the store");
             Ok(())
+        }
+
+        fn publish(&self, staged: Vec<()>) -> Vec<Result<()>> {
+            staged.into_iter().map(Ok).collect()
         }
     }
 
@@ -179,12 +238,11 @@ mod tests {
         let store = Store::start(Gate(gate), move |message| tell.send(message.clone()).unwrap());
         store.push(JobId(1), vec![output("worse")]);
         store.push(JobId(2), vec![output("good")]);
-        open.send(()).unwrap();
+        (0..2).for_each(|_| open.send(()).unwrap());
         let FromWorker::Failed { id: JobId(1), cause: Cause::Store, message, .. } = told.recv().unwrap() else {
             panic!()
         };
         assert!(message.contains("a fault in the store"), "{message}");
-        open.send(()).unwrap();
         assert!(matches!(told.recv().unwrap(), FromWorker::Stored { id: JobId(2) }));
         store.finish();
     }
@@ -195,19 +253,49 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let store = Store::start(Gate(gate), move |message| tell.send(message.clone()).unwrap());
         store.push(JobId(1), vec![output("good")]);
-        store.push(JobId(2), vec![output("bad")]);
+        store.push(JobId(2), vec![output("bad"), output("good")]);
         store.push(JobId(3), vec![output("good")]);
         assert_eq!(*store.pending(&Digest::of(b"good")).unwrap().to_vec().unwrap(), b"good".to_vec());
-        open.send(()).unwrap();
+        (0..3).for_each(|_| open.send(()).unwrap());
         assert!(matches!(told.recv().unwrap(), FromWorker::Stored { id: JobId(1) }));
-        assert!(store.pending(&Digest::of(b"good")).is_some(), "job 3 still waits with it");
-        open.send(()).unwrap();
         let FromWorker::Failed { id: JobId(2), cause: Cause::Store, message, .. } = told.recv().unwrap() else {
             panic!("job 2 did not fail")
         };
         assert!(message.contains("no space left"), "{message}");
-        open.send(()).unwrap();
-        store.finish();
         assert!(matches!(told.recv().unwrap(), FromWorker::Stored { id: JobId(3) }));
+        assert!(store.pending(&Digest::of(b"good")).is_none());
+        store.finish();
+    }
+
+    /// Counts what is published together.
+    struct Groups(mpsc::Receiver<()>, mpsc::Sender<usize>);
+
+    impl Blobs for Groups {
+        type Staged = ();
+
+        fn stage(&self, _: &Digest, _: &mut dyn Read) -> Result<()> {
+            Ok(())
+        }
+
+        fn publish(&self, staged: Vec<()>) -> Vec<Result<()>> {
+            self.1.send(staged.len()).unwrap();
+            self.0.recv().unwrap();
+            staged.into_iter().map(Ok).collect()
+        }
+    }
+
+    #[test]
+    fn what_waits_meanwhile_is_flushed_together() {
+        let ((open, gate), (count, counts), (tell, told)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
+        let store = Store::start(Groups(gate, count), move |message| tell.send(message.clone()).unwrap());
+        store.push(JobId(1), vec![output("a")]);
+        assert_eq!(counts.recv().unwrap(), 1);
+        (2..=9).for_each(|id| store.push(JobId(id), vec![output("b"), output("c")]));
+        (0..2).for_each(|_| open.send(()).unwrap());
+        assert_eq!(counts.recv().unwrap(), 16);
+        store.finish();
+        let told: Vec<_> = told.into_iter().collect();
+        assert_eq!(told.len(), 9);
+        assert!(told.iter().all(|message| matches!(message, FromWorker::Stored { .. })), "{told:?}");
     }
 }

@@ -25,6 +25,7 @@ mod commands;
 mod compare;
 mod diff;
 mod download;
+mod field;
 mod folders;
 mod init;
 mod kept;

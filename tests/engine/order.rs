@@ -1,7 +1,10 @@
 //! Which ready node comes first, on which slot, and what `--select` and `--force` leave of a pipeline.
 
 use crate::lab::Lab;
+use ddpipe::estimate::for_order;
 use ddpipe::event::Status;
+use ddpipe::pipeline::NodeId;
+use indexmap::IndexMap;
 
 const FORK: &str = r#"
 [stages.short]
@@ -29,6 +32,30 @@ fn recorded_times_decide_which_path_is_long() {
     let lab = Lab::new(FORK);
     let seconds = |node: &str| if node == "short" { 100.0 } else { 1.0 };
     lab.attempt().seconds(seconds).go().ran(&["short", "long", "longer", "longest"]);
+}
+
+#[test]
+fn a_node_of_which_nothing_is_known_counts_as_the_middle_one() {
+    // By pipeline order: short, long, longer, longest. What is unknown is neither taken for nothing nor for all.
+    let expected = |seconds: [Option<f64>; 4]| {
+        let node = |(index, seconds)| (NodeId(index as u32), seconds);
+        seconds.into_iter().enumerate().map(node).collect::<IndexMap<_, _>>()
+    };
+    for (known, order) in [
+        ([None, Some(2.0), Some(2.0), Some(1.0)], ["long", "longer", "short", "longest"]),
+        ([None, Some(0.1), Some(0.1), Some(90.0)], ["long", "longer", "longest", "short"]),
+        ([Some(5.0), Some(1.0), None, Some(9.0)], ["long", "longer", "longest", "short"]),
+        ([Some(30.0), Some(1.0), None, Some(9.0)], ["short", "long", "longer", "longest"]),
+        ([None, None, None, None], ["long", "longer", "short", "longest"]),
+    ] {
+        let (lab, expected) = (Lab::new(FORK), expected(known));
+        let pipeline = lab.load();
+        let by_address = |node: &str| {
+            let id = pipeline.nodes.iter().find(|known| known.address() == node).unwrap().id;
+            for_order(&expected)(id)
+        };
+        lab.attempt().seconds(by_address).go().ran(&order);
+    }
 }
 
 #[test]

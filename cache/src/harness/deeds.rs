@@ -2,7 +2,7 @@
 
 use super::watch::report;
 use crate::aside::{Aside, ORDINARY};
-use crate::{Cache, CacheError, Claim, Digest, FORMAT, GcOptions, Key, Lookup, Output, Provenance, Record};
+use crate::{Cache, CacheError, Claim, Digest, FORMAT, GcOptions, Key, Lookup, Output, Provenance, Record, commit_all};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +13,8 @@ pub enum Deed {
     Open,
     /// Finds no record, computes, and commits.
     Commit,
+    /// The same for three nodes, whose outputs and records are flushed together.
+    CommitAll,
     /// Runs again what is on record, and replaces the record.
     Force,
     /// Takes a claim and gives it back.
@@ -31,9 +33,10 @@ pub enum Deed {
     Learn,
 }
 
-pub const DEEDS: [Deed; 10] = [
+pub const DEEDS: [Deed; 11] = [
     Deed::Open,
     Deed::Commit,
+    Deed::CommitAll,
     Deed::Force,
     Deed::Claim,
     Deed::Hit,
@@ -48,6 +51,8 @@ pub const DEEDS: [Deed; 10] = [
 pub const BEFORE: [&str; 3] = ["pinned", "idle", "old"];
 /// The node that [`Deed::Commit`] commits.
 pub const NEW: &str = "new";
+/// One more that [`Deed::CommitAll`] commits.
+pub const OTHER: &str = "other";
 
 /// The key of the node of this name.
 pub fn key(node: &str) -> Key {
@@ -88,6 +93,31 @@ pub fn finish(cache: &Cache, claim: Claim, node: &str) -> Result<Vec<Digest>, Ca
     Ok(digests(&record))
 }
 
+/// Computes three nodes, one of which is on record already unless the cache is new.
+fn commit_together(cache: &Cache) -> Result<Vec<Digest>, CacheError> {
+    let nodes = [NEW, "old", OTHER].map(String::from);
+    for committed in commit_all(offered(cache, &nodes)?) {
+        report(committed?.record.key);
+    }
+    Ok(nodes.iter().flat_map(|node| content(node)).map(|bytes| Digest::of(&bytes)).collect())
+}
+
+/// Stores the outputs of those of these nodes that are not on record, all together; their claims and records.
+pub fn offered(cache: &Cache, nodes: &[String]) -> Result<Vec<(Claim, Record)>, CacheError> {
+    let (mut offered, mut staged) = (Vec::new(), Vec::new());
+    for node in nodes {
+        let outputs = content(node).map(|bytes| (Digest::of(&bytes), bytes.len() as u64));
+        if let Lookup::Miss(claim) = cache.lookup(key(node), node, &mut |_| true)? {
+            for bytes in content(node) {
+                staged.push(cache.blobs().stage(Digest::of(&bytes), &mut &bytes[..])?);
+            }
+            offered.push((claim, record(node, outputs)));
+        }
+    }
+    cache.blobs().publish_all(staged).into_iter().collect::<Result<Vec<()>, _>>()?;
+    Ok(offered)
+}
+
 fn record(node: &str, outputs: [(Digest, u64); 2]) -> Record {
     let output = |(digest, bytes)| Output { digest, bytes, artifact_type: "dataset".into() };
     Record {
@@ -121,6 +151,7 @@ impl Deed {
         match self {
             Deed::Open => Ok(Vec::new()),
             Deed::Commit => commit(&cache, NEW, false),
+            Deed::CommitAll => commit_together(&cache),
             Deed::Force => commit(&cache, "idle", true),
             Deed::Claim => cache.lookup(key(NEW), NEW, &mut |_| true).map(|_| Vec::new()),
             Deed::Hit => {
@@ -164,7 +195,7 @@ impl Deed {
             }
             Deed::Learn => {
                 let later = SystemTime::now() + Duration::from_secs(10);
-                let found = cache.look_up(key("idle"), &described("idle"), later)?;
+                let found = cache.look_up(key("idle"), &mut described("idle"), later)?;
                 cache.save_index();
                 Ok(found.map(|record| digests(&record)).unwrap_or_default())
             }

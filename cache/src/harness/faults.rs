@@ -83,10 +83,11 @@ fn one(deed: Deed, fault: Fault) -> (bool, bool) {
 }
 
 fn reference(deed: Deed) -> Vec<crate::Digest> {
-    use super::deeds::{NEW, content};
-    let of = |node: &str| content(node).iter().map(|bytes| crate::Digest::of(bytes)).collect();
+    use super::deeds::{NEW, OTHER, content};
+    let of = |node: &str| -> Vec<_> { content(node).iter().map(|bytes| crate::Digest::of(bytes)).collect() };
     match deed {
         Deed::Commit => of(NEW),
+        Deed::CommitAll => [NEW, "old", OTHER].into_iter().flat_map(of).collect(),
         Deed::Force | Deed::Hit | Deed::Learn => of("idle"),
         Deed::Checkpoint => vec![crate::Digest::of(b"step 2")],
         Deed::Remember => vec![crate::Digest::of(b"from outside")],

@@ -11,6 +11,7 @@ mod power;
 mod power_model;
 mod races;
 mod scene;
+mod together;
 pub(crate) mod watch;
 
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! The cache in which the harnesses do something, and what has to hold in it afterwards.
 
-use super::deeds::{BEFORE, NEW, commit, content, described, digests, key};
+use super::deeds::{BEFORE, NEW, OTHER, commit, content, described, digests, key};
 use crate::{Cache, Digest, Key};
 use std::fs::{self, File};
 use std::path::Path;
@@ -47,9 +47,9 @@ fn age(path: &Path) {
 pub fn examine(root: &Path, whole: &[Key]) -> Result<(), String> {
     let cache = Cache::open(root).map_err(|error| error.to_string())?;
     let mut seen = Vec::new();
-    for node in BEFORE.iter().chain(&[NEW]) {
+    for node in BEFORE.iter().chain(&[NEW, OTHER]) {
         let Some(record) = cache.record(key(node)).map_err(|error| error.to_string())? else { continue };
-        let described = cache.record_described(key(node), &described(node)).map_err(|error| error.to_string())?;
+        let described = cache.record_described(key(node), &mut described(node)).map_err(|error| error.to_string())?;
         if described.as_ref() != Some(&record) {
             return Err(format!("the index says something else of {node}: {described:?}"));
         }

@@ -5,14 +5,15 @@
 use crate::{Digest, Key, Output, Provenance, Record};
 use indexmap::IndexMap;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Texts by number.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     texts: Vec<String>,
     numbers: HashMap<String, u32>,
-    /// Circumstances that were read already, by the number of their text.
-    provenances: HashMap<u32, Provenance>,
+    /// By number, what a text says of circumstances, once that was asked for.
+    provenances: Vec<OnceLock<Option<Provenance>>>,
 }
 
 impl Texts {
@@ -21,8 +22,7 @@ impl Texts {
             return *number;
         }
         let number = self.texts.len() as u32;
-        self.texts.push(text.to_string());
-        self.numbers.insert(text.to_string(), number);
+        self.add(text, number);
         number
     }
 
@@ -30,13 +30,16 @@ impl Texts {
         self.texts.get(usize::try_from(number).ok()?).map(String::as_str)
     }
 
-    fn provenance(&mut self, number: u64) -> Option<Provenance> {
-        let number = u32::try_from(number).ok()?;
-        if !self.provenances.contains_key(&number) {
-            let read = serde_json::from_str(self.get(number.into())?).ok()?;
-            self.provenances.insert(number, read);
-        }
-        self.provenances.get(&number).cloned()
+    fn add(&mut self, text: &str, number: u32) {
+        self.texts.push(text.to_string());
+        self.provenances.push(OnceLock::new());
+        self.numbers.insert(text.to_string(), number);
+    }
+
+    fn provenance(&self, number: u64) -> Option<Provenance> {
+        let text = self.get(number)?;
+        let read = self.provenances.get(usize::try_from(number).ok()?)?;
+        read.get_or_init(|| serde_json::from_str(text).ok()).clone()
     }
 
     /// All texts as bytes.
@@ -50,8 +53,7 @@ impl Texts {
         let mut texts = Texts::default();
         for number in 0..from.number()? {
             let text = from.text()?;
-            texts.numbers.insert(text.to_string(), u32::try_from(number).ok()?);
-            texts.texts.push(text.to_string());
+            texts.add(text, u32::try_from(number).ok()?);
         }
         Some(texts)
     }
@@ -90,12 +92,12 @@ pub(super) fn pack(record: &Record, texts: &mut Texts) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The record of these bytes; none where they are not those of one.
+/// The record of these bytes, which takes its description; none where they are not those of one.
 pub(super) fn unpack(
     mut from: Bytes<'_>,
-    texts: &mut Texts,
+    texts: &Texts,
     key: Key,
-    description: &[(String, String)],
+    description: &mut Vec<(String, String)>,
 ) -> Option<Record> {
     let from = &mut from;
     let format = from.number()?;
@@ -124,7 +126,7 @@ pub(super) fn unpack(
     (provenance.started_unix, provenance.seconds) = (from.float()?, from.float()?);
     let (measured_memory, memory) = (from.number()?, from.number()?);
     provenance.peak_memory = (measured_memory == 1).then_some(memory);
-    let description = description.to_vec();
+    let description = std::mem::take(description);
     Some(Record { format, key, pipeline, node, description, outputs, asks, metrics, measured, sources, provenance })
 }
 

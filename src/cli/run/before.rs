@@ -7,11 +7,9 @@ use crate::event::{Event, Observer};
 use crate::executor::LocalSettings;
 use crate::exit::Fault;
 use crate::memory;
-use crate::pipeline::NodeId;
 use crate::results;
 use crate::slots::Slots;
 use crate::sources::{self, Sources, SourcesError};
-use indexmap::IndexMap;
 
 /// The files from outside: what has to run and is declared with a URL is downloaded. What is on record needs no file.
 pub fn obtained(
@@ -53,12 +51,6 @@ pub fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
         memory_budget: args.memory_budget.unwrap_or_else(|| memory::budget(jobs)),
         checkpoint_seconds: seconds.unwrap_or(60),
     }
-}
-
-/// What decides which node starts first: the seconds that it is expected to take; one where nothing is known, none where
-/// nothing has to run.
-pub fn longest_first(expected: &IndexMap<NodeId, Option<f64>>, node: NodeId) -> f64 {
-    expected.get(&node).map_or(0.0, |seconds| seconds.unwrap_or(1.0))
 }
 
 /// How the run was called, for its results.

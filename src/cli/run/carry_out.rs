@@ -8,6 +8,7 @@ use crate::cli::interrupts::Signals;
 use crate::cli::project::Project;
 use crate::cli::{Done, absence, print};
 use crate::ended::{Ended, Reasons};
+use crate::estimate;
 use crate::event::{Event, Observer};
 use crate::executor::Local;
 use crate::exit::Fault;
@@ -69,12 +70,15 @@ impl Begun<'_> {
                 (false, false) => progress::for_people(verbose),
             }
         };
+        let behind = progress::Behind::new(shown, interrupts.clone());
+        let shows_fresh = json || !quiet && progress::is_live();
+        let behind = if shows_fresh { behind } else { behind.without_fresh() };
         Ok(vec![
             Box::new(progress::Journal::new(self.run)?),
             Box::new(pins.clone()),
             Box::new(reasons.clone()),
             Box::new(attempts.clone()),
-            Box::new(progress::Behind::new(shown, interrupts.clone())),
+            Box::new(behind),
         ])
     }
 
@@ -127,11 +131,11 @@ impl Begun<'_> {
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
         };
-        let mut scheduler = Scheduler::new(scheduled, |node| before::longest_first(&expected, node));
+        let mut scheduler = Scheduler::new(scheduled, estimate::for_order(&expected));
         if is_certain {
             scheduler.start_from(plan);
         }
-        let summary = scheduler.run();
+        let summary = crate::cli::kept(scheduler.run());
         ended.note_nodes(pipeline, &summary.outcomes, &reasons);
         // What goes wrong from here on is said at the end: it must not keep the results of what is done from anybody.
         let mut faults: Vec<Fault> = Vec::new();
@@ -145,7 +149,7 @@ impl Begun<'_> {
             run: run.id(),
             called: before::called(project),
             records: &summary.records,
-            lost: after::lost(&summary),
+            lost: after::lost(summary),
         };
         let mut written = results::write(pipeline, graph, cache, over);
         let warnings = std::mem::take(&mut written.warnings);
@@ -157,13 +161,13 @@ impl Begun<'_> {
         observers.on_event(&Event::Ended { counts: ended.counts.clone(), seconds });
         let asked = |node: NodeId| needed.get(node.index()) == Some(&true);
         let records = [summary.records.clone(), after::on_record(project, &asked).unwrap_or_default()].concat();
-        let Checks { checked, unchecked } = expect::check_asked(pipeline, &records, &asked, &after::left_out(&summary));
+        let Checks { checked, unchecked } = expect::check_asked(pipeline, &records, &asked, &after::left_out(summary));
         let whole = project.choice.select.is_empty();
         let baseline = self.baseline.as_ref();
-        let comparison = baseline.map(|(name, baseline)| compared(pipeline, &summary, name, baseline, whole));
+        let comparison = baseline.map(|(name, baseline)| compared(pipeline, summary, name, baseline, whole));
         let exit =
-            |faults: &[Fault]| after::exit(args, &summary, &checked, comparison.as_ref(), faults, signals.first());
-        let (summary, comparison) = (&summary, comparison.as_ref());
+            |faults: &[Fault]| after::exit(args, summary, &checked, comparison.as_ref(), faults, signals.first());
+        let comparison = comparison.as_ref();
         let told = Told {
             pipeline,
             run: run.id(),
@@ -174,9 +178,11 @@ impl Begun<'_> {
             attempts: &attempts,
             comparison,
         };
-        let report = RunReport { commit: self.commit.clone(), ..reports.blank() };
-        let unwritten = reports.tell(told.report(report, &faults, exit(&faults)));
-        faults.extend(unwritten);
+        if reports.are_files() {
+            let report = RunReport { commit: self.commit.clone(), ..reports.blank() };
+            let unwritten = reports.tell(told.report(report, &faults, exit(&faults)));
+            faults.extend(unwritten);
+        }
         told.tell(&faults, exit(&faults), &mut observers);
         drop(observers);
         signals.over();

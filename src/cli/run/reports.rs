@@ -99,6 +99,11 @@ impl Reports {
         self.json || self.junit.is_some() || self.summary.is_some()
     }
 
+    /// Whether the run leaves a report in a file.
+    pub fn are_files(&self) -> bool {
+        self.junit.is_some() || self.summary.is_some()
+    }
+
     /// Tells programs what is worth saying about the manifest.
     pub fn warned(&self, warnings: &[Diagnostic]) {
         for warning in warnings {

@@ -2,8 +2,9 @@
 //! outside are refused all the same, because such a file is not what it claims to be.
 
 use super::Images;
+use super::names::{self, is_left_behind};
 use crate::artifact::{Content, Reader};
-use crate::data::problems::Problems;
+use crate::data::problems::{Problems, listed};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -17,6 +18,8 @@ pub struct Archive {
     entries: Vec<usize>,
     /// The comment of the ZIP file; empty where there is none.
     pub comment: String,
+    /// What the user should know of the names: that they are not UTF-8; empty where they are.
+    pub note: String,
 }
 
 impl Archive {
@@ -27,24 +30,45 @@ impl Archive {
             .with_context(|| format!("{file}: not a ZIP file, or one that was not downloaded to its end"))?;
         let twice = repeated(content.reader(), zip.central_directory_start());
         for name in twice.with_context(|| format!("{file}: its list of files"))? {
-            problems.add(format!("{file}: {name}: the archive holds two files of this name"));
+            problems.at(file, name, "the archive holds two files of this name");
         }
         let comment = String::from_utf8_lossy(zip.comment()).into_owned();
-        let (mut names, mut entries) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
         for index in 0..zip.len() {
             let entry = zip.by_index_raw(index).with_context(|| format!("{file}: entry {index}"))?;
-            let path = String::from_utf8_lossy(entry.name_raw()).into_owned();
-            let base = path.rsplit('/').next().unwrap_or_default();
+            let (path, plain) = names::text(entry.name_raw());
+            found.push((path, plain, entry.is_symlink(), index));
+        }
+        // Some programs for Windows write its separator; where others stand too, it is a letter of a name.
+        if !found.iter().any(|(path, ..)| path.contains('/')) {
+            found.iter_mut().for_each(|(path, ..)| *path = path.replace('\\', "/"));
+        }
+        let (mut names, mut entries, mut foreign, mut first) = (Vec::new(), Vec::new(), 0, Vec::new());
+        for (path, plain, link, index) in found {
+            if path.ends_with('/') || is_left_behind(&path) {
+                continue;
+            }
             if leads_outside(&path) {
-                problems.add(format!("{file}: {path:?}: a name that leads out of the archive"));
-            } else if entry.is_symlink() {
-                problems.add(format!("{file}: {path}: a link, where an image is expected"));
-            } else if !(path.ends_with('/') || path.starts_with("__MACOSX/") || base.starts_with('.')) {
+                problems.at(file, format!("{path:?}"), "a name that leads out of the archive");
+            } else if link {
+                problems.at(file, path, "a link, where an image is expected");
+            } else {
+                if !plain {
+                    foreign += 1;
+                    first.extend((foreign <= 3).then(|| path.clone()));
+                }
                 names.push(path);
                 entries.push(index);
             }
         }
-        Ok(Archive { zip, names, entries, comment })
+        let note = match foreign {
+            0 => String::new(),
+            _ => format!(
+                "{file}: {}: names that are not UTF-8 text; they are kept apart, and shown as in code page 437",
+                listed(foreign, &first)
+            ),
+        };
+        Ok(Archive { zip, names, entries, comment, note })
     }
 }
 
@@ -67,9 +91,10 @@ impl Images for Archive {
     }
 }
 
-/// Whether a path is absolute, leads upwards by `..`, or has characters with a different meaning on other systems.
+/// Whether a path is absolute, on any system, leads upwards by `..`, or has a zero byte.
 fn leads_outside(path: &str) -> bool {
-    path.starts_with('/') || path.contains(['\\', '\0', ':']) || path.split('/').any(|part| part == "..")
+    let drive = matches!(path.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic());
+    path.starts_with(['/', '\\']) || drive || path.contains('\0') || path.split(['/', '\\']).any(|part| part == "..")
 }
 
 /// The names that the central directory lists more than once; readers of ZIP files, this one included, keep the last of
@@ -90,7 +115,7 @@ fn repeated(content: Reader, start: u64) -> io::Result<Vec<String>> {
         let count = counts.entry(name.clone()).or_default();
         *count += 1;
         if *count == 2 {
-            found.push(String::from_utf8_lossy(&name).into_owned());
+            found.push(names::text(&name).0);
         }
     }
     Ok(found)

@@ -3,6 +3,7 @@
 
 mod archive;
 mod folder;
+pub mod names;
 
 use crate::context::Inputs;
 use crate::data::problems::Problems;
@@ -26,17 +27,21 @@ pub struct Opened {
     pub comment: String,
     /// A name by the digest, `ZIP file 0123…` or `folder 0123…`, for files whose origin is not known otherwise.
     pub known_as: String,
+    /// What the user should know of the names; empty where there is nothing.
+    pub note: String,
 }
 
-/// Opens an input of type `files` (a ZIP file) or `folder`. Entries that are not regular files are added to `problems`.
+/// Opens an input of type `files` (a ZIP file) or `folder`. What systems leave behind is passed over; other entries that are
+/// not regular files are added to `problems`.
 pub fn open(inputs: &Inputs, input: &str, problems: &mut Problems) -> Result<Opened> {
     let described = inputs.one(input)?;
     let (name, digest) = (&described.name, described.digest.short());
     if described.artifact == ArtifactType::Folder {
         let files = folder::Files::new(inputs.folder(input)?, name, problems);
-        return Ok(Opened { files: Box::new(files), comment: String::new(), known_as: format!("folder {digest}") });
+        let (comment, note) = (String::new(), String::new());
+        return Ok(Opened { files: Box::new(files), comment, known_as: format!("folder {digest}"), note });
     }
     let archive = archive::Archive::open(&inputs.content(input)?, name, problems)?;
-    let comment = archive.comment.clone();
-    Ok(Opened { files: Box::new(archive), comment, known_as: format!("ZIP file {digest}") })
+    let (comment, note) = (archive.comment.clone(), archive.note.clone());
+    Ok(Opened { files: Box::new(archive), comment, known_as: format!("ZIP file {digest}"), note })
 }

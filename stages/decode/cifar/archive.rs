@@ -1,9 +1,9 @@
 //! Reads the archive as it is distributed: a tar file, gzipped or plain. Only the files that belong to the data set are
 //! read, by their exact names and up to their published size; nothing is unpacked to disk.
 
+use crate::data::gzip::{Gunzip, MAGIC};
 use crate::decode::cifar::layout::Set;
 use anyhow::{Context as _, Result, bail, ensure};
-use flate2::bufread::GzDecoder;
 use std::io::{self, Read};
 
 /// The bytes of the files, in the order of [`Set::files`], and the comment of the archive.
@@ -19,20 +19,15 @@ impl Archive {
     /// An error if the archive is damaged, or if a file is missing, too large or there twice.
     pub fn read(bytes: &[u8], name: &str, set: Set, check: impl Fn() -> Result<()>) -> Result<Self> {
         ensure!(!bytes.is_empty(), "{name}: the file is empty");
-        if !bytes.starts_with(&[0x1F, 0x8B]) {
+        if !bytes.starts_with(&MAGIC) {
             let files = entries(bytes, name, set, &check)?.0;
             return Ok(Archive { files, comment: String::new() });
         }
-        let decoder = GzDecoder::new(bytes);
-        let (files, mut decoder) = entries(decoder, name, set, &check)?;
+        let (files, mut decoder) = entries(Gunzip::new(bytes), name, set, &check)?;
         // The checksum follows the last byte that a reader of tar files reads, so the rest is read too.
         let rest = io::copy(&mut (&mut decoder).take(REST), &mut io::sink()).with_context(|| damaged(name))?;
         ensure!(rest < REST, "{name}: more than {REST} bytes follow the end of the archive; fetch it again");
-        let comment = decoder.header().and_then(|header| header.comment());
-        Ok(Archive {
-            files,
-            comment: comment.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default(),
-        })
+        Ok(Archive { files, comment: decoder.comment().unwrap_or_default() })
     }
 }
 

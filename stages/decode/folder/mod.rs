@@ -1,20 +1,25 @@
-//! `decode.folder`: reads a data set from class folders of PNG and JPEG images, in a folder or a ZIP file. `layout.rs`
-//! finds class and set by the path, `picture.rs` decodes one file, `sizes.rs` checks that all images have one size.
+//! `decode.folder`: reads a data set of PNG and JPEG images, in class folders or named by a table, from a folder or a ZIP
+//! file. `layout.rs` finds class and set, `decoding.rs` decodes all files, `picture.rs` one, `sizes.rs` checks that all images have one size.
 
+mod decoding;
+mod endings;
+mod labelled;
 mod layout;
 mod picture;
+mod places;
 mod sizes;
 
 use crate::artifact::{Dataset, memory};
 use crate::context::{Context, Inputs, Outputs};
 use crate::data;
-use crate::data::images::{self, Images};
+use crate::data::images;
 use crate::data::normalisation::moments;
 use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
 use crate::data::problems::Problems;
 use anyhow::{Context as _, Result, ensure};
-use layout::{Entry, Rules, Split};
-use rayon::prelude::*;
+use labelled::Columns;
+use layout::{Rules, Split};
+use picture::Reading;
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -29,6 +34,12 @@ pub struct Params {
     test: String,
     test_share: f64,
     split_seed: u64,
+    name_column: String,
+    label_column: String,
+    split_column: Option<String>,
+    max_passed_over: f64,
+    jpeg_end: JpegEnd,
+    white: Option<u16>,
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
@@ -37,16 +48,29 @@ pub struct Params {
     origin: Option<String>,
 }
 
+/// Whether a JPEG file has to have its end marker.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum JpegEnd {
+    Required,
+    Optional,
+}
+
 impl Params {
+    fn reading(&self) -> Reading {
+        Reading { channels: self.channels, whole: self.jpeg_end == JpegEnd::Required, white: self.white }
+    }
+
+    fn columns<'a>(&'a self, file: &'a str) -> Columns<'a> {
+        Columns { file, name: &self.name_column, label: &self.label_column, split: self.split_column.as_deref() }
+    }
+
     fn normalising(&self) -> NormalisationSpec<'_> {
         let Params { normalise, mean, std, whitening, whitening_eps: eps, .. } = self;
         let (mean, std) = (mean.as_deref(), std.as_deref());
         NormalisationSpec { normalise: *normalise, mean, std, whitening: *whitening, eps: *eps, scale: SCALE }
     }
 }
-
-/// The number of images that are decoded between two checks for cancellation.
-const PART: usize = 256;
 
 /// The number by which a byte is divided to lie in \[0,1\].
 const SCALE: f64 = 255.0;
@@ -66,18 +90,24 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         folders: [&params.train, &params.test],
         share: params.test_share,
         seed: params.split_seed,
+        max_passed_over: params.max_passed_over,
     };
     let mut problems = Problems::default();
     let opened = images::open(inputs, "images", &mut problems)?;
     let files = opened.files.as_ref();
-    let layout = layout::layout(files.names(), &rules, &mut problems);
+    let table = if inputs.has("labels") { Some(inputs.bytes("labels")?) } else { None };
+    let columns = || anyhow::Ok(params.columns(&inputs.one("labels")?.name));
+    let table = table.as_ref().map(|table| anyhow::Ok((table.as_slice(), columns()?))).transpose()?;
+    let layout = layout::layout(files, table, &rules, &mut problems)?;
     let entries = || layout.sets.iter().flatten();
     let made = match params.resize {
         Some(side) => [side, side],
         None => sizes::agreed(files, &entries().collect::<Vec<_>>(), name, &mut problems)?,
     };
-    let sets = decoded(ctx, files, &layout.sets, &params, made, name, problems)?;
-    layout.notes.iter().for_each(|note| ctx.warn(note));
+    let wanted = decoding::Wanted { reading: params.reading(), made, images: name };
+    let (sets, found) = decoding::decoded(ctx, files, &layout.sets, &wanted, problems)?;
+    let notes = layout.notes.into_iter().chain(found.notes(&wanted)).chain([opened.note.clone()]);
+    notes.filter(|note| !note.is_empty()).for_each(|note| ctx.warn(note));
     ctx.log(format!("classes, from 0: {}", layout.classes.join(", ")));
 
     let [height, width] = made;
@@ -95,7 +125,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         None => rules.whitened(ctx, found, &sets[0])?,
     };
     let origin = origin(&params, &opened);
-    let mut outputs = Outputs::default().metric("classes", layout.classes.len() as f64);
+    let mut outputs = Outputs::default()
+        .metric("classes", layout.classes.len() as f64)
+        .metric("passed_over", layout.passed_over as f64);
     for ((partition, images), entries) in ["train", "test"].into_iter().zip(sets).zip(&layout.sets) {
         let labels: Vec<i64> = entries.iter().map(|entry| entry.label).collect();
         let dataset = Dataset {
@@ -113,48 +145,6 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     }
     let scalars = normalisation::scalars(&normalisation);
     Ok(scalars.into_iter().fold(outputs, |outputs, (name, value)| outputs.metric(&name, value)))
-}
-
-/// The images of both sets, \[N,channels,height,width\] u8, decoded on all cores directly into the memory of the
-/// tensors. All problems are returned as one error.
-fn decoded(
-    ctx: &Context,
-    files: &dyn Images,
-    sets: &[Vec<Entry>; 2],
-    params: &Params,
-    made: [usize; 2],
-    name: &str,
-    mut problems: Problems,
-) -> Result<[Tensor; 2]> {
-    let length = params.channels * made[0] * made[1];
-    // If there are problems already, files are only checked for further problems, and no memory is allocated.
-    let wanted = problems.is_empty();
-    let black = |set: &Vec<Entry>| {
-        let count = if wanted { set.len() } else { 0 };
-        memory::black(&[count as i64, params.channels as i64, made[0] as i64, made[1] as i64])
-    };
-    let mut tensors = [black(&sets[0])?, black(&sets[1])?];
-    let (mut done, total) = (0, sets[0].len() + sets[1].len());
-    for (set, tensor) in sets.iter().zip(&mut tensors) {
-        let mut planes: Vec<Option<&mut [u8]>> =
-            memory::bytes_mut(tensor)?.chunks_exact_mut(length).map(Some).collect();
-        planes.resize_with(set.len(), || None);
-        for (entries, planes) in set.chunks(PART).zip(planes.chunks_mut(PART)) {
-            let one = |(entry, planes): (&Entry, &mut Option<&mut [u8]>)| {
-                let bytes = files.read(entry.position, picture::FILE_LIMIT);
-                let result =
-                    bytes.and_then(|file| picture::decode(&file, params.channels, made, planes.as_deref_mut()));
-                result.err().map(|why| format!("{name}: {}: {why:#}", entry.name))
-            };
-            let wrong: Vec<String> = entries.par_iter().zip(planes.par_iter_mut()).filter_map(one).collect();
-            problems.extend(wrong);
-            done += entries.len();
-            ctx.progress(done as u64, total as u64, "images", None);
-            ctx.check()?;
-        }
-    }
-    problems.finish()?;
-    Ok(tensors)
 }
 
 /// The origin of the images: parameter `origin`, the archive's comment, or the digest of archive or folder. File names

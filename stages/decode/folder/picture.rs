@@ -2,7 +2,7 @@
 
 use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits, Luma, Rgb, RgbImage};
 use std::io::Cursor;
 
 /// The largest number of bytes of a file.
@@ -19,24 +19,89 @@ pub fn size(file: &[u8]) -> Result<[usize; 2]> {
     Ok([height as usize, width as usize])
 }
 
+/// How files are read that programs disagree about.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The number of channels, 1 or 3.
+    pub channels: usize,
+    /// Whether a JPEG file without an end marker is refused; else what it lacks is grey.
+    pub whole: bool,
+    /// The value of pixels of 16 bits that becomes white; 65,535 where there is none.
+    pub white: Option<u16>,
+}
+
+/// What was found while a file was decoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// The largest value of a picture of 16 bits.
+    pub highest: Option<u16>,
+    /// Whether it is a JPEG file without an end marker.
+    pub endless: bool,
+}
+
 /// Decodes into planes \[channels,height,width\], resized to `made` where the picture has another size; without
 /// `planes`, only checks it. Grey is 0.299 R + 0.587 G + 0.114 B, as Pillow computes it; transparency is dropped. An
 /// error if the file is damaged or cut off.
-pub fn decode(file: &[u8], channels: usize, made: [usize; 2], planes: Option<&mut [u8]>) -> Result<()> {
+pub fn decode(file: &[u8], reading: Reading, made: [usize; 2], planes: Option<&mut [u8]>) -> Result<Found> {
     let reader = reader(file)?;
     let format = reader.format();
     let picture = reader.decode().context("the picture is damaged or cut off")?;
-    ensure!(format != Some(ImageFormat::Jpeg) || is_whole(file), "the JPEG file is cut off");
-    let Some(planes) = planes else { return Ok(()) };
-    let found = [picture.height() as usize, picture.width() as usize];
+    let endless = format == Some(ImageFormat::Jpeg) && !is_whole(file);
+    ensure!(
+        !(endless && reading.whole),
+        "the JPEG file has no end marker: it is cut off, or a camera left the marker out; `jpeg_end = \"optional\"` reads it, \
+         what it lacks is grey"
+    );
+    let found = Found { highest: highest(&picture), endless };
+    let Some(planes) = planes else { return Ok(found) };
+    let picture = match (found.highest, reading.white) {
+        (Some(_), Some(white)) => scaled(&picture, white),
+        _ => picture,
+    };
+    let channels = reading.channels;
+    let size = [picture.height() as usize, picture.width() as usize];
     let pixels = if channels == 1 { grey(picture) } else { picture.into_rgb8().into_raw() };
-    let mut plane = Vec::with_capacity(found[0] * found[1]);
+    let mut plane = Vec::with_capacity(size[0] * size[1]);
     for (channel, into) in planes.chunks_exact_mut(made[0] * made[1]).enumerate() {
         plane.clear();
         plane.extend(pixels.iter().skip(channel).step_by(channels));
-        resize::plane(&plane, found, into, made)?;
+        resize::plane(&plane, size, into, made)?;
     }
-    Ok(())
+    Ok(found)
+}
+
+/// The largest value of a picture of 16 bits; transparency does not count.
+fn highest(picture: &DynamicImage) -> Option<u16> {
+    let highest = |values: &[u16], channels: usize, colours: usize| {
+        values.chunks_exact(channels).flat_map(|pixel| pixel.iter().take(colours)).max().copied()
+    };
+    match picture {
+        DynamicImage::ImageLuma16(picture) => highest(picture.as_raw(), 1, 1),
+        DynamicImage::ImageLumaA16(picture) => highest(picture.as_raw(), 2, 1),
+        DynamicImage::ImageRgb16(picture) => highest(picture.as_raw(), 3, 3),
+        DynamicImage::ImageRgba16(picture) => highest(picture.as_raw(), 4, 3),
+        _ => None,
+    }
+}
+
+/// A picture of 16 bits as one of 8 bits in which `white` and what is above it is white.
+fn scaled(picture: &DynamicImage, white: u16) -> DynamicImage {
+    let white = u32::from(white.max(1));
+    let byte = |value: u16| ((u32::from(value).min(white) * 255 + white / 2) / white) as u8;
+    match picture {
+        DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
+            let wide = picture.to_luma16();
+            DynamicImage::ImageLuma8(GrayImage::from_fn(wide.width(), wide.height(), |x, y| {
+                Luma(wide.get_pixel(x, y).0.map(byte))
+            }))
+        }
+        _ => {
+            let wide = picture.to_rgb16();
+            DynamicImage::ImageRgb8(RgbImage::from_fn(wide.width(), wide.height(), |x, y| {
+                Rgb(wide.get_pixel(x, y).0.map(byte))
+            }))
+        }
+    }
 }
 
 fn reader(file: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
@@ -52,11 +117,22 @@ fn reader(file: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
     Ok(reader)
 }
 
-/// Whether a JPEG file is complete. Decoders fill what is missing at its end with grey. Within its pixels no marker can
-/// occur, so an end-of-image marker has to follow the last start-of-scan marker.
+/// Whether a JPEG file has its end marker, whatever lies behind it. Decoders fill what is missing at its end with grey.
 fn is_whole(file: &[u8]) -> bool {
-    let last = |marker: u8| file.windows(2).rposition(|pair| pair == [0xFF, marker]);
-    last(0xDA).is_none_or(|scan| last(0xD9).is_some_and(|end| end > scan))
+    // Within pixels a byte 0xFF is followed by 0 or by the number of a restart; a segment says how long it is.
+    let is_marker = |pair: &[u8]| matches!(pair, [0xFF, marker] if !matches!(marker, 0 | 0xD0..=0xD7 | 0xFF));
+    let mut rest = file.get(2..).unwrap_or_default();
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        match rest.get(at + 1..).unwrap_or_default() {
+            [0xD9, ..] => return true,
+            [_, high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                rest = rest.get(at + 2 + length..).unwrap_or_default();
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
 fn grey(picture: DynamicImage) -> Vec<u8> {

@@ -22,10 +22,8 @@ pub fn agreed(files: &dyn Images, entries: &[&Entry], name: &str, problems: &mut
     let [height, width] = most;
     for (entry, size) in entries.iter().zip(&sizes) {
         if let Some([tall, wide]) = size.filter(|size| *size != most) {
-            problems.add(format!(
-                "{name}: {}: {wide} x {tall} pixels, where most have {width} x {height}; `resize` brings them to one size",
-                entry.name
-            ));
+            let fault = format!("another size than most, {width} x {height} pixels; `resize` brings them to one");
+            problems.at(name, format!("{} ({wide} x {tall})", entry.name), fault);
         }
     }
     Ok(most)

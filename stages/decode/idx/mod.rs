@@ -1,8 +1,9 @@
-//! `decode.idx`: reads a data set from a pair of IDX files. `source.rs` unpacks, `header.rs` reads the header,
+//! `decode.idx`: reads a data set from a pair of IDX files, or from ZIP files of them (`member.rs`). `source.rs` unpacks, `header.rs` reads the header,
 //! `pixels.rs`, `labels.rs` and `statistics.rs` make tensors and statistics. Any data set in this format can be read.
 
 mod header;
 mod labels;
+mod member;
 mod pixels;
 mod source;
 mod statistics;
@@ -23,6 +24,9 @@ use serde::Deserialize;
 pub struct Params {
     classes: i64,
     label_offset: i64,
+    label_column: Option<usize>,
+    image_file: Option<String>,
+    label_file: Option<String>,
     transpose: bool,
     resize: Option<i64>,
     normalise: Normalise,
@@ -39,12 +43,12 @@ pub struct Params {
 /// Runs the stage: reads both files and checks them against each other. Errors name the file and the offset in its
 /// unpacked bytes.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let image_bytes = inputs.bytes("images")?;
-    let label_bytes = inputs.bytes("labels")?;
-    let (image_name, label_name) = (&inputs.one("images")?.name, &inputs.one("labels")?.name);
+    let (image_name, image_bytes) = member::bytes(inputs, "images", params.image_file.as_deref(), params.max_ratio)?;
+    let (label_name, label_bytes) = member::bytes(inputs, "labels", params.label_file.as_deref(), params.max_ratio)?;
+    let (image_name, label_name) = (&image_name, &label_name);
 
     let images = read_images(&image_bytes, params.max_ratio).with_context(|| image_name.clone())?;
-    let labels = read_labels(&label_bytes, params.max_ratio).with_context(|| label_name.clone())?;
+    let labels = read_labels(&label_bytes, &params).with_context(|| label_name.clone())?;
     ctx.check()?;
     ensure!(
         images.count() == labels.count(),
@@ -52,7 +56,13 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         images.count(),
         labels.count()
     );
-    let labels = labels::tensor(&labels, params.label_offset, params.classes).with_context(|| label_name.clone())?;
+    let column = params.label_column.unwrap_or(0);
+    let labels =
+        labels::tensor(&labels, column, params.label_offset, params.classes).with_context(|| label_name.clone())?;
+    let from_1 = "labels that are numbered from 1 are read with `label_offset = 1`";
+    if let Some(absent) = data::absent_classes(&Vec::<i64>::try_from(&labels)?, params.classes, from_1) {
+        ctx.warn(format!("{label_name}: {absent}"));
+    }
     let scale = params.scale.unwrap_or(if images.element.is_whole() { 255.0 } else { 1.0 });
     let mut pixels = pixels::tensor(&images).with_context(|| image_name.clone())?;
     if let Some(size) = params.resize {
@@ -92,12 +102,22 @@ fn read_images(bytes: &[u8], max_ratio: u64) -> Result<IdxFile<'_>> {
     })
 }
 
-fn read_labels(bytes: &[u8], max_ratio: u64) -> Result<IdxFile<'_>> {
-    header::read(bytes, Unpacking::of(bytes, max_ratio), |file| match (file.axes.len(), file.element) {
-        (1, Element::F32 | Element::F64) => {
+fn read_labels<'a>(bytes: &'a [u8], params: &Params) -> Result<IdxFile<'a>> {
+    header::read(bytes, Unpacking::of(bytes, params.max_ratio), |file| match (file.axes.len(), file.element) {
+        (1 | 2, Element::F32 | Element::F64) => {
             bail!("offset 2: labels of element type {}; labels are whole numbers", file.element)
         }
         (1, _) => Ok(()),
+        (2, _) => match (file.axes.get(1).copied().unwrap_or(0), params.label_column) {
+            (1, None) => Ok(()),
+            (width, Some(column)) if column < width => Ok(()),
+            (width, Some(column)) => {
+                bail!("offset 8: rows of {width} numbers have no column {column} (`label_column`)")
+            }
+            (width, None) => {
+                bail!("offset 3: {width} numbers per image; `label_column` says which is the label (QMNIST: 0)")
+            }
+        },
         (other, _) => {
             bail!("offset 3: {other} axes, where labels (1 axis) are expected; are `images` and `labels` swapped?")
         }

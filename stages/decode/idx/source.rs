@@ -1,8 +1,8 @@
 //! Reads the bytes of a file, which may be gzipped, and keeps the offset of what was read last. Memory grows with the
 //! bytes that are read, not with the size that a header announces.
 
+use crate::data::gzip::{Gunzip, MAGIC};
 use anyhow::{Context as _, Result, bail};
-use flate2::bufread::MultiGzDecoder;
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
 
@@ -11,26 +11,20 @@ pub enum Source<'a> {
     /// Not compressed: all bytes, and the number of bytes read so far.
     Plain(&'a [u8], usize),
     /// gzip with one or several members: the decoder, and the number of unpacked bytes read so far.
-    Gzip(Box<MultiGzDecoder<&'a [u8]>>, usize),
+    Gzip(Box<Gunzip<'a>>, usize),
 }
 
 impl<'a> Source<'a> {
     /// Opens a file; the first two bytes decide whether it is gzipped.
     pub fn new(bytes: &'a [u8]) -> Self {
-        match bytes {
-            [0x1F, 0x8B, ..] => Source::Gzip(Box::new(MultiGzDecoder::new(bytes)), 0),
-            _ => Source::Plain(bytes, 0),
-        }
+        if bytes.starts_with(&MAGIC) { Source::Gzip(Box::new(Gunzip::new(bytes)), 0) } else { Source::Plain(bytes, 0) }
     }
 
     /// The comment in the gzip header, if there is one; known only after the first byte was read.
     pub fn comment(&self) -> Option<String> {
         match self {
             Source::Plain(..) => None,
-            Source::Gzip(decoder, _) => {
-                let comment = decoder.header().and_then(|header| header.comment());
-                comment.map(|comment| String::from_utf8_lossy(comment).into_owned())
-            }
+            Source::Gzip(decoder, _) => decoder.comment(),
         }
     }
 
@@ -58,6 +52,9 @@ impl<'a> Source<'a> {
                     Ok(_) => Ok(Cow::Owned(taken)),
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                         bail!("offset {offset}: the gzip stream is incomplete; fetch the file again")
+                    }
+                    Err(error) if error.kind() == ErrorKind::InvalidData && error.get_ref().is_some() => {
+                        bail!("offset {offset}: {error}; fetch the file again")
                     }
                     Err(error) => Err(error)
                         .with_context(|| format!("offset {offset}: the gzip stream is damaged; fetch the file again")),

@@ -1,20 +1,17 @@
 //! `decode.medmnist`: reads a data set of MedMNIST, one .npz archive, into a training, a validation and a test set.
-//! `archive.rs` opens the ZIP file, `header.rs` and `array.rs` read NumPy's format, `sets.rs` checks the arrays. All
-//! sets are normalised with mean, std and whitening of the training set.
+//! `data::numpy` reads the format, `sets.rs` checks the arrays. All sets are normalised with mean, std and whitening of the
+//! training set.
 
-mod archive;
-mod array;
-mod header;
 mod sets;
 
 use crate::artifact::Dataset;
 use crate::context::{Context, Inputs, Outputs};
-use crate::data::class_names;
 use crate::data::normalisation::{self, NormalisationSpec, Normalise, WhiteningMethod};
+use crate::data::numpy::Archive;
 use crate::data::origin::origin;
 use crate::data::resize::resize;
+use crate::data::{absent_classes, class_names};
 use anyhow::{Context as _, Result};
-use archive::Archive;
 use serde::Deserialize;
 use sets::Set;
 
@@ -55,6 +52,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         sets.push(set);
     }
     let classes = sets::classes(&SETS, &sets, params.classes).with_context(|| input.name.clone())?;
+    if let Some(absent) = absent_classes(&sets[0].labels, classes, "the labels may be numbered from 1") {
+        ctx.warn(format!("{}: train_labels.npy: {absent}", input.name));
+    }
     let (mean, std) = (params.mean.as_deref(), params.std.as_deref());
     let Params { normalise, whitening, whitening_eps: eps, .. } = params;
     let normalisation =

@@ -1,7 +1,6 @@
 //! Checks and converts the two arrays of a set: images of bytes, grey or RGB, and one integer label per image.
 
-use crate::decode::medmnist::archive::Archive;
-use crate::decode::medmnist::header::{Element, Header};
+use crate::data::numpy::{Archive, Element, Header};
 use anyhow::{Context as _, Result, bail, ensure};
 use tch::{Kind, Tensor};
 
@@ -52,8 +51,8 @@ fn shape_of(header: &Header) -> Result<[i64; 4]> {
     Ok(shape)
 }
 
-fn one_label(header: &Header) -> Result<()> {
-    ensure!(matches!(header.element.kind, 'u' | 'i'), "labels of floating-point type; labels are whole numbers");
+/// An error if the array does not hold one number per image, in a row or in a column.
+pub fn one_label(header: &Header) -> Result<()> {
     match header.shape[..] {
         [_] | [_, 1] => Ok(()),
         [_, labels] => bail!(

@@ -7,12 +7,12 @@
     reason = "tensors carry their shape in their names; synthesis/class_images.rs has the legend"
 )]
 
-mod by_classes;
 pub mod datadam;
 pub mod dm;
+mod means;
 mod redraw;
 
-pub use by_classes::{gradient_by_classes, together};
+pub use means::{class_means, gradient_through_means};
 pub use redraw::Redraw;
 
 use crate::context::{Context, Inputs, Outputs};

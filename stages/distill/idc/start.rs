@@ -53,6 +53,7 @@ pub fn start(
 
 fn given(inputs: &Inputs, ipc: Option<i64>, init: Option<Init>, decoder: Decoder) -> Result<SyntheticSet> {
     let set = inputs.stored("start")?;
+    inputs.as_real(&set)?;
     let name = &inputs.one("start")?.name;
     set.refuse_targets().context("input \"start\"")?;
     if let Some(ipc) = ipc.filter(|&ipc| ipc != set.ipc) {

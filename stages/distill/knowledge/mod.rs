@@ -43,7 +43,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if let TrainingSet::Synthetic(set) = &set {
         set.refuse_targets().context("input \"train\"")?;
     }
-    let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
+    let test = training::test_set(ctx, inputs, set.normalisation())?;
     if let Some(test) = &test {
         training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }

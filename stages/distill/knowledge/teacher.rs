@@ -1,7 +1,7 @@
 //! The trained network that a student learns from: read from a model, asked for its logits, and named in what the
 //! student leaves behind, so that a chain of teachers can be read off its end.
 
-use crate::artifact::Model;
+use crate::artifact::{Model, Prepared};
 use crate::context::Inputs;
 use crate::training::{Examples, TrainingSet, fits};
 use anyhow::{Context as _, Result};
@@ -35,7 +35,10 @@ impl Teacher {
             let model = Model::from_file(&file)?;
             let spec: NetworkSpec = serde_json::from_value(model.network).context("its description")?;
             let network = Network::new(&spec)?;
-            let parameters = network.load(&model.tensors.into_iter().collect())?.detached();
+            let tensors = model.tensors.into_iter().collect();
+            let parameters = network.load(&tensors)?.detached();
+            let trained = model.prepared.as_ref();
+            Prepared::agree(trained, "the network of \"teacher\"", set.normalisation(), "the images of \"train\"")?;
             let taught_by = file.about[CHAIN].as_array().cloned().unwrap_or_default();
             Ok(Teacher { network, parameters, taught_by })
         };

@@ -36,7 +36,7 @@ use crate::device_memory::free_bytes;
 use crate::distill::synthesis::{Length, Recorder};
 use crate::params::DsaParams;
 use crate::training::Experts;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ddpipe_nn::transfer;
 use serde::Deserialize;
 use std::ops::Range;
@@ -138,6 +138,18 @@ impl TrajectoryMatching {
             }
         }
         let skipped = transfer::number(&skipped)?;
+        ensure!(
+            skipped < self.iterations as f64,
+            "none of the {skipped} iterations changed anything, because their loss was above the threshold of {}; the set \
+             would be the start: lower lr_teacher, or raise the threshold",
+            optimiser.threshold.unwrap_or(f64::NAN)
+        );
+        let rate = transfer::number(learnt.lr())?;
+        if rate <= 0.0 || !rate.is_finite() {
+            ctx.warn(format!(
+                "the learnt rate has become {rate}, with which nothing can be trained (learned_lr); a smaller lr_lr may help"
+            ));
+        }
         if skipped > 0.0 {
             ctx.warn(format!(
                 "{skipped} of {} iterations changed nothing, because their loss was above the threshold",
@@ -145,11 +157,7 @@ impl TrajectoryMatching {
             ));
         }
         let set = learnt.set(start)?;
-        Ok(run
-            .outputs(&set)
-            .tensors("synthetic", learnt.to_file(&set))
-            .metric("lr", transfer::number(learnt.lr())?)
-            .metric("skipped", skipped))
+        Ok(run.outputs(&set).tensors("synthetic", learnt.to_file(&set)).metric("lr", rate).metric("skipped", skipped))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::params::NetworkParams;
 use crate::training::{
     self, Objective, StackedState, State, Student, StudentRun, StudentsTogether, TrainingParams, TrainingSet,
 };
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
 use ddpipe_nn::precision::Precision;
@@ -37,7 +37,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let set = TrainingSet::of(inputs, "synthetic")?;
     let training = training.with_learned_lr(learned_lr, &set)?;
     let objective = Objective::of(loss, &set)?;
-    let test = inputs.dataset("test")?;
+    let test = training::test_set(ctx, inputs, set.normalisation())?.context("input \"test\" is not connected")?;
     training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = network.network(set.image_shape(), set.classes())?;
 

@@ -14,6 +14,15 @@ use tch::{Device, Tensor};
 pub struct Params {
     ipc: i64,
     from: From,
+    short: Short,
+}
+
+/// What becomes of a class that has fewer images than are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Short {
+    Refuse,
+    Repeat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -28,7 +37,7 @@ enum From {
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("real")?;
     let images = match params.from {
-        From::Real => drawn(&real, ctx.seed, params.ipc)?,
+        From::Real => drawn(ctx, &real, &params)?,
         From::Noise => noise(&real, ctx.seed, params.ipc),
     };
     let labels =
@@ -48,17 +57,30 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(Outputs::default().tensors("synthetic", set.to_file()))
 }
 
-/// \[classes*ipc,C,H,W\], normalised: `ipc` real images of each class, drawn without replacement. An error if a class
-/// has fewer.
-fn drawn(real: &Dataset, seed: u64, ipc: i64) -> Result<Tensor> {
-    let mut chosen = Vec::new();
+/// \[classes*ipc,C,H,W\], normalised: `ipc` real images of each class, drawn without replacement, or in turns where there are
+/// fewer and `short` says so. An error if a class has fewer otherwise, or none.
+fn drawn(ctx: &Context, real: &Dataset, params: &Params) -> Result<Tensor> {
+    let (mut chosen, mut repeated) = (Vec::new(), Vec::new());
     for (class, positions) in real.positions_by_class()?.iter().enumerate() {
+        let (name, count) = (named(real, class), positions.len() as i64);
+        ensure!(count > 0, "{name} has no real image; start from noise, or leave the class out of the data");
         ensure!(
-            positions.len() as i64 >= ipc,
-            "class {class} has {} real images, fewer than ipc = {ipc}; lower ipc, or start from noise",
-            positions.len()
+            count >= params.ipc || params.short == Short::Repeat,
+            "{name} has {count} real images, fewer than ipc = {}; lower ipc, repeat them (short = \"repeat\"), or start \
+             from noise",
+            params.ipc
         );
-        chosen.extend(stream(seed, "init", class as u64).choose(positions, ipc as usize));
+        repeated.extend((count < params.ipc).then(|| format!("{name} ({count})")));
+        for turn in 0..(params.ipc + count - 1) / count {
+            let left = (params.ipc - turn * count).min(count) as usize;
+            // The first turn draws as it does without repetition.
+            let purpose = if turn == 0 { "init".to_string() } else { format!("init, turn {turn}") };
+            chosen.extend(stream(ctx.seed, &purpose, class as u64).choose(positions, left));
+        }
+    }
+    if !repeated.is_empty() {
+        let first: Vec<&str> = repeated.iter().take(5).map(String::as_str).collect();
+        ctx.warn(format!("{} classes have repeated images, among them {}", repeated.len(), first.join(", ")));
     }
     let chosen = Tensor::from_slice(&chosen).to_device(real.images.device());
     let images = Dataset {
@@ -71,6 +93,11 @@ fn drawn(real: &Dataset, seed: u64, ipc: i64) -> Result<Tensor> {
         ..*real
     };
     Ok(images.floats())
+}
+
+fn named(real: &Dataset, class: usize) -> String {
+    let name = real.class_names.get(class).map(|name| format!(" {name:?}")).unwrap_or_default();
+    format!("class {class}{name}")
 }
 
 /// \[classes*ipc,C,H,W\], standard normal noise.

@@ -1,7 +1,7 @@
 //! Labels a synthetic set anew: softly, by what a trained network says of each image, or with the class at whose place
 //! the image stands. The images stay as they are; training on either is the business of other kinds.
 
-use crate::artifact::{Model, SyntheticSet};
+use crate::artifact::{Model, Prepared, SyntheticSet};
 use crate::context::{Context, Inputs, Outputs};
 use crate::training::fits;
 use anyhow::{Context as _, Result, ensure};
@@ -43,6 +43,8 @@ fn soft(ctx: &Context, inputs: &Inputs, set: &SyntheticSet) -> Result<Tensor> {
     let shape = [spec.channels, spec.image[0], spec.image[1]];
     fits((shape, spec.classes), ([size[1], size[2], size[3]], set.classes), "synthetic")
         .context("the network of \"model\"")?;
+    let trained = model.prepared.as_ref();
+    Prepared::agree(trained, "the network of \"model\"", &set.normalisation, "the images of \"synthetic\"")?;
     let network = Network::new(&spec)?;
     let parameters = network.load(&model.tensors.into_iter().collect()).context("input \"model\"")?;
     let logits = network.forward_chunked(&parameters, &set.images, network.chunk(ctx.device, Graph::Without))?;

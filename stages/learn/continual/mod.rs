@@ -57,7 +57,8 @@ impl Params {
 /// and the student in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let memory = TrainingSet::of(inputs, "memory")?;
-    let test = TrainingSet::Real(inputs.dataset("test")?);
+    let test = training::test_set(ctx, inputs, memory.normalisation())?.context("input \"test\" is not connected")?;
+    let test = TrainingSet::Real(test);
     training::fits((memory.image_shape(), memory.classes()), (test.image_shape(), test.classes()), "test")?;
     let (remembered, tested_on) = (ByClass::of(&memory, "memory")?, ByClass::of(&test, "test")?);
     let orders = params.class_orders(memory.classes())?;

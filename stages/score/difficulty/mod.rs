@@ -7,7 +7,7 @@ mod picture;
 mod scoring;
 mod state;
 
-use crate::artifact::Scores;
+use crate::artifact::{Prepared, Scores};
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
 use crate::training::{Objective, State, TrainingParams};
@@ -106,6 +106,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         classes: real.classes,
         method: method.clone(),
         origin: real.origin.clone(),
+        prepared: Some(Prepared::of(&real.normalisation)?),
     };
     let (mean, std) = mean_std(&values(&scores.scores)?);
     let accuracies: Vec<f64> = progress.finished.iter().map(|network| network.train_accuracy).collect();

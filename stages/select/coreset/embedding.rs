@@ -1,6 +1,6 @@
 //! The features by which images are compared: the pixels themselves, or their embeddings by a network.
 
-use crate::artifact::{Dataset, Model};
+use crate::artifact::{Dataset, Model, Prepared};
 use crate::context::{Context, Inputs};
 use crate::training::fits;
 use anyhow::{Context as _, Result};
@@ -27,6 +27,8 @@ impl Embedding {
         let spec: NetworkSpec = serde_json::from_value(model.network).context("input \"model\": its description")?;
         let shape = [spec.channels, spec.image[0], spec.image[1]];
         fits((shape, spec.classes), (real.image_shape(), real.classes), "real").context("the network of \"model\"")?;
+        let trained = model.prepared.as_ref();
+        Prepared::agree(trained, "the network of \"model\"", &real.normalisation, "the images of \"real\"")?;
         let network = Network::new(&spec)?;
         let parameters = network.load(&model.tensors.into_iter().collect()).context("input \"model\"")?;
         Ok(Embedding::Network(Box::new(network), parameters, precision))

@@ -2,11 +2,12 @@
 //! here.
 
 use crate::data::problems::Problems;
+use crate::data::table::Table;
 use anyhow::{Context as _, Result, bail};
 pub use ddpipe_nn::metrics::ANNOTATORS;
 use std::collections::HashMap;
 
-/// The columns of the table, in this order and with these names.
+/// The columns of the table, which may be in another order and among others.
 pub const COLUMNS: [&str; 4] =
     ["Image Name", "Majority Vote Label", "Number of Annotators who Selected SSA (Out of 7)", "Partition"];
 
@@ -50,27 +51,25 @@ pub struct Row {
     pub annotation: Option<Annotation>,
 }
 
-/// Reads the table. `file` is its name, for messages; faults of single rows are added to `problems`. A wrong header or
+/// Reads the table. `file` is its name, for messages; faults of single rows are added to `problems`. A missing column or
 /// text that is not UTF-8 is an error at once, because no row can be read then.
 pub fn parse(bytes: &[u8], file: &str, problems: &mut Problems) -> Result<Vec<Row>> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-        anyhow::anyhow!("{file}:{line}: not UTF-8 text")
-    })?;
-    let mut lines = text.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    check_header(lines.next().unwrap_or_default(), file)?;
-
+    let table = Table::read(bytes, file, true)?;
+    let columns = columns(&table, file)?;
     let mut rows = Vec::new();
     let mut first = HashMap::new();
-    for (index, text) in lines.enumerate() {
-        let line = index + 2;
-        let (image, rest) = text.split_once(',').unwrap_or((text, ""));
+    for row in &table.rows {
+        let line = row.line as usize;
+        let [image, label, votes, partition] =
+            columns.map(|column| row.fields.get(column).map(String::as_str).unwrap_or_default());
         if !is_plain_name(image) {
             problems.add(format!("{file}:{line}: {image:?}: the image name has to be a plain file name"));
             continue;
         }
-        let annotation = annotation(rest);
+        let annotation = match row.fields.len() {
+            fields if fields == table.columns.len() => annotation(label, votes, partition),
+            fields => Err(anyhow::anyhow!("the row has {fields} fields, where {} are expected", table.columns.len())),
+        };
         if let Err(why) = &annotation {
             problems.add(format!("{file}:{line}: {image}: {why:#}"));
         }
@@ -86,26 +85,19 @@ pub fn parse(bytes: &[u8], file: &str, problems: &mut Problems) -> Result<Vec<Ro
     Ok(rows)
 }
 
-fn check_header(header: &str, file: &str) -> Result<()> {
-    if header == COLUMNS.join(",") {
-        return Ok(());
+/// Where [`COLUMNS`] are in the table; there may be others.
+fn columns(table: &Table, file: &str) -> Result<[usize; 4]> {
+    let found = COLUMNS.map(|name| table.columns.iter().position(|column| column == name));
+    let missing = COLUMNS.iter().zip(&found).filter(|(_, found)| found.is_none());
+    let missing: Vec<String> = missing.map(|(column, _)| format!("{column:?}")).collect();
+    match missing.as_slice() {
+        [] => Ok(found.map(Option::unwrap_or_default)),
+        [one] => bail!("{file}:1: column {one} is missing; the table has {}", table.columns.join(", ")),
+        many => bail!("{file}:1: columns {} are missing; the table has {}", many.join(", "), table.columns.join(", ")),
     }
-    let found: Vec<&str> = header.split(',').collect();
-    let missing: Vec<String> =
-        COLUMNS.iter().filter(|column| !found.contains(column)).map(|column| format!("{column:?}")).collect();
-    let what = match missing.len() {
-        0 => "the columns are in another order, or there are more of them".to_string(),
-        1 => format!("column {} is missing", missing[0]),
-        _ => format!("columns {} are missing", missing.join(", ")),
-    };
-    bail!("{file}:1: {what}; the header has to be {:?}", COLUMNS.join(","))
 }
 
-fn annotation(rest: &str) -> Result<Annotation> {
-    let fields: Vec<&str> = rest.split(',').collect();
-    let [label, votes, partition] = fields[..] else {
-        bail!("the row has {} fields, where {} are expected", fields.len() + 1, COLUMNS.len());
-    };
+fn annotation(label: &str, votes: &str, partition: &str) -> Result<Annotation> {
     let label = position(&CLASSES, label).with_context(|| format!("unknown label {label:?}; there are HP and SSA"));
     let votes = match votes.parse::<i64>() {
         Ok(votes) if (0..=ANNOTATORS).contains(&votes) => Ok(votes),

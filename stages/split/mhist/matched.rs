@@ -30,16 +30,17 @@ pub fn matched(rows: &[Row], files: &dyn Images, rules: &Rules, problems: &mut P
     for row in rows {
         let position = positions.get(row.image.as_str()).copied();
         if position.is_none() {
-            problems.add(format!(
-                "{}:{}: {}: the image is not in {}",
-                rules.annotations, row.line, row.image, rules.images
-            ));
+            problems.at(
+                "",
+                format!("{}:{}: {}", rules.annotations, row.line, row.image),
+                format!("the image is not in {}", rules.images),
+            );
         }
         found.push(position);
     }
     let named: HashSet<&str> = rows.iter().map(|row| row.image.as_str()).collect();
     for base in bases.into_iter().filter(|base| !named.contains(base)) {
-        problems.add(format!("{}: {base}: no row of {} names this file", rules.images, rules.annotations));
+        problems.at(rules.images, base, format!("no row of {} names this file", rules.annotations));
     }
     found
 }

@@ -66,6 +66,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if !split.contradictions.is_empty() {
         ctx.warn(format!("the label counts, not the votes, where they differ:\n{}", split.contradictions.text()));
     }
+    if !opened.note.is_empty() {
+        ctx.warn(&opened.note);
+    }
     let origin = origin(&params, opened);
 
     let sets = split.sets;

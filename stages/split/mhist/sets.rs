@@ -110,15 +110,19 @@ pub fn split(
             jobs.push(Job { row, file, planes });
         }
         for (part, jobs) in jobs.chunks_mut(PART).enumerate() {
-            let wrong: Vec<String> = jobs
+            let wrong: Vec<(&Row, anyhow::Error)> = jobs
                 .par_iter_mut()
                 .map_init(Scratch::default, |scratch, Job { row, file, planes }| {
                     let why = one(files, (*file)?, rules, scratch, planes.as_deref_mut()).err()?;
-                    Some(format!("{}: {} ({}:{}): {why:#}", rules.images, row.image, rules.annotations, row.line))
+                    Some((*row, why))
                 })
                 .flatten()
                 .collect();
-            problems.extend(wrong);
+            for (row, why) in wrong {
+                let more: Vec<String> = why.chain().skip(1).map(|cause| cause.to_string()).collect();
+                let file = format!("{} ({}:{})", row.image, rules.annotations, row.line);
+                problems.at_with(rules.images, file, why.to_string(), &more.join(": "));
+            }
             tell((part * PART + jobs.len()).min(rows.len()), rows.len())?;
         }
     }

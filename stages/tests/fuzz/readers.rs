@@ -60,6 +60,7 @@ pub fn idx(data: &[u8]) {
 /// An archive of arrays.
 pub fn medmnist(data: &[u8]) {
     ends(Stage::of("decode.medmnist").file("file", "any.npz", data));
+    ends(Stage::of("decode.arrays").file("train", "any.npz", data));
 }
 
 /// A .npy file of these numbers.

@@ -4,7 +4,6 @@
 use crate::walker;
 use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::Chunk;
-use ddpipe_nn::pieces::Graph;
 use ddpipe_stages::distill::feature_matching::datadam::attention::{Normalisation, attention};
 use ddpipe_stages::distill::feature_matching::datadam::loss::{Settings, class_means, match_means};
 use ddpipe_stages::distill::synthesis::ClassImages;
@@ -63,7 +62,7 @@ fn loss() {
                 let synthetic = ClassImages::even(case.tensor("syn"), classes);
                 // Chunks that cut classes apart, that hold one, and that hold all.
                 for chunk in [1, synthetic.counts[0], i64::MAX].map(Chunk) {
-                    let means = class_means(&network, &parameters, &real, settings, chunk, Graph::Without).unwrap();
+                    let means = class_means(&network, &parameters, &real, settings, chunk).unwrap();
                     let matched =
                         match_means(&network, &parameters, &means, &synthetic, &augmentation, settings, chunk).unwrap();
                     for (layer, (real, synthetic)) in means.attention.iter().zip(&matched.means.attention).enumerate() {

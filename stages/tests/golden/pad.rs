@@ -192,6 +192,7 @@ fn difficulty_scores() {
                 classes: network.spec().classes,
                 method: "grand".into(),
                 origin: String::new(),
+                prepared: None,
             };
             let expected: Vec<Vec<i64>> =
                 serde_json::from_value(case.value("easy_to_hard_per_class_by_grand_mean").clone()).unwrap();

@@ -82,8 +82,14 @@ fn the_archive_is_read_in_the_order_of_its_batches_packed_or_plain() {
     // Green, second row, third column of the second test image.
     let pixel = test.images.int64_value(&[1, 1, 1, 2]);
     assert_eq!(pixel, ((1024 + 32 + 2) * 7 + 13 + 1) % 251);
-    let plain = archive(tar).run().unwrap();
+    let plain = archive(tar.clone()).run().unwrap();
     assert_eq!(set(&plain, "train").images, set(&read, "train").images);
+
+    // In several members of gzip, as parallel compressors write them, and with zeros behind the end.
+    let (first, second) = tar.split_at(tar.len() / 2);
+    for packed in [[gz(first), gz(second)].concat(), [gz(&tar), vec![0; 1024]].concat()] {
+        assert_eq!(set(&archive(packed).run().unwrap(), "train").images, set(&read, "train").images);
+    }
 
     // The files themselves give the same images.
     let mut stage = Stage::of("decode.cifar");
@@ -165,6 +171,7 @@ fn every_damage_of_cifar_is_an_error_that_names_the_file_and_the_place() {
     let cases: Vec<(&str, Vec<u8>, Vec<&str>)> = vec![
         ("empty archive", Vec::new(), vec!["cifar.tar.gz: the file is empty"]),
         ("no archive", vec![7; 4096], vec!["cifar.tar.gz: not a tar archive"]),
+        ("tail", [packed.clone(), b"signature".to_vec()].concat(), vec!["9 bytes that are not gzip follow the end"]),
         ("cut gzip", packed[..packed.len() / 2].to_vec(), vec!["cifar.tar.gz", "damaged or incomplete"]),
         ("wrong checksum", flipped, vec!["cifar.tar.gz", "damaged or incomplete"]),
         ("cut tar", whole[..cut].to_vec(), vec!["cifar.tar.gz"]),
@@ -228,7 +235,7 @@ fn files_and_inputs_that_do_not_belong_together_are_errors() {
 }
 
 /// A .npy file, version 1, of this type and shape.
-fn npy(descr: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
+pub fn npy(descr: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n");
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
     file.extend((text.len() as u16).to_le_bytes());
@@ -237,7 +244,7 @@ fn npy(descr: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
     file
 }
 
-fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in arrays {
         zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
@@ -312,7 +319,11 @@ fn every_damage_of_an_npz_is_an_error_that_names_the_file_and_the_array() {
         ("version", with("val_images", b"\x93NUMPY\x09\x00\x00\x00".to_vec()), vec!["version 9"]),
         ("objects", labels("'|O'", "(4, 1)", b"pickle"), vec!["train_labels.npy", "Python objects"]),
         ("several labels", labels("'|u1'", "(4, 14)", &[0; 56]), vec!["train_labels.npy: 14 labels per image"]),
-        ("float labels", labels("'<f4'", "(4, 1)", &[0; 16]), vec!["train_labels.npy: labels of floating-point type"]),
+        (
+            "half labels",
+            labels("'<f4'", "(4, 1)", &[0, 0, 0, 63].repeat(4)),
+            vec!["train_labels.npy: number 0 is 0.5, where whole"],
+        ),
         ("few labels", labels("'|u1'", "(3, 1)", &[0; 3]), vec!["train_images.npy holds 4 images", "3 labels"]),
         ("cut labels", labels("'|u1'", "(4, 1)", &[0; 3]), vec!["train_labels.npy: the header", "3 bytes are there"]),
         ("negative", labels("'|i1'", "(4, 1)", &[0, 1, 255, 0]), vec!["train_labels.npy: label -1 of image 2"]),

@@ -155,6 +155,7 @@ fn a_schedule_takes_easy_images_first_and_leaves_the_easiest_out_later() {
         classes: CLASSES,
         method: "by hand".into(),
         origin: set.origin.clone(),
+        prepared: None,
     };
     let curriculum = Curriculum::new(&set, 7, 8, Some((schedule, scores))).unwrap();
     let seen = |epoch: u64| {

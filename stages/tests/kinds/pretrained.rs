@@ -136,6 +136,18 @@ fn weights_are_taken_by_name_and_another_number_of_classes_starts_fresh() {
 }
 
 #[test]
+fn a_prefix_of_all_names_is_left_out() {
+    let plain = weights("mobilenetv2_100", 1000);
+    let wrapped: Weights =
+        plain.iter().map(|(name, tensor)| (format!("module.{name}"), tensor.shallow_clone())).collect();
+    let stage = read(&wrapped, 3);
+    let recorder = stage.recorder();
+    let (wrapped, plain) = (stage.run().unwrap(), read(&plain, 3).run().unwrap());
+    assert_eq!(tensors(&wrapped, "model").to_bytes().unwrap(), tensors(&plain, "model").to_bytes().unwrap());
+    assert!(said(&recorder).contains("begin with \"module.\", which is left out"));
+}
+
+#[test]
 fn other_precisions_are_converted_and_colours_are_summed_for_grey() {
     let given = weights("mobilenetv2_100", 2);
     for kind in [Kind::Half, Kind::BFloat16, Kind::Double] {

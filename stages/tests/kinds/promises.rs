@@ -24,6 +24,7 @@ pub fn all() -> Vec<Small> {
         decode_folder::small,
         difficulty::small,
         feature_regression::small,
+        field::small,
         gradient_matching::small,
         knowledge::small,
         matching::small,

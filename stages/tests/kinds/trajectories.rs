@@ -4,7 +4,7 @@
 
 use crate::bars::{CLASSES, IPC, normalisation, start};
 use crate::host::small::Small;
-use crate::host::{Event, Stage, byte_set, bytes, json, message, tensors};
+use crate::host::{Stage, byte_set, bytes, json, message, tensors};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Content, Dataset, SyntheticSet, TensorFile, Trajectories};
@@ -171,34 +171,38 @@ fn recomputing_changes_rounding_only() {
 }
 
 #[test]
-fn nothing_moves_above_the_threshold() {
+fn a_run_in_which_nothing_moves_is_no_result() {
     let experts = training().run().unwrap();
-    let stage = stage("distill.mtt", &[&experts]).param("threshold", 1e-6);
-    let recorder = stage.recorder();
-    let outputs = stage.run().unwrap();
-    let set = SyntheticSet::from_file(tensors(&outputs, "synthetic")).unwrap();
-    assert_eq!(set.images, SyntheticSet::from_file(&start()).unwrap().images);
-    assert_eq!((outputs.metrics["skipped"], set.lr), (8.0, Some(f64::from(0.05f32))));
-    assert!(recorder.events().iter().any(|event| matches!(event, Event::Log(_, text) if text.contains("8 of 8"))));
+    let error = message(stage("distill.mtt", &[&experts]).param("threshold", 1e-6).run());
+    assert!(
+        error.contains("none of the 8 iterations changed anything") && error.contains("raise the threshold"),
+        "{error}"
+    );
 }
 
 #[test]
 fn first_images_are_real_ones_and_where_no_expert_knows_any() {
     let experts = training().run().unwrap();
     let none = |images: &str| {
-        let stage = stage("distill.datm", &[&experts]).param("images", images).param("threshold", 1e-9);
+        let stage = stage("distill.datm", &[&experts])
+            .param("images", images)
+            .param("lr_img", 1e-30)
+            .param("lr_lr", 1e-30)
+            .param("iterations", 1);
         let stage = stage.param("label_epoch", 0);
         SyntheticSet::from_file(tensors(&stage.run().unwrap(), "synthetic")).unwrap()
     };
     let floats = Dataset::from_file(&real(8)).unwrap().floats();
+    // One step moves them by next to nothing.
+    let near = |one: &Tensor, other: &Tensor| one.allclose(other, 1e-4, 1e-4, false);
     let chosen = none("right");
     for image in 0..CLASSES * IPC {
-        let same = (0..floats.size()[0]).filter(|&other| floats.get(other) == chosen.images.get(image));
+        let same = (0..floats.size()[0]).filter(|&other| near(&floats.get(other), &chosen.images.get(image)));
         let classes: Vec<i64> = same.map(|other| other % CLASSES).collect();
-        assert_eq!(classes, [image / IPC], "image {image}");
+        assert_eq!(classes, [image / IPC], "image {image}: {}", chosen.images.get(image).abs().max());
     }
     assert!(bool::try_from(chosen.labels.isfinite().all()).unwrap());
-    assert_eq!(none("start").images, SyntheticSet::from_file(&start()).unwrap().images);
+    assert!(near(&none("start").images, &SyntheticSet::from_file(&start()).unwrap().images));
 }
 
 #[test]

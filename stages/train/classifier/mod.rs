@@ -33,7 +33,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
     let training = training.with_learned_lr(learned_lr, &set)?;
     let objective = Objective::of(loss, &set)?;
-    let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
+    let test = training::test_set(ctx, inputs, set.normalisation())?;
     if let Some(test) = &test {
         training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }

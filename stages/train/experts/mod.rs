@@ -63,7 +63,7 @@ struct Finished {
 /// Runs the stage: trains the experts one after another and writes their parameters to one file as they are trained.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("train")?;
-    let test = if inputs.has("test") { Some(inputs.dataset("test")?) } else { None };
+    let test = training::test_set(ctx, inputs, &real.normalisation)?;
     if let Some(test) = &test {
         training::fits((real.image_shape(), real.classes), (test.image_shape(), test.classes), "test")?;
     }
@@ -90,7 +90,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if resumed.is_none() {
         file.set_len(0).context("could not begin a file of trajectories")?;
     }
-    let about = Experts::about(&network, &real.origin, &protocol);
+    let about = Experts::about(&network, &real.origin, &real.normalisation, &protocol)?;
     let writer = TrajectoryWriter::new(file, &about, shape)?;
     let (mut finished, mut running): (Vec<Finished>, Option<State>) = (Vec::new(), None);
     if let Some(checkpoint) = resumed {

@@ -6,10 +6,10 @@
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
 use crate::distill::feature_matching::datadam::attention::{Normalisation, attention};
-use crate::distill::feature_matching::gradient_by_classes;
+use crate::distill::feature_matching::means::{self, gradient_through_means};
 use crate::distill::synthesis::{ClassAugmentation, ClassImages};
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
-use ddpipe_nn::pieces::{self, Graph, Readable, Shared};
+use ddpipe_nn::pieces::Shared;
 use serde::Deserialize;
 use tch::{TchError, Tensor};
 
@@ -49,13 +49,11 @@ pub struct Matched {
     pub gradient_MCHW: Tensor,
 }
 
-// SAFETY: it holds tensors only.
-unsafe impl Readable for ClassMeans {}
-
 impl ClassMeans {
-    fn detached(&self) -> Self {
-        let attention = self.attention.iter().map(Tensor::detach).collect();
-        ClassMeans { attention, embedding_KD: self.embedding_KD.detach() }
+    /// From the means in the order of [`seen`].
+    fn of(mut means: Vec<Tensor>) -> Result<Self, TchError> {
+        let embedding_KD = means.pop().ok_or_else(|| TchError::Torch("there are no images to compare".into()))?;
+        Ok(ClassMeans { attention: means, embedding_KD })
     }
 }
 
@@ -88,46 +86,21 @@ fn terms(real: &ClassMeans, synthetic: &ClassMeans, settings: Settings) -> Resul
     Ok((layers, embedding.f_mul_scalar(settings.task_balance)?))
 }
 
-/// The means of images \[B,C,H,W\] by class. They go through the network in training mode, a chunk at a time; all at
-/// once where batch statistics make them depend on each other; with a graph only if it is asked for. The last layer of activations is left out: the
-/// embedding stands for it.
+/// The means of images \[B,C,H,W\] by class, without a graph. They go through the network in training mode, as
+/// [`means::class_means`] says. The last layer of activations is left out: the embedding stands for it.
 pub fn class_means(
     network: &Network,
     parameters: &Parameters,
     images: &ClassImages,
     settings: Settings,
     chunk: Chunk,
-    graph: Graph,
 ) -> Result<ClassMeans, TchError> {
-    let parts = match network.has_batch_statistics() {
-        true => vec![images.images.shallow_clone()],
-        false => images.images.f_split_with_sizes(network.pieces(&images.images, chunk), 0)?,
-    };
     let parameters = Shared::new(parameters);
-    let seen = |part: Tensor| {
-        let features = network.features(&parameters, &part, Mode::Train)?;
-        let matched = features.activations.split_last().map_or(&[][..], |(_, matched)| matched);
-        // In the precision of the images, whatever the pass has.
-        let map = |layer: &Tensor| attention(&layer.f_to_kind(part.kind())?, settings.exponent, settings.normalisation);
-        let maps = matched.iter().map(map).collect::<Result<_, TchError>>()?;
-        Ok::<_, TchError>((maps, features.embedding.f_to_kind(part.kind())?))
-    };
-    let found: Vec<(Vec<Tensor>, Tensor)> = pieces::map(images.images.device(), graph, parts, seen)?;
-    let (seen, embeddings): (Vec<Vec<Tensor>>, Vec<Tensor>) = found.into_iter().unzip();
-    let mut maps: Vec<Vec<Tensor>> = Vec::new();
-    for part in seen {
-        maps.resize_with(part.len(), Vec::new);
-        maps.iter_mut().zip(part).for_each(|(maps, map)| maps.push(map));
-    }
-    let mean = |parts: &Vec<Tensor>| images.means(&Tensor::f_cat(parts, 0)?);
-    Ok(ClassMeans {
-        attention: maps.iter().map(mean).collect::<Result<_, TchError>>()?,
-        embedding_KD: mean(&embeddings)?,
-    })
+    ClassMeans::of(means::class_means(network, images, chunk, |part| seen(network, &parameters, part, settings))?)
 }
 
-/// Compares synthetic images, each class under its augmentation, with the means of real ones; a few classes at a time, as
-/// [`gradient_by_classes`] says.
+/// Compares synthetic images, each class under its augmentation, with the means of real ones, as
+/// [`gradient_through_means`] says.
 pub fn match_means(
     network: &Network,
     parameters: &Parameters,
@@ -137,34 +110,31 @@ pub fn match_means(
     settings: Settings,
     chunk: Chunk,
 ) -> Result<Matched, TchError> {
-    let (parameters, all) = (Shared::new(parameters), Shared::new(real));
-    let (gradient_MCHW, found) = gradient_by_classes(network, synthetic, augmentation, chunk, |classes, images| {
-        let (real, own) = (&*all, class_means(network, &parameters, images, settings, chunk, Graph::Kept)?);
-        let narrow = |mean: &Tensor| mean.f_narrow(0, classes.start as i64, classes.len() as i64);
-        let real = ClassMeans {
-            attention: real.attention.iter().map(narrow).collect::<Result<_, _>>()?,
-            embedding_KD: narrow(&real.embedding_KD)?,
-        };
-        let (attention_L, embedding) = terms(&real, &own, settings)?;
-        let loss = attention_L.f_sum(attention_L.kind())?.f_add(&embedding)?;
-        Ok((loss, (attention_L.detach(), embedding.detach(), own.detached())))
-    })?;
-    let (mut layers, mut embedding, mut means) = (Vec::new(), Vec::new(), Vec::new());
-    for (attention_L, term, own) in found {
-        layers.push(attention_L);
-        embedding.push(term);
-        means.push(own);
-    }
-    let sum = |parts: &[Tensor]| Tensor::f_stack(parts, 0)?.f_sum_dim_intlist(0, false, real.embedding_KD.kind());
-    let attention = (0..real.attention.len())
-        .map(|layer| Tensor::f_cat(&means.iter().map(|means| &means.attention[layer]).collect::<Vec<_>>(), 0));
-    Ok(Matched {
-        attention_L: sum(&layers)?,
-        embedding: sum(&embedding)?,
-        means: ClassMeans {
-            attention: attention.collect::<Result<_, _>>()?,
-            embedding_KD: Tensor::f_cat(&means.iter().map(|means| &means.embedding_KD).collect::<Vec<_>>(), 0)?,
-        },
-        gradient_MCHW,
-    })
+    let parameters = Shared::new(parameters);
+    let seen = |part: &Tensor| seen(network, &parameters, part, settings);
+    let loss = |means: &[Tensor]| {
+        let own = ClassMeans::of(means.iter().map(Tensor::shallow_clone).collect())?;
+        let (attention_L, embedding) = terms(real, &own, settings)?;
+        let sum = attention_L.f_sum(attention_L.kind())?.f_add(&embedding)?;
+        Ok((sum, (attention_L.detach(), embedding.detach())))
+    };
+    let followed = gradient_through_means(network, synthetic, augmentation, chunk, seen, loss)?;
+    let (attention_L, embedding) = followed.loss;
+    let (means, gradient_MCHW) = (ClassMeans::of(followed.means)?, followed.gradient_MCHW);
+    Ok(Matched { attention_L, embedding, means, gradient_MCHW })
+}
+
+/// What DataDAM sees of images \[B,C,H,W\], in their precision: the attention map \[B,H*W\] of each matched layer, and the
+/// embedding \[B,D\].
+fn seen(
+    network: &Network,
+    parameters: &Parameters,
+    images: &Tensor,
+    settings: Settings,
+) -> Result<Vec<Tensor>, TchError> {
+    let map = |layer: &Tensor| attention(&layer.f_to_kind(images.kind())?, settings.exponent, settings.normalisation);
+    let (mut maps, embedding) = network.mapped(parameters, images, Mode::Train, map)?;
+    maps.pop();
+    maps.push(embedding.f_to_kind(images.kind())?);
+    Ok(maps)
 }

@@ -11,7 +11,6 @@ use crate::distill::synthesis::{ClassAugmentation, ClassImages};
 use crate::params::{DsaParams, NetworkParams};
 use anyhow::Result;
 use ddpipe_nn::network::{Chunk, Network, Norm, Parameters};
-use ddpipe_nn::pieces::Graph;
 use loss::{ClassMeans, Settings};
 use serde::Deserialize;
 use tch::{TchError, Tensor};
@@ -47,7 +46,7 @@ impl FeatureLoss for Settings {
         real: &ClassImages,
         chunk: Chunk,
     ) -> Result<ClassMeans, TchError> {
-        loss::class_means(network, parameters, real, *self, chunk, Graph::Without)
+        loss::class_means(network, parameters, real, *self, chunk)
     }
 
     fn loss_and_gradient(

@@ -3,7 +3,7 @@
 //!
 //! Legend: K classes, N real images, M synthetic images, D embedding, C channels, H height, W width.
 
-use crate::distill::feature_matching::{gradient_by_classes, together};
+use crate::distill::feature_matching::{class_means, gradient_through_means};
 use crate::distill::synthesis::{ClassAugmentation, ClassImages};
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use ddpipe_nn::pieces::Shared;
@@ -25,19 +25,20 @@ pub fn class_discrepancy(real_KD: &Tensor, synthetic_KD: &Tensor) -> Tensor {
     (real_KD - synthetic_KD).square().sum_dim_intlist(1, false, real_KD.kind())
 }
 
-/// The mean embedding of every class, \[K,D\], without a graph. Images go through the network in training mode, a
-/// chunk at a time; all at once where batch statistics make them depend on each other.
+/// The mean embedding of every class, \[K,D\], without a graph. Images go through the network in training mode, as
+/// [`class_means`] says.
 pub fn mean_embeddings(
     network: &Network,
     parameters: &Parameters,
     images: &ClassImages,
     chunk: Chunk,
 ) -> Result<Tensor, TchError> {
-    images.means(&network.embed_chunked(parameters, &images.images, Mode::Train, chunk)?)
+    let parameters = Shared::new(parameters);
+    only(class_means(network, images, chunk, |part| embedding(network, &parameters, part))?)
 }
 
-/// Compares synthetic images, each class under its augmentation, with the mean embeddings of real ones; a few classes at
-/// a time, as [`gradient_by_classes`] says.
+/// Compares synthetic images, each class under its augmentation, with the mean embeddings of real ones, as
+/// [`gradient_through_means`] says.
 pub fn match_embeddings(
     network: &Network,
     parameters: &Parameters,
@@ -46,17 +47,23 @@ pub fn match_embeddings(
     augmentation: &ClassAugmentation,
     chunk: Chunk,
 ) -> Result<Matched, TchError> {
-    let Chunk(size) = together(network, chunk);
-    let (parameters, mean_real_KD) = (Shared::new(parameters), Shared::new(mean_real_KD));
-    let (gradient_MCHW, found) = gradient_by_classes(network, synthetic, augmentation, chunk, |classes, images| {
-        let parts = images.images.f_split(size, 0)?;
-        let embeddings: Result<Vec<_>, _> =
-            parts.iter().map(|part| network.embed(&parameters, part, Mode::Train)).collect();
-        let mean = images.means(&Tensor::f_cat(&embeddings?, 0)?)?;
-        let real = mean_real_KD.f_narrow(0, classes.start as i64, classes.len() as i64)?;
-        let discrepancy = class_discrepancy(&real, &mean);
-        Ok((discrepancy.f_sum(discrepancy.kind())?, (discrepancy.detach(), mean.detach())))
-    })?;
-    let (per_class, means): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    Ok(Matched { per_class_K: Tensor::f_cat(&per_class, 0)?, mean_KD: Tensor::f_cat(&means, 0)?, gradient_MCHW })
+    let parameters = Shared::new(parameters);
+    let seen = |part: &Tensor| embedding(network, &parameters, part);
+    let loss = |means: &[Tensor]| {
+        let discrepancy = means.iter().map(|mean| class_discrepancy(mean_real_KD, mean)).collect();
+        let discrepancy_K = only(discrepancy)?;
+        Ok((discrepancy_K.f_sum(discrepancy_K.kind())?, discrepancy_K.detach()))
+    };
+    let followed = gradient_through_means(network, synthetic, augmentation, chunk, seen, loss)?;
+    let (per_class_K, gradient_MCHW) = (followed.loss, followed.gradient_MCHW);
+    Ok(Matched { per_class_K, mean_KD: only(followed.means)?, gradient_MCHW })
+}
+
+/// What DM sees of images \[B,C,H,W\]: their embedding \[B,D\], in the precision of the images.
+fn embedding(network: &Network, parameters: &Parameters, images: &Tensor) -> Result<Vec<Tensor>, TchError> {
+    Ok(vec![network.embed(parameters, images, Mode::Train)?.f_to_kind(images.kind())?])
+}
+
+fn only(mut tensors: Vec<Tensor>) -> Result<Tensor, TchError> {
+    tensors.pop().ok_or_else(|| TchError::Torch("there are no images to embed".into()))
 }

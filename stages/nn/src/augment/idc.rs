@@ -29,23 +29,6 @@ impl Combined {
     }
 }
 
-impl Combined {
-    fn drawn(&self, shape: &[i64], step: u64) -> (Vec<Operation>, Settings) {
-        let (settings, sharing) = (Settings::default(), Sharing::PerImage(shape[0]));
-        let Some(strategy) = &self.strategy else { return (Vec::new(), settings) };
-        let mut stream = stream(self.seed, "augment", step);
-        let size = (shape[2], shape[3]);
-        (strategy.draw_combined(sharing, size, &settings, stream.generator()), settings)
-    }
-
-    /// The operations of a step.
-    fn planned(&self, images: &Tensor, step: u64, parcel: &mut Parcel) -> Planned {
-        let size = images.size();
-        let (operations, settings) = self.drawn(&size, step);
-        Planned::new(&operations, &size, images.kind(), &settings, parcel)
-    }
-}
-
 impl Augment for Combined {
     fn apply(&self, images: &Tensor, step: u64) -> Result<Tensor> {
         let mut parcel = Parcel::default();
@@ -71,5 +54,20 @@ impl Augment for Combined {
             Some((cutmix, partners)) => Ok(cutmix.apply_with(&sent.get(partners), &images, labels, classes)?),
             None => Ok((images, labels.shallow_clone())),
         }
+    }
+}
+
+impl Combined {
+    fn planned(&self, images: &Tensor, step: u64, parcel: &mut Parcel) -> Planned {
+        let (operations, settings) = self.drawn(&images.size(), step);
+        Planned::new(&operations, &images.size(), images.kind(), &settings, parcel)
+    }
+
+    fn drawn(&self, shape: &[i64], step: u64) -> (Vec<Operation>, Settings) {
+        let (settings, sharing) = (Settings::default(), Sharing::PerImage(shape[0]));
+        let Some(strategy) = &self.strategy else { return (Vec::new(), settings) };
+        let mut stream = stream(self.seed, "augment", step);
+        let size = (shape[2], shape[3]);
+        (strategy.draw_combined(sharing, size, &settings, stream.generator()), settings)
     }
 }

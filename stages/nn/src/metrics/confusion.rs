@@ -83,9 +83,14 @@ impl Confusion {
         (0..self.rows.len()).map(f1).collect()
     }
 
-    /// Mean F1 over all classes.
+    /// Mean F1 over the classes that have images or were predicted; not a number when there are none.
     pub fn macro_f1(&self) -> f64 {
-        self.per_class_f1().iter().sum::<f64>() / self.rows.len() as f64
+        let known = |class: &usize| {
+            self.rows.iter().map(|row| row[*class]).sum::<u64>() + self.rows[*class].iter().sum::<u64>() > 0
+        };
+        let f1 = self.per_class_f1();
+        let f1: Vec<f64> = (0..f1.len()).filter(known).map(|class| f1[class]).collect();
+        f1.iter().sum::<f64>() / f1.len() as f64
     }
 }
 
@@ -105,6 +110,11 @@ mod tests {
         assert_eq!(confusion.per_class(), [Some(0.5), Some(2.0 / 3.0), None]);
         assert_eq!(confusion.balanced_accuracy(), (0.5 + 2.0 / 3.0) / 2.0);
         assert_eq!(confusion.per_class_f1(), [0.5, 0.8, 0.0]);
+        // Class 2 was predicted; a class with neither images nor predictions does not count, as in scikit-learn.
+        assert_eq!(confusion.macro_f1(), (0.5 + 0.8) / 3.0);
+        let mut absent = Confusion::new(3);
+        absent.count(&labels, &Tensor::from_slice(&[0i64, 1, 1, 1, 0])).unwrap();
+        assert_eq!(absent.macro_f1(), absent.per_class_f1().iter().sum::<f64>() / 2.0);
         confusion.add(&confusion.clone());
         assert_eq!(confusion.rows, [[2, 0, 2], [2, 4, 0], [0, 0, 0]]);
         let error = confusion.count(&Tensor::from_slice(&[3i64]), &Tensor::from_slice(&[0i64])).unwrap_err();

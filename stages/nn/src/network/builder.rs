@@ -18,6 +18,8 @@ pub(super) struct Builder {
     pub(super) values: Values,
     /// Values of one image that the next layer reads.
     read: i64,
+    /// The first layer that normalises maps of one pixel by instance, which makes all of them zero.
+    pub(super) constant_norm: Option<String>,
 }
 
 /// How many values one image has within a network.
@@ -42,7 +44,8 @@ impl Builder {
     pub(super) fn new(shape @ [_, height, width]: [i64; 3]) -> Self {
         let (scheme, image) = (InitScheme::Torch, [height, width]);
         let (values, read) = (Values::default(), shape.iter().product());
-        Builder { scheme, layers: Vec::new(), parameters: Vec::new(), image, shape, multiply_adds: 0, values, read }
+        let (layers, parameters, constant_norm) = (Vec::new(), Vec::new(), None);
+        Builder { scheme, layers, parameters, image, shape, multiply_adds: 0, values, read, constant_norm }
     }
 
     /// Adds a layer; `shape` is that of what it gives.
@@ -125,6 +128,9 @@ impl Builder {
             }
             Norm::Instance | Norm::Batch | Norm::Group => &channels,
         };
+        if norm == Norm::Instance && shape[1] * shape[2] == 1 {
+            self.constant_norm.get_or_insert_with(|| name.to_string());
+        }
         let (at, buffer) = self.counts();
         self.parameter(name, "weight", affine, ParameterKind::NormWeight);
         self.parameter(name, "bias", affine, ParameterKind::NormBias);

@@ -41,6 +41,11 @@ pub fn device_has(bytes: u64) {
     let _ = DEVICE_BYTES.set(i64::try_from(bytes).unwrap_or(i64::MAX));
 }
 
+fn held_bytes(device: Device) -> i64 {
+    let memory = *DEVICE_BYTES.get().unwrap_or(&SMALL_DEVICE);
+    if device == Device::Cpu { HELD } else { memory / SHARE_HELD }
+}
+
 impl Network {
     /// How many images go through at a time, unless a stage says otherwise.
     ///
@@ -68,11 +73,14 @@ impl Network {
         4 * values.max(1)
     }
 
+    /// How many images' graphs may be held at once for a later way back; of more, they are made again.
+    pub fn held(&self, device: Device) -> Chunk {
+        Chunk((held_bytes(device) / 2 / self.bytes(Graph::Kept)).max(1))
+    }
+
     /// How many images' graphs of a second derivative may be held at once; of more, the gradient is computed twice.
     pub fn second_order_held(&self, device: Device) -> Chunk {
-        let memory = *DEVICE_BYTES.get().unwrap_or(&SMALL_DEVICE);
-        let room = if device == Device::Cpu { HELD } else { memory / SHARE_HELD };
-        Chunk((room / self.second_order_bytes()).max(1))
+        Chunk((held_bytes(device) / self.second_order_bytes()).max(1))
     }
 
     /// How many images are read from a data set at a time, before they are divided into chunks.

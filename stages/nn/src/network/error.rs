@@ -48,6 +48,15 @@ pub enum NetworkError {
         /// Rows and columns that reach that layer.
         left: [i64; 2],
     },
+    /// An instance norm of maps of one pixel, which makes every one of them zero.
+    #[error(
+        "the maps that layer {layer} normalises have one pixel, so an instance norm makes all of them zero and nothing is \
+         learnt; take another `norm` (batch, group), fewer layers or larger images"
+    )]
+    ConstantNorm {
+        /// The layer.
+        layer: String,
+    },
     /// Channels that cannot be shared among the groups of a group norm.
     #[error("a width of {width} is not divisible into the {groups} groups of the group norm")]
     Groups {

@@ -46,19 +46,41 @@ pub struct Features {
 impl Network {
     /// Logits and embedding of a batch \[B,C,H,W\].
     pub fn forward(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Output, TchError> {
-        let Features { embedding, buffers, .. } = self.run(parameters, x_BCHW, mode, false)?;
+        let (embedding, buffers) = self.run(parameters, x_BCHW, mode, &mut |_| Ok(()))?;
         let logits = self.classify(parameters, &embedding)?;
         Ok(Output { logits, embedding, buffers })
     }
 
     /// Embedding and activations of a batch; the last linear layer is not computed.
     pub fn features(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Features, TchError> {
-        self.run(parameters, x_BCHW, mode, true)
+        let mut activations = Vec::new();
+        let (embedding, buffers) = self.run(parameters, x_BCHW, mode, &mut |activation| {
+            activations.push(activation.shallow_clone());
+            Ok(())
+        })?;
+        Ok(Features { embedding, activations, buffers })
+    }
+
+    /// What `map` makes of each of the [`Features::activations`], first layer first, and the embedding \[B,D\]. Without a
+    /// graph no activation outlives its layer.
+    pub fn mapped(
+        &self,
+        parameters: &Parameters,
+        x_BCHW: &Tensor,
+        mode: Mode,
+        map: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<(Vec<Tensor>, Tensor), TchError> {
+        let mut maps = Vec::new();
+        let (embedding, _) = self.run(parameters, x_BCHW, mode, &mut |activation| {
+            maps.push(map(activation)?);
+            Ok(())
+        })?;
+        Ok((maps, embedding))
     }
 
     /// The embedding \[B,D\] alone.
     pub fn embed(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        Ok(self.run(parameters, x_BCHW, mode, false)?.embedding)
+        Ok(self.run(parameters, x_BCHW, mode, &mut |_| Ok(()))?.0)
     }
 
     /// The last linear layer: logits \[B,K\] of an embedding \[B,D\].
@@ -89,17 +111,23 @@ impl Network {
         in_pieces(x_BCHW, self.pieces(x_BCHW, chunk), |part| self.embed(&parameters, part, mode))
     }
 
-    fn run(&self, parameters: &Parameters, x: &Tensor, mode: Mode, keep: bool) -> Result<Features, TchError> {
+    /// Carries the layers out; `tap` gets each of the [`Features::activations`] as it passes.
+    fn run(
+        &self,
+        parameters: &Parameters,
+        x: &Tensor,
+        mode: Mode,
+        tap: &mut dyn FnMut(&Tensor) -> Result<(), TchError>,
+    ) -> Result<(Tensor, Vec<Tensor>), TchError> {
         let mut buffers: Vec<Tensor> = parameters.buffers.iter().map(Tensor::shallow_clone).collect();
-        let mut activations = Vec::new();
         let mut x = x.f_to_kind(parameters.kind())?;
         for layer in &self.features {
             x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
-            if keep && layer.is_attention_tap() && x.dim() == 4 {
-                activations.push(x.shallow_clone());
+            if layer.is_attention_tap() && x.dim() == 4 {
+                tap(&x)?;
             }
         }
-        Ok(Features { embedding: x, activations, buffers })
+        Ok((x, buffers))
     }
 
     pub(super) fn layer(

@@ -30,6 +30,9 @@ impl Network {
         let shape = [spec.channels, height, width];
         let mut builder = Builder::new(shape);
         let classifier_name = spec.architecture.build(&mut builder)?;
+        if let Some(layer) = builder.constant_norm.take() {
+            return Err(NetworkError::ConstantNorm { layer });
+        }
         let embedding = builder.shape.iter().product();
         let classifier = builder.linear_layer(classifier_name, spec.classes);
         let Builder { layers: features, parameters, multiply_adds, values, .. } = builder;

@@ -1,9 +1,9 @@
-//! Reads the .npz archive: a ZIP file of one .npy file per array. Only the six arrays of MedMNIST are read, by their
+//! Reads the .npz archive: a ZIP file of one .npy file per array. Only the arrays that are asked for are read, by their
 //! names.
 
+use super::array::Array;
+use super::header::Header;
 use crate::data::unpacking::Unpacking;
-use crate::decode::medmnist::array::Array;
-use crate::decode::medmnist::header::Header;
 use anyhow::{Context as _, Result, ensure};
 use std::io::Cursor;
 use zip::ZipArchive;
@@ -28,12 +28,19 @@ impl<'a> Archive<'a> {
         Ok(Archive { zip, unpacking: Unpacking::of(bytes, max_ratio), comment })
     }
 
+    /// The names of the arrays, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
+        let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".npy")?.to_string())).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Reads the array `<name>.npy`. `expect` is called with its header before the numbers are read and may return an
     /// error.
     pub fn array(&mut self, name: &str, expect: impl FnOnce(&Header) -> Result<()>) -> Result<Array> {
         let file = format!("{name}.npy");
-        let mut names: Vec<String> = self.zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
-        names.sort_unstable();
+        let mut names: Vec<String> = self.names().iter().map(|name| format!("{name}.npy")).collect();
         match self.zip.by_name(&file) {
             Ok(entry) => Array::read(entry, self.unpacking, expect).context(file),
             Err(ZipError::FileNotFound) => {

@@ -10,7 +10,7 @@ const LONGEST: usize = 1 << 16;
 /// The type of an array's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// NumPy's letter for the type: `u` unsigned, `i` signed, `f` floating point.
+    /// NumPy's letter for the type: `u` unsigned, `i` signed, `f` floating point, `b` boolean.
     pub kind: char,
     /// The number of bytes of one number.
     pub size: usize,
@@ -23,8 +23,10 @@ pub struct Element {
 pub struct Header {
     /// The type of the numbers.
     pub element: Element,
-    /// The number of entries along each axis; the last axis is the fastest.
+    /// The number of entries along each axis.
     pub shape: Vec<usize>,
+    /// Whether the first axis is the fastest (Fortran order), and not the last one.
+    pub fortran: bool,
 }
 
 /// Reads the header, up to the first number. An error if the format, type or order is not supported.
@@ -70,8 +72,7 @@ fn parse(text: &str) -> Result<Header> {
     let (Some(element), Some(order), Some(shape)) = (element, order, shape) else {
         bail!("one of descr, fortran_order and shape is missing");
     };
-    ensure!(!order, "the array is stored column by column (Fortran order); save it with numpy.ascontiguousarray");
-    Ok(Header { element, shape })
+    Ok(Header { element, shape, fortran: order })
 }
 
 fn element(rest: &mut Rest) -> Result<Element> {
@@ -88,7 +89,7 @@ fn element(rest: &mut Rest) -> Result<Element> {
         "the array holds Python objects, which are pickled; save it with a type of numbers"
     );
     let (kind, size) = match kind {
-        "u1" | "u2" | "u4" | "u8" | "i1" | "i2" | "i4" | "i8" | "f2" | "f4" | "f8" => kind.split_at(1),
+        "u1" | "u2" | "u4" | "u8" | "i1" | "i2" | "i4" | "i8" | "f2" | "f4" | "f8" | "b1" => kind.split_at(1),
         _ => bail!("type {text:?} is not one of plain numbers"),
     };
     Ok(Element { kind: kind.chars().next().unwrap_or('u'), size: size.parse()?, big_endian })
@@ -109,8 +110,14 @@ impl<'a> Rest<'a> {
         Ok(())
     }
 
-    /// A string in single or double quotes. NumPy's headers contain no escapes.
+    /// A string in single or double quotes, marked as text or bytes where Python 2 wrote it. NumPy's headers contain no
+    /// escapes.
     fn text(&mut self) -> Result<&'a str> {
+        let marked = self.0.trim_start();
+        self.0 = match marked.as_bytes() {
+            [b'u' | b'b', b'\'' | b'"', ..] => marked.get(1..).unwrap_or_default(),
+            _ => marked,
+        };
         let quote = if self.take('"') { '"' } else { '\'' };
         if quote == '\'' {
             self.expect('\'')?;
@@ -131,12 +138,34 @@ impl<'a> Rest<'a> {
         bail!("True or False is missing before {rest:?}")
     }
 
+    /// Numbers in parentheses. Python 2 writes an L behind long ones, and NumPy 2 may write `np.int64(3)`.
     fn shape(&mut self) -> Result<Vec<usize>> {
         self.expect('(')?;
-        let (inside, rest) = self.0.split_once(')').context("the shape does not end")?;
-        self.0 = rest;
-        let axes = inside.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-        axes.map(|axis| axis.parse().with_context(|| format!("{axis:?} is no number of entries"))).collect()
+        let mut axes = Vec::new();
+        while !self.take(')') {
+            let wrapped = ["numpy.int64(", "np.int64("].into_iter().find(|word| self.word(word)).is_some();
+            let rest = self.0.trim_start();
+            let end = rest.find([',', ')']).context("the shape does not end")?;
+            let (axis, rest) = rest.split_at(end);
+            let digits = axis.trim().trim_end_matches('L');
+            axes.push(digits.parse().with_context(|| format!("{:?} is no number of entries", axis.trim()))?);
+            self.0 = rest;
+            if wrapped {
+                self.expect(')')?;
+            }
+            if !self.take(',') {
+                self.expect(')')?;
+                break;
+            }
+        }
+        Ok(axes)
+    }
+
+    /// Whether this word comes next; it is then taken.
+    fn word(&mut self, word: &str) -> bool {
+        let rest = self.0.trim_start().strip_prefix(word);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
     }
 }
 
@@ -151,7 +180,13 @@ mod tests {
         };
         let read = |descr, shape| parse(&text(descr, "False", shape));
         let u8s = Element { kind: 'u', size: 1, big_endian: false };
-        assert_eq!(read("'|u1'", "(3, 28, 28)").unwrap(), Header { element: u8s, shape: vec![3, 28, 28] });
+        let plain = Header { element: u8s, shape: vec![3, 28, 28], fortran: false };
+        assert_eq!(read("'|u1'", "(3, 28, 28)").unwrap(), plain);
+        // As Python 2 writes them, and as NumPy 2 does where a program gave it its own numbers.
+        assert_eq!(read("u'|u1'", "(3L, 28L, 28L)").unwrap(), plain);
+        assert_eq!(read("'|u1'", "(np.int64(3), 28, np.int64(28))").unwrap(), plain);
+        assert_eq!(read("'|b1'", "(3,)").unwrap().element, Element { kind: 'b', size: 1, big_endian: false });
+        assert!(parse(&text("'|u1'", "True", "(3, 2)")).unwrap().fortran);
         assert_eq!(read("'>i4'", "(7,)").unwrap().element, Element { kind: 'i', size: 4, big_endian: true });
         assert_eq!(read("\"<f8\"", "()").unwrap().shape, Vec::<usize>::new());
         let turned = "{\"shape\":(2,1),\"descr\":\"<i8\",\"fortran_order\":False}";
@@ -162,7 +197,7 @@ mod tests {
             (text("'<U5'", "False", "(3,)"), "plain numbers"),
             (text("'u1'", "False", "(3,)"), "byte order"),
             (text("''", "False", "(3,)"), "no type"),
-            (text("'|u1'", "True", "(3,)"), "Fortran"),
+            (text("'|u1'", "False", "(3"), "does not end"),
             (text("'|u1'", "1", "(3,)"), "True or False"),
             (text("'|u1'", "False", "(3, -1)"), "\"-1\""),
             (text("'|u1'", "False", "(3, 99999999999999999999)"), "no number"),

@@ -13,6 +13,7 @@ use batch::batch;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::layout::Layout;
 use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use tch::Device;
@@ -20,15 +21,10 @@ use tch::Device;
 pub use gradient::stacked_gradient;
 pub use state::StackedState;
 
-/// Pixels (of all images of a step, of one channel) that go through stacked networks at a time: at 128 channels, a few
-/// gigabytes with what the way back needs.
-const PIXELS: i64 = 1 << 20;
-
-/// How many of the students that are `left` are trained together, as many as the images of a step allow (`batch` of each);
+/// How many of the students that are `left` are trained together: as many as have room in memory with `batch` images of each.
 /// `None` where they are trained one after another.
 pub fn together(network: &Network, device: Device, batch: i64, left: u64) -> Option<u64> {
-    let [height, width] = network.spec().image;
-    let fit = PIXELS / batch.max(1).saturating_mul(height * width).max(1);
+    let fit = network.chunk(device, Graph::Kept).0 / batch.max(1);
     let stacked = Layout::of(device) == Layout::Together && network.can_be_stacked() && fit > 0;
     stacked.then(|| left.min(fit as u64))
 }

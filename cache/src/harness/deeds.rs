@@ -13,7 +13,7 @@ pub enum Deed {
     Open,
     /// Finds no record, computes, and commits.
     Commit,
-    /// The same for three nodes, whose outputs and records are flushed together.
+    /// The same for two nodes, whose outputs and records are flushed together.
     CommitAll,
     /// Runs again what is on record, and replaces the record.
     Force,
@@ -93,9 +93,9 @@ pub fn finish(cache: &Cache, claim: Claim, node: &str) -> Result<Vec<Digest>, Ca
     Ok(digests(&record))
 }
 
-/// Computes three nodes, one of which is on record already unless the cache is new.
+/// Computes two nodes.
 fn commit_together(cache: &Cache) -> Result<Vec<Digest>, CacheError> {
-    let nodes = [NEW, "old", OTHER].map(String::from);
+    let nodes = [NEW, OTHER].map(String::from);
     for committed in commit_all(offered(cache, &nodes)?) {
         report(committed?.record.key);
     }

@@ -1,5 +1,6 @@
 //! Stage kinds driven from outside, as a worker drives them.
 
+mod arrays;
 mod classifiers;
 mod compare_table;
 mod condensed_sets;

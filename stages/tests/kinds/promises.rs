@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 /// The small stages of all kinds.
 pub fn all() -> Vec<Small> {
     let lists = [
+        arrays::small,
         classifiers::small,
         compare_table::small,
         condensed_sets::small,
@@ -24,7 +25,6 @@ pub fn all() -> Vec<Small> {
         decode_folder::small,
         difficulty::small,
         feature_regression::small,
-        field::small,
         gradient_matching::small,
         knowledge::small,
         matching::small,

@@ -158,7 +158,7 @@ fn errors_name_the_file_the_place_and_the_way_out() {
         (&images, &labels, &["labels.idx: offset 9", "label 12 of image 1", "0 to 9", "label_offset"]),
         (&images, &labels[..9], &["labels.idx: offset 9", "ends early"]),
         (&[&images[..], b"x"].concat(), &labels, &["images.idx: offset 18", "more bytes"]),
-        (b"PK\x03\x04", &labels, &["images.idx: offset 0", "ZIP"]),
+        (b"PK\x03\x04", &labels, &["images.idx: not a complete ZIP file", "fetch it again"]),
         (b"<!DOCTYPE html>", &labels, &["images.idx: offset 0", "web page"]),
         (&idx(0x0A, &[1, 1, 1], &[0]), &labels, &["images.idx: offset 2", "0x0a"]),
     ];

@@ -78,5 +78,5 @@ fn the_reader_takes_them_and_calls_them_sample_data() {
     let refused = message(splitting(&files, 32).param("expect", "mhist").run());
     assert!(refused.contains("7 images of class SSA in partition train, where MHIST has 630"), "{refused}");
     let refused = message(splitting(&files, 64).run());
-    assert!(refused.contains("36 problems") && refused.contains("32 x 32 pixels"), "{refused}");
+    assert!(refused.contains("36 files, such as sample_00000.png") && refused.contains("32 x 32 pixels"), "{refused}");
 }

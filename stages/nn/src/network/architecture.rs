@@ -306,12 +306,17 @@ mod tests {
 
     #[test]
     fn every_architecture_takes_images_from_a_certain_size_on() {
-        for (name, least) in [("vgg19", 32), ("resnet34", 25), ("resnet18_ap", 8), ("alexnet", 8), ("lenet", 16)] {
-            let laid =
-                |size| Network::new(&NetworkSpec::named(name, &Overrides::default(), 3, [size, size], 10).unwrap());
-            assert!(laid(least).is_ok(), "{name}");
-            assert!(matches!(laid(least - 1), Err(NetworkError::ImageTooSmall { .. })), "{name}");
+        let laid = |name, norm, size| {
+            let overrides = Overrides { norm, ..Overrides::default() };
+            Network::new(&NetworkSpec::named(name, &overrides, 3, [size, size], 10).unwrap())
+        };
+        for (name, least) in [("vgg19", 32), ("resnet34", 25), ("alexnet", 8), ("lenet", 16)] {
+            assert!(laid(name, None, least).is_ok(), "{name}");
+            assert!(matches!(laid(name, None, least - 1), Err(NetworkError::ImageTooSmall { .. })), "{name}");
         }
+        // Its last maps have one pixel of smaller images, which an instance norm makes zero.
+        assert!(laid("resnet18_ap", None, 16).is_ok() && laid("resnet18_ap", Some(Norm::Batch), 8).is_ok());
+        assert!(laid("resnet18_ap", None, 15).is_err() && laid("resnet18_ap", Some(Norm::Batch), 7).is_err());
         // These are padded so that a pixel is left of any image.
         for name in ["resnetv2_50", "mobilenetv2_100", "efficientnet_b0"] {
             let spec = NetworkSpec::named(name, &Overrides::default(), 3, [1, 33], 10).unwrap();

@@ -8,8 +8,11 @@ use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// A kind with some of its parameters.
+type With<'a> = (&'a Declaration, Vec<(&'a String, &'a Param)>);
+
 /// The kinds that have parameters of some sort, with these parameters.
-pub struct Concerned<'a>(HashMap<&'a str, (&'a Declaration, Vec<(&'a String, &'a Param)>)>);
+pub struct Concerned<'a>(HashMap<&'a str, With<'a>>);
 
 impl<'a> Concerned<'a> {
     /// The kinds of the catalog that have parameters which `is_one` says yes to.

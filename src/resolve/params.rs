@@ -20,6 +20,9 @@ struct Constant {
     varying: Arc<[String]>,
 }
 
+/// A kind, and the texts of those values that depend on axes.
+type Varied = (String, Vec<Option<String>>);
+
 /// Checks values, remembers the answers, and reports each fault once.
 pub struct Params<'a> {
     stage: &'a StageInfo<'a>,
@@ -28,8 +31,8 @@ pub struct Params<'a> {
     setting: Vec<&'a str>,
     /// By kind, the values that do not depend on axes, and the names of those that do.
     constant: HashMap<String, Constant>,
-    /// By kind and the texts of those values that depend on axes, all of them: nodes with the same ones share them.
-    shared: HashMap<(String, Vec<Option<String>>), Arc<IndexMap<String, Value>>>,
+    /// All values: nodes with the same ones share them.
+    shared: HashMap<Varied, Arc<IndexMap<String, Value>>>,
     /// By kind, parameter and text of the value.
     accepted: HashMap<(String, String, String), Option<Value>>,
 }

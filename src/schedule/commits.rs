@@ -37,8 +37,10 @@ impl Commits {
     /// Has a record committed. It has its outcome later, after those that were offered before.
     pub fn offer(&mut self, node: NodeId, claim: Claim, record: Record) {
         self.open.push_back(node);
-        // A thread that has ended shows when its outcomes are asked for.
-        let _ = self.offered.as_ref().map(|offered| offered.send((node, claim, record)));
+        if let Some(offered) = &self.offered {
+            // A thread that has ended shows when its outcomes are asked for.
+            let _ = offered.send((node, claim, record));
+        }
     }
 
     /// Whether some have no outcome yet.

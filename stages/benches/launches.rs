@@ -7,6 +7,7 @@
 
 #[path = "../tests/launches/counting.rs"]
 mod counting;
+#[allow(clippy::arc_with_non_send_sync, reason = "the counted pointer is what stages are given")]
 #[path = "../tests/host/mod.rs"]
 mod host;
 #[path = "../tests/launches/methods.rs"]

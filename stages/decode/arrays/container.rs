@@ -87,7 +87,7 @@ impl<'a> Container<'a> {
             }),
             [images, labels] => {
                 let pair = Pair { images: images.clone(), labels: labels.clone() };
-                for name in given.iter().filter(|name| !self.names.contains(name)) {
+                if let Some(name) = given.iter().find(|name| !self.names.contains(name)) {
                     let names = self.names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
                     bail!("the file has no array {name:?} (parameter `{param}`); it has {names}");
                 }

@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use tch::Device;
 
+/// Where steps are asked for, and where what was made for them comes from.
+type Asked<T> = (SyncSender<u64>, Receiver<(u64, T)>);
+
 /// Makes something for each step of a run, one step ahead on a GPU. On a CPU, whose threads compute the steps themselves, it
 /// is made when it is asked for.
 pub struct Ahead<T> {
@@ -14,7 +17,7 @@ pub struct Ahead<T> {
     /// Steps of the run.
     end: u64,
     /// Where there is a thread: where it is told a step, and where it puts what it made.
-    thread: Option<(SyncSender<u64>, Receiver<(u64, T)>)>,
+    thread: Option<Asked<T>>,
     /// The step that it was told.
     told: Option<u64>,
 }

@@ -59,14 +59,20 @@ struct Tf32;
 
 impl Tf32 {
     fn on() -> Self {
-        ALLOW_TF32.get().map(|switch| switch(true));
+        allow_tf32(true);
         Tf32
     }
 }
 
 impl Drop for Tf32 {
     fn drop(&mut self) {
-        ALLOW_TF32.get().map(|switch| switch(false));
+        allow_tf32(false);
+    }
+}
+
+fn allow_tf32(allowed: bool) {
+    if let Some(switch) = ALLOW_TF32.get() {
+        switch(allowed);
     }
 }
 

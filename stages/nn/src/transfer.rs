@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(numbers::<i64>(&sent.get(whole)).unwrap(), [-7, 1 << 40]);
         assert_eq!(number(&sent.get(double)).unwrap(), 0.1);
         assert_eq!(sent.get(none).size(), [0]);
-        assert!(sent.get(single).data_ptr() as usize % ALIGNED == 0);
+        assert!((sent.get(single).data_ptr() as usize).is_multiple_of(ALIGNED));
         assert!(Parcel::default().send(Device::Cpu).0.is_none());
     }
 

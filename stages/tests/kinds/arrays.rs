@@ -72,14 +72,16 @@ fn labels_of(outputs: &Outputs) -> Vec<i64> {
     vec![0, 1, 0, 1]
 }
 
+/// The numbers of images of a shape in some order of axes, from the number at an image, row, column and channel.
+type Order = fn([usize; 4], &dyn Fn(usize, usize, usize, usize) -> u8) -> Vec<u8>;
+
 #[test]
 fn arrays_of_every_order_of_axes_are_the_same_images() {
     let marks = || npy("'|u1'", "(5,)", &[0, 1, 0, 1, 1]);
     // Image, row, column and channel of a number in the order of rows.
     let value =
         |image: usize, row: usize, column: usize, channel: usize| (image * 41 + row * 17 + column * 5 + channel) as u8;
-    let made =
-        |order: fn([usize; 4], &dyn Fn(usize, usize, usize, usize) -> u8) -> Vec<u8>| order([5, 2, 4, 3], &value);
+    let made = |order: Order| order([5, 2, 4, 3], &value);
     let nhwc = made(|[n, h, w, c], value| {
         let mut made = Vec::new();
         (0..n)

@@ -38,23 +38,22 @@ run() { # run CACHE JOBS MANIFEST NODE…: only these nodes and what they need
 }
 export -f run
 export ddpipe device work
-results() { "$ddpipe" results --cache "$work/$1" --json --columns node,kind,seconds,peak_memory_bytes,peak_device_memory_bytes,accuracy 2>/dev/null || echo '[]'; }
-in_shell() { bash -c "$*"; }
+results() { "$ddpipe" results --cache "$work/$1" --json 2>/dev/null || echo '[]'; }
 
 # The shared inputs of the steps, then the steps alone; four jobs compute four seeds of each.
 steps="dm dc mtt idc"
 sed -E '/^kind .*"distill\.(dm|dc|mtt|idc)"/a matrix = { seed = [0, 1, 2, 3] }' benches/steps.toml >"$work/four.toml"
-part kinds 240 in_shell run kinds 1 pipelines/ci.toml
-part inputs 90 in_shell run inputs 1 benches/steps.toml ten one some few_experts
+part kinds 240 bash -c 'run "$@"' run kinds 1 pipelines/ci.toml
+part inputs 90 bash -c 'run "$@"' run inputs 1 benches/steps.toml ten one some few_experts
 cp -r "$work/inputs" "$work/one" 2>/dev/null
-part one_job 120 in_shell run one 1 benches/steps.toml $steps
+part one_job 120 bash -c 'run "$@"' run one 1 benches/steps.toml $steps
 cp -r "$work/inputs" "$work/four" 2>/dev/null
-part four_jobs 150 in_shell run four 4 "$work/four.toml" $steps
+part four_jobs 150 bash -c 'run "$@"' run four 4 "$work/four.toml" $steps
 sed -e '/^\[stages.student\]/,/^$/ s/students = 1/students = 20/' benches/steps.toml >"$work/students.toml"
 cp -r "$work/inputs" "$work/students" 2>/dev/null
-part students 90 in_shell run students 1 "$work/students.toml" student
+part students 90 bash -c 'run "$@"' run students 1 "$work/students.toml" student
 cp -r "$work/inputs" "$work/again" 2>/dev/null
-part again 120 in_shell run again 1 benches/steps.toml $steps
+part again 120 bash -c 'run "$@"' run again 1 benches/steps.toml $steps
 part resident 60 env DDPIPE_LOG=info "$ddpipe" run benches/steps.toml --select dm --device "$device" --jobs 1 \
     --cache "$work/resident" --results "$work/results-resident" --verbose
 

@@ -1,5 +1,5 @@
-//! The peak memory of tensors on a GPU and what is left of it, as libtorch's caching allocator counts; tch does not offer it. The C++ side
-//! is `native/device_memory.cpp`. Knows no stages and no jobs.
+//! The peak memory of tensors on a GPU and what is left of it, as libtorch's caching allocator counts; tch does not offer
+//! it. The C++ side is `native/device_memory.cpp`. Knows no stages and no jobs.
 
 use tch::Device;
 

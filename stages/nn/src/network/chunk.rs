@@ -90,7 +90,7 @@ impl Network {
     }
 
     /// The bytes of one image in a gradient that is itself followed back (a second derivative), about: forwards, backwards,
-    /// and what each derivative of a norm keeps. `docs/performance.md` has what was measured.
+    /// and what each derivative of a norm keeps. An estimate, which no device was asked about.
     pub fn second_order_bytes(&self) -> i64 {
         4 * self.bytes(Graph::Kept)
     }

@@ -43,6 +43,7 @@ fn engine(bench: &mut Criterion) {
         keep_going: false,
         commit: None,
         patience: Default::default(),
+        sharing: Default::default(),
     };
     Scheduler::new(run, |_| 1.0).run();
     let mut planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);

@@ -91,8 +91,10 @@ impl Estimates {
         let order = |left: &(usize, f64, f64, f64, Estimate), right: &(usize, f64, f64, f64, Estimate)| {
             left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)).then(left.2.total_cmp(&right.2))
         };
-        let (.., factor, took) = samples.iter().map(near).min_by(order)?;
-        Some(Estimate { seconds: took.seconds * factor, memory: took.memory })
+        let (distance, .., factor, took) = samples.iter().map(near).min_by(order)?;
+        // Memory of a processor says nothing about that of a GPU.
+        let memory = took.memory.filter(|_| distance < OTHER_DEVICE);
+        Some(Estimate { seconds: took.seconds * factor, memory })
     }
 
     /// As [`Estimates::stage`], of a node.
@@ -185,7 +187,8 @@ fn class(device: &str) -> &str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use ddpipe_cache::{Key, Provenance};
+    use ddpipe_cache::{Circumstances, Key, Provenance};
+    use std::sync::Arc;
 
     const KIND: &str = "name = \"own.train\"\nhelp = \"h\"\nversion = 1\n[outputs]\nm = { type = \"model\", help = \"h\" }\n\
         [params]\nepochs = { type = \"integer\", default = 10, help = \"h\", work = true }\n\
@@ -212,7 +215,12 @@ mod tests {
             metrics: IndexMap::new(),
             measured: IndexMap::new(),
             sources: IndexMap::new(),
-            provenance: Provenance { seconds, device: device.into(), peak_memory: Some(7), ..Provenance::default() },
+            provenance: Provenance {
+                seconds,
+                peak_memory: Some(7),
+                circumstances: Arc::new(Circumstances { device: device.into(), ..Circumstances::default() }),
+                ..Provenance::default()
+            },
         }
     }
 
@@ -267,7 +275,8 @@ mod tests {
     #[test]
     fn a_part_of_a_stage_tells_nothing_of_the_whole() {
         let mut continued = record(&[], 1.0, "cpu");
-        continued.provenance.note.push("continues after step 94".into());
+        let circumstances = Arc::make_mut(&mut continued.provenance.circumstances);
+        circumstances.note.push("continues after step 94".into());
         assert_eq!(seconds(&[continued], &[], "mlp"), None);
     }
 }

@@ -11,9 +11,11 @@ mod losses;
 mod messages;
 mod outcomes;
 mod patience;
+mod sharing;
 mod state;
 
 pub use patience::Patience;
+pub use sharing::Sharing;
 
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Executor, Signal};
@@ -71,6 +73,8 @@ pub struct Run<'a> {
     pub commit: Option<Commit>,
     /// How long to wait for stages.
     pub patience: Patience,
+    /// Which nodes may run beside others on one device.
+    pub sharing: Sharing,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -86,6 +90,7 @@ pub struct Scheduler<'a> {
     keep_going: bool,
     commit: Option<Commit>,
     patience: Patience,
+    sharing: Sharing,
     /// When the clocks were last looked at.
     looked: Instant,
     /// Per node, its attempts that failed and were followed by another, in words.
@@ -138,6 +143,7 @@ impl<'a> Scheduler<'a> {
             keep_going,
             commit,
             patience,
+            sharing,
         } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
@@ -160,6 +166,7 @@ impl<'a> Scheduler<'a> {
             keep_going,
             commit,
             patience,
+            sharing,
             looked: Instant::now(),
             failed: vec![Vec::new(); nodes],
         }
@@ -238,17 +245,21 @@ impl<'a> Scheduler<'a> {
                 return;
             }
             // It may stay ready: another process has its claim, or its inputs are on a slot that is at work.
-            if let Some(slot) = self.slot_for(node)
-                && let Err(error) = self.claim(node, slot)
-            {
-                self.fail_for_cache(node, &error);
+            if let Some(slot) = self.slot_for(node) {
+                if !self.sharing.admits(node, slot, self.executor.slots(), &self.slots) {
+                    // It waits for a device of its own, and what comes after it would keep the devices busy.
+                    return;
+                }
+                if let Err(error) = self.claim(node, slot) {
+                    self.fail_for_cache(node, &error);
+                }
             }
             next = self.states.next_ready(Some(node));
         }
     }
 
     /// A free slot that can reach all of the node's inputs: bytes that are still being written are reached only by the
-    /// worker that made them. A slot that holds inputs in memory comes first.
+    /// worker that made them. A slot that holds inputs in memory comes first, of those whose device the node may share.
     fn slot_for(&self, node: NodeId) -> Option<usize> {
         let mut holder = None;
         for read in self.graph.reads(node) {
@@ -262,7 +273,10 @@ impl<'a> Scheduler<'a> {
             Some(slot) => self.slots[slot].is_none().then_some(slot),
             None => {
                 let made = self.graph.reads(node).filter_map(|read| self.states.made_on(read));
-                made.chain(0..self.slots.len()).find(|&slot| self.slots[slot].is_none())
+                let is_free = |slot: &usize| self.slots[*slot].is_none();
+                let free: Vec<usize> = made.chain(0..self.slots.len()).filter(is_free).collect();
+                let admits = |&&slot: &&usize| self.sharing.admits(node, slot, self.executor.slots(), &self.slots);
+                free.iter().find(admits).or(free.first()).copied()
             }
         }
     }

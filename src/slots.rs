@@ -10,7 +10,12 @@ pub struct Slots {
     pub names: Vec<String>,
     /// Computing threads of each slot, which share the cores.
     pub threads: usize,
+    /// Whether a GPU has more slots than it should compute large stages at once: only small ones share it then.
+    pub for_small: bool,
 }
+
+/// Stages that share a GPU by default, if they are small.
+pub const ON_A_GPU: usize = 4;
 
 impl Slots {
     /// The class of the devices: `cpu` or `cuda`.
@@ -61,19 +66,26 @@ pub fn find(device: &str, jobs: Option<usize>, threads: Option<usize>) -> Result
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    // One stage fills a GPU, and the cores too; a second one on a CPU uses what the first one leaves while it reads and writes.
+    // A large stage fills a GPU, small ones share it. One fills the cores too; a second one on a CPU uses what the first one
+    // leaves while it reads and writes.
     let on_cpu = devices.iter().all(|name| name == "cpu");
-    let jobs = jobs.unwrap_or(if on_cpu { cores.min(2) } else { devices.len() });
+    let for_small = jobs.is_none() && !on_cpu;
+    let jobs = jobs.unwrap_or(if on_cpu { cores.min(2) } else { devices.len() * ON_A_GPU });
     let names: Vec<String> = devices.iter().cycle().take(jobs).cloned().collect();
     let threads = threads.unwrap_or(cores);
-    Ok(Slots { names, threads })
+    Ok(Slots { names, threads, for_small })
 }
 
 /// How many NVIDIA GPUs there are for this process: those that the driver shows, as far as `CUDA_VISIBLE_DEVICES` leaves
 /// them. Those are numbered anew, from `cuda:0`.
 fn gpus() -> usize {
     let ids = std::env::var_os("CUDA_VISIBLE_DEVICES");
-    visible(all_gpus(), ids.as_ref().map(|ids| ids.to_string_lossy()).as_deref())
+    visible(all_gpus().max(under_windows()), ids.as_ref().map(|ids| ids.to_string_lossy()).as_deref())
+}
+
+/// One where Windows lends its GPU to Linux (WSL2) and its CUDA driver with it; there are no files by which to count more.
+fn under_windows() -> usize {
+    usize::from(Path::new("/dev/dxg").exists() && Path::new("/usr/lib/wsl/lib/libcuda.so.1").exists())
 }
 
 /// How many of so many GPUs a list of numbers and names leaves. As in CUDA, nothing counts from the first entry on that is no
@@ -114,7 +126,11 @@ mod tests {
 
     #[test]
     fn a_gpu_that_is_not_there_is_found_before_anything_runs() {
-        let slots = |names: &[&str]| Slots { names: names.iter().map(|name| name.to_string()).collect(), threads: 1 };
+        let slots = |names: &[&str]| Slots {
+            names: names.iter().map(|name| name.to_string()).collect(),
+            threads: 1,
+            for_small: false,
+        };
         assert!(slots(&["cpu"]).check(0, false).is_ok() && slots(&["cuda:0", "cuda:1"]).check(2, false).is_ok());
         let said = slots(&["cuda:0"]).check(0, false).unwrap_err().message;
         assert!(said.starts_with("--device cuda:0: this machine shows no NVIDIA GPU"), "{said}");

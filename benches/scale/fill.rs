@@ -29,6 +29,7 @@ pub fn fill(pipeline: &Pipeline, cache: &Cache) -> Duration {
         keep_going: false,
         commit: None,
         patience: Default::default(),
+        sharing: Default::default(),
     };
     let begun = Instant::now();
     Scheduler::new(run, |_| 1.0).run();

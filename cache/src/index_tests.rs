@@ -70,8 +70,9 @@ fn everything_that_a_record_says_comes_back() {
         [("a", f64::NAN), ("b", -0.0), ("c", f64::MAX)].map(|(name, value)| (name.to_string(), value)).into();
     record.measured = IndexMap::from([("seconds".to_string(), f64::INFINITY)]);
     record.provenance.peak_memory = Some(u64::MAX);
-    record.provenance.note = vec!["ein Wort ü".into()];
-    record.provenance.commit = Some(crate::Commit { hash: "ab".into(), dirty: true });
+    let circumstances = std::sync::Arc::make_mut(&mut record.provenance.circumstances);
+    circumstances.note = vec!["ein Wort ü".into()];
+    circumstances.commit = Some(crate::Commit { hash: "ab".into(), dirty: true });
     let seen = crate::SourceSeen {
         path: "/a b".into(),
         digest: crate::Digest::of(b"x"),

@@ -53,7 +53,7 @@ pub use error::CacheError;
 pub use gc::{Evicted, Garbage, GcOptions, GcReport, Removal};
 pub use holder::{Holder, host};
 pub use numerics::Numerics;
-pub use record::{Commit, FORMAT, Output, Provenance, Record, SourceSeen};
+pub use record::{Circumstances, Commit, FORMAT, Output, Provenance, Record, SourceSeen};
 pub use run::{RunDir, RunSeen};
 pub use stamp::Stamp;
 pub use stat::{Algorithm, FileSeen, StatCache};

@@ -8,7 +8,9 @@ use crate::{CacheError, Digest, Key, Numerics, disk};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The format that this program writes. It also reads format 1, which has no checksum.
 pub const FORMAT: u64 = 2;
@@ -98,19 +100,27 @@ pub struct SourceSeen {
     pub verified: bool,
 }
 
-/// Where a result comes from.
+/// Where a result comes from. What many results have in common is there once, and can be read as if it were of this one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Provenance {
     /// Start, in seconds since 1970.
     pub started_unix: f64,
     /// Seconds that the stage took.
     pub seconds: f64,
+    /// Peak memory in bytes, where it was measured.
+    pub peak_memory: Option<u64>,
+    /// What was the same for other results.
+    pub circumstances: Arc<Circumstances>,
+}
+
+/// What was the same for many results when they were computed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circumstances {
     /// The slot: `cpu`, `cuda:0`.
     pub device: String,
     /// The device's name for people.
     pub device_name: String,
-    /// Peak memory in bytes, where it was measured.
-    pub peak_memory: Option<u64>,
     /// The machine.
     pub host: String,
     /// The version of ddpipe.
@@ -126,6 +136,36 @@ pub struct Provenance {
     /// Anything worth knowing: continued from a checkpoint, deterministic kernels off, ….
     #[serde(default)]
     pub note: Vec<String>,
+}
+
+impl Deref for Provenance {
+    type Target = Circumstances;
+
+    fn deref(&self) -> &Circumstances {
+        &self.circumstances
+    }
+}
+
+/// The provenance as a record's file has it.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    started_unix: f64,
+    seconds: f64,
+    peak_memory: Option<u64>,
+    #[serde(flatten)]
+    circumstances: Circumstances,
+}
+
+impl From<Written> for Provenance {
+    fn from(Written { started_unix, seconds, peak_memory, circumstances }: Written) -> Self {
+        Provenance { started_unix, seconds, peak_memory, circumstances: Arc::new(circumstances) }
+    }
+}
+
+impl From<Provenance> for Written {
+    fn from(Provenance { started_unix, seconds, peak_memory, circumstances }: Provenance) -> Self {
+        Written { started_unix, seconds, peak_memory, circumstances: Arc::unwrap_or_clone(circumstances) }
+    }
 }
 
 /// The state of the project's git repository when a stage ran.

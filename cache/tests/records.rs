@@ -4,9 +4,10 @@
 mod common;
 
 use common::{Fixture, claim, commit, key, names, never, record, reseal};
-use ddpipe_cache::{CacheError, Digest, Lookup, Provenance, Record, SourceSeen};
+use ddpipe_cache::{CacheError, Circumstances, Digest, Lookup, Provenance, Record, SourceSeen};
 use serde_json::{Map, Value, json};
 use std::fs;
+use std::sync::Arc;
 
 fn full(it: &Fixture) -> Record {
     let (digest, bytes) = it.cache.blobs().put_bytes(b"images").unwrap();
@@ -34,10 +35,12 @@ fn full(it: &Fixture) -> Record {
     record.provenance = Provenance {
         started_unix: 1_795_169_702.123_456,
         seconds: 12.5,
-        device: "cuda:0".into(),
         peak_memory: Some(1 << 33),
-        note: vec!["continued at step 400".into()],
-        ..Provenance::default()
+        circumstances: Arc::new(Circumstances {
+            device: "cuda:0".into(),
+            note: vec!["continued at step 400".into()],
+            ..Circumstances::default()
+        }),
     };
     record
 }

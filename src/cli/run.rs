@@ -35,7 +35,7 @@ pub struct Args {
     /// Where to compute: auto, cpu, cuda, cuda:0, or several: cuda:0,cuda:1
     #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
     device: String,
-    /// How many stages run at once [default: one per GPU, two on a CPU]
+    /// How many stages run at once [default: two on a CPU; one per GPU, or up to four that are known to be small]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Computing threads of each stage; they change no result [default: the cores]

@@ -132,8 +132,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use ddpipe_cache::{Commit, FORMAT, Provenance};
+    use ddpipe_cache::{Circumstances, Commit, FORMAT, Provenance};
     use indexmap::IndexMap;
+    use std::sync::Arc;
 
     fn record() -> Record {
         let commit = Some(Commit { hash: "c0ffee".into(), dirty: true });
@@ -148,7 +149,10 @@ mod tests {
             metrics: IndexMap::new(),
             measured: IndexMap::new(),
             sources: IndexMap::new(),
-            provenance: Provenance { commit, ..Provenance::default() },
+            provenance: Provenance {
+                circumstances: Arc::new(Circumstances { commit, ..Circumstances::default() }),
+                ..Provenance::default()
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Running, Scheduler, State};
 use crate::event::{Event, Outcome, Status};
 use crate::executor::{Death, DeviceInfo, JobEvent, JobResult};
 use crate::pipeline::NodeId;
-use ddpipe_cache::{CacheError, Committed, Output, Provenance, Record};
+use ddpipe_cache::{CacheError, Circumstances, Committed, Output, Provenance, Record};
 use ddpipe_interface::protocol::{Cause, JobId, LogLevel, OutputArtifact};
 use std::sync::Arc;
 
@@ -92,15 +92,17 @@ impl Scheduler<'_> {
             provenance: Provenance {
                 started_unix: running.started_unix,
                 seconds,
-                device: self.executor.slots()[running.slot].clone(),
-                device_name,
                 peak_memory,
-                host: ddpipe_cache::host(),
-                ddpipe: env!("CARGO_PKG_VERSION").to_string(),
-                libtorch,
-                numerics,
-                commit: self.commit.clone(),
-                note: self.failed[node.index()].iter().chain(continued).cloned().chain(without).collect(),
+                circumstances: Arc::new(Circumstances {
+                    device: self.executor.slots()[running.slot].clone(),
+                    device_name,
+                    host: ddpipe_cache::host(),
+                    ddpipe: env!("CARGO_PKG_VERSION").to_string(),
+                    libtorch,
+                    numerics,
+                    commit: self.commit.clone(),
+                    note: self.failed[node.index()].iter().chain(continued).cloned().chain(without).collect(),
+                }),
             },
         };
         let wrong = match record.asks.is_empty() {

@@ -72,7 +72,7 @@ fn what_needs_an_absent_optional_source_is_left_out_and_the_rest_runs() {
     assert_eq!(count_of(&ran), 1.0);
     ran.says("all: made without 1 of 2 results (b), which are left out");
     let cache = ddpipe_cache::Cache::open(&project.path(".ddpipe")).unwrap();
-    let note = cache.newest_record("sets", "all").unwrap().unwrap().provenance.note;
+    let note = cache.newest_record("sets", "all").unwrap().unwrap().provenance.note.clone();
     assert!(note.iter().any(|line| line.contains("without 1 of 2 inputs")), "{note:?}");
     project.go("pipelines/sets.toml", &[]).ok().ran(&[]);
     project.run(&["why", "pipelines/sets.toml", "after"]).ok().says("is left out: asked/two.bin is not there");

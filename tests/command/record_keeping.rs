@@ -74,7 +74,7 @@ fn equal_bytes_never_make_a_table_run_again_unless_it_names_what_was_measured() 
 fn a_record_says_what_decided_its_bits_and_strict_runs_keep_them_apart() {
     let mut project = tables();
     project.run(&["run", "pipelines/tables.toml", "--threads", "1"]).ok();
-    let numerics = record(&project, ".ddpipe", "network[seed=0]").provenance.numerics.unwrap();
+    let numerics = record(&project, ".ddpipe", "network[seed=0]").provenance.numerics.clone().unwrap();
     assert!(numerics.libtorch.starts_with("2.") && numerics.threads == 1 && numerics.device == "cpu", "{numerics:?}");
     let strict = ["run", "pipelines/tables.toml", "--threads", "1", "--numerics", "strict"];
     project.run(&["plan", "pipelines/tables.toml", "--numerics", "strict"]).ok().says("numerics: loose -> libtorch 2.");

@@ -11,7 +11,7 @@ use ddpipe::executor::{Death, DeviceInfo, Executor, Scripted, Signal, StartError
 use ddpipe::graph::Graph;
 use ddpipe::pipeline::{NodeId, Pipeline};
 use ddpipe::plan::{Choice, Plan, Planner, Verdict};
-use ddpipe::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
+use ddpipe::schedule::{Interrupts, Patience, Run, Scheduler, Sharing, Summary};
 use ddpipe::sources;
 use ddpipe_cache::{Cache, Record};
 use ddpipe_interface::Declaration;
@@ -185,6 +185,7 @@ impl Lab {
             slots: vec!["cpu"],
             keep_going: false,
             patience: Patience::default(),
+            sharing: Sharing::default(),
             choice: (Vec::new(), Vec::new(), "cpu"),
             interrupts: Interrupts::default(),
             gate: None,
@@ -227,6 +228,7 @@ pub struct Attempt<'a> {
     slots: Vec<&'static str>,
     keep_going: bool,
     patience: Patience,
+    sharing: Sharing,
     choice: (Vec<String>, Vec<String>, &'static str),
     interrupts: Interrupts,
     gate: Option<Gate>,
@@ -262,6 +264,12 @@ impl<'a> Attempt<'a> {
     /// With these clocks.
     pub fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Where only small nodes share a device: the bytes that each of the pipeline's nodes takes, in its order.
+    pub fn memory(mut self, bytes: &[Option<u64>]) -> Self {
+        self.sharing = Sharing::of_small(bytes.iter().copied());
         self
     }
 
@@ -364,6 +372,7 @@ impl<'a> Attempt<'a> {
             keep_going: self.keep_going,
             commit: None,
             patience: self.patience,
+            sharing: self.sharing,
         };
         let summary = Scheduler::new(run, seconds).run();
         let events = seen.events;

@@ -70,6 +70,7 @@ fn run(lab: &Lab, is_certain: bool) -> (Summary, usize, usize) {
         keep_going: false,
         commit: None,
         patience: Default::default(),
+        sharing: Default::default(),
     };
     let mut scheduler = Scheduler::new(run, |_| 1.0);
     if is_certain {

@@ -69,7 +69,7 @@ fn a_stage_is_tried_again_as_often_as_it_says_and_the_record_tells() {
     let ran = lab.on("a", Step::Die).on("a", Step::Fail(Cause::OutOfMemory)).go();
     ran.ran(&["a", "a", "a", "b"]).is_complete();
     assert_eq!(retried(&ran), [1, 2]);
-    let note = lab.record("a").unwrap().provenance.note;
+    let note = lab.record("a").unwrap().provenance.note.clone();
     assert_eq!(note[0], "attempt 1 failed: worker_died: the worker's process is gone: it was told to");
     assert_eq!(note[1], "attempt 2 failed: out_of_memory: a was told to fail");
     lab.run().ran(&[]);

@@ -82,6 +82,21 @@ fn independent_nodes_spread_over_slots_and_dependants_follow_their_data() {
 }
 
 #[test]
+fn what_has_to_wait_for_a_gpu_of_its_own_gets_it_in_the_end() {
+    let manifest = r#"
+    [stages.a]
+    kind = "make.data"
+    matrix = { size = [1, 2, 3, 4, 5, 6] }
+    params = { size = "${size}" }
+    "#;
+    // The third is large, of the sixth nothing is known.
+    let memory = [1, 1, 1 << 40, 1, 1].map(Some).into_iter().chain([None]).collect::<Vec<_>>();
+    let ran = Lab::new(manifest).attempt().slots(&["cuda:0"; 4]).memory(&memory).go();
+    ran.is_complete();
+    assert_eq!(ran.journal.len(), 6);
+}
+
+#[test]
 fn select_runs_a_node_and_what_it_needs() {
     let lab = Lab::new(FORK);
     let ran = lab.attempt().select("longer").go();

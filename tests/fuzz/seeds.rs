@@ -1,12 +1,13 @@
 //! Seeds that a program writes: the corpus holds what this ddpipe writes today. `DDPIPE_BLESS=1` writes them anew.
 
-use ddpipe_cache::{Cache, Digest, Key, Lookup, Output, Provenance, Record, SourceSeen};
+use ddpipe_cache::{Cache, Circumstances, Digest, Key, Lookup, Output, Provenance, Record, SourceSeen};
 use ddpipe_interface::protocol::{
     Cause, FromWorker, InputArtifact, Job, JobId, LogLevel, OutputArtifact, PROTOCOL_VERSION, ToWorker, encode,
 };
 use ddpipe_interface::{ArtifactType, Value};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn named<T>(entries: impl IntoIterator<Item = (&'static str, T)>) -> IndexMap<String, T> {
     entries.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
@@ -35,8 +36,11 @@ fn record() -> Vec<u8> {
         sources: named([("raw/one.bin", seen)]),
         provenance: Provenance {
             started_unix: 1.0,
-            device: "cpu".into(),
-            note: vec!["x".into()],
+            circumstances: Arc::new(Circumstances {
+                device: "cpu".into(),
+                note: vec!["x".into()],
+                ..Circumstances::default()
+            }),
             ..Provenance::default()
         },
     };

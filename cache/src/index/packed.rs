@@ -2,10 +2,10 @@
 //! the key is its hash. Texts that many records have in common are numbers of a table. Reads bytes of any kind without
 //! panicking. Knows no files.
 
-use crate::{Digest, Key, Output, Provenance, Record};
+use crate::{Circumstances, Digest, Key, Output, Provenance, Record};
 use indexmap::IndexMap;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Texts by number.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Texts {
     texts: Vec<String>,
     numbers: HashMap<String, u32>,
     /// By number, what a text says of circumstances, once that was asked for.
-    provenances: Vec<OnceLock<Option<Provenance>>>,
+    circumstances: Vec<OnceLock<Option<Arc<Circumstances>>>>,
 }
 
 impl Texts {
@@ -32,14 +32,15 @@ impl Texts {
 
     fn add(&mut self, text: &str, number: u32) {
         self.texts.push(text.to_string());
-        self.provenances.push(OnceLock::new());
+        self.circumstances.push(OnceLock::new());
         self.numbers.insert(text.to_string(), number);
     }
 
-    fn provenance(&self, number: u64) -> Option<Provenance> {
+    /// Records with the same circumstances share them.
+    fn circumstances(&self, number: u64) -> Option<Arc<Circumstances>> {
         let text = self.get(number)?;
-        let read = self.provenances.get(usize::try_from(number).ok()?)?;
-        read.get_or_init(|| serde_json::from_str(text).ok()).clone()
+        let read = self.circumstances.get(usize::try_from(number).ok()?)?;
+        read.get_or_init(|| serde_json::from_str(text).ok().map(Arc::new)).clone()
     }
 
     /// All texts as bytes.
@@ -82,13 +83,12 @@ pub(super) fn pack(record: &Record, texts: &mut Texts) -> Option<Vec<u8>> {
     }
     put_text(to, &if record.asks.is_empty() { String::new() } else { serde_json::to_string(&record.asks).ok()? });
     put_text(to, &if record.sources.is_empty() { String::new() } else { serde_json::to_string(&record.sources).ok()? });
-    let Provenance { started_unix, seconds, peak_memory, .. } = record.provenance;
-    let shared = Provenance { started_unix: 0.0, seconds: 0.0, peak_memory: None, ..record.provenance.clone() };
-    put(to, texts.number(&serde_json::to_string(&shared).ok()?).into());
+    let Provenance { started_unix, seconds, peak_memory, circumstances } = &record.provenance;
+    put(to, texts.number(&serde_json::to_string(&**circumstances).ok()?).into());
     to.extend_from_slice(&started_unix.to_bits().to_le_bytes());
     to.extend_from_slice(&seconds.to_bits().to_le_bytes());
     put(to, peak_memory.is_some().into());
-    put(to, peak_memory.unwrap_or(0));
+    put(to, peak_memory.unwrap_or_default());
     Some(bytes)
 }
 
@@ -122,10 +122,11 @@ pub(super) fn unpack(
     let asks = if asks.is_empty() { IndexMap::new() } else { serde_json::from_str(asks).ok()? };
     let sources = from.text()?;
     let sources = if sources.is_empty() { IndexMap::new() } else { serde_json::from_str(sources).ok()? };
-    let mut provenance = texts.provenance(from.number()?)?;
-    (provenance.started_unix, provenance.seconds) = (from.float()?, from.float()?);
+    let circumstances = texts.circumstances(from.number()?)?;
+    let (started_unix, seconds) = (from.float()?, from.float()?);
     let (measured_memory, memory) = (from.number()?, from.number()?);
-    provenance.peak_memory = (measured_memory == 1).then_some(memory);
+    let peak_memory = (measured_memory == 1).then_some(memory);
+    let provenance = Provenance { started_unix, seconds, peak_memory, circumstances };
     let description = std::mem::take(description);
     Some(Record { format, key, pipeline, node, description, outputs, asks, metrics, measured, sources, provenance })
 }

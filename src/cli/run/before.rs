@@ -8,7 +8,7 @@ use crate::executor::LocalSettings;
 use crate::exit::Fault;
 use crate::memory;
 use crate::results;
-use crate::slots::Slots;
+use crate::slots::{ON_A_GPU, Slots};
 use crate::sources::{self, Sources, SourcesError};
 
 /// The files from outside: what has to run and is declared with a URL is downloaded. What is on record needs no file.
@@ -44,11 +44,12 @@ pub fn obtained(
 pub fn local(args: &Args, slots: Slots, project: &Project) -> LocalSettings {
     let seconds = std::env::var("DDPIPE_CHECKPOINT_SECONDS").ok().and_then(|text| text.parse().ok());
     let jobs = slots.names.len();
+    let budget = memory::budget(jobs, if slots.for_small { ON_A_GPU } else { 1 });
     LocalSettings {
         threads: slots.threads,
         slots: slots.names,
         cache: project.cache.root().to_path_buf(),
-        memory_budget: args.memory_budget.unwrap_or_else(|| memory::budget(jobs)),
+        memory_budget: args.memory_budget.unwrap_or(budget),
         checkpoint_seconds: seconds.unwrap_or(60),
     }
 }

@@ -20,7 +20,7 @@ use crate::plan::Verdict;
 use crate::progress::{self, Ending};
 use crate::results;
 use crate::run_report::{Attempts, RunReport};
-use crate::schedule::{Interrupts, Patience, Run, Scheduler};
+use crate::schedule::{Interrupts, Patience, Run, Scheduler, Sharing};
 use crate::slots::Slots;
 use crate::terminal::{self, Style};
 use crate::visible::visible;
@@ -109,8 +109,15 @@ impl Begun<'_> {
         }
         let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
         observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
+        let guesses = project.expected(&plan);
+        let mut sharing = Sharing::default();
+        if slots.for_small {
+            let mut memory = vec![None; pipeline.nodes.len()];
+            guesses.iter().for_each(|(node, guess)| memory[node.index()] = guess.and_then(|guess| guess.memory));
+            sharing = Sharing::of_small(memory);
+        }
         let expected: IndexMap<NodeId, Option<f64>> =
-            project.expected(&plan).into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
+            guesses.into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
         if !expected.is_empty() {
             let seconds = expected.iter().map(|(node, seconds)| (pipeline.node(*node).address(), *seconds)).collect();
             observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
@@ -130,6 +137,7 @@ impl Begun<'_> {
             keep_going: args.keep_going,
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
+            sharing,
         };
         let mut scheduler = Scheduler::new(scheduled, estimate::for_order(&expected));
         if is_certain {

@@ -15,7 +15,7 @@ use crate::note::say;
 use crate::pipeline::{Node, NodeId};
 use crate::plan::{Plan, Planner, Verdict};
 use crate::progress;
-use crate::schedule::{Interrupts, Patience, Run, Scheduler, Summary};
+use crate::schedule::{Interrupts, Patience, Run, Scheduler, Sharing, Summary};
 use crate::slots::Slots;
 use crate::sources;
 use ddpipe_cache::Record;
@@ -53,7 +53,7 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
         threads: slots.threads,
         slots: slots.names,
         cache: project.cache.root().to_path_buf(),
-        memory_budget: memory::budget(1),
+        memory_budget: memory::budget(1, 1),
         checkpoint_seconds: CHECKPOINT_SECONDS,
     });
     let run = Run {
@@ -68,6 +68,7 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
         keep_going: false,
         commit: commit::of(&project.pipeline.root),
         patience: Patience::of_environment(None),
+        sharing: Sharing::default(),
     };
     let summary = Scheduler::new(run, |_| 0.0).run();
     signals.over();

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, count: Option<usize>) -> Done {
         slots: slots.names[..1].to_vec(),
         cache: beside.cache().root().to_path_buf(),
         threads: slots.threads,
-        memory_budget: memory::budget(1),
+        memory_budget: memory::budget(1, 1),
         checkpoint_seconds: 3600,
     };
     let mut executor = Local::new(settings);

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | the kind and its version | the node's name, the pipeline's name |
 //! | parameters that differ from their defaults | parameters at their defaults: adding one keeps old results |
+//! | | a parameter that does nothing but set others, such as a protocol: those are there |
 //! | the digest of every input's bytes | paths, and which node made the bytes |
 //! | labels, folded axes and metrics of gathered inputs; labels of what could be asked for | job count, time, host |
 //! | measured quantities (seconds, memory) that a gathering stage names | those that it does not name |
@@ -54,7 +55,8 @@ pub fn describe_params(declaration: &Declaration, params: &IndexMap<String, Valu
     let mut params: Vec<_> = params.iter().collect();
     params.sort_by_key(|(name, _)| name.as_str());
     let differs = |(name, value): &(&String, &Value)| {
-        declaration.params.get(*name).and_then(|param| param.default.as_ref()) != Some(*value)
+        let default = declaration.params.get(*name).and_then(|param| param.default.as_ref());
+        default != Some(*value) && !declaration.is_selector(name)
     };
     let differing = params.into_iter().filter(differs);
     differing.map(|(name, value)| (format!("param {name}"), value.to_string())).collect()

@@ -16,7 +16,7 @@ use crate::sources::Sources;
 use crate::terminal::{self, Style};
 use crate::when;
 use ddpipe_cache::{Output, Record};
-use ddpipe_interface::ArtifactType;
+use ddpipe_interface::{ArtifactType, Value as ParamValue};
 use serde_json::{Value, json};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -207,11 +207,25 @@ impl Shown<'_> {
             text.push_str(&room.and_then(|room| self.picture(output, room)).unwrap_or_default());
         }
         if only.is_none() {
+            for (name, value, from) in self.params() {
+                let from = from.map_or(String::new(), |(selector, choice)| format!(" (from {selector} {choice})"));
+                text.push_str(&visible(&format!("  param {name} = {value}{from}\n")));
+            }
             for (name, value) in &self.record.numbers() {
                 text.push_str(&visible(&format!("  {name} = {}\n", significant(*value))));
             }
         }
         text
+    }
+
+    /// The parameters that are not at their defaults, and what set them if a manifest did not.
+    fn params(&self) -> impl Iterator<Item = (&str, &ParamValue, Option<(&str, &str)>)> {
+        let kind = self.project.pipeline.catalog.declaration(&self.node.kind);
+        self.node.params.iter().filter_map(move |(name, value)| {
+            let default = kind.and_then(|kind| kind.params.get(name)).and_then(|param| param.default.as_ref());
+            let from = kind.and_then(|kind| kind.set_by(&self.node.params, name));
+            (default != Some(value)).then_some((name.as_str(), value, from))
+        })
     }
 
     /// The output as a picture in the terminal, if it is one.
@@ -247,11 +261,18 @@ impl Shown<'_> {
             "key": record.key,
             "started_unix": record.provenance.started_unix,
             "seconds": record.provenance.seconds,
+            "params": self.params().map(|(name, value, _)| (name.to_string(), json!(value))).collect::<serde_json::Map<_, _>>(),
+            "set_by": self.params().filter_map(set_by).collect::<serde_json::Map<_, _>>(),
             "outputs": self.outputs(only).map(output).collect::<serde_json::Map<String, Value>>(),
             "metrics": numbers(&record.metrics),
             "measured": numbers(&record.measured),
         })
     }
+}
+
+/// The choice that a parameter's value comes from: `"lr": "protocol frepo"`.
+fn set_by((name, _, from): (&str, &ParamValue, Option<(&str, &str)>)) -> Option<(String, Value)> {
+    from.map(|(selector, choice)| (name.to_string(), json!(format!("{selector} {choice}"))))
 }
 
 /// Numbers as JSON; those that it has no numbers for become texts, as in records.

@@ -126,6 +126,11 @@ fn describe(kind: &Kind) -> String {
         notes.extend(param.work.then(|| "multiplies the work".to_string()));
         notes.extend(param.source.as_ref().map(|source| format!("default from {source}")));
         text.push_str(&format!("      {}\n", notes.join("; ")));
+        for (choice, settings) in &param.sets {
+            let values: Vec<String> =
+                settings.iter().map(|(name, setting)| format!("{name} = {}", setting.value)).collect();
+            text.push_str(&format!("      {choice} sets {}\n", values.join(", ")));
+        }
     }
     text.push_str("\nmetrics\n");
     declaration.metrics.iter().for_each(|(name, metric)| text.push_str(&line(name, metric)));

@@ -72,7 +72,8 @@ impl Explainer<'_> {
                 text.push_str(&history(record));
                 text.push_str(&why_it_ran(record, last.as_ref()));
                 for (name, value) in &record.description {
-                    text.push_str(&format!("    {name} = {}\n", self.described(node, name, value)));
+                    let (value, from) = (self.described(node, name, value), self.set_by(node, name));
+                    text.push_str(&format!("    {name} = {value}{from}\n"));
                 }
             }
             Verdict::Run { action, reasons } => {
@@ -98,6 +99,13 @@ impl Explainer<'_> {
             Verdict::NotSelected => text.push_str("  is not selected, and nothing selected asked for it\n"),
         }
         text
+    }
+
+    /// ` (from protocol dm)`, of a parameter that is set by the choice of another one.
+    fn set_by(&self, node: &Node, name: &str) -> String {
+        let kind = self.project.pipeline.catalog.declaration(&node.kind);
+        let from = kind.zip(name.strip_prefix("param ")).and_then(|(kind, name)| kind.set_by(&node.params, name));
+        from.map_or(String::new(), |(selector, choice)| format!(" (from {selector} {choice})"))
     }
 
     /// A value of a description; for an input that takes one, the node or file that is connected to it.

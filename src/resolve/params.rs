@@ -1,6 +1,6 @@
 //! The parameters of a stage, checked against the declarations of its kinds: names, types, ranges, defaults. A parameter
 //! comes from `params` (there, one for each value of an axis, if so written), from an axis of the stage's own matrix with
-//! its name, or from its default.
+//! its name, from a choice that sets it (`protocol = "dm"`), or from its default.
 
 use super::by_axis::{Lacking, by_axis, choose};
 use super::info::StageInfo;
@@ -91,6 +91,7 @@ impl<'a> Params<'a> {
             return constant;
         }
         let mut found: Vec<(&String, Value)> = Vec::with_capacity(varying.len());
+        let mut left: Vec<&String> = Vec::new();
         let stage = self.stage;
         for (name, param) in varying.iter().filter_map(|name| kind.params.get_key_value(name)) {
             let value = match stage.table.params.get(name) {
@@ -106,7 +107,7 @@ impl<'a> Params<'a> {
                             if near.is_empty() && (param.optional || param.default.is_some()) =>
                         {
                             // Left at its default, as if it were not given.
-                            found.extend(param.default.clone().map(|default| (name, default)));
+                            left.push(name);
                             continue;
                         }
                         Err(Lacking::Value { why, near }) => {
@@ -144,13 +145,17 @@ impl<'a> Params<'a> {
             };
             found.extend(value.map(|value| (name, value)));
         }
+        let given = |name: &str| stage.table.params.contains_key(name) || self.setting.contains(&name);
         let text = |name: &String| found.iter().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
         let texts = varying.iter().map(text).collect();
         let shared = self.shared.entry((kind.name.clone(), texts));
         let whole = shared.or_insert_with(|| {
             let mut values = (*constant).clone();
             values.extend(found.into_iter().map(|(name, value)| (name.clone(), value)));
+            let default = |name: &&String| Some(((*name).clone(), kind.params.get(*name)?.default.clone()?));
+            values.extend(left.iter().filter_map(default));
             values.sort_by_cached_key(|name, _| kind.params.get_index_of(name));
+            kind.settle(&mut values, |name| given(name) && !left.iter().any(|other| *other == name));
             Arc::new(values)
         });
         whole.clone()
@@ -166,7 +171,11 @@ impl<'a> Params<'a> {
             None => self.setting.contains(&name.as_str()),
         };
         let varying: Arc<[String]> = kind.params.keys().filter(varies).cloned().collect();
-        let constant = Constant { values: Arc::new(self.constants(kind, report)), varying };
+        let mut values = self.constants(kind, report);
+        if varying.is_empty() {
+            kind.settle(&mut values, |name| self.stage.table.params.contains_key(name));
+        }
+        let constant = Constant { values: Arc::new(values), varying };
         self.constant.insert(kind.name.clone(), constant.clone());
         constant
     }

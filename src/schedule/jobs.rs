@@ -52,7 +52,7 @@ impl Jobs<'_> {
             node: node.address(),
             kind: node.kind.clone(),
             command: program.map(Program::command),
-            params: (*node.params).clone(),
+            params: kind.map_or_else(|| (*node.params).clone(), |kind| kind.declaration.told(&node.params)),
             seed: node.seed,
             inputs,
             absent: action.absent.clone(),

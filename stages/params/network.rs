@@ -1,7 +1,8 @@
 //! The parameters by which stages let a network be chosen, as they stand in a `stage.toml`: part of a kind's `Params`, by
 //! `#[serde(flatten)]`. What they mean is in `spec.rs`.
 
-use ddpipe_nn::network::{Activation, Norm, Overrides, Pooling, takes_norm};
+use anyhow::{Context as _, bail};
+use ddpipe_nn::network::{Activation, Architecture, Norm, Overrides, Pooling, takes_norm};
 use ddpipe_nn::network::{Network, NetworkError, NetworkSpec};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,28 @@ impl NetworkParams {
         let NetworkParams { width: filters, depth, norm, activation, pooling, .. } = *self;
         let overrides = Overrides { width: filters, depth, norm, activation, pooling };
         NetworkSpec::named(&self.arch, &overrides, channels, [height, width], classes)
+    }
+}
+
+impl NetworkParams {
+    /// The network; with `doubling` every block of a ConvNet is twice as wide as the one before.
+    pub fn laid(&self, doubling: bool, shape: [i64; 3], classes: i64) -> anyhow::Result<Network> {
+        let spec = self.spec(shape, classes)?;
+        let spec = if doubling { self.doubled(spec)? } else { spec };
+        Ok(Network::new(&spec)?)
+    }
+
+    /// The same network with blocks of which each is twice as wide as the one before.
+    pub fn doubled(&self, spec: NetworkSpec) -> anyhow::Result<NetworkSpec> {
+        let Architecture::ConvNet { width, depth, activation, norm, pooling } = spec.architecture else {
+            bail!("doubling = true is for convnets; {} has its own widths, so leave it false", self.arch);
+        };
+        let wider =
+            |block: i64| u32::try_from(block).ok().and_then(|block| width.checked_mul(2i64.checked_pow(block)?));
+        let channels = (0..depth).map(wider).collect::<Option<Vec<_>>>();
+        let channels = channels.with_context(|| format!("a width of {width} doubled {depth} times is too large"))?;
+        let architecture = Architecture::Cnn { channels, kernel: 3, activation, norm, pooling };
+        Ok(NetworkSpec { architecture, ..spec })
     }
 }
 

@@ -2,13 +2,10 @@
 
 use super::{Objective, Settings, TrainingSet};
 use anyhow::{Context as _, Result, ensure};
-use ddpipe_nn::augment::{Augment, Augmentation, Strategy};
+use ddpipe_nn::augment::{Augment, Augmentation, Mixing, Strategy};
 use ddpipe_nn::network::Network;
-use ddpipe_nn::optim::{Schedule, Sgd};
-use ddpipe_nn::transfer;
-use serde::Deserialize;
-use std::time::{Duration, Instant};
-use tch::Tensor;
+use ddpipe_nn::optim::{Average, AverageStart, Betas, Course, Decayed, Descent, Pace, Rule, Schedule, WarmUp};
+use serde::{Deserialize, Serialize};
 
 /// How a network is trained. Part of a kind's `Params`, by `#[serde(flatten)]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,11 +14,45 @@ pub struct TrainingParams {
     pub epochs: u64,
     pub batch_size: i64,
     pub lr: f64,
+    pub optimiser: Optimiser,
     pub momentum: f64,
+    pub nesterov: bool,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
     pub weight_decay: f64,
+    pub decayed: Decayed,
     pub schedule: Schedule,
+    pub rate_by: Pace,
+    pub lr_end: f64,
+    pub warmup_steps: u64,
+    pub warmup_epochs: u64,
+    pub milestones: Vec<f64>,
+    pub drop: f64,
+    pub ema: f64,
+    pub ema_start: AverageStart,
+    pub norm_passes: u64,
+    pub mixup: f64,
+    pub cutmix: f64,
+    pub mix_share: f64,
+    pub label_smoothing: f64,
     pub augment: Augmentation,
     pub strategy: Strategy,
+    /// The number of steps, where a set's size decides it ([`BySize`](super::BySize)); no parameter.
+    #[serde(skip)]
+    pub planned_steps: Option<u64>,
+}
+
+/// Parameter `optimiser`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimiser {
+    /// Stochastic gradient descent.
+    Sgd,
+    /// Adam, with weight decay as part of the gradient.
+    Adam,
+    /// Adam with weight decay apart from the gradient.
+    AdamW,
 }
 
 impl TrainingParams {
@@ -45,24 +76,53 @@ impl TrainingParams {
         Ok(TrainingParams { lr, ..self })
     }
 
-    /// The settings of the training as JSON, for comparing results. The strategy is included only where there is an
-    /// augmentation that uses it.
-    pub fn protocol(&self, objective: Objective) -> serde_json::Value {
-        let mut protocol = serde_json::json!({
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "lr": self.lr,
-            "momentum": self.momentum,
-            "weight_decay": self.weight_decay,
-            "schedule": self.schedule,
-            "augment": self.augment,
-            "strategy": self.augment.has_strategy().then_some(&self.strategy),
-        });
-        // Left out for cross entropy, so that documents from before there were other losses keep their bytes.
-        if let Objective::SquaredError { .. } = objective {
-            protocol["loss"] = "mse".into();
-        }
-        protocol
+    /// Says what of the parameters contradicts itself or the objective.
+    pub fn check(&self, objective: Objective) -> Result<()> {
+        ensure!(
+            self.warmup_steps == 0 || self.warmup_epochs == 0,
+            "warmup_steps = {} and warmup_epochs = {} are two lengths of one warm-up; give one of them",
+            self.warmup_steps,
+            self.warmup_epochs
+        );
+        ensure!(
+            self.label_smoothing == 0.0 || objective == Objective::CrossEntropy,
+            "label_smoothing = {} is for cross entropy, and the loss here is squared error; leave it out, or give loss = \
+             \"cross_entropy\" for a set with classes",
+            self.label_smoothing
+        );
+        Ok(())
+    }
+
+    /// The optimiser.
+    pub fn descent(&self) -> Descent {
+        let betas = Betas { first: self.beta1, second: self.beta2, eps: self.eps };
+        let rule = match self.optimiser {
+            Optimiser::Sgd => Rule::Sgd { momentum: self.momentum, nesterov: self.nesterov },
+            Optimiser::Adam => Rule::Adam(betas),
+            Optimiser::AdamW => Rule::AdamW(betas),
+        };
+        Descent { rule, weight_decay: self.weight_decay, decayed: self.decayed }
+    }
+
+    /// What there is to say of the learning rate beside its schedule.
+    pub fn course(&self) -> Course {
+        let warm_up = match (self.warmup_steps, self.warmup_epochs) {
+            (0, 0) => WarmUp::None,
+            (0, epochs) => WarmUp::Epochs(epochs),
+            (steps, _) => WarmUp::Steps(steps),
+        };
+        Course { pace: self.rate_by, end: self.lr_end, warm_up, milestones: self.milestones.clone(), drop: self.drop }
+    }
+
+    /// The average of the parameters that is tested and kept, if any.
+    pub fn average(&self) -> Option<Average> {
+        (self.ema > 0.0).then_some(Average { decay: self.ema, start: self.ema_start })
+    }
+
+    /// The mixtures of images and labels.
+    pub fn mixing(&self) -> Mixing {
+        let TrainingParams { mixup, cutmix, mix_share, label_smoothing, .. } = *self;
+        Mixing { mixup, cutmix, mix_share, label_smoothing }
     }
 
     /// The settings of the training loop, with this seed for shuffling.
@@ -72,46 +132,19 @@ impl TrainingParams {
             batch_size: self.batch_size,
             rate: self.lr,
             schedule: self.schedule,
-            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
+            course: self.course(),
+            optimiser: self.descent(),
+            average: self.average(),
+            seen_twice: self.norm_passes > 1,
             seed,
+            planned_steps: self.planned_steps,
             max_steps: None,
         }
     }
 
     /// The augmentation for this network, if any.
     pub fn augmentation(&self, network: &Network, seed: u64) -> Option<Box<dyn Augment>> {
-        self.augment.for_training(&self.strategy, &network.spec().architecture, seed)
-    }
-}
-
-/// An error if the training images and those of a second set differ in shape (channels, height, width) or number of
-/// classes; `what` names the input of the second set.
-pub fn fits(trained: ([i64; 3], i64), tested: ([i64; 3], i64), what: &str) -> Result<()> {
-    let (([channels, height, width], classes), (shape, others)) = (trained, tested);
-    ensure!(
-        [channels, height, width] == shape,
-        "input {what:?} has images of {}x{}x{}, the training images are {channels}x{height}x{width}",
-        shape[0],
-        shape[1],
-        shape[2]
-    );
-    ensure!(classes == others, "input {what:?} has {others} classes, the training images have {classes}");
-    Ok(())
-}
-
-/// Reads a loss for display from time to time, because reading makes the CPU wait for the device. What it reads is not counted.
-#[derive(Debug, Default)]
-pub struct LossReader {
-    last: Option<Instant>,
-}
-
-impl LossReader {
-    /// The loss, if the last one was read at least 100 ms ago.
-    pub fn read(&mut self, loss: &Tensor) -> Option<f64> {
-        if self.last.is_some_and(|last| last.elapsed() < Duration::from_millis(100)) {
-            return None;
-        }
-        self.last = Some(Instant::now());
-        transfer::shown(loss)
+        let first = self.augment.for_training(&self.strategy, &network.spec().architecture, seed);
+        self.mixing().behind(first, seed)
     }
 }

@@ -2,11 +2,11 @@
 
 use super::order::Orders;
 use super::state::Unread;
-use super::{Batch, Examples, Gradient, Observer, Reading, State};
+use super::{Batch, Examples, Gradient, Observer, Reading, Settings, State};
 use anyhow::{Result, ensure};
 use ddpipe_nn::augment::Augment;
-use ddpipe_nn::network::{Chunk, Network, Parameters};
-use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::network::{Chunk, Network, Parameters, seen_twice};
+use ddpipe_nn::optim::Averaged;
 use ddpipe_nn::pieces::Graph;
 use tch::{TchError, Tensor};
 
@@ -17,44 +17,6 @@ const UNREAD: usize = 50;
 /// these parameters on a batch, which it may pass through the network in chunks.
 /// [`cross_entropy_gradient`](super::cross_entropy_gradient) is the usual one.
 pub type Direction<'a> = &'a dyn Fn(&Network, &Parameters, &Batch, Chunk) -> Result<Gradient, TchError>;
-
-/// The settings of a training, or of one phase of it.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The number of epochs for the schedule; [`Schedule::epochs`] of them are run.
-    pub epochs: u64,
-    /// The number of images per step; the last batch of an epoch may be smaller.
-    pub batch_size: i64,
-    /// The initial learning rate.
-    pub rate: f64,
-    /// How the learning rate changes from epoch to epoch.
-    pub schedule: Schedule,
-    /// The optimiser.
-    pub sgd: Sgd,
-    /// The seed of the streams that shuffle the images.
-    pub seed: u64,
-    /// Ends the training after this many steps, in the middle of an epoch if need be; `None` for no limit. The learning
-    /// rates do not change by it.
-    pub max_steps: Option<u64>,
-}
-
-impl Settings {
-    /// The number of steps of one epoch over `images` images.
-    pub fn steps_per_epoch(&self, images: i64) -> u64 {
-        (images.max(0) as u64).div_ceil(self.batch_size.max(1) as u64)
-    }
-
-    /// The number of steps that a training in this state has done, at most [`steps`](Self::steps).
-    pub fn done(&self, state: &State, images: i64) -> u64 {
-        state.epoch * self.steps_per_epoch(images) + state.batch
-    }
-
-    /// The number of steps of the whole training on `images` images.
-    pub fn steps(&self, images: i64) -> u64 {
-        let steps = self.schedule.epochs(self.epochs) * self.steps_per_epoch(images);
-        self.max_steps.map_or(steps, |most| most.min(steps))
-    }
-}
 
 /// A part of a training with its own settings and its own frozen parameters ([`Network::freeze`]).
 #[derive(Clone, Debug)]
@@ -68,7 +30,7 @@ pub struct Phase {
 /// A training: phases, examples, and the function that returns the gradient. [`run`](Self::run) carries it out.
 pub struct Training<'a> {
     /// The phases, one after the other. Epochs and steps are counted over all of them; each phase starts its schedule
-    /// from the beginning, with an empty velocity.
+    /// from the beginning, with a new optimiser.
     pub phases: &'a [Phase],
     /// Returns the gradient for a step.
     pub direction: Direction<'a>,
@@ -84,7 +46,8 @@ impl Training<'_> {
         self.phases.iter().map(|phase| phase.settings.steps(self.examples.count())).sum()
     }
 
-    /// Trains from `state` to the end and returns the final state. Epoch e is shuffled by `stream(seed, "shuffle", e)`;
+    /// Trains from `state` to the end and returns the final state, whose parameters are the average over the last phase
+    /// where there is one. Epoch e is shuffled by `stream(seed, "shuffle", e)`;
     /// a training that continues from any state gives the same parameters as one that was not interrupted. An error if
     /// there are no images or the observer returns one.
     pub fn run(&self, state: State, observer: &mut dyn Observer) -> Result<State> {
@@ -109,8 +72,16 @@ impl Training<'_> {
             first.epoch += steps.div_ceil(settings.steps_per_epoch(count));
             first.step += steps;
         }
+        if let Some(average) = self.phases.last().and_then(|phase| phase.settings.average) {
+            state.parameters = state.averaged(average)?;
+        }
         Ok(state)
     }
+}
+
+/// All that an average is taken of: parameters, then running statistics.
+pub(super) fn values(parameters: &Parameters) -> impl Iterator<Item = &Tensor> {
+    parameters.trainable.iter().chain(&parameters.buffers)
 }
 
 /// The numbers of epochs and steps of the earlier phases.
@@ -134,15 +105,19 @@ impl Run<'_> {
         let Run { training, network, settings, first } = *self;
         let Training { direction, examples, augment, .. } = *training;
         let count = examples.count();
-        let (batches, steps) = (settings.steps_per_epoch(count), settings.steps(count));
+        let (length, steps) = (settings.length(count), settings.steps(count));
+        let batches = length.batches;
         let chunk = network.chunk(examples.device(), Graph::Kept);
         while state.epoch.saturating_sub(first.epoch) * batches < steps {
             let (epoch, own) = (state.epoch, state.epoch.saturating_sub(first.epoch));
             let anew = own == 0 && first.epoch > 0;
             if state.batch == 0 && (anew || settings.schedule.empties_velocity(settings.epochs, own)) {
-                state.velocity.clear();
+                state.memory.clear();
             }
-            let rate = settings.schedule.rate(settings.rate, settings.epochs, own);
+            if state.batch == 0 && anew {
+                state.averaged = Averaged::default();
+            }
+            let rate = |batch| settings.course.rate(settings.schedule, settings.rate, length, own, batch);
             let left = steps.div_ceil(batches).saturating_sub(own);
             let order = orders.of(settings.seed, count, examples.device(), epoch, left);
             let last = batches.min(steps - own * batches);
@@ -156,9 +131,18 @@ impl Run<'_> {
                     (batch.images, batch.labels) = augment.batch(&batch.images, &batch.labels, classes, step)?;
                 }
                 let now = direction(network, &state.parameters, &batch, chunk)?;
-                let before = &state.parameters.trainable;
-                let stepped = settings.sgd.step(rate, before, &now.gradients, &mut state.velocity)?;
-                state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
+                let before = &state.parameters;
+                let (rate, memory) = (rate(state.batch), &mut state.memory);
+                let trainable = settings.optimiser.step(network, rate, &before.trainable, &now.gradients, memory)?;
+                let buffers = match settings.seen_twice {
+                    true => seen_twice(&before.buffers, &now.buffers)?,
+                    false => now.buffers,
+                };
+                let after = Parameters { trainable, buffers };
+                if let Some(average) = settings.average {
+                    average.add(values(before), values(&after), &mut state.averaged)?;
+                }
+                state.parameters = after;
                 let summed = now.loss.to_kind(tch::Kind::Double) * batch.len();
                 state.sums = &state.sums + Tensor::stack(&[summed, now.right.sum(tch::Kind::Double)], 0);
                 state.batch += 1;
@@ -166,7 +150,7 @@ impl Run<'_> {
                 observer.step(state, &now.loss)?;
             }
             let seen = count.min(last as i64 * settings.batch_size) as f64;
-            let done = Unread { epoch, rate, seen, sums: state.sums.shallow_clone() };
+            let done = Unread { epoch, rate: rate(0), seen, sums: state.sums.shallow_clone() };
             if observer.reading() == Reading::EachEpoch {
                 let Some(mut result) = done.read()? else {
                     observer.diverged(epoch)?;

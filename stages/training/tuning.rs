@@ -36,6 +36,7 @@ impl Tuning {
         let second = Settings {
             epochs: self.tune_epochs,
             rate: self.tune_lr.unwrap_or(settings.rate / TIMES_SMALLER),
+            planned_steps: None,
             ..settings.clone()
         };
         let mut phases = vec![Phase { network: network.freeze(&held), settings }];

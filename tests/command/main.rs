@@ -35,6 +35,7 @@ mod logs;
 mod mnist;
 mod offered;
 mod partial;
+mod presets;
 mod programs;
 mod protocol;
 mod python;

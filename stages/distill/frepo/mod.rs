@@ -13,9 +13,9 @@ use crate::context::{Context, Inputs, Outputs};
 use crate::distill::synthesis::{Length, Recorder};
 use crate::params::NetworkParams;
 use crate::training::fits;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::loss::centred;
-use ddpipe_nn::network::{Architecture, Chunk, Mode, Network, NetworkSpec, Parameters};
+use ddpipe_nn::network::{Chunk, Mode, Network, NetworkSpec, Parameters};
 use ddpipe_nn::optim::Optimiser;
 use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::precision::Precision;
@@ -129,18 +129,7 @@ impl Params {
     /// The pool's network. With `doubling` every block of a ConvNet is twice as wide as the one before.
     fn spec(&self, dataset: &Dataset) -> Result<NetworkSpec> {
         let spec = self.network.spec(dataset.image_shape(), dataset.classes)?;
-        if !self.doubling {
-            return Ok(spec);
-        }
-        let Architecture::ConvNet { width, depth, activation, norm, pooling } = spec.architecture else {
-            bail!("doubling = true is for convnets; {} has its own widths, so leave it false", self.network.arch);
-        };
-        let wider =
-            |block: i64| u32::try_from(block).ok().and_then(|block| width.checked_mul(2i64.checked_pow(block)?));
-        let channels = (0..depth).map(wider).collect::<Option<Vec<_>>>();
-        let channels = channels.with_context(|| format!("a width of {width} doubled {depth} times is too large"))?;
-        let architecture = Architecture::Cnn { channels, kernel: 3, activation, norm, pooling };
-        Ok(NetworkSpec { architecture, ..spec })
+        if self.doubling { self.network.doubled(spec) } else { Ok(spec) }
     }
 }
 

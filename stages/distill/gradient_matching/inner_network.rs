@@ -8,7 +8,7 @@ use crate::training::{Cancellable, Phase, Settings, State, Training, UnreadLoss,
 use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::{Augmentation, Strategy};
 use ddpipe_nn::network::{Network, Parameters};
-use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::optim::Sgd;
 use ddpipe_nn::stream::stream;
 use rand::Rng;
 use serde_json::json;
@@ -102,15 +102,7 @@ impl<'a> InnerNetwork<'a> {
     fn train_on_synthetic(&self, set: &SyntheticSet, number: u64, tick: impl FnMut() -> Result<()>) -> Result<State> {
         let InnerLoop { epochs, batch, lr, strategy } = self.inner_loop;
         let seed = stream(self.ctx.seed, "inner", number).generator().random();
-        let settings = Settings {
-            epochs,
-            batch_size: batch,
-            rate: lr,
-            schedule: Schedule::Constant,
-            sgd: Sgd { momentum: 0.0, weight_decay: 0.0 },
-            seed,
-            max_steps: None,
-        };
+        let settings = Settings::plain(epochs, batch, lr, Sgd { momentum: 0.0, weight_decay: 0.0 }, seed);
         let augment = strategy
             .and_then(|strategy| Augmentation::Dsa.for_training(strategy, &self.network.spec().architecture, seed));
         let training = Training {

@@ -8,7 +8,7 @@ use crate::training::{Cancellable, Orders, Phase, Settings, State, Training, Unr
 use anyhow::{Context as _, Error, Result};
 use ddpipe_nn::augment::Combined;
 use ddpipe_nn::network::{Network, Parameters};
-use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::optim::Sgd;
 use std::cell::RefCell;
 use tch::Tensor;
 
@@ -109,15 +109,9 @@ impl RealTraining<'_> {
             return Ok(trained);
         }
         let last = first + batches;
-        let settings = Settings {
-            epochs: last.div_ceil(self.per_epoch()),
-            batch_size: self.batch,
-            rate: self.lr,
-            schedule: Schedule::Constant,
-            sgd: self.sgd,
-            seed: self.seed,
-            max_steps: Some(last),
-        };
+        let epochs = last.div_ceil(self.per_epoch());
+        let settings = Settings::plain(epochs, self.batch, self.lr, self.sgd, self.seed);
+        let settings = Settings { max_steps: Some(last), ..settings };
         let training = Training {
             phases: &[Phase { network: self.network.clone(), settings }],
             direction: &cross_entropy_gradient,
@@ -130,6 +124,6 @@ impl RealTraining<'_> {
             .run_in(&mut self.orders.borrow_mut(), state, &mut Cancellable(tick))
             .context("the network's training on real images")?;
         let unread = unread.and(&state)?;
-        Ok(TrainedNetwork { parameters: state.parameters, velocity: state.velocity, unread })
+        Ok(TrainedNetwork { parameters: state.parameters, velocity: state.memory.velocity, unread })
     }
 }

@@ -12,12 +12,19 @@ use crate::training::{Batch, Divergence, Examples, Gradient, Pass, Phase, Progre
 use anyhow::Result;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::network::{Chunk, Mode, Parameters};
+use ddpipe_nn::optim::Memory;
 use ddpipe_nn::pieces::Shared;
 use ddpipe_nn::stream::stream;
 use tch::{Kind, TchError, Tensor};
 
 /// Whose part of a checkpoint this stage is.
 const HINTS: &str = "hints";
+
+/// What a checkpoint has of the regressor: its values, and what the optimiser remembers of each.
+const VALUES: &str = "regressor";
+const VELOCITY: &str = "regressor.velocity";
+const FIRST_MOMENT: &str = "regressor.moment1";
+const SECOND_MOMENT: &str = "regressor.moment2";
 
 /// What guides a student.
 pub struct Hints {
@@ -44,11 +51,18 @@ impl Hints {
     pub fn resume(&self, checkpoint: &Checkpoint) -> Result<Option<State>> {
         let Some(about) = checkpoint.state.get(HINTS) else { return Ok(None) };
         let mut state = State::restore(&self.phase.network, &checkpoint.tensors, about)?;
-        let begun = !state.velocity.is_empty();
-        for part in ["weight", "bias"] {
-            state.parameters.trainable.push(checkpoint.get(&format!("regressor.{part}"))?.shallow_clone());
-            if begun {
-                state.velocity.push(checkpoint.get(&format!("regressor.velocity.{part}"))?.shallow_clone());
+        let Memory { velocity, moments } = &mut state.memory;
+        let lists = [
+            (VALUES, &mut state.parameters.trainable),
+            (VELOCITY, velocity),
+            (FIRST_MOMENT, &mut moments.first),
+            (SECOND_MOMENT, &mut moments.second),
+        ];
+        for (kind, values) in lists {
+            // Empty is what the optimiser does not keep, or has not begun.
+            let parts: &[&str] = if values.is_empty() { &[] } else { &["weight", "bias"] };
+            for part in parts {
+                values.push(checkpoint.get(&format!("{kind}.{part}"))?.shallow_clone());
             }
         }
         Ok(Some(state))
@@ -108,7 +122,13 @@ impl Hints {
                 Ok(None)
             })
             .saving(|checkpoint, state| {
-                let regressor = [("regressor", &state.parameters.trainable), ("regressor.velocity", &state.velocity)];
+                let Memory { velocity, moments } = &state.memory;
+                let regressor = [
+                    (VALUES, &state.parameters.trainable),
+                    (VELOCITY, velocity),
+                    (FIRST_MOMENT, &moments.first),
+                    (SECOND_MOMENT, &moments.second),
+                ];
                 for (kind, values) in regressor {
                     let behind = values.get(own..).unwrap_or_default();
                     for (part, value) in ["weight", "bias"].iter().zip(behind) {

@@ -21,7 +21,7 @@ use crate::context::{Checkpoint, Context, Inputs, Outputs};
 use crate::training::{self, Phase, Progress, Settings, State, Trained, Training, TrainingSet};
 use anyhow::{Context as _, Result};
 use ddpipe_nn::network::Network;
-use ddpipe_nn::optim::Schedule;
+use ddpipe_nn::optim::{Course, Schedule};
 use ddpipe_nn::stream::stream;
 use examples::WithTeacher;
 use hints::Hints;
@@ -47,7 +47,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if let Some(test) = &test {
         training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
-    let network = params.network.network(set.image_shape(), set.classes())?;
+    let network = params.network.laid(params.doubling, set.image_shape(), set.classes())?;
     let (distillation, training) = params.apart(&set)?;
     let phases = training.tuning.phases(&network, training.params.settings(ctx.seed))?;
     let teacher = Teacher::of(inputs, &set)?;
@@ -110,9 +110,10 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             report.epoch(result);
             let Some(test) = &test else { return Ok(None) };
             let started = Instant::now();
-            let now = test.scores(&network, state, report)?;
+            let shown = state.result(settings)?;
+            let now = test.scores(&network, &shown, state, report)?;
             if result.epoch + 1 == epochs {
-                likeness = Some(test.likeness(&network, state, report)?);
+                likeness = Some(test.likeness(&network, &shown, state, report)?);
             }
             tested.set(tested.get() + started.elapsed().as_secs_f64());
             let accuracy = now.confusion.accuracy();
@@ -166,6 +167,9 @@ fn compared(
         epochs: distillation.hint_epochs,
         rate: distillation.hint_lr.unwrap_or(first.settings.rate),
         schedule: Schedule::Constant,
+        course: Course::default(),
+        average: None,
+        planned_steps: None,
         seed: stream(ctx.seed, "hints", 0).generator().random(),
         ..first.settings.clone()
     };

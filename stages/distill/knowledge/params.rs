@@ -4,7 +4,7 @@ use super::loss;
 use crate::distill::knowledge::layers::Pair;
 use crate::distill::knowledge::loss::{Average, HintForm};
 use crate::params::NetworkParams;
-use crate::training::{ClassWeights, Phase, TrainingParams, TrainingSet, Tuning};
+use crate::training::{BySize, ClassWeights, Objective, Phase, TrainingParams, TrainingSet, Tuning};
 use anyhow::Result;
 use ddpipe_nn::augment::{Augment, Geometric};
 use ddpipe_nn::network::Network;
@@ -17,8 +17,11 @@ use serde_json::{Value, json};
 pub struct Params {
     #[serde(flatten)]
     pub(super) network: NetworkParams,
+    pub(super) doubling: bool,
     #[serde(flatten)]
     training: TrainingParams,
+    #[serde(flatten)]
+    by_size: BySize,
     temperature: f64,
     alpha: f64,
     average: Average,
@@ -86,14 +89,15 @@ impl StudentTraining {
 impl Params {
     /// What they say of distillation, and of training on this set.
     pub(super) fn apart(self, set: &TrainingSet) -> Result<(Distillation, StudentTraining)> {
-        let Params { training, learned_lr, geometric, class_weights, tuning, .. } = self;
+        let Params { training, by_size, learned_lr, geometric, class_weights, tuning, .. } = self;
         let Params { temperature, alpha, average, hint, student_layers, teacher_layers, .. } = self;
         let Params { hint_epochs, hint_lr, hint_loss, beta, .. } = self;
         let soft_targets = loss::Settings { temperature, alpha, average };
         let distillation =
             Distillation { soft_targets, hint, student_layers, teacher_layers, hint_epochs, hint_lr, hint_loss, beta };
-        let training =
-            StudentTraining { params: training.with_learned_lr(learned_lr, set)?, geometric, tuning, class_weights };
+        let params = by_size.of(training.with_learned_lr(learned_lr, set)?, set.examples().count())?;
+        params.check(Objective::CrossEntropy)?;
+        let training = StudentTraining { params, geometric, tuning, class_weights };
         Ok((distillation, training))
     }
 }

@@ -7,7 +7,7 @@ use crate::artifact::Dataset;
 use crate::training::{self, Report, State};
 use anyhow::Result;
 use ddpipe_nn::metrics::TestScores;
-use ddpipe_nn::network::Network;
+use ddpipe_nn::network::{Network, Parameters};
 use tch::{Kind, Tensor};
 
 /// The test images with the teacher's predictions.
@@ -20,13 +20,25 @@ pub struct Test<'a> {
 
 impl Test<'_> {
     /// The student's scores.
-    pub fn scores(&self, network: &Network, state: &State, report: &Report) -> Result<TestScores> {
-        training::evaluate(network, &state.parameters, self.set, || report.tell(state, None))
+    pub fn scores(
+        &self,
+        network: &Network,
+        parameters: &Parameters,
+        state: &State,
+        report: &Report,
+    ) -> Result<TestScores> {
+        training::evaluate(network, parameters, self.set, || report.tell(state, None))
     }
 
     /// How often the student agrees with the teacher, and how often the teacher is right.
-    pub fn likeness(&self, network: &Network, state: &State, report: &Report) -> Result<Likeness> {
-        let logits = logits_of(network, &state.parameters, self.set, || report.tell(state, None))?;
+    pub fn likeness(
+        &self,
+        network: &Network,
+        parameters: &Parameters,
+        state: &State,
+        report: &Report,
+    ) -> Result<Likeness> {
+        let logits = logits_of(network, parameters, self.set, || report.tell(state, None))?;
         let share = |ours: &Tensor, theirs: &Tensor| -> Result<f64> {
             Ok(f64::try_from(ours.f_eq_tensor(theirs)?.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?)?)
         };

@@ -4,7 +4,8 @@
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
 use crate::training::{
-    self, Objective, StackedState, State, Student, StudentRun, StudentsTogether, TrainingParams, TrainingSet,
+    self, BySize, Divergence, Objective, StackedState, State, Student, StudentRun, StudentsTogether, TrainingParams,
+    TrainingSet,
 };
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
@@ -21,8 +22,11 @@ use serde_json::json;
 pub struct Params {
     #[serde(flatten)]
     network: NetworkParams,
+    doubling: bool,
     #[serde(flatten)]
     training: TrainingParams,
+    #[serde(flatten)]
+    by_size: BySize,
     learned_lr: bool,
     loss: training::Criterion,
     students: u64,
@@ -32,14 +36,15 @@ pub struct Params {
 /// Runs the stage: trains and tests the students, and reports means and standard deviations over them. A checkpoint
 /// holds the finished students and the one in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let Params { network, training, learned_lr, loss, students, precision } = params;
+    let Params { network, doubling, training, by_size, learned_lr, loss, students, precision } = params;
     precision.check()?;
     let set = TrainingSet::of(inputs, "synthetic")?;
-    let training = training.with_learned_lr(learned_lr, &set)?;
+    let training = by_size.of(training.with_learned_lr(learned_lr, &set)?, set.examples().count())?;
     let objective = Objective::of(loss, &set)?;
+    training.check(objective)?;
     let test = training::test_set(ctx, inputs, set.normalisation())?.context("input \"test\" is not connected")?;
     training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
-    let network = network.network(set.image_shape(), set.classes())?;
+    let network = network.laid(doubling, set.image_shape(), set.classes())?;
 
     let mut finished: Vec<Student> = Vec::new();
     let (mut running, mut running_together) = (None, None);
@@ -56,7 +61,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         let seed = |number| stream(ctx.seed, "student", number).generator().random();
         let shown = |number: u64, student: &Student| {
             ctx.metric("accuracy", number, student.accuracy());
-            ctx.log(format!("student {} of {students}: accuracy {:.4}", number + 1, student.accuracy()));
+            let text = format!("student {} of {students}: accuracy {:.4}", number + 1, student.accuracy());
+            match student.diverged {
+                None => ctx.log(text),
+                Some(epoch) => ctx.warn(format!(
+                    "{text}; its loss was no longer finite in epoch {epoch}, and it counts as it is: a lower lr, a warm-up or \
+                     a norm may help"
+                )),
+            }
         };
         let batch = training.batch_size.min(set.examples().count());
         if let Some(together) = training::together(&network, ctx.device, batch, students - number) {
@@ -90,6 +102,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             seed: seed(number),
             before: number * steps,
             total: students * steps,
+            divergence: Divergence::Ends,
             save: &|checkpoint| checkpoint.note("finished", &finished),
         };
         let student = student.run(running.take())?;
@@ -102,8 +115,14 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let spread = |std: f64| (finished.len() > 1).then_some(std);
     let accuracies = each(Student::accuracy);
     let (accuracy, accuracy_std) = mean_std(&accuracies);
-    let (train_accuracy, _) = mean_std(&each(|student| student.train_accuracy));
-    let (loss, _) = mean_std(&each(|student| student.loss));
+    // Of those that did not diverge, as far as there are any.
+    let known = |value: fn(&Student) -> Option<f64>| {
+        let values: Vec<f64> = finished.iter().filter_map(value).collect();
+        (!values.is_empty()).then(|| mean_std(&values).0)
+    };
+    let train_accuracy = known(|student| student.train_accuracy);
+    let loss = known(|student| student.loss);
+    let diverged = finished.iter().filter(|student| student.diverged.is_some()).count();
     let (balanced, balanced_std) = mean_std(&each(|student| student.test.confusion.balanced_accuracy()));
     let (macro_f1, macro_f1_std) = mean_std(&each(|student| student.test.confusion.macro_f1()));
     let (auc, auc_std) = defined(&finished, |student| student.test.auc);
@@ -123,7 +142,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "accuracy_std": spread(accuracy_std),
         "accuracies": accuracies,
         "train_accuracy": train_accuracy,
-        "train_accuracies": each(|student| student.train_accuracy),
+        "train_accuracies": finished.iter().map(|student| student.train_accuracy).collect::<Vec<_>>(),
         "loss": loss,
         "balanced_accuracy": balanced,
         "balanced_accuracy_std": spread(balanced_std),
@@ -137,6 +156,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "confusion": confusion.rows,
         "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),
     });
+    if diverged > 0 {
+        document["diverged"] = json!(finished.iter().map(|student| student.diverged).collect::<Vec<_>>());
+    }
     if !set.class_names().is_empty() {
         document["class_names"] = json!(set.class_names());
     }
@@ -151,14 +173,19 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         .metric("accuracy", accuracy)
         .metric("balanced_accuracy", balanced)
         .metric("macro_f1", macro_f1)
-        .metric("train_accuracy", train_accuracy)
-        .metric("loss", loss)
+        .metric("diverged", diverged as f64)
         .metric("parameters", network.parameter_count() as f64)
         .metric("flops", network.flops() as f64)
         .metric("images_per_second", speed)
         .metric("train_seconds", (seconds - tested) / students as f64)
         .metric("seconds", seconds);
-    let sometimes = [("accuracy_std", spread(accuracy_std)), ("auc", auc), ("ece", ece)];
+    let sometimes = [
+        ("train_accuracy", train_accuracy),
+        ("loss", loss),
+        ("accuracy_std", spread(accuracy_std)),
+        ("auc", auc),
+        ("ece", ece),
+    ];
     let outputs = sometimes.into_iter().fold(outputs, |outputs, (name, value)| match value {
         Some(value) => outputs.metric(name, value),
         None => outputs,

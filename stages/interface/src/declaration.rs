@@ -3,7 +3,7 @@
 //! it. What several kinds share comes from [`Blocks`].
 
 use crate::blocks::{Written, check_references};
-use crate::{ArtifactType, Blocks, Metric, Names, Param, ParamType, Parts, Value, is_too_deep, metric};
+use crate::{ArtifactType, Blocks, Metric, Names, Param, ParamType, Parts, Value, is_too_deep, metric, presets};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -212,7 +212,8 @@ impl Declaration {
         }
         let file: File = toml::from_str(text)?;
         let File { uses, after, overrides, params, metrics, .. } = file;
-        let Parts { params, mut metrics } = Written { uses, after, overrides, params, metrics }.resolve(blocks)?;
+        let Parts { mut params, mut metrics } = Written { uses, after, overrides, params, metrics }.resolve(blocks)?;
+        presets::check(&mut params).map_err(|what| DeclarationError::Meaning { what, span: None })?;
         if let Some(main) = file.main_metric {
             let fault = |what: &str| {
                 let what = format!("main_metric: {:?} {what}", main.get_ref());

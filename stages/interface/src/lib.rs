@@ -10,6 +10,7 @@ pub mod memory;
 pub mod metric;
 pub mod orphans;
 mod param;
+mod presets;
 pub mod protocol;
 pub mod tensor_file;
 mod value;
@@ -20,4 +21,5 @@ pub use declaration::{Cells, Declaration, DeclarationError, ImageSize, Input, Ou
 pub use depth::is_too_deep;
 pub use metric::{Better, Metric};
 pub use param::{Names, Param, ParamType, SmallestImage};
+pub use presets::Setting;
 pub use value::Value;

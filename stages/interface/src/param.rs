@@ -1,6 +1,6 @@
 //! One parameter: its type, range and help, and which values it accepts.
 
-use crate::Value;
+use crate::{Setting, Value};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,13 @@ pub struct Param {
     /// What a stage will take is worked out from earlier ones with it. Only for an `integer`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub work: bool,
+    /// What each of its choices gives other parameters that a manifest does not give: the values of a named protocol, with
+    /// their sources. For a `choice` that is optional.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub sets: IndexMap<String, IndexMap<String, Setting>>,
+    /// The parameter in whose place it stands: where that one is given, no choice `sets` this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
     /// How it makes a stage take less memory: `lower`, of an `integer`, or the text of a `choice`. Said when memory runs out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub less_memory: Option<String>,

@@ -9,7 +9,7 @@ mod summary;
 
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
-use crate::training::{self, Objective, State, StudentRun, TrainingParams, TrainingSet};
+use crate::training::{self, Divergence, Objective, State, StudentRun, TrainingParams, TrainingSet};
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::precision::Precision;
@@ -103,6 +103,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                     seed: stream(ctx.seed, &purpose, student).generator().random(),
                     before,
                     total,
+                    divergence: Divergence::Fails("a lower learning rate may help"),
                     save: &|checkpoint| checkpoint.note("tested", &tested),
                 };
                 let student = student.run(running.take())?;

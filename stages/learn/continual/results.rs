@@ -24,8 +24,8 @@ impl Step {
         Step {
             accuracy: confusion.accuracy(),
             tasks: tasks.iter().map(|classes| accuracy_on(classes, confusion)).collect(),
-            train_accuracy: student.train_accuracy,
-            loss: student.loss,
+            train_accuracy: student.train_accuracy.unwrap_or_default(),
+            loss: student.loss.unwrap_or_default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::training::forgetting::Events;
 use crate::training::{Phase, Progress, Settings, State, Training, cross_entropy_gradient};
 use anyhow::Result;
 use ddpipe_nn::network::Network;
-use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::optim::Sgd;
 use ddpipe_nn::stream::stream;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -43,8 +43,7 @@ pub(super) fn count_events(
     };
     let events = RefCell::new(events);
     let Params { epochs, batch_size, lr, .. } = *params;
-    let (schedule, seed) = (Schedule::Constant, ctx.seed);
-    let settings = Settings { epochs, batch_size, rate: lr, schedule, sgd: SGD, seed, max_steps: None };
+    let settings = Settings::plain(epochs, batch_size, lr, SGD, ctx.seed);
     let training = Training {
         phases: &[Phase { network: network.clone(), settings: settings.clone() }],
         direction: &cross_entropy_gradient,

@@ -18,3 +18,4 @@ mod psg;
 mod ranking;
 mod selection;
 mod sgd_eval;
+mod students;

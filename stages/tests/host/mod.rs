@@ -236,7 +236,8 @@ pub fn fill(declaration: &Declaration, given: &IndexMap<String, Value>) -> Resul
         ensure!(value.is_some() || param.optional, "parameter {name:?} has to be given");
         filled.extend(value.map(|value| (name.clone(), value)));
     }
-    Ok(filled)
+    declaration.settle(&mut filled, |name| given.contains_key(name));
+    Ok(declaration.told(&filled))
 }
 
 /// The tensors of an output.

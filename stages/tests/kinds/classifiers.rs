@@ -35,7 +35,7 @@ fn dataset(purpose: &str, per_class: i64) -> TensorFile {
 }
 
 /// Images of the data set as a synthetic set, with soft labels when asked for.
-fn synthetic(ipc: i64, soft: bool) -> TensorFile {
+pub(super) fn synthetic(ipc: i64, soft: bool) -> TensorFile {
     let real = Dataset::from_file(&dataset("few", ipc)).unwrap();
     let labels =
         if soft { (real.labels.one_hot(CLASSES) * 0.7 + 0.1).to_kind(Kind::Float) } else { real.labels.copy() };
@@ -57,19 +57,19 @@ fn synthetic(ipc: i64, soft: bool) -> TensorFile {
 }
 
 /// The same set with regression targets that are not centred classes.
-fn with_targets(ipc: i64) -> TensorFile {
+pub(super) fn with_targets(ipc: i64) -> TensorFile {
     let set = SyntheticSet::from_file(&synthetic(ipc, false)).unwrap();
     let labels = set.labels.one_hot(CLASSES).to_kind(Kind::Float) * 1.5 - 0.4;
     SyntheticSet { labels, targets: true, ..set }.to_file()
 }
 
-fn train() -> Stage {
+pub(super) fn train() -> Stage {
     let stage = Stage::of("train.classifier").tensors("train", "train", &dataset("train", 20));
     let stage = stage.tensors("test", "test", &dataset("test", 30)).param("arch", "convnet2").param("width", 8);
     stage.param("epochs", 4).param("batch_size", 16).param("lr", 0.05)
 }
 
-fn evaluate(set: &TensorFile) -> Stage {
+pub(super) fn evaluate(set: &TensorFile) -> Stage {
     let stage = Stage::of("evaluate.classifier").tensors("synthetic", "set", set);
     let stage = stage.tensors("test", "test", &dataset("test", 30)).param("arch", "convnet2").param("width", 8);
     stage.param("epochs", 10).param("batch_size", 8).param("lr", 0.05).param("students", 3)
@@ -150,7 +150,7 @@ fn students_differ_and_their_accuracies_are_folded() {
 }
 
 /// The document of a run with students together beside that with one after another; what rounding moves is small.
-fn in_both_layouts(stage: &Stage) -> [serde_json::Value; 2] {
+pub(super) fn in_both_layouts(stage: &Stage) -> [serde_json::Value; 2] {
     [Layout::Pieces, Layout::Together].map(|layout| {
         let outputs = layout.on_cpu(|| stage.again().run().unwrap());
         json(&outputs, "metrics").clone()

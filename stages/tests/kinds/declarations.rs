@@ -23,9 +23,11 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
+/// With the parameters that stages see: those that do nothing but set others are the engine's.
 fn declarations() -> impl Iterator<Item = (&'static Kind, Declaration)> {
     KINDS.iter().map(|kind| {
-        let declaration = kind.declared().unwrap_or_else(|why| panic!("{why:#}"));
+        let mut declaration = kind.declared().unwrap_or_else(|why| panic!("{why:#}"));
+        declaration.params.retain(|_, param| param.sets.is_empty());
         (kind, declaration)
     })
 }

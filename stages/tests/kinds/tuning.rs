@@ -5,7 +5,7 @@ use crate::bars;
 use crate::host::small::Small;
 use crate::host::{Stage, json, message, tensors};
 use ddpipe_nn::network::{Mode, Network, NetworkSpec, Norm, Overrides};
-use ddpipe_nn::optim::{Schedule, Sgd};
+use ddpipe_nn::optim::Sgd;
 use ddpipe_nn::stream::stream;
 use ddpipe_stages::artifact::{Dataset, Model};
 use ddpipe_stages::context::Outputs;
@@ -169,15 +169,7 @@ fn the_second_phase_begins_where_the_first_ends() {
 /// The velocity does not come along: a phase in which nothing moves forgets it.
 #[test]
 fn the_second_phase_starts_with_an_empty_velocity() {
-    let settings = Settings {
-        epochs: 1,
-        batch_size: 12,
-        rate: 0.1,
-        schedule: Schedule::Constant,
-        sgd: Sgd { momentum: 0.9, weight_decay: 0.0 },
-        seed: 0,
-        max_steps: None,
-    };
+    let settings = Settings::plain(1, 12, 0.1, Sgd { momentum: 0.9, weight_decay: 0.0 }, 0);
     let tuning = |lr: f64| Tuning { freeze: vec![], unfreeze: patterns(&["*"]), tune_epochs: 1, tune_lr: Some(lr) };
     let phases = tuning(0.02).phases(&network("mlp", None), settings.clone()).unwrap();
     assert_eq!(phases.iter().map(|phase| phase.settings.rate).collect::<Vec<_>>(), [0.1, 0.02]);

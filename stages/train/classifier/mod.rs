@@ -3,7 +3,9 @@
 
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
-use crate::training::{self, ClassWeights, Objective, Progress, State, Training, TrainingParams, TrainingSet, Tuning};
+use crate::training::{
+    self, BySize, ClassWeights, Objective, Progress, State, Training, TrainingParams, TrainingSet, Tuning,
+};
 use anyhow::Result;
 use ddpipe_nn::augment::Geometric;
 use serde::Deserialize;
@@ -15,8 +17,11 @@ use std::cell::Cell;
 pub struct Params {
     #[serde(flatten)]
     network: NetworkParams,
+    doubling: bool,
     #[serde(flatten)]
     training: TrainingParams,
+    #[serde(flatten)]
+    by_size: BySize,
     learned_lr: bool,
     loss: training::Criterion,
     subset: Option<usize>,
@@ -29,15 +34,17 @@ pub struct Params {
 
 /// Runs the stage: trains the network, tests it after every epoch if there is a test set, and writes model and metrics.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let Params { network, training, learned_lr, loss, subset, geometric, class_weights, tuning } = params;
+    let Params { network, doubling, training, by_size, .. } = params;
+    let Params { learned_lr, loss, subset, geometric, class_weights, tuning, .. } = params;
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
-    let training = training.with_learned_lr(learned_lr, &set)?;
+    let training = by_size.of(training.with_learned_lr(learned_lr, &set)?, set.examples().count())?;
     let objective = Objective::of(loss, &set)?;
+    training.check(objective)?;
     let test = training::test_set(ctx, inputs, set.normalisation())?;
     if let Some(test) = &test {
         training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }
-    let network = network.network(set.image_shape(), set.classes())?;
+    let network = network.laid(doubling, set.image_shape(), set.classes())?;
     let phases = tuning.phases(&network, training.settings(ctx.seed))?;
     let weights = class_weights.weights_for(objective, set.labels(), set.classes())?;
     let (state, tested) = match ctx.resume() {
@@ -65,7 +72,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             .on_epoch(|report, state, result| {
                 report.epoch(result);
                 let Some(test) = &test else { return Ok(None) };
-                let now = training::evaluate(&network, &state.parameters, test, || report.tell(state, None))?;
+                let now = training::evaluate(&network, &state.result(&settings)?, test, || report.tell(state, None))?;
                 let now = objective.scored(now);
                 tested.set(tested.get() + now.seconds);
                 let accuracy = now.confusion.accuracy();

@@ -54,15 +54,9 @@ impl Params {
     }
 
     fn settings(&self, seed: u64) -> Settings {
-        Settings {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            rate: self.lr,
-            schedule: if self.decay { Schedule::Step } else { Schedule::Constant },
-            sgd: Sgd { momentum: self.momentum, weight_decay: self.weight_decay },
-            seed,
-            max_steps: None,
-        }
+        let sgd = Sgd { momentum: self.momentum, weight_decay: self.weight_decay };
+        let schedule = if self.decay { Schedule::Step } else { Schedule::Constant };
+        Settings { schedule, ..Settings::plain(self.epochs, self.batch_size, self.lr, sgd, seed) }
     }
 }
 

@@ -6,13 +6,14 @@ mod batch;
 mod gradient;
 mod state;
 
+use super::train::values;
 use super::{Examples, LossReader, Objective, Orders, Student, TrainingParams, evaluate};
 use crate::context::{Checkpoint, Context};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use batch::batch;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::layout::Layout;
-use ddpipe_nn::network::{Network, Parameters};
+use ddpipe_nn::network::{Network, Parameters, seen_twice};
 use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
@@ -65,18 +66,13 @@ impl StudentsTogether<'_> {
         };
         self.train(&mut state)?;
         let mut tested = Vec::new();
-        for (student, history) in (0..).zip(&state.history) {
+        let results = state.history.iter().zip(&state.diverged);
+        for (student, (history, diverged)) in (0..).zip(results) {
             let parameters = state.parameters.of_stack(student)?;
             let tested_in =
                 |rounded: &Parameters| evaluate(self.network, rounded, self.test, || self.tell(&state, None));
             let test = self.precision.pass(&parameters, tested_in)?;
-            let last = history.last().context("no epoch was run")?;
-            tested.push(Student {
-                train_accuracy: last.train_accuracy,
-                loss: last.loss,
-                test: self.objective.scored(test),
-                epochs: history.clone(),
-            });
+            tested.push(Student::of(self.objective.scored(test), history.clone(), *diverged));
         }
         Ok(tested)
     }
@@ -93,16 +89,19 @@ impl StudentsTogether<'_> {
         ensure!(settings.batch_size > 0, "a batch of {} images is too small; expected at least 1", settings.batch_size);
         let augments: Option<Vec<Box<dyn Augment>>> =
             self.seeds.iter().map(|&seed| self.params.augmentation(self.network, seed)).collect();
-        let batches = settings.steps_per_epoch(count);
+        let (length, steps) = (settings.length(count), settings.steps(count));
+        let batches = length.batches;
         let (mut loss_reader, mut orders) = (LossReader::default(), Orders::default());
-        while state.epoch < settings.schedule.epochs(settings.epochs) {
+        while state.epoch * batches < steps {
             if state.batch == 0 && settings.schedule.empties_velocity(settings.epochs, state.epoch) {
-                state.velocity.clear();
+                state.memory.clear();
             }
-            let rate = settings.schedule.rate(settings.rate, settings.epochs, state.epoch);
-            let left = settings.schedule.epochs(settings.epochs).saturating_sub(state.epoch);
+            let epoch = state.epoch;
+            let rate = |batch| settings.course.rate(settings.schedule, settings.rate, length, epoch, batch);
+            let left = steps.div_ceil(batches).saturating_sub(epoch);
             let orders_SN = orders.of_each(self.seeds, count, self.examples.device(), state.epoch, left);
-            while state.batch < batches {
+            let last = batches.min(steps - epoch * batches);
+            while state.batch < last {
                 let step = state.epoch * batches + state.batch;
                 let start = state.batch as i64 * settings.batch_size;
                 let batch = batch(&orders_SN, self.examples, start, settings.batch_size)?;
@@ -111,24 +110,38 @@ impl StudentsTogether<'_> {
                     None => batch,
                 };
                 let now = stacked_gradient(self.objective, self.network, &state.parameters, &batch)?;
-                let stepped =
-                    settings.sgd.step(rate, &state.parameters.trainable, &now.gradients, &mut state.velocity)?;
-                state.parameters = Parameters { trainable: stepped, buffers: now.buffers };
+                let before = &state.parameters;
+                let (rate, memory) = (rate(state.batch), &mut state.memory);
+                let trainable =
+                    settings.optimiser.step(self.network, rate, &before.trainable, &now.gradients, memory)?;
+                let buffers = match settings.seen_twice {
+                    true => seen_twice(&before.buffers, &now.buffers)?,
+                    false => now.buffers,
+                };
+                let after = Parameters { trainable, buffers };
+                if let Some(average) = settings.average {
+                    average.add(values(before), values(&after), &mut state.averaged)?;
+                }
+                state.parameters = after;
                 state.add(&now.losses_S, &now.right_SB)?;
                 state.batch += 1;
                 // Of the first one, as a sign of life.
                 let loss = loss_reader.read(&now.losses_S.f_get(0)?);
                 self.tell(state, loss)?;
             }
-            state.end_epoch(rate, count)?;
+            state.end_epoch(rate(0), count.min(last as i64 * settings.batch_size))?;
+        }
+        if let Some(average) = settings.average {
+            state.parameters = state.averaged(average)?;
         }
         state.read()
     }
 
     /// Reports the progress of the stage and saves a checkpoint if one is due.
     fn tell(&self, state: &StackedState, loss: Option<f64>) -> Result<()> {
-        let batches = self.params.settings(0).steps_per_epoch(self.examples.count());
-        let step = self.before + self.seeds.len() as u64 * (state.epoch * batches + state.batch);
+        let (settings, images) = (self.params.settings(0), self.examples.count());
+        let done = state.epoch * settings.steps_per_epoch(images) + state.batch;
+        let step = self.before + self.seeds.len() as u64 * done.min(settings.steps(images));
         self.ctx.step(step, self.total, "steps", loss, |checkpoint| {
             state.store(checkpoint)?;
             (self.save)(checkpoint);

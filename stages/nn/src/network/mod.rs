@@ -44,6 +44,7 @@ pub use error::NetworkError;
 pub use forward::{Features, Mode, Output};
 pub use hidden::Hidden;
 pub use network::Network;
+pub use normalise::seen_twice;
 pub use parameters::{ParameterKind, ParameterSpec, Parameters};
 pub use per_sample::PerSampleGradients;
 pub use spec::{Activation, Downsampling, NetworkSpec, Norm, Overrides, Pooling};

@@ -54,6 +54,16 @@ pub(super) fn normalise(
     }
 }
 
+/// The running statistics after a batch that a network sees twice in training mode, from those before it and after the
+/// first time.
+pub fn seen_twice(before: &[Tensor], after: &[Tensor]) -> Result<Vec<Tensor>, TchError> {
+    let again = |(before, after): (&Tensor, &Tensor)| {
+        // The second time moves them by as much as the first one did, less the share that has been forgotten.
+        after.f_add(&after.f_sub(before)?.f_mul_scalar(1.0 - MOMENTUM)?)
+    };
+    before.iter().zip(after).map(again).collect()
+}
+
 /// Normalises each image by itself, and changes nothing for a batch norm; `shape` is that of one image.
 pub(super) fn per_image(
     x_BCHW: &Tensor,

@@ -4,9 +4,23 @@
 use serde::Deserialize;
 use tch::{TchError, Tensor};
 
-/// Shares of the old moments that stay.
-const FIRST: f64 = 0.9;
-const SECOND: f64 = 0.999;
+/// Shares of the old moments that stay, and what keeps the division by a length from failing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Betas {
+    /// Of the means of the gradients.
+    pub first: f64,
+    /// Of the means of their squares.
+    pub second: f64,
+    /// Added to every length.
+    pub eps: f64,
+}
+
+impl Default for Betas {
+    /// Those of the paper: 0.9, 0.999 and 1e-8.
+    fn default() -> Self {
+        Betas { first: 0.9, second: 0.999, eps: 1e-8 }
+    }
+}
 
 /// An optimiser with moments of the gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -39,27 +53,15 @@ impl Optimiser {
         moments: &mut Moments,
     ) -> Result<Vec<Tensor>, TchError> {
         tch::no_grad(|| {
-            if moments.first.is_empty() {
-                let zeros = || gradients.iter().map(Tensor::f_zeros_like).collect::<Result<Vec<_>, _>>();
-                (moments.first, moments.second) = (zeros()?, zeros()?);
-            }
-            moments.steps += 1;
-            let unbiased = |share: f64| 1.0 - share.powf(moments.steps as f64);
-            let (first_left, second_left) = (unbiased(FIRST), unbiased(SECOND));
-            let mut stepped = Vec::with_capacity(parameters.len());
-            for (index, (parameter, gradient)) in parameters.iter().zip(gradients).enumerate() {
-                let first = mixed(&moments.first[index], gradient, FIRST)?;
-                let second = mixed(&moments.second[index], &gradient.f_square()?, SECOND)?;
-                let length = second.f_div_scalar(second_left)?.f_sqrt()?.f_add_scalar(self.floor())?;
-                let update = first.f_div_scalar(first_left)?.f_div(&length)?;
+            let updates = moments.updates(gradients, Betas { eps: self.floor(), ..Betas::default() })?;
+            let step = |(parameter, update): (&Tensor, Tensor)| {
                 let update = match self {
                     Optimiser::Adam => update,
                     Optimiser::Lamb => update.f_mul(&trust(parameter, &update)?)?,
                 };
-                stepped.push(parameter.f_sub(&update.f_mul_scalar(rate)?)?.f_detach()?);
-                (moments.first[index], moments.second[index]) = (first.f_detach()?, second.f_detach()?);
-            }
-            Ok(stepped)
+                Ok(parameter.f_sub(&update.f_mul_scalar(rate)?)?.f_detach()?)
+            };
+            parameters.iter().zip(updates).map(step).collect()
         })
     }
 
@@ -68,6 +70,41 @@ impl Optimiser {
             Optimiser::Adam => 1e-8,
             Optimiser::Lamb => 1e-6,
         }
+    }
+}
+
+impl Moments {
+    /// Takes the next gradients in, and returns m̂ / (√v̂ + eps) of each. Of a gradient that is undefined all of them are.
+    pub fn updates(&mut self, gradients: &[Tensor], betas: Betas) -> Result<Vec<Tensor>, TchError> {
+        tch::no_grad(|| {
+            if self.first.is_empty() {
+                let zeros = |gradient: &Tensor| match gradient.defined() {
+                    true => gradient.f_zeros_like(),
+                    false => Ok(Tensor::new()),
+                };
+                let zeros = || gradients.iter().map(zeros).collect::<Result<Vec<_>, _>>();
+                (self.first, self.second) = (zeros()?, zeros()?);
+            }
+            self.steps += 1;
+            let unbiased = |share: f64| 1.0 - share.powf(self.steps as f64);
+            let (first_left, second_left) = (unbiased(betas.first), unbiased(betas.second));
+            let moments = self.first.iter_mut().zip(&mut self.second);
+            let update = |(gradient, (first, second)): (&Tensor, (&mut Tensor, &mut Tensor))| {
+                if !gradient.defined() {
+                    return Ok(Tensor::new());
+                }
+                *first = mixed(first, gradient, betas.first)?.f_detach()?;
+                *second = mixed(second, &gradient.f_square()?, betas.second)?.f_detach()?;
+                let length = second.f_div_scalar(second_left)?.f_sqrt()?.f_add_scalar(betas.eps)?;
+                first.f_div_scalar(first_left)?.f_div(&length)
+            };
+            gradients.iter().zip(moments).map(update).collect()
+        })
+    }
+
+    /// Forgets them, as before the first step.
+    pub fn clear(&mut self) {
+        *self = Moments::default();
     }
 }
 

@@ -5,13 +5,17 @@ use std::f64::consts::PI;
 
 /// A rule for the learning rate. Epochs are counted from 0, E is the number of epochs in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// The published evaluation of synthetic sets: E+1 epochs; after epoch E/2+1 (rounded down) the rate drops tenfold
     /// and the velocity starts empty again.
     Step,
     /// rate * (1 + cos(π e / E)) / 2, over E epochs.
     Cosine,
+    /// RDED's evaluation: rate * (1 + cos(π e / 2E)) / 2, over E epochs; it ends near half of the rate.
+    HalfCosine,
+    /// rate * (1 - e / E), over E epochs.
+    Linear,
     /// The same rate over E epochs.
     Constant,
     /// IDC's evaluation: a fifth of the rate after 2E/3 epochs and again after 5E/6 (rounded down), over E epochs.
@@ -23,7 +27,7 @@ impl Schedule {
     pub fn epochs(self, settings_epochs: u64) -> u64 {
         match self {
             Schedule::Step => settings_epochs + 1,
-            Schedule::Cosine | Schedule::Constant | Schedule::Multistep => settings_epochs,
+            _ => settings_epochs,
         }
     }
 
@@ -37,6 +41,8 @@ impl Schedule {
                 rate * 0.2f64.powi(drops.iter().filter(|&&drop| epoch >= drop).count() as i32)
             }
             Schedule::Cosine => cosine(rate, settings_epochs, epoch),
+            Schedule::HalfCosine => cosine(rate, 2 * settings_epochs, epoch),
+            Schedule::Linear => rate * (1.0 - epoch as f64 / settings_epochs.max(1) as f64),
         }
     }
 

@@ -23,6 +23,20 @@ impl Sgd {
         gradients: &[Tensor],
         velocity: &mut Vec<Tensor>,
     ) -> Result<Vec<Tensor>, TchError> {
+        self.step_of(false, &|_| true, rate, parameters, gradients, velocity)
+    }
+
+    /// The same with weight decay for the parameters that `decays` names by their place, and with Nesterov's form on
+    /// request: θ = θ - rate * (g + momentum * v).
+    pub(super) fn step_of(
+        &self,
+        nesterov: bool,
+        decays: &dyn Fn(usize) -> bool,
+        rate: f64,
+        parameters: &[Tensor],
+        gradients: &[Tensor],
+        velocity: &mut Vec<Tensor>,
+    ) -> Result<Vec<Tensor>, TchError> {
         tch::no_grad(|| {
             let mut stepped = Vec::with_capacity(parameters.len());
             let mut moved = Vec::with_capacity(parameters.len());
@@ -32,14 +46,17 @@ impl Sgd {
                     moved.push(Tensor::new());
                     continue;
                 }
-                let mut speed = match self.weight_decay {
-                    0.0 => gradient.shallow_clone(),
-                    decay => gradient.f_add(&parameter.f_mul_scalar(decay)?)?,
+                let pulled = match self.weight_decay {
+                    decay if decay != 0.0 && decays(index) => gradient.f_add(&parameter.f_mul_scalar(decay)?)?,
+                    _ => gradient.shallow_clone(),
                 };
-                if let Some(old) = velocity.get(index) {
-                    speed = speed.f_add(&old.f_mul_scalar(self.momentum)?)?;
-                }
-                stepped.push(parameter.f_sub(&speed.f_mul_scalar(rate)?)?.detach());
+                let speed = match velocity.get(index) {
+                    Some(old) => pulled.f_add(&old.f_mul_scalar(self.momentum)?)?,
+                    None => pulled.shallow_clone(),
+                };
+                let way =
+                    if nesterov { pulled.f_add(&speed.f_mul_scalar(self.momentum)?)? } else { speed.shallow_clone() };
+                stepped.push(parameter.f_sub(&way.f_mul_scalar(rate)?)?.detach());
                 moved.push(speed.detach());
             }
             *velocity = moved;

@@ -1,0 +1,34 @@
+//! Steps and batches that depend on how many images a set has, as some authors' evaluations choose them.
+
+use super::TrainingParams;
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+
+/// Steps in place of epochs, and batch sizes, by the number of images. Part of a kind's `Params`, by `#[serde(flatten)]`.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "each is the parameter of the same name in stage.toml, which has the help")]
+pub struct BySize {
+    pub sizes: Vec<i64>,
+    pub steps: Vec<u64>,
+    pub batch_sizes: Vec<i64>,
+}
+
+impl BySize {
+    /// The parameters of a training on a set of so many images. The entry counts whose size is the first that is not
+    /// smaller than the set, or the last one; without sizes there is a single entry.
+    pub fn of(&self, training: TrainingParams, images: i64) -> Result<TrainingParams> {
+        let entries = self.sizes.len().max(1);
+        for (name, given) in [("steps", self.steps.len()), ("batch_sizes", self.batch_sizes.len())] {
+            ensure!(
+                given == 0 || given == entries,
+                "{name} has {given} entries; give one for each of the {entries} entries of sizes, or none"
+            );
+        }
+        ensure!(self.sizes.is_sorted(), "sizes = {:?} have to rise", self.sizes);
+        let place = self.sizes.iter().position(|&size| size >= images).unwrap_or(entries - 1);
+        let batch_size = self.batch_sizes.get(place).copied().unwrap_or(training.batch_size);
+        let Some(&steps) = self.steps.get(place) else { return Ok(TrainingParams { batch_size, ..training }) };
+        let batches = (images.max(1) as u64).div_ceil(batch_size.max(1) as u64);
+        Ok(TrainingParams { batch_size, epochs: steps.div_ceil(batches), planned_steps: Some(steps), ..training })
+    }
+}

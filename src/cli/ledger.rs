@@ -7,7 +7,7 @@ use crate::exit::{Exit, Fault};
 use crate::ledger::{self, Ledger, PageError};
 use crate::load::load;
 use crate::pipeline::NodeId;
-use crate::plan::Verdict;
+use crate::plan::{Plan, Verdict};
 use crate::results::write_whole;
 use crate::selection;
 use crate::visible::visible;
@@ -118,17 +118,22 @@ impl Args {
 
 /// The ledger of the records that are there.
 fn made(project: &Project, margin: Option<f64>) -> Result<Ledger, Fault> {
-    let pipeline = &project.pipeline;
-    if pipeline.published.is_empty() {
+    if project.pipeline.published.is_empty() {
         let message = format!("{} has no published figures for what is in it", project.invocation.manifest.display());
         return Err(Fault::usage(format!("{message}\n  state them as [[published]], or include a file that does")));
     }
+    let Planned { plan, .. } = project.planned()?;
+    of_plan(project, &plan, margin)
+}
+
+/// The ledger of what a plan found on record. Without figures it has no rows.
+pub(super) fn of_plan(project: &Project, plan: &Plan, margin: Option<f64>) -> Result<Ledger, Fault> {
+    let pipeline = &project.pipeline;
     let overrides = &project.invocation.overrides;
-    let written = match overrides.changes_values() {
+    let written = match overrides.changes_values() && !pipeline.published.is_empty() {
         true => Some(load(&project.invocation.manifest, &overrides.as_written(), Catalog::built_in()?)?),
         false => None,
     };
-    let Planned { plan, .. } = project.planned()?;
     let record = |id: NodeId| -> Option<&Record> {
         match plan.verdicts.get(id.index()) {
             Some(Verdict::Fresh(record)) => Some(record),

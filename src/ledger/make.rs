@@ -1,9 +1,9 @@
 //! From a pipeline, its records and the manifest as written to the rows of a ledger.
 
+use super::Row;
 use super::judge::{Case, judge};
 use super::measure::measured;
 use super::protocol::AsWritten;
-use super::{Row, Verdict};
 use crate::pipeline::{NodeId, Pipeline};
 use crate::published::{Published, cell};
 use ddpipe_cache::Record;
@@ -77,7 +77,7 @@ fn row<'a>(
         margin: judged.margin,
         verdict: judged.verdict,
         why: judged.why,
-        notes: if judged.verdict == Verdict::NotRun { Vec::new() } else { notes },
+        notes,
         measured,
     })
 }

@@ -21,9 +21,11 @@ pub fn measured<'a>(
     record: &dyn Fn(NodeId) -> Option<&'a Record>,
 ) -> (Option<Measured>, Vec<String>) {
     let there = |id: &NodeId| record(*id).and_then(|record| Some((*id, record, record.number(name)?)));
+    let on_record = nodes.iter().filter(|id| record(**id).is_some()).count();
     let there: Vec<(NodeId, &Record, f64)> = nodes.iter().filter_map(there).collect();
     let values: Vec<f64> = there.iter().map(|(_, _, value)| *value).collect();
     let (spread, n, over) = match there.as_slice() {
+        [] if on_record > 0 => return (None, vec![format!("what is on record has no metric {name:?}")]),
         [] => return (None, Vec::new()),
         [(id, record, _)] => within(pipeline, *id, record, metric),
         _ => (Some(deviation(&values)), values.len() as u64, Some(published.over.join(", "))),

@@ -14,6 +14,7 @@ mod graph;
 mod init;
 mod interrupts;
 mod kinds;
+mod ledger;
 mod log;
 mod logs;
 mod place;
@@ -99,6 +100,9 @@ enum Command {
     Verify(verify::Args),
     /// Keep metrics for later runs to be compared with, or compare
     Baseline(baseline::Args),
+    /// Set published figures beside what is on record, with a verdict for each
+    #[command(after_help = examples::LEDGER)]
+    Ledger(ledger::Args),
     /// Look after the cache: du, gc, verify
     Cache(cache::Args),
     /// Check this installation: versions, devices, libtorch, cache
@@ -145,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Where(args) => where_from::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Baseline(args) => baseline::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(args),

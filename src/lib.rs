@@ -9,7 +9,7 @@
 //!
 //! 1. [`pipeline`]: the nodes and edges that everything after it works on. [`load()`] makes one from a file by way of
 //!    [`manifest`] (the text, with the place of every value) and [`resolve`] (what it means), with [`catalog`] for the
-//!    kinds of stages. [`address`] and [`selector`] are how nodes are named, [`selection`] which of them a command means, [`diagnostic`] how faults are shown.
+//!    kinds of stages. [`address`] and [`selector`] are how nodes are named, [`selection`] which of them a command means, [`published`] what others report for them, [`diagnostic`] how faults are shown.
 //! 2. [`key`]: what decides reuse, in one table. [`reason`] compares two such descriptions, [`upstream`] finds what is behind an input that differs. [`numerics`] is part of the
 //!    keys of strict pipelines; [`commit`] is provenance, [`program`] what a
 //!    project's own kinds run, and [`allowed`] what of it the user has accepted.
@@ -21,7 +21,7 @@
 //!    [`memory`] how much memory there is, [`estimate`] how long a node will take.
 //! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it on a [`terminal`] or elsewhere,
 //!    [`started`] keeps what it was started with, [`comparison`] sets two of them, or manifests of a git [`revision`], side by
-//!    side, [`expect`], [`mixed`], [`baseline`] and [`results`] come
+//!    side, [`expect`], [`mixed`], [`baseline`], [`ledger`] and [`results`] come
 //!    at the end, and [`run_report`] says all of it to CI systems.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
 
@@ -43,9 +43,11 @@ pub mod event;
 pub mod executor;
 pub mod exit;
 pub mod expect;
+mod fields;
 pub mod graph;
 pub mod history;
 pub mod key;
+pub mod ledger;
 pub mod limits;
 pub mod lineage;
 pub mod load;
@@ -62,6 +64,7 @@ pub mod place;
 pub mod plan;
 pub mod program;
 pub mod progress;
+pub mod published;
 pub mod ranking;
 pub mod reason;
 pub mod recompute;

@@ -1,10 +1,10 @@
 //! The way in: from the path of a manifest to a checked [`Pipeline`], or everything that is wrong with it.
 
 use crate::catalog::Catalog;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Diagnostic, Report};
 use crate::manifest::{Manifest, Overrides};
 use crate::pipeline::Pipeline;
-use crate::resolve::{add_own_kinds, kind_folders, resolve};
+use crate::resolve::{Resolved, add_own_kinds, kind_folders, resolve};
 use std::path::{Path, PathBuf};
 
 /// Reads a manifest with these overrides, resolves it against these kinds and those of the project, and checks it.
@@ -12,12 +12,21 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Everything that is wrong with the manifest, sorted by place.
 pub fn load(path: &Path, overrides: &Overrides, catalog: Catalog) -> Result<Pipeline, Report> {
+    let spare = overrides.changes_values().then(|| catalog.clone());
     let mut report = Report::default();
     let mut warnings = Vec::new();
     let manifest = Manifest::read(path, overrides, &mut report, &mut warnings);
     warnings.sort_by(|left, right| left.place.cmp(&right.place));
-    let pipeline = manifest.and_then(|manifest| resolve(manifest, path, overrides, catalog, warnings, &mut report));
-    pipeline.ok_or_else(|| {
+    let resolved = manifest.and_then(|manifest| resolve(manifest, path, overrides, catalog, warnings, &mut report));
+    if let (Some(Resolved { passed_over, .. }), Some(catalog)) = (&resolved, spare)
+        && !passed_over.is_empty()
+        // What is not a cell here has to be one of the manifest as written.
+        && let Err(written) = load(path, &overrides.as_written(), catalog)
+    {
+        let of_figure = |fault: &Diagnostic| fault.place.as_ref().is_some_and(|place| passed_over.contains(place));
+        report.diagnostics.extend(written.diagnostics.into_iter().filter(of_figure));
+    }
+    resolved.filter(|_| report.is_empty()).map(|resolved| resolved.pipeline).ok_or_else(|| {
         report.sort();
         report
     })

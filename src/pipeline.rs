@@ -5,6 +5,7 @@
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Place, SourceText};
 use crate::limits::Limits;
+use crate::published::Published;
 use crate::selector::Selector;
 use ddpipe_interface::Value;
 use indexmap::IndexMap;
@@ -59,6 +60,8 @@ pub struct Pipeline {
     pub nodes: Vec<Node>,
     /// What is checked after a run.
     pub expectations: Vec<Expectation>,
+    /// What others report for its cells.
+    pub published: Vec<Published>,
     /// What is worth saying although the pipeline can run, sorted by place.
     pub warnings: Vec<Diagnostic>,
 }

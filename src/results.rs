@@ -17,6 +17,7 @@ pub use stamp::Stamped;
 
 use crate::exit::Fault;
 use crate::graph::Graph;
+use crate::ledger::beside_table;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::terminal::{Colour, Style};
 use crate::visible::visible;
@@ -189,7 +190,9 @@ impl Written {
                 path = self.folder.join(format!("{}-{name}.{}", stem.display(), ending.display()));
             }
             if output.extension.as_deref() == Some("md") {
-                self.tables.push((node.address(), String::from_utf8_lossy(&bytes).into_owned()));
+                let table = String::from_utf8_lossy(&bytes);
+                let published = beside_table(pipeline, id).map(|text| format!("\n\n{text}"));
+                self.tables.push((node.address(), table.trim_end().to_string() + &published.unwrap_or_default()));
             }
             let name_of_file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let there = before.and_then(|it| it.unchanged(&self.folder, &name_of_file, record.key, made.digest));

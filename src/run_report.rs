@@ -4,6 +4,8 @@
 mod junit;
 mod markdown;
 
+pub(crate) use markdown::{code, escaped};
+
 use crate::baseline::Comparison;
 use crate::event::{Event, Met, Observer, Outcome};
 use crate::exit::Exit;

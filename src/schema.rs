@@ -2,6 +2,7 @@
 //! looser than `load`: what needs the whole manifest (references, axes, missing parameters) is not in it.
 
 use crate::catalog::Catalog;
+use crate::published::Sure;
 use ddpipe_interface::{Declaration, Param, ParamType, Value as ParamValue};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,7 @@ pub fn schema(catalog: &Catalog) -> Value {
         "vars": vars(),
         "sources": sources(),
         "expect": { "type": "array", "items": expectation(), "description": "what is checked after a run" },
+        "published": { "type": "array", "items": published(), "description": "what others report for a cell" },
         "input": input(),
         "matrix": matrix(),
         "by_axis": by_axis(),
@@ -33,6 +35,7 @@ pub fn schema(catalog: &Catalog) -> Value {
     let tables: Map<_, _> =
         tables.iter().map(|name| (name.to_string(), json!({ "$ref": format!("#/$defs/{name}") }))).collect();
     let mut properties = tables.clone();
+    properties.insert("published".into(), json!({ "$ref": "#/$defs/published" }));
     properties.insert(
         "include".into(),
         json!({
@@ -132,8 +135,37 @@ fn expectation() -> Value {
         "at_most": number("largest value that passes"),
         "equals": number("the value to be met, up to within"),
         "within": number("how far from equals still passes"),
+        "under_published": or_reference(
+            json!({ "type": "number", "minimum": 0 }),
+            "how far the value may fall short of the published figure of the same nodes",
+        ),
         "mean": or_reference(json!({ "type": "boolean" }), "hold the mean over the nodes to the bounds, not each node"),
     })))
+}
+
+fn published() -> Value {
+    let number = |description: &str| or_reference(json!({ "type": "number" }), description);
+    let least = |description: &str| or_reference(json!({ "type": "number", "minimum": 0 }), description);
+    let texts = json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
+    let mut over = texts;
+    over["description"] = json!("the axes whose values are repetitions; seed unless given");
+    let mut table = object(properties(json!({
+        "metric": text("the cell and its metric: evaluate[method=dm,ipc=10].accuracy"),
+        "value": number("what is published, in the metric's unit"),
+        "std": least("its standard deviation, as published"),
+        "n": or_reference(json!({ "type": "integer", "minimum": 1 }), "of how many values std is"),
+        "source": text("the paper or file, and the table"),
+        "sure": or_reference(
+            json!({ "type": "string", "enum": Sure::ALL.map(Sure::name) }),
+            "read in the source, computed from figures that were read, remembered, or none: nothing is published",
+        ),
+        "protocol": text("the protocol of the source, by name"),
+        "differs": text("in what the manifest as written differs from what the source did"),
+        "within": least("how far from the value counts as reproduced"),
+        "over": over,
+    })));
+    table["required"] = json!(["metric", "source", "sure"]);
+    table
 }
 
 fn input() -> Value {

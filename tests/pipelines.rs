@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use ddpipe::catalog::Catalog;
+use ddpipe::ledger::Ledger;
 use ddpipe::pipeline::Pipeline;
+use ddpipe::published::Figure;
 use ddpipe::{Overrides, load};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn manifests(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -49,6 +52,28 @@ fn every_pipeline_loads_in_every_profile_without_a_warning() {
             let pipeline = loaded(&path, profile);
             let warnings: Vec<String> = pipeline.warnings.iter().map(|warning| warning.render(false)).collect();
             assert!(warnings.is_empty(), "{}: {warnings:?}", path.display());
+        }
+    }
+}
+
+/// No figure in a document is typed: tables are what kept ledgers give, and these have the figures of the manifests.
+#[test]
+fn documents_show_what_their_ledgers_and_manifests_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let args = ["ledger", "--update", "docs/results.md", "--check"];
+    let shown = Command::new(env!("CARGO_BIN_EXE_ddpipe")).args(args).current_dir(root).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let stated: Vec<Figure> = ["paper/mnist.toml"]
+        .iter()
+        .flat_map(|name| loaded(&root.join("pipelines").join(name), Vec::new()).published)
+        .map(|published| published.figure)
+        .collect();
+    for entry in fs::read_dir(root.join("docs/ledgers")).unwrap() {
+        let path = entry.unwrap().path();
+        let ledger = Ledger::read(&fs::read_to_string(&path).unwrap()).unwrap();
+        for row in &ledger.rows {
+            let (path, cell) = (path.display(), &row.cell);
+            assert!(stated.contains(&row.published), "{path}: the figure of {cell} is no longer that of its manifest");
         }
     }
 }

@@ -150,7 +150,7 @@ mod tests {
         let was = [("accuracy", [0.80, 0.81, 0.82]), ("balanced", [0.80, 0.81, 0.82]), ("flops", [5.0; 3])];
         let now = [("accuracy", [0.75, 0.76, 0.77]), ("balanced", [0.75, 0.76, 0.77]), ("flops", [5.0; 3])];
         let better = Some(Better::Higher);
-        let metric = Metric { help: String::new(), unit: None, better, measured: false, headline: false };
+        let metric = Metric { help: String::new(), unit: None, better, measured: false, headline: false, spread: None };
         let p = |count: usize| {
             let entries = was.iter().take(count).map(|(name, values)| entry(name, values)).collect();
             let (recorded, ddpipe) = (String::new(), String::new());

@@ -177,7 +177,14 @@ mod tests {
     }
 
     fn metric(unit: &str) -> Metric {
-        Metric { help: String::new(), unit: Some(unit.into()), better: None, measured: false, headline: false }
+        Metric {
+            help: String::new(),
+            unit: Some(unit.into()),
+            better: None,
+            measured: false,
+            headline: false,
+            spread: None,
+        }
     }
 
     fn judged(was: &Entry, now: &Entry, better: Better, unit: &str) -> Judged {

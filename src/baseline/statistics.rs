@@ -24,6 +24,36 @@ pub fn common_deviation(one: &[f64], other: &[f64]) -> f64 {
     ((deviation(one).powi(2) + deviation(other).powi(2)) / 2.0).sqrt()
 }
 
+/// A list of values in three numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary {
+    /// The mean.
+    pub mean: f64,
+    /// The sample standard deviation.
+    pub deviation: f64,
+    /// How many values.
+    pub n: u64,
+}
+
+impl Summary {
+    /// The three numbers of some values.
+    pub fn of(values: &[f64]) -> Self {
+        Summary { mean: mean(values), deviation: deviation(values), n: values.len() as u64 }
+    }
+
+    /// The square of the standard error of the mean.
+    fn squared_error(self) -> f64 {
+        self.deviation.powi(2) / self.n as f64
+    }
+
+    /// Half the width of the confidence interval of the mean, after Student; none of a single value.
+    pub fn margin(self, significance: f64) -> Option<f64> {
+        let free = self.n.checked_sub(1).filter(|free| *free > 0)?;
+        let student = StudentsT::new(0.0, 1.0, free as f64).ok()?;
+        Some(student.inverse_cdf(1.0 - significance / 2.0) * self.squared_error().sqrt())
+    }
+}
+
 /// What Welch's t-test (B. L. Welch, Biometrika 34, 1947) says of two lists.
 #[derive(Clone, Copy, Debug)]
 pub struct Welch {
@@ -40,16 +70,23 @@ impl Welch {
         if one.len() < 2 || other.len() < 2 {
             return None;
         }
-        let squared = |values: &[f64]| deviation(values).powi(2) / values.len() as f64;
-        let (first, second) = (squared(one), squared(other));
+        Welch::of(Summary::of(one), Summary::of(other))
+    }
+
+    /// The test of two lists of which this is known; none where it is not defined.
+    pub fn of(one: Summary, other: Summary) -> Option<Self> {
+        if one.n < 2 || other.n < 2 {
+            return None;
+        }
+        let (first, second) = (one.squared_error(), other.squared_error());
         let error = (first + second).sqrt();
-        let rounding = f64::EPSILON * mean(one).abs().max(mean(other).abs());
+        let rounding = f64::EPSILON * one.mean.abs().max(other.mean.abs());
         if !(error > rounding && error.is_finite()) {
             return None;
         }
-        let within = first.powi(2) / (one.len() - 1) as f64 + second.powi(2) / (other.len() - 1) as f64;
+        let within = first.powi(2) / (one.n - 1) as f64 + second.powi(2) / (other.n - 1) as f64;
         let student = StudentsT::new(0.0, 1.0, (first + second).powi(2) / within).ok()?;
-        let t = (mean(one) - mean(other)).abs() / error;
+        let t = (one.mean - other.mean).abs() / error;
         let p = (2.0 * student.sf(t)).clamp(0.0, 1.0);
         p.is_finite().then_some(Welch { p, error, student })
     }

@@ -47,6 +47,13 @@ Examples:
   ddpipe table pipelines/mnist.toml table --value accuracy_std --param digits=1
   ddpipe table pipelines/mnist.toml table --over seed,arch --format latex --out table.tex";
 
+pub(super) const LEDGER: &str = "\
+Examples:
+  ddpipe ledger pipelines/paper/mnist.toml
+  ddpipe ledger pipelines/paper/mnist.toml --select 'evaluate[method=dm]' --margin 0.005
+  ddpipe ledger pipelines/paper/mnist.toml --profile cpu --out docs/ledgers/mnist.json
+  ddpipe ledger --update docs/results.md";
+
 pub(super) const STAGES: &str = "\
 Examples:
   ddpipe stages               all kinds, by group

@@ -3,6 +3,7 @@
 use super::complete;
 use super::place::CacheArgs;
 use crate::catalog::Catalog;
+use crate::command;
 use crate::diagnostic::Report;
 use crate::estimate::{Estimate, Estimates};
 use crate::exit::Fault;
@@ -162,6 +163,21 @@ impl Loaded {
 }
 
 impl Invocation {
+    /// The command that runs it, as one could type it.
+    pub fn command(&self) -> String {
+        self.command_with(&self.select)
+    }
+
+    /// As [`Invocation::command`], of these nodes.
+    pub fn command_with(&self, select: &[String]) -> String {
+        let mut words = vec!["ddpipe".to_string(), "run".to_string(), self.manifest.display().to_string()];
+        words.extend(self.overrides.profile.iter().flat_map(|name| ["--profile".to_string(), name.clone()]));
+        let sets = self.overrides.sets.iter();
+        words.extend(sets.flat_map(|(path, value)| ["--set".to_string(), format!("{path}={value}")]));
+        words.extend(select.iter().flat_map(|node| ["--select".to_string(), node.clone()]));
+        command::line(&words)
+    }
+
     /// Loads the manifest and reads the selection.
     pub fn load(&self, force: &[String]) -> Result<Loaded, Fault> {
         let pipeline = load(&self.manifest, &self.overrides, Catalog::built_in()?)?;

@@ -7,6 +7,7 @@ use super::place::CacheArgs;
 use super::{Done, print};
 use crate::catalog::Catalog;
 use crate::exit::Fault;
+use crate::fields::field;
 use crate::lineage::Lineage;
 use crate::load::load;
 use crate::manifest::Overrides;
@@ -251,13 +252,6 @@ fn as_csv(rows: &[Row], names: &[String]) -> String {
         text.push_str(&(names.iter().map(cell).collect::<Vec<_>>().join(",") + "\n"));
     }
     text
-}
-
-/// A text as a field. What a spreadsheet program would take for a formula gets an apostrophe in front.
-fn field(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-    let text = if formula { format!("'{text}") } else { text.to_string() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 fn as_json(row: &Row) -> Value {

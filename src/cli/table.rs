@@ -11,7 +11,8 @@ use super::allow::Commands;
 use super::project::ManifestArgs;
 use super::{Done, listed, print};
 use crate::exit::{Exit, Fault};
-use crate::pipeline::{Node, Pipeline};
+use crate::ledger::beside_table;
+use crate::pipeline::{Node, NodeId, Pipeline};
 use crate::results;
 use crate::selector::Selector;
 use crate::terminal::Style;
@@ -68,7 +69,11 @@ pub(super) fn run(mut args: Args) -> Done {
         exit: Exit::Cache,
         message: format!("{}: there is no output {output:?} on record", table.address()),
     })?;
-    let bytes = project.cache.blobs().read_verified(made.digest)?;
+    let mut bytes = project.cache.blobs().read_verified(made.digest)?;
+    if let (Format::Text | Format::Markdown, Some(node)) = (format, node_of(&project.pipeline, &table.address())) {
+        let published = beside_table(&project.pipeline, node).map(|text| format!("\n{text}"));
+        bytes.extend(published.unwrap_or_default().into_bytes());
+    }
     match file {
         Some(file) => {
             results::write_whole(file, &format.for_file(bytes))?;
@@ -76,6 +81,11 @@ pub(super) fn run(mut args: Args) -> Done {
         }
         None => format.print(bytes, Style::of_stdout(), std::io::stdout().is_terminal()),
     }
+}
+
+/// The node of this address.
+fn node_of(pipeline: &Pipeline, address: &str) -> Option<NodeId> {
+    pipeline.nodes.iter().find(|node| node.address() == address).map(|node| node.id)
 }
 
 /// Whether a kind sorts what is connected into the cells of a table.

@@ -163,7 +163,7 @@ impl Reader<'_> {
             }
             let file = path.parent().unwrap_or(Path::new("")).join(name);
             if let Some(mut table) = self.file(&file, Some(&place), &mut Some(place.source.clone())) {
-                collect_expectations(&mut base, &mut table);
+                collect_lists(&mut base, &mut table);
                 merge(&mut base, table, &mut Vec::new(), Some(&mut conflicts));
             }
         }
@@ -175,7 +175,7 @@ impl Reader<'_> {
                 .help(format!("state {path} in the file that includes both"));
             self.report.push(fault);
         }
-        collect_expectations(&mut base, &mut own);
+        collect_lists(&mut base, &mut own);
         lay_over(&mut base, own);
         base
     }
@@ -260,17 +260,22 @@ fn merge(base: &mut Table, over: Table, path: &mut Vec<String>, mut conflicts: O
     }
 }
 
-/// Moves the expectations of both documents into the upper one, each of them once.
-fn collect_expectations(base: &mut Table, over: &mut Table) {
-    let is_list = |table: &Table| table.get("expect").is_some_and(|entry| matches!(entry.item.raw, Raw::List(_)));
-    if !is_list(base) || !is_list(over) {
-        return;
-    }
-    let Some(Raw::List(mut all)) = base.shift_remove("expect").map(|entry| entry.item.raw) else { return };
-    if let Some(Entry { item: Item { raw: Raw::List(own), .. }, .. }) = over.get_mut("expect") {
-        own.retain(|item| all.iter().all(|known| known.place != item.place));
-        all.append(own);
-        *own = all;
+/// The lists of tables that all files add to.
+const COLLECTED: [&str; 2] = ["expect", "published"];
+
+/// Moves the expectations and figures of both documents into the upper one, each of them once.
+fn collect_lists(base: &mut Table, over: &mut Table) {
+    for name in COLLECTED {
+        let is_list = |table: &Table| table.get(name).is_some_and(|entry| matches!(entry.item.raw, Raw::List(_)));
+        if !is_list(base) || !is_list(over) {
+            continue;
+        }
+        let Some(Raw::List(mut all)) = base.shift_remove(name).map(|entry| entry.item.raw) else { continue };
+        if let Some(Entry { item: Item { raw: Raw::List(own), .. }, .. }) = over.get_mut(name) {
+            own.retain(|item| all.iter().all(|known| known.place != item.place));
+            all.append(own);
+            *own = all;
+        }
     }
 }
 

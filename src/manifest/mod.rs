@@ -14,6 +14,7 @@ mod weight;
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText};
 use crate::limits::Limits;
 use crate::pipeline::NumericsMode;
+use crate::published::Figure;
 pub use include::MAX_FILE;
 pub(crate) use include::{MAX_FILES, MAX_INCLUDES, normal};
 pub use options::{Changed, Form, StageOption};
@@ -39,6 +40,8 @@ pub struct Manifest {
     pub stages: IndexMap<String, StageTable>,
     /// The tables `[[expect]]`, in order.
     pub expectations: Vec<ExpectTable>,
+    /// The tables `[[published]]`, in order.
+    pub published: Vec<PublishedTable>,
 }
 
 /// The table `[pipeline]` as written.
@@ -122,8 +125,27 @@ pub struct ExpectTable {
     pub equals: Option<f64>,
     /// The largest distance from `equals` that passes.
     pub within: Option<f64>,
+    /// How far the value may fall short of the published one.
+    pub under_published: Option<(f64, Place)>,
     /// Whether the bounds hold for the mean over the matching nodes instead of for each.
     pub mean: bool,
+}
+
+/// A table `[[published]]` as written.
+#[derive(Debug)]
+pub struct PublishedTable {
+    /// The metric's node and name, as written.
+    pub metric: (String, Place),
+    /// What is reported.
+    pub figure: Figure,
+    /// The place of the value, where one is given.
+    pub value: Option<Place>,
+    /// The axes whose nodes are repetitions, each with its place.
+    pub over: Vec<(String, Place)>,
+    /// Whether the manifest states `over`.
+    pub given: bool,
+    /// How far from the value still counts as reproduced.
+    pub within: Option<f64>,
 }
 
 impl Manifest {

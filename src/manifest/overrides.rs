@@ -39,6 +39,18 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// Whether anything is laid over the manifest.
+    pub fn changes_values(&self) -> bool {
+        let env = || self.env.iter().any(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX));
+        !self.profile.is_empty() || !self.sets.is_empty() || !self.options.is_empty() || env()
+    }
+
+    /// The same texts with nothing laid over them.
+    pub fn as_written(&self) -> Overrides {
+        let env = self.env.iter().filter(|(name, _)| !name.starts_with(ENVIRONMENT_PREFIX)).cloned().collect();
+        Overrides { profile: Vec::new(), sets: Vec::new(), options: Vec::new(), env, ..self.clone() }
+    }
+
     /// Applies all overrides in their order. Checks the profiles that were not chosen, too.
     pub(super) fn apply(&self, document: &mut Table, report: &mut Report, warnings: &mut Vec<Diagnostic>) {
         apply_profiles(document, &self.profile, report);

@@ -1,6 +1,8 @@
 //! From the merged document to the tables of a [`Manifest`]: unknown keys, missing keys and wrong types are found here,
 //! all of them. Knows no kinds: inputs, parameters and axes pass through as written.
 
+mod published;
+
 use super::document::{Entry, Item, Raw, Table};
 use super::include::Files;
 use super::{ExpectTable, FileTable, Manifest, PipelineTable, SourceTable, StageTable, limits};
@@ -11,7 +13,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 /// The keys of a manifest; those of `include`, `vars` and `profiles` are done with by the time that they would be read here.
-const TOP_LEVEL: [&str; 7] = ["pipeline", "include", "vars", "sources", "stages", "expect", "profiles"];
+const TOP_LEVEL: [&str; 8] = ["pipeline", "include", "vars", "sources", "stages", "expect", "published", "profiles"];
 
 /// Reads the whole document of these files, of which `main` is the first.
 pub fn manifest(mut document: Table, main: Arc<SourceText>, files: Files, report: &mut Report) -> Manifest {
@@ -25,11 +27,12 @@ pub fn manifest(mut document: Table, main: Arc<SourceText>, files: Files, report
     let stages = reader.named_tables(stages, Some("a stage"));
     let stages = stages.into_iter().filter_map(|(name, entry)| Some((name, reader.stage(entry)?))).collect();
     let expectations = reader.expectations(document.get("expect"));
+    let published = reader.published(document.get("published"));
     if no_stages {
         let fault = Diagnostic::at(&Place::new(&main, 0..0), "the manifest has no stages");
         reader.report.push(fault.help("add a [stages.NAME] table with a kind"));
     }
-    Manifest { main, files, pipeline, sources, stages, expectations }
+    Manifest { main, files, pipeline, sources, stages, expectations, published }
 }
 
 struct Reader<'a> {
@@ -161,12 +164,16 @@ impl Reader<'_> {
 
     fn expectation(&mut self, item: &Item) -> Option<ExpectTable> {
         let table = self.table(item)?;
-        self.known_keys(table, "an expectation", &["metric", "at_least", "at_most", "equals", "within", "mean"]);
+        let bounds_named = ["at_least", "at_most", "equals", "under_published"];
+        let keys = ["metric", "at_least", "at_most", "equals", "within", "under_published", "mean"];
+        self.known_keys(table, "an expectation", &keys);
         let bounds = ["at_least", "at_most", "equals"].map(|key| self.number(table, key));
         let within = self.number(table, "within");
-        if !["at_least", "at_most", "equals"].iter().any(|key| table.contains_key(*key)) {
-            self.report.push(Diagnostic::at(&item.place, "the expectation needs at_least, at_most or equals"));
+        if !bounds_named.iter().any(|key| table.contains_key(*key)) {
+            let what = "the expectation needs at_least, at_most, equals or under_published";
+            self.report.push(Diagnostic::at(&item.place, what));
         }
+        let under = self.under_published(table);
         if let (Some(least), Some(most), Some(entry)) = (bounds[0], bounds[1], table.get("at_most"))
             && least > most
         {
@@ -190,7 +197,23 @@ impl Reader<'_> {
         let text = self.text(table, "metric")?;
         let mean = self.boolean(table, "mean").unwrap_or(false);
         let [at_least, at_most, equals] = bounds;
-        Some(ExpectTable { metric: (text, metric.item.place.clone()), at_least, at_most, equals, within, mean })
+        let metric = (text, metric.item.place.clone());
+        Some(ExpectTable { metric, at_least, at_most, equals, within, under_published: under, mean })
+    }
+
+    /// How far a value may fall short of the published one; stands alone.
+    fn under_published(&mut self, table: &Table) -> Option<(f64, Place)> {
+        let under = self.number(table, "under_published")?;
+        let entry = table.get("under_published")?;
+        if under < 0.0 {
+            self.report.push(entry.item.fault("under_published cannot be negative"));
+            return None;
+        }
+        if let Some(key) = ["at_least", "at_most", "equals"].iter().find(|key| table.contains_key(**key)) {
+            let what = format!("under_published makes the bound from the published figure; {key} states another");
+            self.report.push(Diagnostic::at(&entry.key, what).help("keep one of them"));
+        }
+        Some((under, entry.item.place.clone()))
     }
 
     fn table<'i>(&mut self, item: &'i Item) -> Option<&'i Table> {

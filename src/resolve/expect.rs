@@ -1,80 +1,84 @@
 //! The expectations: which nodes each of them speaks of, and whether these have the metric.
 
-use super::lookup::{Stages, selector_faults};
-use super::names::no_metric;
-use super::reference::part_of;
-use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
+use super::metric::{Among, Named, Unnamed, named};
+use crate::diagnostic::{Diagnostic, Place, Report};
 use crate::manifest::ExpectTable;
-use crate::manifest::document::{Item, Raw};
-use crate::pipeline::{Expectation, Node};
-use crate::selector::Selector;
+use crate::pipeline::Expectation;
+use crate::published::{Published, Sure};
+use ddpipe_interface::metric::Better;
 
 /// Checks all expectations against the expanded stages.
 pub fn resolve(
     tables: &[ExpectTable],
-    stages: &Stages,
-    nodes: &[Node],
-    catalog: &Catalog,
+    published: &[Published],
+    among: Among<'_>,
     report: &mut Report,
 ) -> Vec<Expectation> {
-    tables.iter().filter_map(|table| expectation(table, stages, nodes, catalog, report)).collect()
+    tables.iter().filter_map(|table| expectation(table, published, among, report)).collect()
 }
 
 fn expectation(
     table: &ExpectTable,
-    stages: &Stages,
-    nodes: &[Node],
-    catalog: &Catalog,
+    published: &[Published],
+    among: Among<'_>,
     report: &mut Report,
 ) -> Option<Expectation> {
     let (text, place) = &table.metric;
-    let item = Item::new(place.clone(), Raw::String(text.clone()));
-    let (selector, used) = match Selector::parse_prefix(text) {
-        Ok(read) => read,
-        Err(fault) => {
-            let place = part_of(&item, text, fault.range.clone());
-            report.push(Diagnostic::at(&place, format!("{text:?} is not a metric: {}", fault.message)));
+    let named = match named(text, place, among) {
+        Ok(named) => named,
+        Err(Unnamed::Fault(faults) | Unnamed::NoNode(faults)) => {
+            report.diagnostics.extend(faults);
             return None;
         }
+        Err(Unnamed::Reported) => return None,
     };
-    let Some(name) = text[used..].strip_prefix('.').filter(|name| !name.is_empty()) else {
-        let fault = Diagnostic::at(place, format!("{text:?} names no metric: .NAME is missing after the node"));
-        report.push(fault.help("for example: evaluate[method=dm].accuracy"));
-        return None;
+    let (at_least, at_most) = match &table.under_published {
+        None => (table.at_least, table.at_most),
+        Some((under, place)) => bound(*under, place, &named, published, among, report)?,
     };
-    let matching: Vec<_> = stages.iter().filter(|(stage, _)| selector.matches_stage(stage)).collect();
-    if matching.is_empty() {
-        let near = did_you_mean(&selector.stage, stages.keys().map(String::as_str));
-        let place = part_of(&item, text, 0..selector.stage.len());
-        report.push(Diagnostic::at(&place, format!("stage {:?} is not known{near}", selector.stage)));
-        return None;
-    }
-    let expanded: Option<Vec<_>> = matching.into_iter().map(|(_, stage)| stage.as_ref()).collect();
-    let faults: Vec<_> = expanded?.into_iter().map(|stage| selector_faults(&selector, &stage.axes)).collect();
-    if !faults.iter().any(Vec::is_empty) {
-        report.diagnostics.extend(faults.into_iter().flatten().map(|fault| Diagnostic::at(place, fault)));
-        return None;
-    }
-    let matching: Vec<&Node> = nodes.iter().filter(|node| node.matches(&selector)).collect();
-    if matching.is_empty() {
-        report.push(Diagnostic::at(place, format!("no node matches {selector}")));
-        return None;
-    }
-    if let Some((what, help)) = no_metric(&matching, name, catalog) {
-        let place = part_of(&item, text, text.len() - name.len()..text.len());
-        report.push(Diagnostic::at(&place, what).help(help));
-        return None;
-    }
     Some(Expectation {
         metric: text.clone(),
-        name: name.to_string(),
-        at_least: table.at_least,
-        at_most: table.at_most,
+        name: named.name,
+        at_least,
+        at_most,
         equals: table.equals,
         within: table.within.unwrap_or(0.0),
         mean: table.mean,
-        node: selector,
+        node: named.selector,
         place: Place::clone(place),
     })
+}
+
+/// The bounds that a published figure makes: the value may fall short of the surest one of the same nodes by so much.
+fn bound(
+    under: f64,
+    place: &Place,
+    named: &Named<'_>,
+    published: &[Published],
+    among: Among<'_>,
+    report: &mut Report,
+) -> Option<(Option<f64>, Option<f64>)> {
+    let nodes: Vec<_> = named.nodes.iter().map(|node| node.id).collect();
+    let of_cell = |it: &&Published| it.name == named.name && it.cells.len() == 1 && it.cells.concat() == nodes;
+    let rank =
+        |it: &&Published| [Sure::Read, Sure::Computed].iter().position(|sure| *sure == it.figure.sure).unwrap_or(2);
+    let figures = published.iter().filter(of_cell).filter(|it| it.figure.value.is_some());
+    let Some(value) = figures.min_by_key(rank).and_then(|it| it.figure.value) else {
+        let fault = Diagnostic::at(place, "no figure with a value is published for exactly these nodes");
+        report.push(fault.help("add it as [[published]], or state at_least"));
+        return None;
+    };
+    let node = named.nodes.first()?;
+    let better = among.catalog.declaration(&node.kind).and_then(|kind| kind.metric(&named.name, &node.params)?.better);
+    // Without the last digits of a difference that no decimal number has.
+    let rounded = |value: f64| (value * 1e12).round() / 1e12;
+    match better {
+        Some(Better::Higher) => Some((Some(rounded(value - under)), None)),
+        Some(Better::Lower) => Some((None, Some(rounded(value + under)))),
+        None => {
+            let what = format!("the kind {} does not declare which values of {} are better", node.kind, named.name);
+            report.push(Diagnostic::at(place, what).help("state at_least or at_most"));
+            None
+        }
+    }
 }

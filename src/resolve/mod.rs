@@ -12,10 +12,12 @@ mod info;
 mod join;
 mod lookup;
 mod matrix;
+mod metric;
 mod names;
 mod order;
 mod params;
 mod path;
+mod published;
 mod reference;
 mod settings;
 mod size;
@@ -37,6 +39,14 @@ use size::Size;
 use std::path::{Path, PathBuf};
 use territory::Territory;
 
+/// A pipeline, and what was passed over in making it.
+pub struct Resolved {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// Where published figures are written whose cells the overrides leave out of it.
+    pub passed_over: Vec<Place>,
+}
+
 /// Resolves a manifest that was read from `path` against these kinds and those of the project. `warnings` become the
 /// pipeline's; `overrides` say where the user lets files be written. No pipeline where anything was reported, here or before.
 pub fn resolve(
@@ -46,7 +56,7 @@ pub fn resolve(
     mut catalog: Catalog,
     warnings: Vec<Diagnostic>,
     report: &mut Report,
-) -> Option<Pipeline> {
+) -> Option<Resolved> {
     let file = absolute(path);
     let folder = file.parent().unwrap_or(Path::new("/"));
     let root = project(folder).to_path_buf();
@@ -79,24 +89,30 @@ pub fn resolve(
     cells::check(&infos, &nodes, &catalog, report);
     settings::check(&infos, &nodes, &catalog, report);
     image_size::check(&infos, &nodes, &catalog, report);
-    let expectations = expect::resolve(&manifest.expectations, &stages, &nodes, &catalog, report);
+    let among = metric::Among { stages: &stages, nodes: &nodes, catalog: &catalog };
+    let figures = published::resolve(&manifest.published, among, overrides.changes_values(), report);
+    let expectations = expect::resolve(&manifest.expectations, &figures.published, among, report);
     let at_fault = infos.iter().filter(|info| stages.get(info.name).is_none_or(Option::is_none));
     mentioned_sources(at_fault, &manifest.sources, &mut used);
     let territory = Territory::new(&root, overrides);
     let sources = sources(&manifest, &root, &territory, &used, report);
-    report.is_empty().then(|| Pipeline {
-        name: manifest.pipeline.name,
-        about: manifest.pipeline.about,
-        file,
-        files: manifest.files,
-        root,
-        seed: manifest.pipeline.seed,
-        numerics: manifest.pipeline.numerics,
-        sources,
-        catalog,
-        nodes,
-        expectations,
-        warnings,
+    report.is_empty().then(|| Resolved {
+        passed_over: figures.passed_over,
+        pipeline: Pipeline {
+            name: manifest.pipeline.name,
+            about: manifest.pipeline.about,
+            file,
+            files: manifest.files,
+            root,
+            seed: manifest.pipeline.seed,
+            numerics: manifest.pipeline.numerics,
+            sources,
+            catalog,
+            nodes,
+            expectations,
+            published: figures.published,
+            warnings,
+        },
     })
 }
 

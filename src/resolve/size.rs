@@ -27,6 +27,9 @@ pub const MAX_STAGES: usize = 10_000;
 /// A manifest has at most so many expectations.
 pub const MAX_EXPECTATIONS: usize = 1000;
 
+/// A manifest has at most so many published figures.
+pub const MAX_PUBLISHED: usize = 10_000;
+
 /// What the nodes of a pipeline come to so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Size {
@@ -41,7 +44,10 @@ pub struct Size {
 /// Whether a manifest has few enough tables; reports it otherwise.
 pub fn bearable(manifest: &Manifest, report: &mut Report) -> bool {
     let counts = [("stages", manifest.stages.len(), MAX_STAGES)];
-    let counts = counts.into_iter().chain([("expectations", manifest.expectations.len(), MAX_EXPECTATIONS)]);
+    let counts = counts.into_iter().chain([
+        ("expectations", manifest.expectations.len(), MAX_EXPECTATIONS),
+        ("published figures", manifest.published.len(), MAX_PUBLISHED),
+    ]);
     let before = report.diagnostics.len();
     for (what, _, most) in counts.filter(|(_, count, most)| count > most) {
         let place = Place::new(&manifest.main, 0..0);

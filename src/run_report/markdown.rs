@@ -177,7 +177,7 @@ fn more(count: usize, page: &mut String) {
 }
 
 /// A text in one line in which nothing is markup.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in visible(text).chars() {
         match letter {
@@ -198,7 +198,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A text as code in one line; a bar would end the cell of a table.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = visible(text).replace(['\n', '\t'], " ").replace('|', "\\|");
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);

@@ -31,6 +31,7 @@ mod init;
 mod kept;
 mod kills;
 mod kinds;
+mod ledger;
 mod logs;
 mod mnist;
 mod offered;

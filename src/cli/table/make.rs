@@ -5,7 +5,6 @@ use crate::cli::allow::{self, Commands};
 use crate::cli::interrupts::Signals;
 use crate::cli::project::Project;
 use crate::cli::{absence, listed};
-use crate::command;
 use crate::commit;
 use crate::event::{Outcome, Status};
 use crate::executor::{Local, LocalSettings};
@@ -130,18 +129,13 @@ fn lacking(project: &Project, table: &Node, plan: &Plan, planner: &mut Planner) 
 
 /// What the table shows is not there: which nodes, and the command that makes them.
 fn not_on_record(project: &Project, address: &str, lacking: &[String]) -> Fault {
-    let invocation = &project.invocation;
-    let mut words = vec!["ddpipe".to_string(), "run".to_string(), invocation.manifest.display().to_string()];
-    words.extend(invocation.overrides.profile.iter().flat_map(|name| ["--profile".to_string(), name.clone()]));
-    let sets = invocation.overrides.sets.iter();
-    words.extend(sets.flat_map(|(path, value)| ["--set".to_string(), format!("{path}={value}")]));
-    words.extend(["--select".to_string(), address.to_string()]);
+    let command = project.invocation.command_with(&[address.to_string()]);
     let count = lacking.len();
     let (what, them) = match count {
         1 => ("a result that it shows is".to_string(), "it"),
         _ => (format!("{count} of the results that it shows are"), "them"),
     };
     let names = listed(lacking);
-    let message = format!("{address}: {what} not on record: {names}\n  `{}` makes {them}", command::line(&words));
+    let message = format!("{address}: {what} not on record: {names}\n  `{command}` makes {them}");
     Fault { exit: Exit::Stage, message }
 }

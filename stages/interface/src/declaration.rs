@@ -330,6 +330,9 @@ impl Declaration {
         if self.metrics.values().filter(|metric| metric.headline).count() > HEADLINES {
             return Err(format!("at most {HEADLINES} metrics have `headline`"));
         }
+        for (name, spread) in self.metrics.iter().filter_map(|(name, metric)| Some((name, metric.spread.as_ref()?))) {
+            spread.check(&self.metrics, &self.params).map_err(|why| format!("metric {name:?}: {why}"))?;
+        }
         check_references(&self.params, &self.metrics)
     }
 

@@ -1,7 +1,7 @@
 //! The metrics of a stage: the numbers that expectations, tables and the journal address as `node.name`. A kind declares
 //! every one that it can give, so that a misspelt name is found before anything runs.
 
-use crate::Value;
+use crate::{Param, ParamType, Value};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
@@ -31,6 +31,36 @@ pub struct Metric {
     /// Whether it is shown on the line that says that a stage is done. At most two of a kind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub headline: bool,
+    /// How far the single values scatter, where it is the mean over several that the stage makes itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// What tells how sure a mean is that a stage takes itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// The metric that holds the standard deviation of the single values.
+    pub deviation: String,
+    /// The parameter that says how many they are. Another number makes the mean more or less sure, and measures the same.
+    pub over: String,
+}
+
+impl Spread {
+    /// Says what a kind with these metrics and parameters does not have of what it names.
+    pub(crate) fn check(
+        &self,
+        metrics: &IndexMap<String, Metric>,
+        params: &IndexMap<String, Param>,
+    ) -> Result<(), String> {
+        if !metrics.contains_key(&self.deviation) {
+            return Err(format!("`spread` names {:?}, which is no metric", self.deviation));
+        }
+        if !params.get(&self.over).is_some_and(|param| param.kind == ParamType::Integer) {
+            return Err(format!("`spread` needs a parameter that holds a whole number, not {:?}", self.over));
+        }
+        Ok(())
+    }
 }
 
 /// Which of two values of a metric is better.
@@ -51,7 +81,7 @@ pub fn of_every_stage() -> &'static IndexMap<String, Metric> {
     static METRICS: LazyLock<IndexMap<String, Metric>> = LazyLock::new(|| {
         let bytes = |name: &str, help: &str| {
             let (unit, better) = (Some("bytes".into()), Some(Better::Lower));
-            let metric = Metric { help: help.into(), unit, better, measured: true, headline: false };
+            let metric = Metric { help: help.into(), unit, better, measured: true, headline: false, spread: None };
             (name.to_string(), metric)
         };
         IndexMap::from([
@@ -100,7 +130,25 @@ pub(crate) fn parts(declared: &str) -> Option<(&str, &str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::Declaration;
+
+    #[test]
+    fn a_spread_names_a_metric_and_a_whole_number() {
+        let parsed = |spread: &str| {
+            let text = format!(
+                "name = \"a.b\"\nhelp = \"h\"\nversion = 1\n[outputs]\nz = {{ type = \"model\", help = \"h\" }}\n\
+                 [params]\nn = {{ type = \"integer\", default = 2, help = \"h\" }}\n\
+                 [metrics]\na = {{ help = \"h\", spread = {{ {spread} }} }}\ns = {{ help = \"h\" }}\n"
+            );
+            Declaration::parse(&text).map_err(|error| error.to_string())
+        };
+        assert!(parsed("deviation = \"s\", over = \"n\"").is_ok());
+        assert!(parsed("deviation = \"t\", over = \"n\"").unwrap_err().contains("\"t\", which is no metric"));
+        assert!(parsed("deviation = \"s\", over = \"m\"").unwrap_err().contains("a whole number, not \"m\""));
+    }
 
     #[test]
     fn a_star_stands_for_some_text_and_a_parameter_for_its_value() {

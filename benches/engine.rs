@@ -41,6 +41,7 @@ fn engine(bench: &mut Criterion) {
         observer: &mut observers,
         interrupts: Interrupts::default(),
         keep_going: false,
+        name: None,
         commit: None,
         patience: Default::default(),
         sharing: Default::default(),

@@ -20,6 +20,7 @@ mod logs;
 mod place;
 mod plan;
 mod project;
+mod remote;
 mod results;
 mod run;
 mod runs;

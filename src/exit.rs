@@ -101,8 +101,9 @@ impl fmt::Display for Fault {
 
 impl From<CacheError> for Fault {
     fn from(error: CacheError) -> Self {
-        use CacheError::{NameTaken, NotACache, RunAtWork, RunKept};
-        let asked_wrongly = matches!(error, NotACache { .. } | NameTaken { .. } | RunAtWork { .. } | RunKept { .. });
+        use CacheError::{NameTaken, NoRemote, NotACache, RunAtWork, RunKept};
+        let asked_wrongly =
+            matches!(error, NotACache { .. } | NameTaken { .. } | NoRemote { .. } | RunAtWork { .. } | RunKept { .. });
         Fault { exit: if asked_wrongly { Exit::Usage } else { Exit::Cache }, message: error.to_string() }
     }
 }

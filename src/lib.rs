@@ -23,7 +23,7 @@
 //!    [`started`] keeps what it was started with, [`comparison`] sets two of them, or manifests of a git [`revision`], side by
 //!    side, [`expect`], [`mixed`], [`baseline`], [`ledger`] and [`results`] come
 //!    at the end, and [`run_report`] says all of it to CI systems.
-//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes.
+//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site.
 
 pub mod address;
 pub mod allowed;
@@ -35,6 +35,7 @@ pub mod cli;
 pub mod command;
 pub mod commit;
 pub mod comparison;
+pub mod config;
 pub mod diagnostic;
 pub mod download;
 pub mod ended;

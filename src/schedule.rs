@@ -6,6 +6,7 @@ mod attempts;
 mod clocks;
 mod commits;
 mod decisions;
+mod fetches;
 mod jobs;
 mod losses;
 mod messages;
@@ -27,6 +28,7 @@ use commits::Commits;
 use ddpipe_cache::{Cache, CacheError, Commit, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
 use decisions::Decisions;
+use fetches::Fetches;
 pub use jobs::Jobs;
 use state::{Running, State, States};
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub struct Run<'a> {
     pub interrupts: Interrupts,
     /// Whether to finish what does not depend on a failed node.
     pub keep_going: bool,
+    /// The run's name, for provenance; none where it leaves no folder.
+    pub name: Option<String>,
     /// The state of the project's git repository, for provenance.
     pub commit: Option<Commit>,
     /// How long to wait for stages.
@@ -88,6 +92,7 @@ pub struct Scheduler<'a> {
     observer: &'a mut dyn Observer,
     interrupts: Interrupts,
     keep_going: bool,
+    name: Option<String>,
     commit: Option<Commit>,
     patience: Patience,
     sharing: Sharing,
@@ -98,6 +103,7 @@ pub struct Scheduler<'a> {
     states: States,
     decisions: Decisions,
     commits: Commits,
+    fetches: Fetches,
     slots: Vec<Option<NodeId>>,
     jobs: u64,
     cancelled: bool,
@@ -125,6 +131,8 @@ impl Summary {
 
 /// How long words of workers are waited for while records are on their way to the disk.
 const MOMENT: Duration = Duration::from_millis(1);
+/// How long they are waited for while inputs are on their way here.
+const SOON: Duration = Duration::from_millis(5);
 /// While nothing happens, how long until interrupts and other processes' claims are looked at again.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -141,6 +149,7 @@ impl<'a> Scheduler<'a> {
             observer,
             interrupts,
             keep_going,
+            name,
             commit,
             patience,
             sharing,
@@ -151,6 +160,7 @@ impl<'a> Scheduler<'a> {
             states: States::new(&graph.longest_path(seconds)),
             decisions: Decisions::new(nodes),
             commits: Commits::begin(),
+            fetches: Fetches::default(),
             outcomes: vec![None; nodes],
             jobs: 0,
             cancelled: false,
@@ -164,6 +174,7 @@ impl<'a> Scheduler<'a> {
             observer,
             interrupts,
             keep_going,
+            name,
             commit,
             patience,
             sharing,
@@ -187,6 +198,9 @@ impl<'a> Scheduler<'a> {
             while let Some((node, outcome)) = self.commits.next(Duration::ZERO) {
                 self.on_committed(node, outcome);
             }
+            while let Some((node, outcome)) = self.fetches.next(Duration::ZERO) {
+                self.on_fetched(node, outcome);
+            }
             self.watch_clocks();
         }
         let kill = self.interrupts.count() > 1;
@@ -199,7 +213,7 @@ impl<'a> Scheduler<'a> {
     /// Waits for the next word of a worker, or for records on their way to the disk.
     fn listen(&mut self) -> Option<Signal> {
         if !self.commits.are_open() {
-            return self.executor.next(LOOK);
+            return self.executor.next(if self.fetches.are_open() { SOON } else { LOOK });
         }
         // Workers that have nothing to do say nothing.
         if !self.states.any_busy()
@@ -285,6 +299,9 @@ impl<'a> Scheduler<'a> {
     fn claim(&mut self, node: NodeId, slot: usize) -> Result<(), CacheError> {
         let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
         let (action, reasons) = (action.clone(), reasons.clone());
+        if !self.has_inputs(node)? {
+            return Ok(());
+        }
         let address = self.pipeline.node(node).address();
         let forced = reasons.contains(&crate::reason::Reason::Forced);
         // Not waiting here: the other slots have work to do meanwhile.

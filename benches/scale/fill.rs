@@ -27,6 +27,7 @@ pub fn fill(pipeline: &Pipeline, cache: &Cache) -> Duration {
         observer: &mut observers,
         interrupts: Interrupts::default(),
         keep_going: false,
+        name: None,
         commit: None,
         patience: Default::default(),
         sharing: Default::default(),

@@ -38,6 +38,11 @@ impl Aside {
         Ok(Aside { file, path, renamed: false })
     }
 
+    /// Where it is written, under a name that nobody knows.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         disk::write_all(&mut self.file, &self.path, bytes).map_err(CacheError::io("write", &self.path))
     }

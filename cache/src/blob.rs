@@ -2,18 +2,22 @@
 //! decides what may go.
 
 use crate::aside::{self, Aside, READ_ONLY};
+use crate::incoming::Incoming;
 use crate::layout::Layout;
+use crate::shared::Shared;
 use crate::{CacheError, Digest, disk};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The blobs under `blobs-v1/`. They are named by content, so that putting one twice is harmless.
 #[derive(Debug)]
 pub struct BlobStore {
     layout: Layout,
+    /// Where blobs come from that are not here.
+    shared: Option<Arc<Shared>>,
     /// What this process has seen to be whole. Bytes that it wrote itself count.
     verified: Mutex<HashSet<Digest>>,
 }
@@ -26,8 +30,8 @@ pub struct Staged {
 }
 
 impl BlobStore {
-    pub(crate) fn new(layout: Layout) -> Self {
-        BlobStore { layout, verified: Mutex::default() }
+    pub(crate) fn new(layout: Layout, shared: Option<Arc<Shared>>) -> Self {
+        BlobStore { layout, shared, verified: Mutex::default() }
     }
 
     /// The path at which a blob is or would be.
@@ -137,6 +141,7 @@ impl BlobStore {
     /// The blob's bytes, verified unless this process has done so before. A damaged blob is set aside.
     pub fn read_verified(&self, digest: Digest) -> Result<Vec<u8>, CacheError> {
         let path = self.path(digest);
+        self.bring(digest, &path)?;
         let bytes = disk::read(&path).map_err(|error| absent(digest, &path, error))?;
         if !self.is_verified(digest) {
             self.judge(digest, Digest::of(&bytes), &path)?;
@@ -147,6 +152,7 @@ impl BlobStore {
     /// The blob's path, verified unless this process has done so before. A damaged blob is set aside.
     pub fn verify_once(&self, digest: Digest) -> Result<PathBuf, CacheError> {
         let path = self.path(digest);
+        self.bring(digest, &path)?;
         if self.is_verified(digest) {
             disk::look(&path).map_err(|error| absent(digest, &path, error))?;
         } else {
@@ -161,6 +167,30 @@ impl BlobStore {
         let (found, bytes) = Digest::of_file(&path).map_err(|error| absent(digest, &path, error))?;
         self.judge(digest, found, &path)?;
         Ok(bytes)
+    }
+
+    /// Brings a blob that is not here from the remote, if there is one.
+    fn bring(&self, digest: Digest, path: &Path) -> Result<(), CacheError> {
+        if let Some(shared) = &self.shared
+            && !disk::exists(path)
+        {
+            shared.bring(self, digest, None)?;
+        }
+        Ok(())
+    }
+
+    /// Where bytes are written that come from elsewhere.
+    pub(crate) fn incoming(&self, most: u64) -> Result<Incoming, CacheError> {
+        Incoming::new(&self.layout, most)
+    }
+
+    /// Gives what came its name, if it is this; false where it is something else.
+    pub(crate) fn accept(&self, incoming: Incoming, digest: Digest) -> Result<bool, CacheError> {
+        let (aside, found) = incoming.end();
+        if found == digest {
+            self.publish(aside, digest)?;
+        }
+        Ok(found == digest)
     }
 
     fn judge(&self, digest: Digest, found: Digest, path: &Path) -> Result<(), CacheError> {

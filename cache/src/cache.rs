@@ -1,10 +1,12 @@
 //! The cache as its users see it: look up a key, get a record or the right to make one. The parts are in the files
 //! beside this one; what they share is here.
 
+use crate::clock::Clock;
 use crate::index::Index;
 use crate::layout::Layout;
 use crate::record::Found;
 use crate::second::Second;
+use crate::shared::{Look, Remote, Shared};
 use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, Stamp, StatCache, disk, record, walk};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,9 @@ struct Inner {
     layout: Layout,
     blobs: BlobStore,
     index: Index,
+    clock: Clock,
     second: Option<Second>,
+    shared: Option<Arc<Shared>>,
 }
 
 /// What a look-up gives.
@@ -45,13 +49,23 @@ impl Cache {
     /// # Errors
     /// Also when there is no cache in the second folder.
     pub fn open_with(root: &Path, second: Option<&Path>) -> Result<Self, CacheError> {
+        Cache::open_sharing(root, second, None)
+    }
+
+    /// As [`Cache::open_with`]. What neither of the two has is taken from a remote, and what is committed is sent there. No
+    /// request is made before the first record that is not here.
+    ///
+    /// # Errors
+    /// Also when the remote is this folder.
+    pub fn open_sharing(root: &Path, second: Option<&Path>, remote: Option<Remote>) -> Result<Self, CacheError> {
         let second = second.map(Second::open).transpose()?;
         let layout = Layout::new(root)?;
         layout.share();
         layout.create()?;
-        let blobs = BlobStore::new(layout.clone());
+        let shared = remote.map(|remote| Shared::new(remote, &layout)).transpose()?.map(Arc::new);
+        let blobs = BlobStore::new(layout.clone(), shared.clone());
         let index = Index::new(&layout);
-        Ok(Cache(Arc::new(Inner { layout, blobs, index, second })))
+        Ok(Cache(Arc::new(Inner { layout, blobs, index, clock: Clock::default(), second, shared })))
     }
 
     /// The cache's folder, absolute.
@@ -67,6 +81,10 @@ impl Cache {
     /// The digests of files from outside, remembered between runs.
     pub fn stat_cache(&self) -> StatCache {
         StatCache::open(self)
+    }
+
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.0.shared.as_deref()
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -87,7 +105,8 @@ impl Cache {
             return Ok(Lookup::Hit(Box::new(record)));
         }
         let claim = Claim::wait(self, key, node, false, waiter)?;
-        match self.peek(key)? {
+        let found = self.or_from_elsewhere(key, record::read(&self.0.layout, key)?, Look::InClaim)?;
+        match self.if_complete(found)? {
             Some(record) => {
                 self.touch(&[key]);
                 Ok(Lookup::Hit(Box::new(record)))
@@ -108,14 +127,18 @@ impl Cache {
 
     /// The record of `key` if every output is in the cache with its length. Claims nothing and marks nothing as used.
     pub fn peek(&self, key: Key) -> Result<Option<Record>, CacheError> {
-        let Some(record) = self.record(key)? else { return Ok(None) };
+        self.if_complete(self.record(key)?)
+    }
+
+    fn if_complete(&self, found: Option<Record>) -> Result<Option<Record>, CacheError> {
+        let Some(record) = found else { return Ok(None) };
         Ok(self.lost_outputs(&record)?.is_empty().then_some(record))
     }
 
     /// The record of `key`, whether or not its outputs are still there. With a second cache, what is not here or not
     /// whole is taken from there, where it is whole.
     pub fn record(&self, key: Key) -> Result<Option<Record>, CacheError> {
-        self.or_from_second(key, record::read(&self.0.layout, key)?)
+        self.or_from_elsewhere(key, record::read(&self.0.layout, key)?, Look::Plan)
     }
 
     /// As [`Cache::record`], of a key whose description is known: the record's file is opened only if it may have changed
@@ -128,14 +151,14 @@ impl Cache {
         key: Key,
         description: &mut Vec<(String, String)>,
     ) -> Result<Option<Record>, CacheError> {
-        self.or_from_second(key, self.look_up(key, description, SystemTime::now())?)
+        self.or_from_elsewhere(key, self.look_up(key, description, &|| self.now())?, Look::Plan)
     }
 
     pub(crate) fn look_up(
         &self,
         key: Key,
         description: &mut Vec<(String, String)>,
-        now: SystemTime,
+        now: &dyn Fn() -> SystemTime,
     ) -> Result<Option<Record>, CacheError> {
         let path = self.0.layout.record(key);
         let stamp = match disk::look(&path) {
@@ -152,7 +175,7 @@ impl Cache {
         };
         // A file that changed a moment ago may change again within the same time stamp.
         let unchanged = || disk::look(&path).is_ok_and(|metadata| Stamp::seen(&metadata) == stamp);
-        if !stamp.is_racy(now) && unchanged() {
+        if !stamp.is_racy(now()) && unchanged() {
             self.0.index.learn(&record, stamp);
         }
         Ok(Some(*record))
@@ -166,12 +189,19 @@ impl Cache {
         }
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     pub(crate) fn index(&self) -> &Index {
         &self.0.index
     }
 
-    fn or_from_second(&self, key: Key, found: Option<Record>) -> Result<Option<Record>, CacheError> {
-        let Some(second) = &self.0.second else { return Ok(found) };
+    /// What was found here, if it is whole; else what the second cache has, and then what the remote has.
+    fn or_from_elsewhere(&self, key: Key, found: Option<Record>, look: Look) -> Result<Option<Record>, CacheError> {
+        if self.0.second.is_none() && self.0.shared.is_none() {
+            return Ok(found);
+        }
         let whole = match &found {
             Some(record) => self.lost_outputs(record)?.is_empty(),
             None => false,
@@ -179,7 +209,10 @@ impl Cache {
         if whole {
             return Ok(found);
         }
-        Ok(second.take(self, key).or(found))
+        if let Some(record) = self.0.second.as_ref().and_then(|second| second.take(self, key)) {
+            return Ok(Some(record));
+        }
+        Ok(self.shared().and_then(|shared| shared.record(self, key, look)).or(found))
     }
 
     /// All readable records, in no particular order. Reads every one of them.
@@ -211,11 +244,12 @@ impl Cache {
         Ok(records)
     }
 
-    /// The names of the outputs that are not in the cache, or not with their length.
+    /// The names of the outputs that are neither in the cache with their length nor known to be in the remote.
     pub fn lost_outputs(&self, record: &Record) -> Result<Vec<String>, CacheError> {
         let mut lost = Vec::new();
         for (name, output) in &record.outputs {
-            if self.0.blobs.contains(output.digest)? != Some(output.bytes) {
+            let is_there = || self.shared().is_some_and(|shared| shared.has(record.key, output.digest));
+            if self.0.blobs.contains(output.digest)? != Some(output.bytes) && !is_there() {
                 lost.push(name.clone());
             }
         }

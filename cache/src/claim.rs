@@ -244,6 +244,7 @@ impl Claim {
             let (recorded, made) = (before.provenance.numerics.clone(), record.provenance.numerics.clone());
             OtherBytes { outputs: before.outputs_unlike(&record), recorded, made, kept: complete && !self.forced }
         });
+        self.cache.will_send(self.key);
         let (record, file) = match before {
             Some(before) if complete && !self.forced => {
                 aside::flush_name(&path)?;
@@ -293,6 +294,9 @@ impl Begun {
             if let Err(error) = claim.cache.remove_scratch(claim.key) {
                 tracing::warn!(%error, "the scratch folder stays until gc");
             }
+        }
+        if is_noted {
+            claim.cache.send(claim.key);
         }
         Committed { record, other_bytes }
     }

@@ -7,7 +7,7 @@ use crate::claim::{Attempt, Lock};
 use crate::{Cache, CacheError, Stamp, disk};
 use std::io;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Between two looks at another collection.
 const POLL: Duration = Duration::from_millis(25);
@@ -53,7 +53,7 @@ impl Cache {
     pub fn collections(&self) -> Result<Collections, CacheError> {
         let at_work = Lock::is_held(&self.layout().collecting())?;
         let path = self.layout().collected();
-        let now = SystemTime::now();
+        let now = self.now();
         let last = match disk::look(&path) {
             Ok(metadata) => Some(Stamp::seen(&metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

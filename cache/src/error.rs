@@ -1,6 +1,7 @@
 //! What can go wrong with a cache. Every text names the thing, the place and the way out, and starts in lower case so
 //! that it can follow "could not …". Knows no exit codes: the command chooses them.
 
+use crate::shared::StoreError;
 use crate::{Digest, Holder, Key};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -131,6 +132,24 @@ pub enum CacheError {
     NoCache {
         /// The folder.
         path: PathBuf,
+    },
+    /// A remote that cannot be used, because of its name or of what is there.
+    #[error("the remote {url}: {why}")]
+    NoRemote {
+        /// The URL as it was given.
+        url: String,
+        /// Why, and the way out.
+        why: String,
+    },
+    /// A remote that did not do what it was asked for.
+    #[error(
+        "the remote {url} {error}\n  what is not sent stays in the outbox: `ddpipe cache push` sends it when the remote is back"
+    )]
+    Remote {
+        /// Its URL.
+        url: String,
+        /// What it said.
+        error: StoreError,
     },
     /// A folder that holds something else.
     #[error(

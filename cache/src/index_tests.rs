@@ -19,7 +19,7 @@ fn later() -> SystemTime {
 }
 
 fn look_up(cache: &Cache, node: &str) -> Result<Option<Record>, CacheError> {
-    cache.look_up(key(node), &mut described(node), later())
+    cache.look_up(key(node), &mut described(node), &later)
 }
 
 /// A cache with a record of each node, and an index that knows them.
@@ -151,13 +151,13 @@ fn what_changed_a_moment_ago_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path()).unwrap();
     commit(&cache, "one", false).unwrap();
-    let now = || cache.look_up(key("one"), &mut described("one"), SystemTime::now());
+    let now = || cache.look_up(key("one"), &mut described("one"), &SystemTime::now);
     assert!(now().unwrap().is_some());
     let (found, opened) = without_files(now);
     assert!(opened && found.is_err(), "a change within the same time stamp would not be seen");
     // A clock that stands before the times of the files tells nothing either.
     let early = SystemTime::now() - Duration::from_secs(3600);
-    assert!(cache.look_up(key("one"), &mut described("one"), early).unwrap().is_some());
+    assert!(cache.look_up(key("one"), &mut described("one"), &|| early).unwrap().is_some());
     assert!(without_files(now).1);
 }
 

@@ -7,7 +7,6 @@ use crate::{Cache, CacheError, Digest, Key, Record, Stamp, disk};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// They say that the folder knows of every record; without one of them, it is made again. Earlier versions write the first
 /// alone, and know of no earlier records.
@@ -45,7 +44,7 @@ impl Cache {
         }
         let digest: Digest = hasher.finalize().into();
         let (folder, mark) = (self.layout().latest(), self.layout().noted(pipeline));
-        let now = SystemTime::now();
+        let now = self.now();
         let stamp = || disk::look(&folder).ok().map(|metadata| Stamp::seen(&metadata));
         let before = stamp();
         let text = before.as_ref().map(|stamp| [digest.bytes().as_slice(), &stamp.to_bytes()].concat());

@@ -2,7 +2,7 @@
 //! names; `docs/cache.md` shows them to people.
 
 use crate::run::RUNNING;
-use crate::{CacheError, Digest, Key, aside, disk, walk};
+use crate::{CacheError, Digest, Key, aside, disk, holder, walk};
 use nix::sys::stat::{Mode, umask};
 use std::ffi::OsString;
 use std::io;
@@ -15,10 +15,26 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a ddpipe cache. Everything in it can be computed again.\n\
     # See https://bford.info/cachedir/ for what this file tells backup programs.\n";
 
-/// Names with a version, as `(before the number, after it)`; the number in use is 1 for all of them.
-const VERSIONED: [(&str, &str); 6] =
-    [("blobs-v", ""), ("records-v", ""), ("claims-v", ""), ("latest-v", ""), ("index-v", ""), ("stat-v", ".json")];
-const VERSION: u64 = 1;
+/// Names with a version, as `(before the number, after it, the number in use)`.
+const VERSIONED: [(&str, &str, u64); 9] = [
+    ("blobs-v", "", 1),
+    ("records-v", "", 1),
+    ("claims-v", "", 1),
+    ("latest-v", "", 1),
+    ("index-v", "", 1),
+    ("outbox-v", "", 1),
+    ("there-v", "", 1),
+    ("stat-v", "", 2),
+    // One for all machines, as it was before.
+    ("stat-v", ".json", 2),
+];
+
+/// A name without letters that mean something to a file system.
+fn plain(name: &str) -> String {
+    name.chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || "-_".contains(letter) { letter } else { '_' })
+        .collect()
+}
 
 /// Whether this is how the folders of runs are called: `20261128-042056-ea76`.
 fn is_of_a_run(name: &str) -> bool {
@@ -79,7 +95,7 @@ impl Layout {
         }
         let names: Vec<String> = walk::entries(&self.root)?.into_iter().map(|entry| entry.name).collect();
         // A cache whose tag did not come along, or that is being made.
-        let is_ours = |name: &String| name == RUNNING || VERSIONED.iter().any(|(before, _)| name.starts_with(before));
+        let is_ours = |name: &String| name == RUNNING || VERSIONED.iter().any(|(before, ..)| name.starts_with(before));
         let is_nothing = |name: &&String| match name.as_str() {
             TAG_NAME | "lost+found" => true,
             // What a run writes whose cache was deleted under it.
@@ -114,8 +130,30 @@ impl Layout {
         &self.root
     }
 
+    /// The folders of blobs and records in a store.
+    pub const BLOBS: &str = "blobs-v1";
+    pub const RECORDS: &str = "records-v1";
+
+    /// The name of a blob in a store, which is that of its file in a cache.
+    pub fn blob_name(digest: Digest) -> String {
+        let hex = digest.hex();
+        format!("{}/{}/{}", Self::BLOBS, &hex[..2], &hex[2..])
+    }
+
+    /// The name of a record in a store, which is that of its file in a cache.
+    pub fn record_name(key: Key) -> String {
+        let hex = key.hex();
+        format!("{}/{}/{}.json", Self::RECORDS, &hex[..2], &hex[2..])
+    }
+
+    /// The key whose record has this name in a store.
+    pub fn named_record(name: &str) -> Option<Key> {
+        let name = name.strip_prefix(Self::RECORDS)?.strip_prefix('/')?.strip_suffix(".json")?;
+        name.replacen('/', "", 1).parse().ok()
+    }
+
     pub fn blobs(&self) -> PathBuf {
-        self.root.join("blobs-v1")
+        self.root.join(Self::BLOBS)
     }
 
     pub fn blobs_tmp(&self) -> PathBuf {
@@ -127,7 +165,7 @@ impl Layout {
     }
 
     pub fn records(&self) -> PathBuf {
-        self.root.join("records-v1")
+        self.root.join(Self::RECORDS)
     }
 
     pub fn records_tmp(&self) -> PathBuf {
@@ -196,8 +234,27 @@ impl Layout {
         self.root.join("latest-v1")
     }
 
+    /// What this machine remembers of source files: another one may know the same folder by another device number.
     pub fn stat(&self) -> PathBuf {
-        self.root.join("stat-v1.json")
+        self.root.join("stat-v2").join(format!("{}.json", plain(&holder::host())))
+    }
+
+    /// The keys of records that are to be sent to a remote, which `remote` names, each an empty file.
+    pub fn outbox(&self, remote: &str) -> PathBuf {
+        self.outboxes().join(remote)
+    }
+
+    pub fn outboxes(&self) -> PathBuf {
+        self.root.join("outbox-v1")
+    }
+
+    /// The keys of records that are complete in a remote, each an empty file.
+    pub fn there(&self, remote: &str) -> PathBuf {
+        self.theres().join(remote)
+    }
+
+    pub fn theres(&self) -> PathBuf {
+        self.root.join("there-v1")
     }
 
     /// Moves a damaged file out of the way, for a person to look at; says where it is now.
@@ -222,11 +279,11 @@ impl Layout {
     /// Whether a name directly under the root is that of an older version. A newer version is not garbage: a newer
     /// ddpipe may be at work beside this one.
     pub fn is_older_version(name: &str) -> bool {
-        VERSIONED.iter().any(|(before, after)| {
+        VERSIONED.iter().any(|(before, after, version)| {
             name.strip_prefix(before)
                 .and_then(|rest| rest.strip_suffix(after))
                 .and_then(|number| number.parse::<u64>().ok())
-                .is_some_and(|number| number < VERSION)
+                .is_some_and(|number| number < *version)
         })
     }
 }

@@ -10,13 +10,15 @@
 //! 4. `layout.rs`: what lies where in the folder. `disk.rs`: the operations on it.
 //! 5. [`RunDir`] (`run.rs`), [`Cache::gc`] (`gc.rs`): runs pin what they reached, and what nobody pins may be removed;
 //!    one that is kept (`kept.rs`) pins it for good.
-//! 6. [`StatCache`] (`stat.rs`), [`folder`]: digests of files and folders from outside.
+//! 6. [`shared`]: a cache folder that takes from a remote store and gives to it.
+//! 7. [`StatCache`] (`stat.rs`), [`folder`]: digests of files and folders from outside.
 
 mod aside;
 mod beside;
 mod blob;
 mod cache;
 mod claim;
+mod clock;
 mod collecting;
 mod digest;
 mod disk;
@@ -26,6 +28,7 @@ mod gc;
 #[cfg(test)]
 mod harness;
 mod holder;
+mod incoming;
 mod index;
 mod kept;
 mod latest;
@@ -36,6 +39,7 @@ mod record;
 mod run;
 mod sealed;
 mod second;
+pub mod shared;
 mod stamp;
 mod stat;
 mod unfinished;

@@ -130,6 +130,9 @@ pub struct Circumstances {
     /// What decides the bits of the result beside the key. Absent in format 1 and where no worker said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numerics: Option<Numerics>,
+    /// The run that computed it. Absent in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The commit of the project's git repository, and whether files differ from it. Absent outside a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,

@@ -125,6 +125,7 @@ impl Cache {
             }
         };
         running.sign(&Holder::me(pipeline));
+        self.clock().saw(&lock);
         let number = self.next_number()?;
         let (pipeline, reached) = (pipeline.to_string(), Mutex::default());
         let run = RunDir { cache: self.clone(), id, path, pipeline, number, reached, _running: running };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-const CHECK: &str = "check";
+pub(crate) const CHECK: &str = "check";
 
 /// What a record's file holds.
 pub(crate) enum Opened {

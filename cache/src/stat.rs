@@ -1,5 +1,6 @@
 //! Digests of files from outside, remembered by what the file system says of them, so that a run that has nothing to do
-//! need not read its data sets. An accelerator: `stat-v1.json` can be deleted. Knows not what the files are.
+//! need not read its data sets. An accelerator: `stat-v2/` can be deleted; each machine has a file of its own in it. Knows not
+//! what the files are.
 
 use crate::aside::Aside;
 use crate::{Cache, CacheError, Digest, Stamp, disk};
@@ -60,8 +61,8 @@ struct State {
 
 /// Digests of files by absolute path. Save it at the end; of two processes the last to save wins, which costs a read.
 pub struct StatCache {
+    cache: Cache,
     path: PathBuf,
-    tmp: PathBuf,
     state: Mutex<State>,
 }
 
@@ -69,7 +70,7 @@ impl StatCache {
     pub(crate) fn open(cache: &Cache) -> Self {
         let path = cache.layout().stat();
         let files = disk::read(&path).ok().and_then(|text| opened(&text)).unwrap_or_default();
-        StatCache { path, tmp: cache.layout().records_tmp(), state: Mutex::new(State { files, changed: false }) }
+        StatCache { cache: cache.clone(), path, state: Mutex::new(State { files, changed: false }) }
     }
 
     /// What the file holds, with at least these checksums; read in one pass, and only if it may have changed.
@@ -77,7 +78,8 @@ impl StatCache {
     /// # Errors
     /// The file cannot be read, or [`CacheError::Changing`].
     pub fn digest_of(&self, path: &Path, algorithms: &[Algorithm]) -> Result<FileSeen, CacheError> {
-        self.digest_at(path, algorithms, SystemTime::now())
+        // The file may lie elsewhere: the earlier of the two clocks costs a reading at most.
+        self.digest_at(path, algorithms, SystemTime::now().min(self.cache.now()))
     }
 
     pub(crate) fn digest_at(
@@ -140,7 +142,7 @@ impl StatCache {
         }
         state.files.retain(|path, _| disk::exists(Path::new(path)));
         let text = sealed(&state.files).map_err(|error| CacheError::io("write", &self.path)(error.into()))?;
-        let mut aside = Aside::new(&self.tmp)?;
+        let mut aside = Aside::new(&self.cache.layout().records_tmp())?;
         aside.write(&text)?;
         aside.publish_accelerator(&self.path)?;
         state.changed = false;

@@ -2,7 +2,7 @@
 //! named. Their stages run again the next time that they are needed.
 
 use crate::record::{self, Found};
-use crate::{Cache, CacheError, Digest, Key, walk};
+use crate::{Cache, CacheError, Digest, Key, shared, walk};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -43,6 +43,8 @@ pub struct VerifyReport {
     pub records: u64,
     /// Files among the records that were no records, now set aside.
     pub broken_records: u64,
+    /// How many records have outputs that are in a remote alone.
+    pub elsewhere: u64,
     /// Records that lost outputs, now or earlier.
     pub incomplete: Vec<IncompleteRecord>,
 }
@@ -92,6 +94,7 @@ impl Cache {
     }
 
     fn verify_records(&self, report: &mut VerifyReport) -> Result<(), CacheError> {
+        let elsewhere = shared::known_elsewhere(self.layout())?;
         for (key, _) in walk::records(self.layout())? {
             let record = match record::find(self.layout(), key)? {
                 Found::Record(record) => *record,
@@ -105,7 +108,9 @@ impl Cache {
             };
             report.records += 1;
             let lost = self.lost_outputs(&record)?;
-            if !lost.is_empty() {
+            if !lost.is_empty() && elsewhere.contains(&key) {
+                report.elsewhere += 1;
+            } else if !lost.is_empty() {
                 report.incomplete.push(IncompleteRecord { key, pipeline: record.pipeline, node: record.node, lost });
             }
         }

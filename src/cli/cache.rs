@@ -1,9 +1,10 @@
-//! `ddpipe cache du|gc|verify`: looking after the cache.
+//! `ddpipe cache du|gc|verify|push|pull|status`: looking after the cache, and what it shares with others.
 
 mod collected;
+mod shared;
 
 use super::place::CacheArgs;
-use super::{Done, print};
+use super::{Done, examples, print};
 use crate::exit::Exit;
 use crate::size;
 use crate::visible::visible;
@@ -43,18 +44,29 @@ enum Command {
     },
     /// Read every blob and set damaged ones aside
     Verify,
+    /// Send what the remote lacks: all results, or those of a manifest
+    #[command(after_help = examples::PUSH)]
+    Push(shared::PushArgs),
+    /// Bring the results of a manifest here that the remote has
+    Pull(shared::PullArgs),
+    /// Say what is here, what is in the remote, and what waits to be sent
+    Status(shared::StatusArgs),
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let cache = args.cache.open()?;
+    let place = args.cache;
     match args.command {
-        Command::Du => print(&usage(&cache.du()?)),
+        Command::Push(push) => shared::push(push, &place),
+        Command::Pull(pull) => shared::pull(pull, &place),
+        Command::Status(status) => shared::status(&status, &place),
+        Command::Du => print(&usage(&place.open()?.du()?)),
         Command::Gc { max_size, keep_runs, runs, yes, verbose } => {
+            let cache = place.open()?;
             let report = cache.gc(GcOptions { max_size, keep_runs, runs, dry_run: !yes })?;
             print(&visible(&collected::text(&report, verbose)))
         }
         Command::Verify => {
-            let report = cache.verify()?;
+            let report = place.open()?.verify()?;
             print(&verified(&report))?;
             Ok(if report.is_clean() { Exit::Ok } else { Exit::Cache })
         }
@@ -89,6 +101,9 @@ fn verified(report: &VerifyReport) -> String {
             "{} files among the records were no records and were set aside\n",
             report.broken_records
         ));
+    }
+    if report.elsewhere > 0 {
+        text.push_str(&format!("{} records have outputs that are in a remote alone\n", report.elsewhere));
     }
     for record in &report.incomplete {
         text.push_str(&format!("{} lost {}; it runs again when it is needed\n", record.node, record.lost.join(", ")));

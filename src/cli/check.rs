@@ -3,6 +3,7 @@
 mod json;
 
 use super::project::{Invocation, ManifestArgs, OverArgs, PickArgs};
+use super::remote::RemoteArgs;
 use super::{Done, print};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report};
@@ -99,6 +100,7 @@ impl Args {
                 over,
                 cache: self.cache.clone(),
                 cache_from: None,
+                remote: RemoteArgs::default(),
                 picks,
                 numerics: None,
             };

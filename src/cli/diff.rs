@@ -1,6 +1,7 @@
 //! `ddpipe diff`: what settings would change, compared with the manifest as it is written. Computes nothing.
 
 use super::project::{ManifestArgs, OverArgs, PickArgs, Planned, Project};
+use super::remote::RemoteArgs;
 use super::{Done, complete, plan, print};
 use crate::change::{self, Change, changes, described};
 use crate::exit::{Exit, Fault};
@@ -31,6 +32,8 @@ pub struct Args {
     /// A second cache, which is only read: what the first lacks is copied from it
     #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE_FROM")]
     cache_from: Option<PathBuf>,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Plan for this device: auto, cpu, cuda, cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "auto", env = "DDPIPE_DEVICE")]
     device: String,
@@ -82,6 +85,7 @@ impl Args {
             over: OverArgs { set, ..self.over.clone() },
             cache: self.cache.clone(),
             cache_from: self.cache_from.clone(),
+            remote: self.remote.clone(),
             picks: PickArgs { select, force: Vec::new() },
             numerics: self.numerics,
         };

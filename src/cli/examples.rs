@@ -74,6 +74,11 @@ Examples:
   ddpipe init --from own-kind my-method
   ddpipe init --from folder .";
 
+pub(super) const PUSH: &str = "\
+Examples:
+  ddpipe cache push --remote file:///mnt/lab/ddpipe                            everything
+  ddpipe cache push pipelines/mnist.toml --remote file:///mnt/lab/ddpipe       what is on record of a manifest";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   source <(ddpipe completions bash)    in ~/.bashrc

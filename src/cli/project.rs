@@ -2,6 +2,7 @@
 
 use super::complete;
 use super::place::CacheArgs;
+use super::remote::RemoteArgs;
 use crate::catalog::Catalog;
 use crate::command;
 use crate::diagnostic::Report;
@@ -22,6 +23,7 @@ use crate::sources::{self, Sources};
 use crate::started::Started;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use ddpipe_cache::Cache;
+use ddpipe_cache::shared::Patience;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -47,6 +49,8 @@ pub struct ManifestArgs {
     /// A second cache, which is only read: what the first lacks is copied from it
     #[arg(long, value_name = "DIR", env = "DDPIPE_CACHE_FROM")]
     pub cache_from: Option<PathBuf>,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     #[command(flatten)]
     pub picks: PickArgs,
     /// Whether libraries, instruction set, threads and device enter the keys [default: as the manifest says]
@@ -270,7 +274,8 @@ impl ManifestArgs {
     pub fn open_as(&self, invocation: Invocation, slots: &Slots) -> Result<Project, Fault> {
         let loaded = invocation.load(&self.picks.force)?;
         let root = self.cache.clone().unwrap_or_else(|| loaded.pipeline.root.join(place::FOLDER));
-        let cache = Cache::open_with(&root, self.cache_from.as_deref())?;
+        let remote = self.remote.open(Patience::default())?;
+        let cache = Cache::open_sharing(&root, self.cache_from.as_deref(), remote)?;
         invocation.open(loaded, cache, self.numerics, slots)
     }
 }

@@ -6,6 +6,7 @@ mod carry_out;
 mod cut_off;
 mod ending;
 mod reports;
+mod sending;
 pub(super) mod words;
 
 use self::carry_out::Begun;

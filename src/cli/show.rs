@@ -89,6 +89,9 @@ pub(super) fn run(mut args: Args) -> Done {
     if let Some(output) = &args.output {
         shown.iter().try_for_each(|shown| shown.output(output).map(|_| ()))?;
     }
+    for shown in &shown {
+        shown.bring(args.output.as_deref())?;
+    }
     if !args.json {
         absent.iter().for_each(|(node, reason)| crate::note::say(format_args!("{}: {reason}", node.address())));
     }
@@ -169,6 +172,14 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn path(&self, output: &Output) -> PathBuf {
         self.project.cache.blobs().path(output.digest)
+    }
+
+    /// Brings the outputs here that are in the remote alone.
+    fn bring(&self, only: Option<&str>) -> Result<(), Fault> {
+        for (_, output) in self.outputs(only) {
+            self.project.cache.bring(output.digest, output.bytes)?;
+        }
+        Ok(())
     }
 
     /// The outputs, or the one of this name.

@@ -212,7 +212,8 @@ fn history(record: &Record) -> String {
     if !made.device_name.is_empty() {
         text.push_str(&format!(" ({})", made.device_name));
     }
-    text.push_str(&format!(", host {}, ddpipe {}\n", made.host, made.ddpipe));
+    let run = made.run.as_ref().map_or(String::new(), |run| format!(", run {run}"));
+    text.push_str(&format!(", host {}, ddpipe {}{run}\n", made.host, made.ddpipe));
     for (name, source) in &record.sources {
         let verified = if source.verified { "as pinned" } else { "not verified" };
         text.push_str(&format!("    read {name}: blake3 {} ({verified})\n", source.digest.short()));

@@ -100,6 +100,7 @@ impl Scheduler<'_> {
                     ddpipe: env!("CARGO_PKG_VERSION").to_string(),
                     libtorch,
                     numerics,
+                    run: self.name.clone(),
                     commit: self.commit.clone(),
                     note: self.failed[node.index()].iter().chain(continued).cloned().chain(without).collect(),
                 }),

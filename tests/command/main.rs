@@ -43,6 +43,7 @@ mod python;
 mod races;
 mod ranking;
 mod record_keeping;
+mod remote;
 mod reports;
 mod results;
 mod runs;

@@ -370,6 +370,7 @@ impl<'a> Attempt<'a> {
             observer: &mut seen,
             interrupts: self.interrupts.clone(),
             keep_going: self.keep_going,
+            name: None,
             commit: None,
             patience: self.patience,
             sharing: self.sharing,

@@ -68,6 +68,7 @@ fn run(lab: &Lab, is_certain: bool) -> (Summary, usize, usize) {
         observer: &mut observers,
         interrupts: Interrupts::default(),
         keep_going: false,
+        name: None,
         commit: None,
         patience: Default::default(),
         sharing: Default::default(),

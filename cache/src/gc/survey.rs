@@ -61,7 +61,7 @@ impl Survey {
             reached: HashMap::new(),
             claimed: HashSet::new(),
             abandoned: Vec::new(),
-            settled_before: SystemTime::now() - GRACE,
+            settled_before: cache.now() - GRACE,
         };
         let runs = cache.runs()?;
         for run in &runs {
@@ -71,6 +71,7 @@ impl Survey {
             }
         }
         survey.pinned = crate::run::pinned(runs, keep_runs);
+        survey.pinned.extend(crate::shared::waiting(layout)?);
         // Claims, then blobs, then records: what is committed meanwhile is either claimed in the first look, or found
         // by the last one.
         survey.see_claims(cache)?;

@@ -195,7 +195,7 @@ impl Deed {
             }
             Deed::Learn => {
                 let later = SystemTime::now() + Duration::from_secs(10);
-                let found = cache.look_up(key("idle"), &mut described("idle"), later)?;
+                let found = cache.look_up(key("idle"), &mut described("idle"), &|| later)?;
                 cache.save_index();
                 Ok(found.map(|record| digests(&record)).unwrap_or_default())
             }

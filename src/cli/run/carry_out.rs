@@ -2,7 +2,7 @@
 
 use super::ending::{Told, compared};
 use super::reports::Reports;
-use super::{Args, after, before, words};
+use super::{Args, after, before, sending, words};
 use crate::baseline::{Baseline, Comparison};
 use crate::cli::interrupts::Signals;
 use crate::cli::project::Project;
@@ -124,6 +124,7 @@ impl Begun<'_> {
         }
 
         signals.begin();
+        cache.send_waiting()?;
         let mut executor = Local::new(before::local(args, slots, project));
         let scheduled = Run {
             pipeline,
@@ -135,6 +136,7 @@ impl Begun<'_> {
             observer: &mut observers,
             interrupts,
             keep_going: args.keep_going,
+            name: Some(run.id().to_string()),
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
             sharing,
@@ -165,6 +167,7 @@ impl Begun<'_> {
             observers.on_event(&Event::Warning { text });
         }
         faults.append(&mut written.faults);
+        faults.extend(sending::finish(cache, &self.interrupts, &mut observers).err());
         let seconds = self.begun.elapsed().as_secs_f64();
         observers.on_event(&Event::Ended { counts: ended.counts.clone(), seconds });
         let asked = |node: NodeId| needed.get(node.index()) == Some(&true);

@@ -65,6 +65,7 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
         observer: &mut progress::Quiet,
         interrupts,
         keep_going: false,
+        name: None,
         commit: commit::of(&project.pipeline.root),
         patience: Patience::of_environment(None),
         sharing: Sharing::default(),

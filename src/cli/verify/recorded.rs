@@ -69,7 +69,11 @@ struct Hashed {
 /// Hashes the bytes of every output of these records once, on all processors.
 fn hash(project: &Project, recorded: &[(String, Arc<Record>)]) -> Result<Hashed, Fault> {
     let outputs = recorded.iter().flat_map(|(_, record)| record.outputs.values());
-    let digests: BTreeSet<Digest> = outputs.map(|output| output.digest).collect();
+    let digests: BTreeMap<Digest, u64> = outputs.map(|output| (output.digest, output.bytes)).collect();
+    for (digest, bytes) in &digests {
+        project.cache.bring(*digest, *bytes)?;
+    }
+    let digests: BTreeSet<Digest> = digests.into_keys().collect();
     let found: Vec<(Digest, std::io::Result<(Digest, u64)>)> =
         digests.into_par_iter().map(|digest| (digest, Digest::of_file(&project.cache.blobs().path(digest)))).collect();
     let mut hashed = Hashed::default();

@@ -68,7 +68,7 @@ pub fn stat(data: &[u8]) {
     with_cache(|cache, _| {
         let file = cache.root().join("runs/file");
         put(&file, b"content");
-        let path = cache.root().join("stat-v1.json");
+        let path = cache.root().join(format!("stat-v2/{}.json", ddpipe_cache::host()));
         put(&path, data);
         let seen = cache.stat_cache().digest_of(&file, &[]).unwrap();
         assert_eq!(seen.digest, Digest::of(b"content"), "a damaged list was believed");

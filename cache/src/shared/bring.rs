@@ -1,0 +1,155 @@
+//! What is in the remote comes here: records when they are looked for, blobs when somebody needs their bytes. Nothing is
+//! believed unread. What does not prove to be right counts as absent, and that is said once.
+
+use super::remote::Shared;
+use super::store::StoreError;
+use crate::claim::{Attempt, Lock};
+use crate::layout::Layout;
+use crate::record;
+use crate::sealed::{self, Opened};
+use crate::{BlobStore, Cache, CacheError, Digest, Key, Record};
+
+/// No record is longer.
+pub(super) const RECORD_LIMIT: u64 = 1 << 20;
+
+/// Who looks for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// A plan; that a record is not there is believed for a while.
+    Plan,
+    /// The holder of the key's claim, who would compute it next.
+    InClaim,
+}
+
+impl Shared {
+    /// The record of a key from the remote, if it is whole and right; its outputs are there then. It is noted here, so that
+    /// the next process need not ask.
+    pub fn record(&self, cache: &Cache, key: Key, look: Look) -> Option<Record> {
+        if look == Look::Plan && self.is_absent(key) {
+            return None;
+        }
+        let name = Layout::record_name(key);
+        let text = self.meet(false).and_then(|_| self.asking.ask(|store| store.get(&name, RECORD_LIMIT)));
+        let text = match text {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                self.note_absent(key);
+                return None;
+            }
+            Err(error) => {
+                self.say_trouble(&error);
+                return None;
+            }
+        };
+        let record = match sealed::open(&text) {
+            Some(Opened::Record(record)) if record.key == key && Key::of(&record.description) == key => *record,
+            Some(Opened::Newer(format)) => {
+                self.refuse(&format!("record {} has format {format}, of a newer ddpipe; it is not used", key.short()));
+                return None;
+            }
+            _ => {
+                self.refuse(&format!("record {} is damaged there; it is not used", key.short()));
+                return None;
+            }
+        };
+        if let Err(error) = self.keep(cache, &record, look) {
+            tracing::warn!(%key, %error, "a record of the remote was not noted here");
+        }
+        self.marks.found(key);
+        Some(record)
+    }
+
+    /// Writes a record of the remote here; not while another process is about to write it.
+    fn keep(&self, cache: &Cache, record: &Record, look: Look) -> Result<(), CacheError> {
+        let _lock = match look {
+            Look::InClaim => None,
+            Look::Plan => match Lock::attempt(&cache.layout().claim(record.key))? {
+                Attempt::Locked(lock) => Some(lock),
+                Attempt::Held(_) => return Ok(()),
+            },
+        };
+        match record::find(cache.layout(), record.key)? {
+            record::Found::Newer(_) => Ok(()),
+            _ => record::write(cache.layout(), record),
+        }
+    }
+
+    /// Brings a blob here, of at most so many bytes. False where it is not to be had; then it is not looked for again, and
+    /// counts as lost.
+    ///
+    /// # Errors
+    /// It cannot be written here.
+    pub fn bring(&self, blobs: &BlobStore, digest: Digest, most: Option<u64>) -> Result<bool, CacheError> {
+        let name = Layout::blob_name(digest);
+        let short = digest.short();
+        for _ in 0..2 {
+            if self.is_doubted(digest) {
+                break;
+            }
+            let mut incoming = blobs.incoming(most.unwrap_or(u64::MAX))?;
+            let met = self.meet(false);
+            let read = met.and_then(|_| self.asking.ask(|store| store.read(&name, incoming.bytes(), &mut incoming)));
+            if let Some(fault) = incoming.fault() {
+                return Err(fault);
+            }
+            match read {
+                Ok(true) => {
+                    if blobs.accept(incoming, digest)? {
+                        return Ok(true);
+                    }
+                    self.say(&format!("blob {short} has other bytes there than its name says"));
+                }
+                Err(StoreError::Other(why)) => self.say(&format!("blob {short} cannot be read there: {why}")),
+                Ok(false) => {
+                    self.say(&format!("blob {short} is not there any more"));
+                    break;
+                }
+                Err(error) => {
+                    self.say_trouble(&error);
+                    break;
+                }
+            }
+        }
+        self.doubt(digest);
+        Ok(false)
+    }
+
+    /// Says that the store is not used any more, when that is so.
+    pub(super) fn say_trouble(&self, error: &StoreError) {
+        match self.asking.gave_up() {
+            Some(error) => tracing::warn!("the remote {} {error}; this command goes on without it", self.url()),
+            None => tracing::debug!(%error, "the remote did not answer a request"),
+        }
+    }
+}
+
+impl Cache {
+    /// Whether there is a remote.
+    pub fn has_remote(&self) -> bool {
+        self.shared().is_some()
+    }
+
+    /// The remote's URL.
+    pub fn remote_url(&self) -> Option<&str> {
+        self.shared().map(Shared::url)
+    }
+
+    /// Whether an output's bytes are here, with the right length.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn is_here(&self, digest: Digest, bytes: u64) -> Result<bool, CacheError> {
+        Ok(self.blobs().contains(digest)? == Some(bytes))
+    }
+
+    /// Brings an output of so many bytes here from the remote, unless it is here. False where it is not to be had.
+    ///
+    /// # Errors
+    /// It cannot be written here.
+    pub fn bring(&self, digest: Digest, bytes: u64) -> Result<bool, CacheError> {
+        if self.is_here(digest, bytes)? {
+            return Ok(true);
+        }
+        self.shared().map_or(Ok(false), |shared| shared.bring(self.blobs(), digest, Some(bytes)))
+    }
+}

@@ -1,0 +1,133 @@
+//! What a cache folder notes of its remote: which records are complete there, and which wait to be sent. Each is an empty
+//! file named by its key, in a folder named after the remote's URL. Notes only: what they say is found out by reading, and
+//! a lost one costs a request.
+
+use super::remote::lock;
+use crate::layout::Layout;
+use crate::{CacheError, Digest, Key, disk, walk};
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// The file beside the marks that has the store's id.
+const ID: &str = "id";
+
+/// The notes of one remote.
+#[derive(Debug)]
+pub(super) struct Marks {
+    there: PathBuf,
+    outbox: PathBuf,
+    /// What is noted to be there, once that was asked for.
+    known: Mutex<Option<HashSet<Key>>>,
+}
+
+impl Marks {
+    pub fn new(layout: &Layout, url: &str) -> Self {
+        let name = &Digest::of(url.as_bytes()).hex()[..16];
+        Marks { there: layout.there(name), outbox: layout.outbox(name), known: Mutex::default() }
+    }
+
+    /// The store has this id, or none. If it had another one when it was noted down, nothing noted holds.
+    pub fn is_of(&self, id: &str) {
+        let path = self.there.join(ID);
+        let before = disk::read(&path).unwrap_or_default();
+        if before == id.as_bytes() {
+            return;
+        }
+        // One that had none may have been given one since.
+        if before.is_empty() {
+            return note(&path, id.as_bytes());
+        }
+        let mut known = lock(&self.known);
+        if let Err(error) = disk::remove_tree(&self.there)
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.there.display(), %error, "what was known of another remote stays");
+        }
+        *known = Some(HashSet::new());
+        drop(known);
+        note(&path, id.as_bytes());
+    }
+
+    pub fn is_there(&self, key: Key) -> bool {
+        self.known(|known| known.contains(&key))
+    }
+
+    /// Notes that a record and its outputs are there.
+    pub fn found(&self, key: Key) {
+        if self.known(|known| known.insert(key)) {
+            note(&self.there.join(key.hex()), b"");
+        }
+    }
+
+    pub fn forget(&self, key: Key) {
+        if self.known(|known| known.remove(&key)) {
+            remove(&self.there.join(key.hex()));
+        }
+    }
+
+    fn known<T>(&self, act: impl FnOnce(&mut HashSet<Key>) -> T) -> T {
+        let mut known = lock(&self.known);
+        act(known.get_or_insert_with(|| keys(&self.there).unwrap_or_default().into_iter().collect()))
+    }
+
+    /// Notes that a record is to be sent.
+    pub fn to_send(&self, key: Key) {
+        note(&self.outbox.join(key.hex()), b"");
+    }
+
+    /// Notes that a record need not be sent any more.
+    pub fn sent(&self, key: Key) {
+        remove(&self.outbox.join(key.hex()));
+    }
+
+    /// The records that are to be sent.
+    pub fn outbox(&self) -> Result<Vec<Key>, CacheError> {
+        keys(&self.outbox)
+    }
+}
+
+fn keys(folder: &Path) -> Result<Vec<Key>, CacheError> {
+    Ok(walk::entries(folder)?.into_iter().filter_map(|entry| entry.name.parse().ok()).collect())
+}
+
+/// Writes a small file. One that cannot be written costs a request later.
+fn note(path: &Path, text: &[u8]) {
+    let write = || {
+        if let Some(folder) = path.parent() {
+            disk::make_folders(folder)?;
+        }
+        disk::rewrite(&mut disk::open_or_create(path)?, path, text)
+    };
+    if let Err(error) = write() {
+        tracing::warn!(path = %path.display(), %error, "a note about the remote was not written");
+    }
+}
+
+fn remove(path: &Path) {
+    match disk::unlink(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a note about the remote stays");
+        }
+        _ => {}
+    }
+}
+
+/// The records that are complete in some remote, as far as this cache folder knows.
+pub(crate) fn known_elsewhere(layout: &Layout) -> Result<HashSet<Key>, CacheError> {
+    let mut known = HashSet::new();
+    for remote in walk::entries(&layout.theres())? {
+        known.extend(keys(&remote.path)?);
+    }
+    Ok(known)
+}
+
+/// The records that wait to be sent to some remote.
+pub(crate) fn waiting(layout: &Layout) -> Result<HashSet<Key>, CacheError> {
+    let mut waiting = HashSet::new();
+    for remote in walk::entries(&layout.outboxes())? {
+        waiting.extend(keys(&remote.path)?);
+    }
+    Ok(waiting)
+}

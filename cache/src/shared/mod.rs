@@ -1,0 +1,32 @@
+//! One cache for several machines: a cache folder that reads through a store and writes to it behind the run. A store has
+//! names and whole objects and nothing else, no locks and no renaming: a plain folder, or a bucket.
+//!
+//! 1. [`Store`] (`store.rs`) and what implements it: `folder.rs`, `memory.rs`.
+//! 2. [`Remote`] (`remote.rs`): a store and how long to wait for it. `asking.rs` tries again what may be tried again.
+//! 3. `bring.rs`: records and blobs from there, believed only when they were hashed here.
+//! 4. `publish.rs`: blobs and then the record to there. `sender.rs` does it behind a run, `push.rs` when asked.
+//! 5. `marks.rs`: which records wait to be sent, and which are known to be complete there.
+//!
+//! Knows no graph, no nodes' meaning and no other process.
+
+mod asking;
+mod bring;
+mod folder;
+mod marks;
+mod memory;
+mod portable;
+mod publish;
+mod push;
+mod remote;
+mod sender;
+mod store;
+
+pub(crate) use bring::Look;
+pub use folder::Folder;
+pub(crate) use marks::{known_elsewhere, waiting};
+pub use memory::Memory;
+pub use push::{Pushed, Status};
+pub(crate) use remote::Shared;
+pub use remote::{Patience, Remote};
+pub use sender::Unsent;
+pub use store::{Seen, Store, StoreError};

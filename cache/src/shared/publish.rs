@@ -1,0 +1,134 @@
+//! One record with its outputs goes to the remote: every blob first, and each is hashed as it is read; then the record. So
+//! nobody ever finds a record there whose blobs are not. Blobs are written also where there is one of the name already: one
+//! that is damaged there is whole afterwards.
+
+use super::bring::RECORD_LIMIT;
+use super::portable::portable;
+use super::remote::Shared;
+use super::store::StoreError;
+use crate::layout::Layout;
+use crate::sealed::{self, Opened};
+use crate::{Cache, CacheError, Digest, Key, disk};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+
+/// What became of a record that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It is there, and so many blobs of so many bytes were sent with it.
+    There { blobs: u64, bytes: u64 },
+    /// It is not whole here any more: collected, damaged, or its blobs were never here.
+    Gone,
+    /// A record of a newer ddpipe is there, which stays.
+    Newer,
+}
+
+/// Why a record was not sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotSent {
+    #[error(transparent)]
+    Here(#[from] CacheError),
+    #[error(transparent)]
+    There(#[from] StoreError),
+}
+
+impl Shared {
+    /// Sends a record and its outputs.
+    pub(super) fn publish(&self, cache: &Cache, key: Key) -> Result<Sent, NotSent> {
+        let Some((text, outputs)) = whole(cache, key)? else {
+            self.marks.sent(key);
+            return Ok(Sent::Gone);
+        };
+        self.meet(true)?;
+        let name = Layout::record_name(key);
+        let before = self.asking.ask(|store| store.get(&name, RECORD_LIMIT));
+        // What is damaged or too long there is written anew.
+        let before =
+            before.or_else(|error| if matches!(error, StoreError::Other(_)) { Ok(None) } else { Err(error) })?;
+        if let Some(Opened::Newer(format)) = before.as_deref().and_then(sealed::open) {
+            self.say(&format!("record {} has format {format} there, of a newer ddpipe; it stays", key.short()));
+            self.marks.sent(key);
+            return Ok(Sent::Newer);
+        }
+        let (mut blobs, mut sent) = (0, 0);
+        for (digest, bytes) in &outputs {
+            if self.put_blob(cache, *digest, *bytes)? {
+                (blobs, sent) = (blobs + 1, sent + bytes);
+            } else if !self.has(key, *digest) {
+                self.marks.sent(key);
+                return Ok(Sent::Gone);
+            }
+        }
+        self.asking.ask(|store| store.put(&name, text.len() as u64, &mut text.as_slice()))?;
+        self.trust(outputs.into_keys());
+        self.marks.found(key);
+        self.marks.sent(key);
+        Ok(Sent::There { blobs, bytes: sent })
+    }
+
+    /// Sends a blob; false where it is not here, or damaged.
+    fn put_blob(&self, cache: &Cache, digest: Digest, bytes: u64) -> Result<bool, NotSent> {
+        let name = Layout::blob_name(digest);
+        let mut wrong = false;
+        let sent = self.asking.ask(|store| {
+            let Ok(Some(file)) = cache.blobs().open(digest) else { return Ok(None) };
+            let mut body = Hashed { file, hasher: blake3::Hasher::new(), expected: digest, wrong: false };
+            let put = store.put(&name, bytes, &mut body);
+            wrong = body.wrong;
+            let seen = put?;
+            if seen.bytes != bytes {
+                return Err(StoreError::Unavailable(format!("{name} has {} of {bytes} bytes there", seen.bytes)));
+            }
+            Ok(Some(()))
+        });
+        if wrong {
+            // Sets it aside; whatever made it makes it again.
+            if let Err(error) = cache.blobs().verify_now(digest) {
+                tracing::warn!(%error, "a blob was not sent");
+            }
+            return Ok(false);
+        }
+        Ok(sent?.is_some())
+    }
+}
+
+/// The text of a record for the remote, and its outputs by digest, with their lengths.
+type Whole = (Vec<u8>, BTreeMap<Digest, u64>);
+
+/// A record that is whole here.
+fn whole(cache: &Cache, key: Key) -> Result<Option<Whole>, CacheError> {
+    let path = cache.layout().record(key);
+    let text = match disk::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CacheError::io("read", &path)(error)),
+    };
+    let Some(Opened::Record(record)) = sealed::open(&text) else { return Ok(None) };
+    if !cache.lost_outputs(&record)?.is_empty() {
+        return Ok(None);
+    }
+    let outputs = record.outputs.values().map(|output| (output.digest, output.bytes)).collect();
+    Ok(portable(&text).map(|text| (text, outputs)))
+}
+
+/// A blob's bytes, with an error in place of their end where they have another digest: then the store has no object of
+/// them.
+struct Hashed {
+    file: File,
+    hasher: blake3::Hasher,
+    expected: Digest,
+    wrong: bool,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        if read == 0 && !buffer.is_empty() && Digest::from(self.hasher.finalize()) != self.expected {
+            self.wrong = true;
+            return Err(io::Error::new(ErrorKind::InvalidData, "the blob is damaged here"));
+        }
+        Ok(read)
+    }
+}

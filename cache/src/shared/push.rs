@@ -1,0 +1,135 @@
+//! Sending what is missing there when asked to, and what both sides hold.
+
+use super::publish::{NotSent, Sent};
+use super::remote::Shared;
+use super::sender::Unsent;
+use super::store::{Seen, StoreError};
+use crate::layout::Layout;
+use crate::{Cache, CacheError, Count, Key, walk};
+use std::collections::HashSet;
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Records that are there now.
+    pub records: u64,
+    /// Blobs that were sent with them, and their length in bytes.
+    pub blobs: Count,
+    /// Records that were there before.
+    pub before: u64,
+    /// Records whose outputs are not all here, which cannot be sent.
+    pub incomplete: u64,
+    /// Records in whose place one of a newer ddpipe stays.
+    pub newer: u64,
+}
+
+/// What a cache folder and its remote hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The remote's URL.
+    pub url: String,
+    /// Its id; none where nothing was ever sent there.
+    pub id: Option<String>,
+    /// Records and blobs there.
+    pub records: Count,
+    /// Blobs there.
+    pub blobs: Count,
+    /// Records that are both here and there.
+    pub both: u64,
+    /// Records that are here alone.
+    pub here: u64,
+    /// What waits to be sent.
+    pub unsent: Unsent,
+    /// Records from there that this command refused.
+    pub refused: u64,
+}
+
+impl Cache {
+    /// Sends what the remote lacks: of these records, or of all. Those in the outbox come first, and are sent also where
+    /// there is one of their key already. `tell` is called after each record with how many are done, and of how many.
+    ///
+    /// # Errors
+    /// There is no remote, or it does not take a record; then the rest is still to be sent.
+    pub fn push(&self, only: Option<&[Key]>, tell: &mut dyn FnMut(usize, usize)) -> Result<Pushed, CacheError> {
+        let shared = self.remote()?;
+        let there = self.keys_there(shared)?;
+        let wanted: Option<HashSet<Key>> = only.map(|keys| keys.iter().copied().collect());
+        let is_wanted = |key: &Key| wanted.as_ref().is_none_or(|wanted| wanted.contains(key));
+        let mut keys: Vec<Key> = shared.marks.outbox()?.into_iter().filter(is_wanted).collect();
+        let first: HashSet<Key> = keys.iter().copied().collect();
+        let here = walk::records(self.layout())?.into_iter().map(|(key, _)| key).filter(is_wanted);
+        let (known, missing): (Vec<Key>, Vec<Key>) =
+            here.filter(|key| !first.contains(key)).partition(|key| there.contains(key));
+        keys.extend(missing);
+        let mut pushed = Pushed { before: known.len() as u64, ..Pushed::default() };
+        known.into_iter().for_each(|key| shared.marks.found(key));
+        let of = keys.len();
+        for (index, key) in keys.into_iter().enumerate() {
+            match shared.publish(self, key).map_err(|error| shared.not_sent(error))? {
+                Sent::There { blobs, bytes } => {
+                    pushed.records += 1;
+                    pushed.blobs += Count { files: blobs, bytes };
+                }
+                Sent::Gone => pushed.incomplete += 1,
+                Sent::Newer => pushed.newer += 1,
+            }
+            tell(index + 1, of);
+        }
+        Ok(pushed)
+    }
+
+    /// What is here and what is there; also whether the remote can be written to.
+    ///
+    /// # Errors
+    /// There is no remote, or it does not answer.
+    pub fn remote_status(&self) -> Result<Status, CacheError> {
+        let shared = self.remote()?;
+        let id = shared.meet(false).map_err(|error| shared.trouble(error))?;
+        let counted = |folder: &str| {
+            let found = self.listed(shared, folder)?;
+            let (files, bytes) = (found.len() as u64, found.iter().map(|(_, seen)| seen.bytes).sum());
+            Ok::<_, CacheError>(Count { files, bytes })
+        };
+        let there = self.keys_there(shared)?;
+        let here: Vec<Key> = walk::records(self.layout())?.into_iter().map(|(key, _)| key).collect();
+        let both = here.iter().filter(|key| there.contains(key)).count() as u64;
+        Ok(Status {
+            url: shared.url().to_string(),
+            id,
+            records: counted(Layout::RECORDS)?,
+            blobs: counted(Layout::BLOBS)?,
+            both,
+            here: here.len() as u64 - both,
+            unsent: self.unsent()?,
+            refused: shared.refused(),
+        })
+    }
+
+    fn remote(&self) -> Result<&Shared, CacheError> {
+        let why = "none is named\n  name one with `--remote file:///FOLDER` or DDPIPE_REMOTE";
+        self.shared().ok_or_else(|| CacheError::NoRemote { url: String::new(), why: why.into() })
+    }
+
+    fn listed(&self, shared: &Shared, folder: &str) -> Result<Vec<(String, Seen)>, CacheError> {
+        shared.asking.ask(|store| store.list(folder)).map_err(|error| shared.trouble(error))
+    }
+
+    fn keys_there(&self, shared: &Shared) -> Result<HashSet<Key>, CacheError> {
+        shared.meet(false).map_err(|error| shared.trouble(error))?;
+        let listed = self.listed(shared, Layout::RECORDS)?;
+        Ok(listed.iter().filter_map(|(name, _)| Layout::named_record(name)).collect())
+    }
+}
+
+impl Shared {
+    fn trouble(&self, error: StoreError) -> CacheError {
+        CacheError::Remote { url: self.url().to_string(), error }
+    }
+
+    fn not_sent(&self, error: NotSent) -> CacheError {
+        match error {
+            NotSent::Here(error) => error,
+            NotSent::There(error) => self.trouble(error),
+        }
+    }
+}

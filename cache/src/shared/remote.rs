@@ -1,0 +1,240 @@
+//! The remote of a cache folder: a store, and what this process knows of it. The first request looks whether it is the
+//! remote that it was; until then none is made.
+
+use super::asking::Asking;
+use super::folder::{self, Folder};
+use super::marks::Marks;
+use super::sender::Sender;
+use super::store::{Store, StoreError};
+use crate::layout::Layout;
+use crate::{CacheError, Digest, Key};
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The object that says what a store is.
+pub(super) const MARK: &str = "ddpipe-cache.json";
+/// The version of the layout that this program knows.
+const LAYOUT: u64 = 1;
+/// No such object is longer.
+const MARK_LIMIT: u64 = 1 << 16;
+/// How long it is believed that a record is not there.
+const ABSENT: Duration = Duration::from_secs(10);
+
+/// How long a store is waited for that does not answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The first pause before a request is made again; each further one is twice as long.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// All pauses of this process together. Then it goes on without the store.
+    pub in_all: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30), in_all: Duration::from_secs(30) }
+    }
+}
+
+/// A store that a cache folder reads through and writes to, and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    store: Arc<dyn Store>,
+    patience: Patience,
+}
+
+impl Remote {
+    /// The remote at a URL, `file:///folder`.
+    ///
+    /// # Errors
+    /// The URL is none that this program knows, or there is no such folder, or one that holds something else.
+    pub fn at(url: &str, patience: Patience) -> Result<Self, CacheError> {
+        let refused = |why: String| CacheError::NoRemote { url: url.to_string(), why };
+        let Some(path) = url.strip_prefix("file://") else {
+            let why = "a remote is file:///FOLDER, with the folder's absolute path\n  a cache folder without a remote is \
+                       named with `--cache DIR`";
+            return Err(refused(why.into()));
+        };
+        let root = Path::new(path);
+        if !root.is_absolute() {
+            return Err(refused("the folder's path has to be absolute: file:///mnt/lab/ddpipe".into()));
+        }
+        if !root.is_dir() {
+            let why = format!("there is no folder {path}\n  mount it, or make it once with `mkdir -p {path}`");
+            return Err(refused(why));
+        }
+        match folder::is_usable(root) {
+            Ok(None) => Ok(Remote::over(Arc::new(Folder::new(root)), patience)),
+            Ok(Some(entry)) => Err(refused(format!(
+                "the folder holds {entry}, and is neither a remote nor a cache of ddpipe\n  name an empty folder"
+            ))),
+            Err(error) => Err(refused(error.to_string())),
+        }
+    }
+
+    /// A remote over any store.
+    pub fn over(store: Arc<dyn Store>, patience: Patience) -> Self {
+        Remote { store, patience }
+    }
+}
+
+/// What stands in a store's mark.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Mark {
+    layout: u64,
+    /// Drawn when it was made: a store that was emptied and filled anew is another.
+    pub id: String,
+    /// When it was made, in seconds since 1970, for people.
+    #[serde(default)]
+    made_unix: f64,
+}
+
+/// A remote as one cache folder and this process use it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) asking: Asking,
+    pub(super) marks: Marks,
+    pub(super) sender: Sender,
+    /// Blobs that are not to be had there, whatever the marks say.
+    doubted: Mutex<HashSet<Digest>>,
+    /// Records that were not there, and when that was.
+    absent: Mutex<HashMap<Key, Instant>>,
+    /// What has been said already.
+    said: Mutex<HashSet<String>>,
+    /// How many records from there were refused.
+    refused: Mutex<u64>,
+    /// Its mark, once it was looked at.
+    met: Mutex<Option<Option<Mark>>>,
+}
+
+impl Shared {
+    pub fn new(remote: Remote, layout: &Layout) -> Result<Self, CacheError> {
+        let Remote { store, patience } = remote;
+        let is_itself = |path: &Path| path.canonicalize().ok() == layout.root().canonicalize().ok();
+        if let Some(path) = store.url().strip_prefix("file://")
+            && is_itself(Path::new(path))
+        {
+            let why = "it is the cache folder itself\n  leave the remote out, or name another cache folder with `--cache DIR`";
+            return Err(CacheError::NoRemote { url: store.url().into(), why: why.into() });
+        }
+        let marks = Marks::new(layout, store.url());
+        Ok(Shared {
+            asking: Asking::new(store, patience),
+            marks,
+            sender: Sender::default(),
+            doubted: Mutex::default(),
+            absent: Mutex::default(),
+            said: Mutex::default(),
+            refused: Mutex::default(),
+            met: Mutex::default(),
+        })
+    }
+
+    pub fn url(&self) -> &str {
+        self.asking.url()
+    }
+
+    /// Looks at the store's mark before the first request. If it is another store than the one that was known under this
+    /// URL, nothing that is remembered of it holds. Who writes makes a mark where there is none.
+    pub(super) fn meet(&self, writes: bool) -> Result<Option<String>, StoreError> {
+        let mut met = lock(&self.met);
+        // Before one is made, another process may have made it.
+        if met.is_none() || writes && matches!(*met, Some(None)) {
+            let mark = self.asking.ask(|store| store.get(MARK, MARK_LIMIT))?;
+            let mark = mark.map(|text| read(&text)).transpose()?;
+            self.marks.is_of(mark.as_ref().map(|mark| mark.id.as_str()).unwrap_or_default());
+            *met = Some(mark);
+        }
+        if writes && matches!(*met, Some(None)) {
+            let made_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let mark = Mark { layout: LAYOUT, id: drawn(), made_unix };
+            let text = serde_json::to_vec(&mark).map_err(|error| StoreError::Other(error.to_string()))?;
+            self.asking.ask(|store| store.put(MARK, text.len() as u64, &mut text.as_slice()))?;
+            self.marks.is_of(&mark.id);
+            *met = Some(Some(mark));
+        }
+        Ok(met.clone().flatten().map(|mark| mark.id))
+    }
+
+    /// Whether a record was found to be absent a moment ago.
+    pub(super) fn is_absent(&self, key: Key) -> bool {
+        lock(&self.absent).get(&key).is_some_and(|since| since.elapsed() < ABSENT)
+    }
+
+    pub(super) fn note_absent(&self, key: Key) {
+        lock(&self.absent).insert(key, Instant::now());
+    }
+
+    /// Whether an output is believed to be there.
+    pub fn has(&self, key: Key, digest: Digest) -> bool {
+        if lock(&self.doubted).contains(&digest) {
+            self.marks.forget(key);
+            return false;
+        }
+        self.marks.is_there(key)
+    }
+
+    pub(super) fn is_doubted(&self, digest: Digest) -> bool {
+        lock(&self.doubted).contains(&digest)
+    }
+
+    pub(super) fn doubt(&self, digest: Digest) {
+        lock(&self.doubted).insert(digest);
+    }
+
+    /// What is there was written by this process, and is whole.
+    pub(super) fn trust(&self, digests: impl Iterator<Item = Digest>) {
+        let mut doubted = lock(&self.doubted);
+        digests.for_each(|digest| {
+            doubted.remove(&digest);
+        });
+    }
+
+    /// Says something of the remote once.
+    pub(super) fn say(&self, what: &str) {
+        self.is_news(what);
+    }
+
+    fn is_news(&self, what: &str) -> bool {
+        let is_new = lock(&self.said).insert(what.to_string());
+        if is_new {
+            tracing::warn!("the remote {}: {what}", self.url());
+        }
+        is_new
+    }
+
+    pub(super) fn refuse(&self, what: &str) {
+        let is_new = self.is_news(what);
+        *lock(&self.refused) += u64::from(is_new);
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        *lock(&self.refused)
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(text: &[u8]) -> Result<Mark, StoreError> {
+    let mark: Mark = serde_json::from_slice(text)
+        .map_err(|error| StoreError::Other(format!("its {MARK} cannot be read: {error}")))?;
+    if mark.layout > LAYOUT {
+        let layout = mark.layout;
+        return Err(StoreError::Other(format!("its layout {layout} belongs to a newer ddpipe than this one")));
+    }
+    Ok(mark)
+}
+
+/// A name that nobody else draws.
+fn drawn() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let hasher = std::collections::hash_map::RandomState::new();
+    let random = std::hash::BuildHasher::hash_one(&hasher, now);
+    Digest::of(format!("{now} {random} {}", std::process::id()).as_bytes()).hex()[..32].to_string()
+}

@@ -1,0 +1,162 @@
+//! `ddpipe cache push|pull|status`: what a cache shares with its remote.
+
+use crate::cli::place::CacheArgs;
+use crate::cli::project::ManifestArgs;
+use crate::cli::remote::RemoteArgs;
+use crate::cli::{Done, print};
+use crate::exit::{Exit, Fault};
+use crate::note::say;
+use crate::plan::Verdict;
+use crate::size;
+use crate::slots;
+use crate::visible::visible;
+use ddpipe_cache::Cache;
+use ddpipe_cache::shared::{Patience, Pushed, Status};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Send results.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("manifest", |_| optional()))]
+pub struct PushArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+}
+
+/// Bring results.
+#[derive(Debug, clap::Args)]
+pub struct PullArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+}
+
+/// Say what is where.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// A manifest that may be left out.
+fn optional() -> clap::Arg {
+    let manifest = clap::Arg::new("manifest").value_name("MANIFEST").value_parser(clap::value_parser!(PathBuf));
+    manifest.help("The manifest whose results are sent [default: everything that is here]")
+}
+
+/// Between two words about how far it is.
+const BETWEEN: Duration = Duration::from_secs(5);
+
+pub(super) fn push(args: PushArgs, place: &CacheArgs) -> Done {
+    let manifest = &args.manifest;
+    let (cache, keys) = match &manifest.manifest {
+        None if manifest.from_run.is_none() => (open(place, &manifest.remote)?, None),
+        _ => {
+            let project = manifest.open(&slots::find("auto", None, None)?)?;
+            let plan = project.planned()?.plan;
+            (project.cache, Some(plan.fresh()))
+        }
+    };
+    let mut told = Instant::now();
+    let pushed = cache.push(keys.as_deref(), &mut |done, of| {
+        if told.elapsed() > BETWEEN {
+            told = Instant::now();
+            say(format!("{done} of {of} results are sent"));
+        }
+    })?;
+    print(&visible(&sent(&pushed, cache.remote_url().unwrap_or_default())))
+}
+
+pub(super) fn pull(args: PullArgs, _place: &CacheArgs) -> Done {
+    let project = args.manifest.open(&slots::find("auto", None, None)?)?;
+    if !project.cache.has_remote() {
+        return Err(unnamed());
+    }
+    let planned = project.planned()?;
+    let (mut wanted, mut absent) = (BTreeMap::new(), 0);
+    for (verdict, needed) in planned.plan.verdicts.iter().zip(&planned.needed) {
+        match verdict {
+            Verdict::Fresh(record) => {
+                wanted.extend(record.outputs.values().map(|output| (output.digest, output.bytes)));
+            }
+            Verdict::LeftOut { .. } | Verdict::NotSelected => {}
+            _ => absent += usize::from(*needed),
+        }
+    }
+    let (mut brought, mut bytes, mut lost, mut told) = (0, 0, 0, Instant::now());
+    for (done, (digest, length)) in wanted.iter().enumerate() {
+        if !project.cache.is_here(*digest, *length)? {
+            if project.cache.bring(*digest, *length)? {
+                (brought, bytes) = (brought + 1, bytes + length);
+            } else {
+                lost += 1;
+            }
+        }
+        if told.elapsed() > BETWEEN {
+            told = Instant::now();
+            say(format!("{done} of {} outputs are here", wanted.len()));
+        }
+    }
+    let url = project.cache.remote_url().unwrap_or_default();
+    let mut text = format!("brought {brought} outputs ({}) from {url}", size::show(bytes));
+    text.push_str(&format!("; {} were here\n", wanted.len() - brought - lost));
+    if lost > 0 {
+        text.push_str(&format!("{lost} outputs are not to be had; `ddpipe run` makes them again\n"));
+    }
+    if absent > 0 {
+        text.push_str(&format!("{absent} nodes are not on record, neither here nor there\n"));
+    }
+    print(&visible(&text))?;
+    Ok(if lost + absent > 0 { Exit::Stage } else { Exit::Ok })
+}
+
+pub(super) fn status(args: &StatusArgs, place: &CacheArgs) -> Done {
+    print(&visible(&told(&open(place, &args.remote)?.remote_status()?)))
+}
+
+/// The cache that is named or found, with its remote.
+fn open(place: &CacheArgs, remote: &RemoteArgs) -> Result<Cache, Fault> {
+    place.open()?;
+    let remote = remote.open(Patience::default())?.ok_or_else(unnamed)?;
+    let folder: &Path = &place.folder();
+    Ok(Cache::open_sharing(folder, None, Some(remote))?)
+}
+
+fn unnamed() -> Fault {
+    Fault::usage(
+        "no remote is named\n  name it with --remote file:///FOLDER, DDPIPE_REMOTE, or `[cache] remote` in \
+         ~/.config/ddpipe/config.toml",
+    )
+}
+
+fn sent(pushed: &Pushed, url: &str) -> String {
+    let Pushed { records, blobs, before, incomplete, newer } = pushed;
+    let mut text = format!("sent {records} results ({} outputs, {}) to {url}", blobs.files, size::show(blobs.bytes));
+    text.push_str(&format!("; {before} were there\n"));
+    if *incomplete > 0 {
+        text.push_str(&format!("{incomplete} results were not sent: their outputs are not all here\n"));
+    }
+    if *newer > 0 {
+        text.push_str(&format!("{newer} results were not sent: those of a newer ddpipe are there\n"));
+    }
+    text
+}
+
+fn told(status: &Status) -> String {
+    let Status { url, id, records, blobs, both, here, unsent, refused } = status;
+    let id = id.as_ref().map_or("nothing was sent there yet".to_string(), |id| format!("id {id}"));
+    let mut text = format!("remote {url} ({id})\n");
+    let mut line = |name: &str, count: u64, what: String| text.push_str(&format!("  {name:24} {count:>8}{what}\n"));
+    line("records there", records.files, String::new());
+    line("outputs there", blobs.files, format!("  {}", size::show(blobs.bytes)));
+    line("records here and there", *both, String::new());
+    line("records here alone", *here, String::new());
+    line("records in the outbox", unsent.records, format!("  {}", size::show(unsent.bytes)));
+    if *refused > 0 {
+        line("records refused", *refused, String::new());
+    }
+    if *here > 0 || unsent.records > 0 {
+        text.push_str(&format!("`ddpipe cache push --remote {url}` sends what is here alone\n"));
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! The last results of a run on their way to the remote: waited for at its end, but not after Ctrl-C.
+
+use crate::event::{Event, Observer};
+use crate::exit::Fault;
+use crate::schedule::Interrupts;
+use crate::size;
+use ddpipe_cache::Cache;
+use ddpipe_cache::shared::Unsent;
+use std::time::{Duration, Instant};
+
+/// After so long it is said for what the command waits.
+const PATIENT: Duration = Duration::from_secs(2);
+
+/// Waits until everything is sent, or the user wants to go. Says what is left.
+pub fn finish(cache: &Cache, interrupts: &Interrupts, observers: &mut dyn Observer) -> Result<(), Fault> {
+    let Some(url) = cache.remote_url() else { return Ok(()) };
+    let (begun, mut is_said) = (Instant::now(), false);
+    let unsent = cache.finish_sending(&mut || {
+        if begun.elapsed() > PATIENT && !std::mem::replace(&mut is_said, true) {
+            let what = cache.unsent().map_or("results".to_string(), in_words);
+            let text = format!("{what} are being sent to {url}; Ctrl-C leaves them for `ddpipe cache push`");
+            observers.on_event(&Event::Warning { text });
+        }
+        interrupts.count() == 0
+    })?;
+    if unsent != Unsent::default() {
+        let text = format!("{} wait for `ddpipe cache push --remote {url}`", in_words(unsent));
+        observers.on_event(&Event::Warning { text });
+    }
+    Ok(())
+}
+
+fn in_words(unsent: Unsent) -> String {
+    let noun = if unsent.records == 1 { "result" } else { "results" };
+    format!("{} {noun} ({})", unsent.records, size::show(unsent.bytes))
+}

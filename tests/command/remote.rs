@@ -1,0 +1,222 @@
+//! A remote that two projects share, each with a cache folder of its own.
+
+use crate::project::{Done, Project};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Two projects with the same pipeline, and a folder as their remote.
+struct Two {
+    ada: Project,
+    ben: Project,
+    remote: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Two {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("ddpipe-remote-").tempdir().unwrap();
+        let remote = fs::canonicalize(folder.path()).unwrap();
+        let (mut ada, mut ben) = (Project::counting(), Project::counting());
+        let url = format!("file://{}", remote.display());
+        for project in [&mut ada, &mut ben] {
+            project.env("DDPIPE_REMOTE", &url);
+        }
+        Two { ada, ben, remote, _folder: folder }
+    }
+
+    /// The only file of a node's output in the remote.
+    fn blob(&self, node: &str) -> PathBuf {
+        let digest = self.ada.digests("two", &[node])[&format!("{node}.counted")].clone();
+        self.remote.join("blobs-v1").join(&digest[..2]).join(&digest[2..])
+    }
+
+    /// The remote is a whole cache.
+    fn assert_whole(&self) {
+        let remote = self.remote.display().to_string();
+        self.ada.run(&["cache", "verify", "--cache", &remote]).ok();
+    }
+}
+
+fn go(project: &Project) -> Done {
+    project.go("pipelines/two.toml", &[])
+}
+
+/// The files of a folder that are blobs.
+fn blobs(cache: &Path) -> usize {
+    let shards = fs::read_dir(cache.join("blobs-v1")).unwrap().flatten();
+    let shards = shards.filter(|shard| shard.file_name() != "tmp");
+    shards.map(|shard| fs::read_dir(shard.path()).unwrap().count()).sum()
+}
+
+#[test]
+fn what_one_project_computes_another_takes_and_brings_only_what_it_needs() {
+    let two = Two::new();
+    go(&two.ada).ok().ran(&["a", "b"]);
+    two.assert_whole();
+    two.ben.run(&["plan", "pipelines/two.toml"]).ok().says("0 to run, 2 on record");
+    go(&two.ben).ok().ran(&[]);
+    assert_eq!(blobs(&two.ben.path(".ddpipe")), 0, "nothing shows these outputs");
+    two.ben.run(&["why", "pipelines/two.toml", "a"]).ok().says("is on record").says(", run 2");
+    // A stage that reads `a` has it brought; what comes before runs no more.
+    two.ben.edit("pipelines/two.toml", "to = 4", "to = 5");
+    go(&two.ben).ok().ran(&["b"]);
+    assert_eq!(blobs(&two.ben.path(".ddpipe")), 2);
+    two.ben.run(&["show", "pipelines/two.toml", "b"]).ok().says("sum = ");
+    two.ben.run(&["cache", "verify"]).ok();
+    // And Ada takes it back.
+    two.ada.edit("pipelines/two.toml", "to = 4", "to = 5");
+    go(&two.ada).ok().ran(&[]);
+    two.ada.run(&["show", "pipelines/two.toml", "b", "--output", "counted", "--out", "b.json"]).ok();
+    assert!(two.ada.read("b.json").contains("\"sum\""));
+    two.assert_whole();
+}
+
+#[test]
+fn what_is_on_record_here_asks_the_remote_for_nothing() {
+    let mut two = Two::new();
+    go(&two.ada).ok().ran(&["a", "b"]);
+    go(&two.ben).ok().ran(&[]);
+    for project in [&mut two.ada, &mut two.ben] {
+        project.env("DDPIPE_LOG", "ddpipe_cache=debug");
+        go(project).ok().ran(&[]).is_silent_about("a request");
+    }
+    two.ada.edit("pipelines/two.toml", "to = 4", "to = 5");
+    go(&two.ada).ok().ran(&["b"]).says("a request");
+}
+
+#[test]
+fn push_pull_and_status_work_without_a_run() {
+    let two = Two::new();
+    let url = format!("file://{}", two.remote.display());
+    two.ada.go("pipelines/two.toml", &["--remote", "none"]).ok().ran(&["a", "b"]);
+    assert_eq!(fs::read_dir(&two.remote).unwrap().count(), 0);
+    two.ada.run(&["cache", "status"]).ok().says("nothing was sent there yet").says("records here alone");
+    two.ben.run(&["cache", "pull", "pipelines/two.toml"]).code(1).says("2 nodes are not on record, neither here nor");
+    two.ada.run(&["cache", "push", "pipelines/two.toml", "--select", "a"]).ok().says("sent 1 results (1 outputs");
+    two.ada.run(&["cache", "push"]).ok().says("sent 1 results (1 outputs").says("1 were there");
+    two.ada.run(&["cache", "push", "--remote", &url]).ok().says("sent 0 results").says("2 were there");
+    two.ben.run(&["cache", "pull", "pipelines/two.toml"]).ok().says("brought 2 outputs");
+    two.ben.go("pipelines/two.toml", &["--remote", "none"]).ok().ran(&[]);
+    two.ben.run(&["cache", "status"]).ok().says("id ").is_silent_about("sends what is here alone");
+    two.assert_whole();
+    // A remote can be opened as a cache, and a cache be read as a remote.
+    two.ben.go("pipelines/two.toml", &["--remote", "none", "--cache", &two.remote.display().to_string()]).ok().ran(&[]);
+    let cache = format!("file://{}", two.ada.path(".ddpipe").display());
+    let other = Project::counting();
+    other.go("pipelines/two.toml", &["--remote", &cache]).ok().ran(&[]);
+}
+
+#[test]
+fn a_spoilt_output_of_the_remote_is_made_again_once_and_is_whole_afterwards() {
+    for spoil in ["another byte", "cut", "gone"] {
+        let two = Two::new();
+        go(&two.ada).ok();
+        let blob = two.blob("a");
+        let whole = fs::read(&blob).unwrap();
+        fs::remove_file(&blob).unwrap();
+        match spoil {
+            "another byte" => fs::write(&blob, [&whole[1..], b"!"].concat()).unwrap(),
+            "cut" => fs::write(&blob, &whole[..whole.len() / 2]).unwrap(),
+            _ => {}
+        }
+        two.ben.edit("pipelines/two.toml", "to = 4", "to = 5");
+        go(&two.ben).ok().ran(&["a", "b"]).says("is not to be had from file://");
+        assert_eq!(fs::read(&blob).unwrap(), whole, "{spoil}");
+        two.assert_whole();
+        two.ben.run(&["cache", "verify"]).ok();
+    }
+}
+
+#[test]
+fn a_spoilt_record_of_the_remote_is_not_believed() {
+    let two = Two::new();
+    go(&two.ada).ok();
+    let mut records = Vec::new();
+    for shard in fs::read_dir(two.remote.join("records-v1")).unwrap().flatten() {
+        if shard.file_name() != "tmp" {
+            records.extend(fs::read_dir(shard.path()).unwrap().flatten().map(|entry| entry.path()));
+        }
+    }
+    for path in records {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"sum\":"));
+        fs::write(&path, text.replace("\"sum\":", "\"sun\":")).unwrap();
+    }
+    go(&two.ben).ok().ran(&["a", "b"]).says("is damaged there; it is not used");
+    two.assert_whole();
+    assert_eq!(two.ada.digests("two", &["a", "b"]), two.ben.digests("two", &["a", "b"]));
+}
+
+#[test]
+fn a_remote_that_goes_away_costs_nothing_and_what_waits_is_sent_later() {
+    let two = Two::new();
+    two.ada.edit("pipelines/two.toml", "to = 3", "to = 20, pause = 0.02");
+    let mut run = two.ada.start_run("pipelines/two.toml", &[]);
+    assert!(run.until("\"started\""));
+    let away = two.remote.with_extension("away");
+    fs::rename(&two.remote, &away).unwrap();
+    let ended = run.wait();
+    fs::rename(&away, &two.remote).unwrap();
+    ended.ok().ran(&["a", "b"]).says("2 results (").says("wait for `ddpipe cache push");
+    two.ada.run(&["cache", "status"]).ok().says("records in the outbox           2");
+    // The next run sends it; so would `cache push`.
+    go(&two.ada).ok().ran(&[]).is_silent_about("wait for");
+    two.ada.run(&["cache", "status"]).ok().says("records in the outbox           0");
+    two.ben.edit("pipelines/two.toml", "to = 3", "to = 20, pause = 0.02");
+    go(&two.ben).ok().ran(&[]);
+}
+
+#[test]
+fn two_runs_at_once_on_one_remote_end_with_the_same_results() {
+    let two = Two::new();
+    let runs = [&two.ada, &two.ben].map(|project| project.start_run("pipelines/two.toml", &[]));
+    for run in runs {
+        run.wait().ok();
+    }
+    two.assert_whole();
+    assert_eq!(two.ada.digests("two", &["a", "b"]), two.ben.digests("two", &["a", "b"]));
+    for project in [&two.ada, &two.ben] {
+        project.run(&["cache", "verify"]).ok();
+        go(project).ok().ran(&[]);
+    }
+}
+
+#[test]
+fn what_was_forced_replaces_what_is_there() {
+    let two = Two::new();
+    go(&two.ada).ok();
+    go(&two.ben).ok().ran(&[]);
+    two.ben.go("pipelines/two.toml", &["--force", "a"]).ok().ran(&["a"]);
+    two.assert_whole();
+}
+
+#[test]
+fn a_remote_that_cannot_be_used_is_an_error_before_anything_runs() {
+    let project = Project::counting();
+    let refused = |url: &str| project.go("pipelines/two.toml", &["--remote", url]);
+    refused("s3://lab/ddpipe").code(2).says("a remote is file:///FOLDER");
+    refused("file://here").code(2).says("has to be absolute");
+    refused("file:///nowhere/at/all").code(2).says("there is no folder /nowhere/at/all").says("mkdir -p");
+    let kinds = format!("file://{}", project.path("kinds").display());
+    refused(&kinds).code(2).says("the folder holds own").says("neither a remote nor a cache");
+    project.go("pipelines/two.toml", &[]).ok();
+    let itself = format!("file://{}", project.path(".ddpipe").display());
+    refused(&itself).code(2).says("it is the cache folder itself");
+    project.run(&["cache", "push"]).code(2).says("no remote is named").says("DDPIPE_REMOTE");
+}
+
+#[test]
+fn the_settings_of_a_user_name_the_remote_and_those_of_a_project_do_not() {
+    let two = Two::new();
+    go(&two.ada).ok();
+    let settings = format!("[cache]\nremote = \"file://{}\"\n", two.remote.display());
+    let mut project = Project::counting();
+    project.file("ddpipe.toml", &settings).file(".ddpipe.toml", &settings).file("config.toml", &settings);
+    project.go("pipelines/two.toml", &["--select", "a"]).ok().ran(&["a"]);
+    project.file("home/.config/ddpipe/config.toml", &settings);
+    project.go("pipelines/two.toml", &[]).ok().ran(&[]);
+    project.file("other.toml", "[cache]\nremoet = \"x\"\n");
+    let path = project.path("other.toml").display().to_string();
+    project.env("DDPIPE_CONFIG", &path);
+    project.go("pipelines/two.toml", &[]).code(2).says("other.toml").says("line 2").says("remoet");
+}

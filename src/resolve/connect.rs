@@ -6,7 +6,7 @@ use super::params::lacking;
 use super::reference::Input;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
-use crate::pipeline::{Endpoint, Node};
+use crate::pipeline::{Edge, Endpoint, Node};
 use ddpipe_interface::{ArtifactType, Declaration};
 
 /// Reports inputs that no kind knows, for each kind those that are missing, and lists given to an input that takes one.
@@ -60,6 +60,22 @@ pub fn check_names(stage: &StageInfo<'_>, kinds: &[&Declaration], open: bool, re
 /// Whether another input has to be connected where this one is, and is not.
 fn lacks_partner(stage: &StageInfo<'_>, input: &ddpipe_interface::Input) -> bool {
     input.together_with.as_ref().is_some_and(|other| !stage.inputs.contains_key(other))
+}
+
+/// The link with the output that the input takes, where it was gathered without the name of one: the node's first output, or
+/// else the only one that fits.
+pub fn chosen(kind: &Declaration, name: &str, link: Link, nodes: &[Node], catalog: &Catalog) -> Link {
+    let Some(input) = kind.inputs.get(name).filter(|input| !input.types.contains(&link.artifact)) else { return link };
+    let Endpoint::Node { node, .. } = &link.edge.from else { return link };
+    let outputs = catalog.declaration(&nodes[node.index()].kind).map(|kind| &kind.outputs);
+    let mut fitting = outputs.into_iter().flatten().filter(|(_, output)| input.types.contains(&output.artifact));
+    match (fitting.next(), fitting.next()) {
+        (Some((output, made)), None) if link.any_output => {
+            let from = Endpoint::Node { node: *node, output: output.clone() };
+            Link { edge: Edge { from, ..link.edge }, artifact: made.artifact, ..link }
+        }
+        _ => link,
+    }
 }
 
 /// Reports a link that carries what the input does not take.

@@ -4,7 +4,7 @@
 use super::info::StageInfo;
 use super::lookup::{Found, Lookup, Members};
 use super::matrix::{self, Axes, MAX_NODES, shortened, unknown_axis};
-use super::reference::{Gather, Input, fill_text};
+use super::reference::{Gather, Input, Target, fill_text};
 use super::size::{self, MAX_BYTES, MAX_EDGES, MAX_PAIRS};
 use crate::address::value_text;
 use crate::diagnostic::{Diagnostic, Place, Report};
@@ -34,6 +34,8 @@ pub struct Link {
     pub artifact: ArtifactType,
     /// The place in the manifest where it is written.
     pub place: Place,
+    /// Whether it was gathered without the name of an output: then it is the first of those that the input takes.
+    pub any_output: bool,
 }
 
 /// The combinations of a stage, and its axes in the order of addresses with their values.
@@ -207,7 +209,7 @@ impl Join<'_, '_> {
                         }
                     }
                 }
-                push_link(&mut next, found, item, &[]);
+                push_link(&mut next, Link::new(found, item, &[]));
                 self.carry(&mut load, &next)?;
                 joined.push(next);
                 self.within_limit(joined.len())?;
@@ -227,9 +229,10 @@ impl Join<'_, '_> {
         for combination in combinations {
             let mut members = Vec::new();
             for item in &gather.members {
-                let (_, found) = self.members(item, &combination)?;
+                let (text, found) = self.members(item, &combination)?;
+                let any_output = Target::parse(&text).is_ok_and(|target| !target.names_output());
                 self.compare(found.found.len(), &gather.place)?;
-                members.extend(found.found.iter().map(|found| (item, found.clone())));
+                members.extend(found.found.iter().map(|found| ((item, any_output), found.clone())));
             }
             let nodes = self.lookup.nodes;
             let axes_of = |found: &Found| found.node(nodes).map(|node| &node.axes);
@@ -274,7 +277,9 @@ impl Join<'_, '_> {
                 self.compare(members.len(), &gather.place)?;
                 let agreeing = members.iter().filter(|(_, found)| agrees(found, &combination.axes));
                 let agreeing: Vec<_> = agreeing.cloned().collect();
-                agreeing.iter().for_each(|(item, found)| push_link(&mut combination, found, item, &over));
+                for ((item, any_output), found) in &agreeing {
+                    push_link(&mut combination, Link { any_output: *any_output, ..Link::new(found, item, &over) });
+                }
                 self.carry(&mut load, &combination)?;
                 joined.push(combination);
                 self.within_limit(joined.len())?;
@@ -413,9 +418,9 @@ fn note_values(members: &Members, nodes: &[Node], seen: &mut IndexMap<String, In
     }
 }
 
-fn push_link(combination: &mut Combination, found: &Found, item: &Item, over: &[String]) {
+fn push_link(combination: &mut Combination, link: Link) {
     if let Some(links) = combination.inputs.last_mut() {
-        links.push(Link::new(found, item, over));
+        links.push(link);
     }
 }
 
@@ -423,7 +428,7 @@ impl Link {
     /// What a reference found.
     pub fn new(found: &Found, item: &Item, over: &[String]) -> Self {
         let edge = Edge { from: found.from.clone(), over: over.to_vec() };
-        Link { edge, artifact: found.artifact, place: item.place.clone() }
+        Link { edge, artifact: found.artifact, place: item.place.clone(), any_output: false }
     }
 }
 

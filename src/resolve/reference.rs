@@ -52,6 +52,13 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// Whether it says which output is meant; a file is one.
+    pub fn names_output(&self) -> bool {
+        !matches!(self, Target::Stage { output: None, .. })
+    }
+}
+
 impl Input {
     /// Reads an input; none when it is at fault.
     pub fn read(item: &Item, report: &mut Report) -> Option<Self> {

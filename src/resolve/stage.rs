@@ -174,8 +174,11 @@ impl Context<'_> {
                 let (Some(members), nodes) = (lookup.members(item, text, report), lookup.nodes) else { continue };
                 // With several kinds it is open which of them meets which node.
                 if let [kind] = kinds {
+                    let gathered = matches!(input, Some(reference::Input::Gather(_)));
+                    let any_output = gathered && reference::Target::parse(text).is_ok_and(|it| !it.names_output());
                     for found in &members.found {
-                        let link = Link::new(found, item, &[]);
+                        let link = Link { any_output, ..Link::new(found, item, &[]) };
+                        let link = connect::chosen(kind, name, link, nodes, catalog);
                         connect::check_type(kind, name, &link, nodes, catalog, report);
                     }
                 }
@@ -267,6 +270,8 @@ impl Context<'_> {
         let mut inputs: IndexMap<String, Vec<Edge>> = IndexMap::new();
         for (name, links) in info.inputs.keys().zip(combination.inputs) {
             if kind.inputs.contains_key(name) {
+                let links: Vec<Link> =
+                    links.into_iter().map(|link| connect::chosen(kind, name, link, self.nodes, self.catalog)).collect();
                 links.iter().for_each(|link| connect::check_type(kind, name, link, self.nodes, self.catalog, report));
                 inputs.insert(name.clone(), links.into_iter().map(|link| link.edge).collect());
             }

@@ -1,3 +1,4 @@
-//! Kinds that read files with a published split into training and test images.
+//! Kinds that split data into training and test images: as published, or by holding images out.
 
+pub mod held_out;
 pub mod mhist;

@@ -15,6 +15,7 @@ mod difficulty;
 mod feature_regression;
 mod field;
 mod gradient_matching;
+mod held_out;
 mod knowledge;
 mod matching;
 mod prepared;

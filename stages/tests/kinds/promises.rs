@@ -26,6 +26,7 @@ pub fn all() -> Vec<Small> {
         difficulty::small,
         feature_regression::small,
         gradient_matching::small,
+        held_out::small,
         knowledge::small,
         matching::small,
         private_sets::small,

@@ -6,7 +6,7 @@
 pub mod loss;
 
 use crate::context::{Context, Inputs, Outputs};
-use crate::distill::synthesis::{ClassImages, Learnable, Length, RealImages, Recorder};
+use crate::distill::synthesis::{Learnable, Length, RealImages, Recorder};
 use anyhow::Result;
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     while let Some(step) = run.next() {
         // Every draw comes from a named stream of the step: here `stream(seed, "real", step)`.
         let drawn = real.draw(params.batch_real, ctx.seed, step);
-        let synthetic = ClassImages::even(images.value.shallow_clone(), dataset.classes);
+        let synthetic = real.beside(images.value.shallow_clone());
         let (loss, gradient) = loss::loss_and_gradient(&drawn, &synthetic)?;
         images.step(&gradient)?;
         run.record(&loss, &[], &images.value, |checkpoint| images.store_images(checkpoint))?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::ArtifactType;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// A synthetic set, class-major: all images of class 0, then class 1, …
 #[derive(Debug)]
@@ -18,7 +18,8 @@ pub struct SyntheticSet {
     pub labels: Tensor,
     /// Number of classes K.
     pub classes: i64,
-    /// The number of stored images per class.
+    /// The number of stored images per class; the most that a class has, where small ones have fewer
+    /// ([`counts`](Self::counts)).
     pub ipc: i64,
     /// The normalisation of the real images, which the synthetic images share.
     pub normalisation: Normalisation,
@@ -148,6 +149,22 @@ impl SyntheticSet {
             decoder: None,
             ..self
         })
+    }
+
+    /// The number of images of every class, whose images follow each other: `ipc` of each, or what hard labels say. None
+    /// where neither holds, or a class has none.
+    pub fn counts(&self) -> Option<Vec<i64>> {
+        let (count, classes) = (self.images.size()[0], usize::try_from(self.classes).ok()?);
+        if self.ipc > 0 && self.classes.checked_mul(self.ipc) == Some(count) {
+            return Some(vec![self.ipc; classes]);
+        }
+        let labels = (self.labels.dim() == 1).then(|| self.labels.f_to_device(Device::Cpu)).and_then(Result::ok)?;
+        let labels = Vec::<i64>::try_from(labels).ok().filter(|labels| labels.is_sorted())?;
+        let mut counts = vec![0; classes];
+        for label in labels {
+            *counts.get_mut(usize::try_from(label).ok()?)? += 1;
+        }
+        counts.iter().all(|&count| count > 0).then_some(counts)
     }
 
     /// Whether the labels are \[M,K\]: probabilities or regression targets.

@@ -5,13 +5,35 @@ use super::lettering;
 use crate::artifact::Normalisation;
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_nn::transfer;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The largest number of bytes of an unpacked picture; a larger one is an error.
 const MAX_BYTES: usize = 1 << 29;
 
 /// White pixels before and behind the words of the rows.
 const GAP: usize = 4;
+
+/// \[classes*columns,C,H,W\] float32 on the CPU: the first `columns` images of every class, mapped by `shown`, and
+/// white where a class has fewer.
+pub fn by_class(images: &Tensor, positions: &[Vec<i64>], columns: usize, shown: impl Fn(Tensor) -> Tensor) -> Tensor {
+    let mut parts = Vec::new();
+    for class in positions {
+        let first = &class[..columns.min(class.len())];
+        let index = Tensor::from_slice(first).to_device(images.device());
+        let taken = images.index_select(0, &index).to_device(Device::Cpu).to_kind(Kind::Float);
+        parts.push(shown(taken));
+        let mut missing = images.size();
+        missing[0] = (columns - first.len()) as i64;
+        parts.push(Tensor::ones(missing, (Kind::Float, Device::Cpu)));
+    }
+    Tensor::cat(&parts, 0)
+}
+
+/// The positions of the images of every class, of which each has so many that follow each other.
+pub fn positions(counts: &[i64]) -> Vec<Vec<i64>> {
+    let mut next = 0..;
+    counts.iter().map(|&count| next.by_ref().take(count.max(0) as usize).collect()).collect()
+}
 
 /// The layout of images in a grid, row by row.
 #[derive(Clone, Debug, PartialEq)]

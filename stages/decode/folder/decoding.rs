@@ -31,12 +31,15 @@ pub struct Pictures {
     highest: Option<u16>,
     /// The number of JPEG files without an end marker.
     endless: usize,
+    /// The number of pictures whose EXIF data say that they are to be turned.
+    turned: usize,
 }
 
 impl Pictures {
     fn add(&mut self, found: Found) {
         self.highest = self.highest.max(found.highest);
         self.endless += usize::from(found.endless);
+        self.turned += usize::from(found.turned);
     }
 
     /// What the user should know.
@@ -45,6 +48,13 @@ impl Pictures {
         if self.endless > 0 {
             let files = self.endless;
             notes.push(format!("{name}: {files} JPEG files have no end marker; what they lack is grey"));
+        }
+        if self.turned > 0 && !wanted.reading.upright {
+            let files = self.turned;
+            notes.push(format!(
+                "{name}: the EXIF data of {files} pictures say that they are to be turned or mirrored; they are read as they \
+                 are stored, and `orientation = \"exif\"` turns them"
+            ));
         }
         // A quarter of the range is left to pictures that are dark by what they show.
         if let Some(highest) = self.highest.filter(|highest| *highest < u16::MAX / 4 && wanted.reading.white.is_none())

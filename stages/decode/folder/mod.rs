@@ -40,6 +40,7 @@ pub struct Params {
     max_passed_over: f64,
     jpeg_end: JpegEnd,
     white: Option<u16>,
+    orientation: Orientation,
     normalise: Normalise,
     mean: Option<Vec<f64>>,
     std: Option<Vec<f64>>,
@@ -56,9 +57,22 @@ enum JpegEnd {
     Optional,
 }
 
+/// Whether pictures are turned as their EXIF data say.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Orientation {
+    Stored,
+    Exif,
+}
+
 impl Params {
     fn reading(&self) -> Reading {
-        Reading { channels: self.channels, whole: self.jpeg_end == JpegEnd::Required, white: self.white }
+        Reading {
+            channels: self.channels,
+            whole: self.jpeg_end == JpegEnd::Required,
+            white: self.white,
+            upright: self.orientation == Orientation::Exif,
+        }
     }
 
     fn columns<'a>(&'a self, file: &'a str) -> Columns<'a> {
@@ -100,11 +114,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let table = table.as_ref().map(|table| anyhow::Ok((table.as_slice(), columns()?))).transpose()?;
     let layout = layout::layout(files, table, &rules, &mut problems)?;
     let entries = || layout.sets.iter().flatten();
+    let reading = params.reading();
     let made = match params.resize {
         Some(side) => [side, side],
-        None => sizes::agreed(files, &entries().collect::<Vec<_>>(), name, &mut problems)?,
+        None => sizes::agreed(files, &entries().collect::<Vec<_>>(), name, reading.upright, &mut problems)?,
     };
-    let wanted = decoding::Wanted { reading: params.reading(), made, images: name };
+    let wanted = decoding::Wanted { reading, made, images: name };
     let (sets, found) = decoding::decoded(ctx, files, &layout.sets, &wanted, problems)?;
     let notes = layout.notes.into_iter().chain(found.notes(&wanted)).chain([opened.note.clone()]);
     notes.filter(|note| !note.is_empty()).for_each(|note| ctx.warn(note));

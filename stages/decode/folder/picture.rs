@@ -2,7 +2,8 @@
 
 use crate::data::resize;
 use anyhow::{Context as _, Result, bail, ensure};
-use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits, Luma, Rgb, RgbImage};
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, Luma, Rgb, RgbImage};
 use std::io::Cursor;
 
 /// The largest number of bytes of a file.
@@ -13,10 +14,12 @@ pub const FILE_LIMIT: usize = 256 << 20;
 const SIDE: u32 = 1 << 15;
 const UNPACKED: u64 = 1 << 30;
 
-/// Height and width in pixels, read from the header alone.
-pub fn size(file: &[u8]) -> Result<[usize; 2]> {
-    let (width, height) = reader(file)?.into_dimensions().context("not a readable picture")?;
-    Ok([height as usize, width as usize])
+/// Height and width in pixels, read from the header alone; of the picture as it is turned, with `upright`.
+pub fn size(file: &[u8], upright: bool) -> Result<[usize; 2]> {
+    let mut decoder = reader(file)?.into_decoder().context("not a readable picture")?;
+    let (width, height) = decoder.dimensions();
+    let size = [height as usize, width as usize];
+    Ok(if upright && lies(orientation(&mut decoder)) { [size[1], size[0]] } else { size })
 }
 
 /// How files are read that programs disagree about.
@@ -28,6 +31,8 @@ pub struct Reading {
     pub whole: bool,
     /// The value of pixels of 16 bits that becomes white; 65,535 where there is none.
     pub white: Option<u16>,
+    /// Whether a picture is turned as its EXIF data say that the camera was held.
+    pub upright: bool,
 }
 
 /// What was found while a file was decoded.
@@ -37,6 +42,8 @@ pub struct Found {
     pub highest: Option<u16>,
     /// Whether it is a JPEG file without an end marker.
     pub endless: bool,
+    /// Whether its EXIF data say that it is to be turned or mirrored.
+    pub turned: bool,
 }
 
 /// Decodes into planes \[channels,height,width\], resized to `made` where the picture has another size; without
@@ -45,15 +52,21 @@ pub struct Found {
 pub fn decode(file: &[u8], reading: Reading, made: [usize; 2], planes: Option<&mut [u8]>) -> Result<Found> {
     let reader = reader(file)?;
     let format = reader.format();
-    let picture = reader.decode().context("the picture is damaged or cut off")?;
+    let mut decoder = reader.into_decoder().context("the picture is damaged or cut off")?;
+    ensure!(decoder.total_bytes() <= UNPACKED, "the picture would take more than {} MiB of memory", UNPACKED >> 20);
+    let orientation = orientation(&mut decoder);
+    let mut picture = DynamicImage::from_decoder(decoder).context("the picture is damaged or cut off")?;
     let endless = format == Some(ImageFormat::Jpeg) && !is_whole(file);
     ensure!(
         !(endless && reading.whole),
         "the JPEG file has no end marker: it is cut off, or a camera left the marker out; `jpeg_end = \"optional\"` reads it, \
          what it lacks is grey"
     );
-    let found = Found { highest: highest(&picture), endless };
+    let found = Found { highest: highest(&picture), endless, turned: orientation != Orientation::NoTransforms };
     let Some(planes) = planes else { return Ok(found) };
+    if reading.upright {
+        picture.apply_orientation(orientation);
+    }
     let picture = match (found.highest, reading.white) {
         (Some(_), Some(white)) => scaled(&picture, white),
         _ => picture,
@@ -68,6 +81,17 @@ pub fn decode(file: &[u8], reading: Reading, made: [usize; 2], planes: Option<&m
         resize::plane(&plane, size, into, made)?;
     }
     Ok(found)
+}
+
+/// How the EXIF data say that the picture is to be turned; data that cannot be read say nothing.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
+}
+
+/// Whether height and width change places.
+fn lies(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// The largest value of a picture of 16 bits; transparency does not count.

@@ -9,11 +9,17 @@ use anyhow::Result;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Height and width of most images, in pixels. Images of another size are added to `problems`.
-pub fn agreed(files: &dyn Images, entries: &[&Entry], name: &str, problems: &mut Problems) -> Result<[usize; 2]> {
+/// Height and width of most images, in pixels, turned as their EXIF data say with `upright`. Images of another size are added to `problems`.
+pub fn agreed(
+    files: &dyn Images,
+    entries: &[&Entry],
+    name: &str,
+    upright: bool,
+    problems: &mut Problems,
+) -> Result<[usize; 2]> {
     let size = |entry: &&Entry| {
         let file = files.read(entry.position, picture::FILE_LIMIT).ok()?;
-        picture::size(&file).ok()
+        picture::size(&file, upright).ok()
     };
     let sizes: Vec<Option<[usize; 2]>> = entries.par_iter().map(size).collect();
     let mut counts: BTreeMap<[usize; 2], usize> = BTreeMap::new();

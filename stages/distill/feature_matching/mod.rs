@@ -138,7 +138,7 @@ impl FeatureMatching {
                     let Fresh { parcel, weights, chosen, counts } = fresh.get(step, next);
                     let (strategy, size) = (augment.strategy(), [height, width]);
                     let augmentation = ClassAugmentation::draw(strategy, dataset.classes, size, ctx.seed, redrawn);
-                    let synthetic = vec![start.ipc; counts.len()];
+                    let synthetic = real.synthetic().to_vec();
                     let (augmentation, sent) =
                         augmentation.sent_with(parcel, dataset.image_shape(), &[&counts, &synthetic], ctx.device);
                     let parameters = network.drawn(&weights, &sent, ctx.device)?;
@@ -149,7 +149,7 @@ impl FeatureMatching {
                     Draw { number: (number, redrawn), parameters, augmentation, targets }
                 }
             };
-            let synthetic = ClassImages::even(images.value.shallow_clone(), dataset.classes);
+            let synthetic = real.beside(images.value.shallow_clone());
             let (loss, gradient_MCHW) = method.loss_and_gradient(
                 &network,
                 &now.parameters,

@@ -94,7 +94,7 @@ impl GradientMatching {
             // Fresh, or trained on the synthetic images since the step before.
             inner = inner.ready_for(at, &set, tick, |parameters| matching.with_statistics(parameters, at.step))?;
 
-            let synthetic = ClassImages::even(set.images, dataset.classes);
+            let synthetic = matching.real.beside(set.images);
             let tick = || run.tick(|checkpoint| save(checkpoint, &images, &inner));
             let (loss, gradient_MCHW) =
                 matching.loss_and_gradient(inner.parameters()?, &synthetic, &start.labels, at.step, tick)?;

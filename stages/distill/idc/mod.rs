@@ -38,6 +38,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     decoder.check([height, width])?;
     let start = start::start(ctx, inputs, &dataset, params.ipc, params.init, decoder)?;
     let real = RealImages::new(&dataset, &start)?;
+    ensure!(
+        start.images.size()[0] == start.classes * start.ipc,
+        "input \"start\" has fewer than {} images of some classes, and distill.idc decodes and scales its rate by one number \
+         for all; make it with short = \"repeat\"",
+        start.ipc
+    );
     let network = params.network(&dataset)?;
     let objective = params.objective(&network)?;
     let strategy = (params.augment == Augment::Idc).then_some(&params.strategy);

@@ -2,7 +2,7 @@
 
 use super::ClassImages;
 use crate::artifact::{Dataset, SyntheticSet};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ddpipe_nn::stream::stream;
 use ddpipe_nn::transfer;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tch::Tensor;
 pub struct RealImages<'a> {
     dataset: &'a Dataset,
     by_class: ByClass,
+    synthetic: Vec<i64>,
 }
 
 /// The positions of the images of every class, ascending.
@@ -28,20 +29,28 @@ impl<'a> RealImages<'a> {
              of the same data",
             &synthetic[1..]
         );
-        ensure!(
-            dataset.classes == start.classes && start.ipc > 0 && synthetic[0] == start.classes * start.ipc,
-            "{} classes of real images, but {} synthetic images of {} classes with {} each; start from a set made of \
-             the same data",
-            dataset.classes,
-            synthetic[0],
-            start.classes,
-            start.ipc
-        );
+        let counts = start.counts().filter(|_| dataset.classes == start.classes).with_context(|| {
+            format!(
+                "{} classes of real images, but {} synthetic images of {} classes with {} each; start from a set made of \
+                 the same data",
+                dataset.classes, synthetic[0], start.classes, start.ipc
+            )
+        })?;
         let positions = dataset.positions_by_class()?;
         if let Some(class) = positions.iter().position(Vec::is_empty) {
             anyhow::bail!("class {class} has no real image, so there is nothing to match; leave the class out");
         }
-        Ok(RealImages { dataset, by_class: ByClass(Arc::new(positions)) })
+        Ok(RealImages { dataset, by_class: ByClass(Arc::new(positions)), synthetic: counts })
+    }
+
+    /// How many synthetic images every class has.
+    pub fn synthetic(&self) -> &[i64] {
+        &self.synthetic
+    }
+
+    /// The synthetic images \[M,C,H,W\] by class.
+    pub fn beside(&self, synthetic: Tensor) -> ClassImages {
+        ClassImages { images: synthetic, counts: self.synthetic.clone() }
     }
 
     /// Where the images of each class are, without the images.

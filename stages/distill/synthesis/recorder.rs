@@ -4,7 +4,7 @@
 
 use crate::artifact::SyntheticSet;
 use crate::context::{Checkpoint, Context, Outputs};
-use crate::data::picture::Grid;
+use crate::data::picture::{Grid, by_class, positions};
 use anyhow::{Result, ensure};
 use ddpipe_interface::ArtifactType;
 use ddpipe_nn::transfer;
@@ -193,7 +193,16 @@ impl<'a> Recorder<'a> {
 
     fn preview(&self, iteration: u64, images: &Tensor) {
         let grid = Grid::new(self.start.ipc as usize, &self.start.origin);
-        match grid.png(images, Some(&self.start.normalisation)) {
+        let normalisation = &self.start.normalisation;
+        let uneven = self.start.counts().filter(|counts| counts.iter().any(|&count| count != self.start.ipc));
+        let picture = match uneven {
+            None => grid.png(images, Some(normalisation)),
+            Some(counts) => {
+                let shown = |images: Tensor| normalisation.undo(&images);
+                grid.png(&by_class(images, &positions(&counts), grid.columns, shown), None)
+            }
+        };
+        match picture {
             Ok(png) => self.ctx.preview(iteration, &png),
             Err(error) => self.ctx.log(format!("no picture on the way: {error:#}")),
         }

@@ -23,6 +23,7 @@ pub struct Params {
 enum Short {
     Refuse,
     Repeat,
+    Fewer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -36,12 +37,13 @@ enum From {
 /// the others.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("real")?;
-    let images = match params.from {
+    let (images, labels) = match params.from {
         From::Real => drawn(ctx, &real, &params)?,
-        From::Noise => noise(&real, ctx.seed, params.ipc),
+        From::Noise => {
+            let classes = Tensor::arange(real.classes, (tch::Kind::Int64, Device::Cpu));
+            (noise(&real, ctx.seed, params.ipc), classes.repeat_interleave_self_int(params.ipc, 0, None))
+        }
     };
-    let labels =
-        Tensor::arange(real.classes, (tch::Kind::Int64, Device::Cpu)).repeat_interleave_self_int(params.ipc, 0, None);
     let set = SyntheticSet {
         images: images.to_device(ctx.device),
         labels: labels.to_device(ctx.device),
@@ -57,30 +59,33 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     Ok(Outputs::default().tensors("synthetic", set.to_file()))
 }
 
-/// \[classes*ipc,C,H,W\], normalised: `ipc` real images of each class, drawn without replacement, or in turns where there are
-/// fewer and `short` says so. An error if a class has fewer otherwise, or none.
-fn drawn(ctx: &Context, real: &Dataset, params: &Params) -> Result<Tensor> {
-    let (mut chosen, mut repeated) = (Vec::new(), Vec::new());
+/// Images \[M,C,H,W\], normalised, and labels \[M\]: `ipc` real images of each class, drawn without replacement. Where there
+/// are fewer they are drawn in turns, or are all that the class has, as `short` says. An error if a class has fewer
+/// otherwise, or none.
+fn drawn(ctx: &Context, real: &Dataset, params: &Params) -> Result<(Tensor, Tensor)> {
+    let (mut chosen, mut small) = (Vec::new(), Vec::new());
     for (class, positions) in real.positions_by_class()?.iter().enumerate() {
         let (name, count) = (named(real, class), positions.len() as i64);
         ensure!(count > 0, "{name} has no real image; start from noise, or leave the class out of the data");
         ensure!(
-            count >= params.ipc || params.short == Short::Repeat,
-            "{name} has {count} real images, fewer than ipc = {}; lower ipc, repeat them (short = \"repeat\"), or start \
-             from noise",
+            count >= params.ipc || params.short != Short::Refuse,
+            "{name} has {count} real images, fewer than ipc = {}; lower ipc, repeat them (short = \"repeat\"), take all that \
+             there are (\"fewer\"), or start from noise",
             params.ipc
         );
-        repeated.extend((count < params.ipc).then(|| format!("{name} ({count})")));
-        for turn in 0..(params.ipc + count - 1) / count {
+        small.extend((count < params.ipc).then(|| format!("{name} ({count})")));
+        let turns = if params.short == Short::Fewer { 1 } else { (params.ipc + count - 1) / count };
+        for turn in 0..turns {
             let left = (params.ipc - turn * count).min(count) as usize;
             // The first turn draws as it does without repetition.
             let purpose = if turn == 0 { "init".to_string() } else { format!("init, turn {turn}") };
             chosen.extend(stream(ctx.seed, &purpose, class as u64).choose(positions, left));
         }
     }
-    if !repeated.is_empty() {
-        let first: Vec<&str> = repeated.iter().take(5).map(String::as_str).collect();
-        ctx.warn(format!("{} classes have repeated images, among them {}", repeated.len(), first.join(", ")));
+    if !small.is_empty() {
+        let first: Vec<&str> = small.iter().take(5).map(String::as_str).collect();
+        let have = if params.short == Short::Fewer { "fewer" } else { "repeated" };
+        ctx.warn(format!("{} classes have {have} images, among them {}", small.len(), first.join(", ")));
     }
     let chosen = Tensor::from_slice(&chosen).to_device(real.images.device());
     let images = Dataset {
@@ -92,7 +97,7 @@ fn drawn(ctx: &Context, real: &Dataset, params: &Params) -> Result<Tensor> {
         class_names: Vec::new(),
         ..*real
     };
-    Ok(images.floats())
+    Ok((images.floats(), images.labels))
 }
 
 fn named(real: &Dataset, class: usize) -> String {

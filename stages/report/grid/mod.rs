@@ -3,11 +3,11 @@
 
 use crate::artifact::{Dataset, SyntheticSet};
 use crate::context::{Context, Inputs, Outputs};
-use crate::data::picture::Grid;
-use anyhow::{Context as _, Result, ensure};
+use crate::data::picture::{Grid, by_class, positions};
+use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
 use serde::Deserialize;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 /// The parameters: the number of images per class, the enlargement, and the border in pixels.
 #[derive(Debug, Deserialize)]
@@ -46,15 +46,17 @@ struct Rows {
 
 fn of_synthetic(set: &SyntheticSet, per_class: Option<usize>) -> Result<Rows> {
     let count = set.images.size()[0];
-    ensure!(
-        set.classes > 0 && count % set.classes == 0,
-        "{count} images cannot be shared out evenly among {} classes",
-        set.classes
-    );
-    let each = count / set.classes;
-    let positions: Vec<Vec<i64>> = (0..set.classes).map(|class| (class * each..(class + 1) * each).collect()).collect();
-    let columns = per_class.unwrap_or(MOST_SYNTHETIC).min(each as usize);
-    let images = rows(&set.images, &positions, columns, |images| set.normalisation.undo(&images));
+    // Soft labels of a set whose classes differ in size do not say which image is of which.
+    let even =
+        || (set.classes > 0 && count % set.classes == 0).then(|| vec![count / set.classes; set.classes as usize]);
+    let counts = set
+        .counts()
+        .or_else(even)
+        .with_context(|| format!("{count} images cannot be shared out evenly among {} classes", set.classes))?;
+    let positions = positions(&counts);
+    let most = positions.iter().map(Vec::len).max().unwrap_or(0);
+    let columns = per_class.unwrap_or(MOST_SYNTHETIC).min(most);
+    let images = by_class(&set.images, &positions, columns, |images| set.normalisation.undo(&images));
     Ok(Rows { images, columns, origin: set.origin.clone(), names: set.class_names.clone() })
 }
 
@@ -63,22 +65,6 @@ fn of_dataset(set: &Dataset, per_class: Option<usize>) -> Result<Rows> {
     let most = positions.iter().map(Vec::len).max().unwrap_or(0);
     let columns = per_class.unwrap_or(MOST_REAL).min(most);
     // Raw pixels divided by `scale` are in \[0,1\] already; they need no normalisation.
-    let images = rows(&set.images, &positions, columns, |images| images / set.scale);
+    let images = by_class(&set.images, &positions, columns, |images| images / set.scale);
     Ok(Rows { images, columns, origin: set.origin.clone(), names: set.class_names.clone() })
-}
-
-/// \[classes*columns,C,H,W\] float32 on the CPU: the first `columns` images of every class, mapped by `shown`, and
-/// white where a class has fewer.
-fn rows(images: &Tensor, positions: &[Vec<i64>], columns: usize, shown: impl Fn(Tensor) -> Tensor) -> Tensor {
-    let mut parts = Vec::new();
-    for class in positions {
-        let first = &class[..columns.min(class.len())];
-        let index = Tensor::from_slice(first).to_device(images.device());
-        let taken = images.index_select(0, &index).to_device(Device::Cpu).to_kind(Kind::Float);
-        parts.push(shown(taken));
-        let mut missing = images.size();
-        missing[0] = (columns - first.len()) as i64;
-        parts.push(Tensor::ones(missing, (Kind::Float, Device::Cpu)));
-    }
-    Tensor::cat(&parts, 0)
 }

@@ -197,6 +197,34 @@ fn a_jpeg_without_its_end_marker_is_the_users_choice() {
     assert!(said.contains("3 JPEG files have no end marker"), "{said}");
 }
 
+/// A JPEG file with EXIF data that say how the picture is to be turned.
+fn held(picture: &DynamicImage, orientation: u8) -> Vec<u8> {
+    let mut tiff = b"Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    tiff.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let length = (tiff.len() as u16 + 2).to_be_bytes();
+    let jpeg = encoded(picture, ImageFormat::Jpeg);
+    [&jpeg[..2], &[0xFF, 0xE1], &length, &tiff, &jpeg[2..]].concat()
+}
+
+/// Of a picture whose left half is black and that is to be turned clockwise, the upper half is black.
+#[test]
+fn pictures_are_turned_as_their_exif_data_say_on_request() {
+    let left = RgbImage::from_fn(16, 8, |x, _| Rgb([if x < 8 { 0 } else { 255 }; 3])).into();
+    let files: Files =
+        ["a/0", "a/1", "b/0", "b/1"].iter().map(|name| named(format!("{name}.jpg"), held(&left, 6))).collect();
+    let reading = || share(&files).param("channels", 1).param("normalise", "none");
+    let (outputs, said) = told(reading());
+    assert!(said.contains("EXIF data of 4 pictures say") && said.contains("`orientation = \"exif\"`"), "{said}");
+    let stored = set(&outputs, "train").images;
+    assert_eq!(stored.size(), [2, 1, 8, 16]);
+    let (outputs, said) = told(reading().param("orientation", "exif"));
+    assert!(!said.contains("EXIF"), "{said}");
+    let turned = set(&outputs, "train").images;
+    assert_eq!(turned.size(), [2, 1, 16, 8]);
+    assert!(turned.narrow(2, 0, 8).max().int64_value(&[]) < 9 && turned.narrow(2, 8, 8).min().int64_value(&[]) > 246);
+    assert_eq!(turned, stored.rot90(-1, [2, 3]));
+}
+
 #[test]
 fn pictures_of_twelve_bits_in_sixteen_are_told_and_scaled_on_request() {
     let wide = |top: u16| {
@@ -378,7 +406,7 @@ fn a_class_without_images_is_told_and_does_not_lower_f1() {
 }
 
 #[test]
-fn small_classes_are_repeated_on_request() {
+fn small_classes_are_repeated_or_smaller_on_request() {
     let marks: Vec<u8> = (0..11).map(|number| u8::from(number > 7)).collect();
     let pixels: Vec<u8> = (0..22).collect();
     let outputs = idx_pair(idx(&[11, 1, 2], &pixels), idx(&[11], &marks)).param("normalise", "none").run().unwrap();
@@ -402,4 +430,39 @@ fn small_classes_are_repeated_on_request() {
     // Where there are enough, the draw is the same as without it.
     let (with, without) = (start(3).param("short", "repeat").run().unwrap(), start(3).run().unwrap());
     assert_eq!(tensors(&with, "synthetic").to_bytes().unwrap(), tensors(&without, "synthetic").to_bytes().unwrap());
+    let (made, said) = told(start(5).param("short", "fewer"));
+    assert!(said.contains("1 classes have fewer images, among them class 1 (3)"), "{said}");
+    let fewer = SyntheticSet::from_file(tensors(&made, "synthetic")).unwrap();
+    assert_eq!(Vec::<i64>::try_from(&fewer.labels).unwrap(), [0, 0, 0, 0, 0, 1, 1, 1]);
+    let first: Vec<f32> = Vec::try_from(fewer.images.narrow(0, 5, 3).select(3, 0).flatten(0, -1)).unwrap();
+    let mut found: Vec<u8> = first.iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
+    found.sort_unstable();
+    assert_eq!(found, [16, 18, 20], "all that the class has");
+
+    // Methods by class take such a set, each class with its own number of images.
+    let on = |kind: &str| {
+        Stage::of(kind).tensors("real", "set", tensors(&outputs, "dataset")).tensors(
+            "start",
+            "start",
+            tensors(&made, "synthetic"),
+        )
+    };
+    for kind in ["distill.dm", "distill.dc", "distill.dsa"] {
+        let stage = on(kind).param("arch", "mlp");
+        let stage = match kind {
+            "distill.dm" => stage.param("networks", 2).param("augment", "none"),
+            _ => stage.param("iterations", 2).param("outer_loop", 2).param("inner_loop", 1),
+        };
+        let stage = if kind == "distill.dsa" { stage.param("strategy", "color") } else { stage };
+        let learnt = SyntheticSet::from_file(tensors(&stage.run().unwrap(), "synthetic")).unwrap();
+        assert_eq!(learnt.labels, fewer.labels, "{kind}");
+        // Class 1 is all of its real images already, so nothing pulls it; class 0 is some of its own.
+        let moved = (learnt.images - &fewer.images).abs().amax([1, 2, 3], false);
+        let (least, most) = (moved.narrow(0, 0, 5).min(), moved.narrow(0, 5, 3).max());
+        assert!(least.double_value(&[]) > 10.0 * most.double_value(&[]), "{kind}: {least:?} {most:?}");
+    }
+    let text = message(on("distill.idc").param("factor", 1).param("arch", "mlp").run());
+    assert!(text.contains("fewer than 5 images of some classes") && text.contains("short = \"repeat\""), "{text}");
+    let grid = Stage::of("report.grid").tensors("images", "set", tensors(&made, "synthetic")).run().unwrap();
+    assert!(!crate::host::bytes(&grid, "picture").is_empty());
 }

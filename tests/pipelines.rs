@@ -25,9 +25,24 @@ fn manifests(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+fn parsed(manifest: &Path) -> toml::Table {
+    fs::read_to_string(manifest).unwrap().parse().unwrap()
+}
+
+/// A part is a file without a name of its own, which pipelines include.
+fn is_part(manifest: &Path) -> bool {
+    !parsed(manifest).contains_key("pipeline")
+}
+
+/// The files that a manifest names in `include`.
+fn included(manifest: &Path) -> Vec<PathBuf> {
+    let parsed = parsed(manifest);
+    let names = parsed.get("include").and_then(|include| include.as_array()).into_iter().flatten();
+    names.map(|name| manifest.parent().unwrap().join(name.as_str().unwrap()).canonicalize().unwrap()).collect()
+}
+
 fn profiles(manifest: &Path) -> Vec<String> {
-    let parsed: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
-    parsed
+    parsed(manifest)
         .get("profiles")
         .and_then(|profiles| profiles.as_table())
         .into_iter()
@@ -46,7 +61,7 @@ fn loaded(manifest: &Path, profile: Vec<String>) -> Pipeline {
 fn every_pipeline_loads_in_every_profile_without_a_warning() {
     let paths = manifests(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines"));
     assert!(paths.len() >= 4, "{paths:?}");
-    for path in paths {
+    for path in paths.into_iter().filter(|path| !is_part(path)) {
         let chosen = std::iter::once(Vec::new()).chain(profiles(&path).into_iter().map(|profile| vec![profile]));
         for profile in chosen {
             let pipeline = loaded(&path, profile);
@@ -75,6 +90,17 @@ fn documents_show_what_their_ledgers_and_manifests_say() {
             let (path, cell) = (path.display(), &row.cell);
             assert!(stated.contains(&row.published), "{path}: the figure of {cell} is no longer that of its manifest");
         }
+    }
+}
+
+/// So a part is loaded with them.
+#[test]
+fn every_part_belongs_to_a_pipeline() {
+    let paths = manifests(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines"));
+    let (parts, whole): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| is_part(path));
+    let wanted: BTreeSet<PathBuf> = whole.iter().flat_map(|manifest| included(manifest)).collect();
+    for part in parts {
+        assert!(wanted.contains(&part.canonicalize().unwrap()), "no pipeline includes {}", part.display());
     }
 }
 

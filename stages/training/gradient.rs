@@ -56,8 +56,30 @@ pub fn batch_gradient(
     batch: &Batch,
     chunk: Chunk,
 ) -> Result<Gradient, TchError> {
+    if network.has_batch_statistics() {
+        return whole_batch_gradient(pass, network, parameters, batch);
+    }
+    gradient_in_parts(pass, network, parameters, batch, &network.pieces(&batch.images, chunk))
+}
+
+/// [`batch_gradient`] of a loss that compares the images of a batch with each other: `pass` gets all of them at once.
+pub fn whole_batch_gradient(
+    pass: impl Fn(&Parameters, &Batch) -> Result<Pass, TchError> + Sync,
+    network: &Network,
+    parameters: &Parameters,
+    batch: &Batch,
+) -> Result<Gradient, TchError> {
+    gradient_in_parts(pass, network, parameters, batch, &[batch.len()])
+}
+
+fn gradient_in_parts(
+    pass: impl Fn(&Parameters, &Batch) -> Result<Pass, TchError> + Sync,
+    network: &Network,
+    parameters: &Parameters,
+    batch: &Batch,
+    sizes: &[i64],
+) -> Result<Gradient, TchError> {
     let count = batch.len();
-    let sizes = if network.has_batch_statistics() { vec![count] } else { network.pieces(&batch.images, chunk) };
     let leaves = Shared::new(network.tracked(parameters));
     let gradient = |part: Batch| {
         let trained: Vec<&Tensor> = leaves.trainable.iter().filter(|leaf| leaf.requires_grad()).collect();
@@ -68,7 +90,7 @@ pub fn batch_gradient(
         let gradients: Vec<Tensor> = leaves.trainable.iter().map(gradient).map(Option::unwrap_or_default).collect();
         Ok(Gradient { loss: loss.detach(), right, gradients, buffers })
     };
-    let total = pieces::fold(batch.images.device(), Graph::Kept, batch.split(&sizes)?, gradient, Gradient::and)?;
+    let total = pieces::fold(batch.images.device(), Graph::Kept, batch.split(sizes)?, gradient, Gradient::and)?;
     total.ok_or_else(|| TchError::Torch("a batch without images has no gradient".into()))
 }
 

@@ -39,7 +39,7 @@ pub use examples::{Examples, TrainingSet};
 pub use experts::{Experts, Segment};
 pub use fits::fits;
 pub use freezing::frozen;
-pub use gradient::{Gradient, Pass, batch_gradient, cross_entropy_gradient, right};
+pub use gradient::{Gradient, Pass, batch_gradient, cross_entropy_gradient, right, whole_batch_gradient};
 pub use loss_reader::LossReader;
 pub use objective::{Criterion, Objective};
 pub use observer::{Cancellable, Observer, Reading};

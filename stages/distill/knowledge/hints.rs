@@ -2,7 +2,7 @@
 //! the teacher's hint layer does (Romero et al., ICLR 2015, eq. 3). The loop is the common one; the regressor's values
 //! stand behind the student's. The layers behind the guided one are not reached, and stay as they are.
 
-use super::loss;
+use super::{beside, loss};
 use crate::context::{Checkpoint, Context};
 use crate::distill::knowledge::layers::Pair;
 use crate::distill::knowledge::loss::HintForm;
@@ -12,7 +12,6 @@ use crate::training::{Batch, Divergence, Examples, Gradient, Pass, Phase, Progre
 use anyhow::Result;
 use ddpipe_nn::augment::Augment;
 use ddpipe_nn::network::{Chunk, Mode, Parameters};
-use ddpipe_nn::optim::Memory;
 use ddpipe_nn::pieces::Shared;
 use ddpipe_nn::stream::stream;
 use tch::{Kind, TchError, Tensor};
@@ -20,11 +19,8 @@ use tch::{Kind, TchError, Tensor};
 /// Whose part of a checkpoint this stage is.
 const HINTS: &str = "hints";
 
-/// What a checkpoint has of the regressor: its values, and what the optimiser remembers of each.
-const VALUES: &str = "regressor";
-const VELOCITY: &str = "regressor.velocity";
-const FIRST_MOMENT: &str = "regressor.moment1";
-const SECOND_MOMENT: &str = "regressor.moment2";
+/// The names of the regressor's values.
+const REGRESSOR: [&str; 2] = ["regressor.weight", "regressor.bias"];
 
 /// What guides a student.
 pub struct Hints {
@@ -51,20 +47,7 @@ impl Hints {
     pub fn resume(&self, checkpoint: &Checkpoint) -> Result<Option<State>> {
         let Some(about) = checkpoint.state.get(HINTS) else { return Ok(None) };
         let mut state = State::restore(&self.phase.network, &checkpoint.tensors, about)?;
-        let Memory { velocity, moments } = &mut state.memory;
-        let lists = [
-            (VALUES, &mut state.parameters.trainable),
-            (VELOCITY, velocity),
-            (FIRST_MOMENT, &mut moments.first),
-            (SECOND_MOMENT, &mut moments.second),
-        ];
-        for (kind, values) in lists {
-            // Empty is what the optimiser does not keep, or has not begun.
-            let parts: &[&str] = if values.is_empty() { &[] } else { &["weight", "bias"] };
-            for part in parts {
-                values.push(checkpoint.get(&format!("{kind}.{part}"))?.shallow_clone());
-            }
-        }
+        beside::resume(checkpoint, &REGRESSOR, &mut state)?;
         Ok(Some(state))
     }
 
@@ -122,19 +105,7 @@ impl Hints {
                 Ok(None)
             })
             .saving(|checkpoint, state| {
-                let Memory { velocity, moments } = &state.memory;
-                let regressor = [
-                    (VALUES, &state.parameters.trainable),
-                    (VELOCITY, velocity),
-                    (FIRST_MOMENT, &moments.first),
-                    (SECOND_MOMENT, &moments.second),
-                ];
-                for (kind, values) in regressor {
-                    let behind = values.get(own..).unwrap_or_default();
-                    for (part, value) in ["weight", "bias"].iter().zip(behind) {
-                        checkpoint.put(format!("{kind}.{part}"), value);
-                    }
-                }
+                beside::store(checkpoint, &REGRESSOR, own, state);
                 Ok(())
             });
         let State { mut parameters, history, .. } = training.run(state, &mut progress)?;

@@ -1,7 +1,7 @@
 //! Which hidden layers of student and teacher are compared, and whether they can be. What is compared, and how, is in
-//! `loss` and `regressor`.
+//! `comparison` and `regressor`.
 
-use crate::distill::knowledge::params::Hint;
+use crate::distill::knowledge::hint::Hint;
 use anyhow::{Result, bail, ensure};
 use ddpipe_nn::network::{Mode, Network, Parameters};
 use tch::{Device, Kind, Tensor};
@@ -33,14 +33,15 @@ pub fn shapes(network: &Network, parameters: &Parameters, device: Device) -> Res
 }
 
 /// The pairs that `student_layers` and `teacher_layers` name, or, when they name none, the usual ones: for FitNet the
-/// middle layer of each, for attention all maps, one with one.
+/// middle layer of each, for attention all maps, one with one, for similarity the last maps (the embedding where there are
+/// none), for other relations the embeddings.
 pub fn choose(hint: Hint, named: [&[usize]; 2], student: &Shapes, teacher: &Shapes) -> Result<Vec<Pair>> {
     let pairs: Vec<Pair> = match named {
         _ if hint == Hint::None => {
             ensure!(
                 named.iter().all(|layers| layers.is_empty()),
                 "student_layers and teacher_layers say what hints compare, and hint is \"none\": leave them out, or \
-                 set hint to \"fitnet\" or \"attention\""
+                 give a hint"
             );
             return Ok(Vec::new());
         }
@@ -56,8 +57,9 @@ pub fn choose(hint: Hint, named: [&[usize]; 2], student: &Shapes, teacher: &Shap
         }
     };
     ensure!(
-        hint != Hint::Fitnet || pairs.len() == 1,
-        "hint \"fitnet\" guides one layer by one; student_layers names {}",
+        !hint.compares_one() || pairs.len() == 1,
+        "hint {} guides one layer by one; student_layers names {}",
+        serde_json::to_string(&hint)?,
         counted(pairs.len())
     );
     for pair in &pairs {
@@ -77,12 +79,16 @@ pub fn choose(hint: Hint, named: [&[usize]; 2], student: &Shapes, teacher: &Shap
 }
 
 fn usual(hint: Hint, student: &Shapes, teacher: &Shapes) -> Result<Vec<Pair>> {
-    if hint == Hint::Fitnet {
-        // The last is the embedding, which the layer before it often is too.
-        let middle = |shapes: &Shapes| shapes.len().saturating_sub(2) / 2;
-        return Ok(vec![Pair { student: middle(student), teacher: middle(teacher) }]);
-    }
+    let one = |of: &dyn Fn(&Shapes) -> usize| Ok(vec![Pair { student: of(student), teacher: of(teacher) }]);
+    let embedding = |shapes: &Shapes| shapes.len().saturating_sub(1);
     let maps = |shapes: &Shapes| (0..shapes.len()).filter(|&layer| is_map(&shapes[layer])).collect::<Vec<_>>();
+    match hint {
+        // The last is the embedding, which the layer before it often is too.
+        Hint::Fitnet => return one(&|shapes| shapes.len().saturating_sub(2) / 2),
+        Hint::Similarity => return one(&|shapes| maps(shapes).pop().unwrap_or(embedding(shapes))),
+        Hint::Rkd | Hint::Pkt | Hint::Correlation => return one(&embedding),
+        Hint::None | Hint::Attention => {}
+    }
     let (ours, theirs) = (maps(student), maps(teacher));
     ensure!(
         ours.len() == theirs.len() && !ours.is_empty(),
@@ -128,6 +134,9 @@ mod tests {
         let all = choose(Hint::Attention, [&[], &[]], &maps(), &maps()).unwrap();
         assert_eq!(all, [pair(0, 0), pair(1, 1), pair(2, 2)]);
         assert_eq!(choose(Hint::None, [&[], &[]], &vectors(), &maps()).unwrap(), []);
+        for (hint, ours, theirs) in [(Hint::Similarity, 2, 2), (Hint::Rkd, 2, 3), (Hint::Correlation, 2, 3)] {
+            assert_eq!(choose(hint, [&[], &[]], &vectors(), &maps()).unwrap(), [pair(ours, theirs)], "{hint:?}");
+        }
         assert_eq!(choose(Hint::Fitnet, [&[2], &[3]], &vectors(), &maps()).unwrap(), [pair(2, 3)]);
     }
 
@@ -145,6 +154,8 @@ mod tests {
         assert!(text.starts_with("student_layers names 2 layers and teacher_layers 1 layer"), "{text}");
         let text = refused(Hint::Fitnet, &[0, 1], &[0, 1]).to_string();
         assert!(text.contains("guides one layer by one"), "{text}");
+        let text = refused(Hint::Correlation, &[0, 1], &[0, 1]).to_string();
+        assert!(text.contains("\"correlation\" guides one layer by one"), "{text}");
         let text = refused(Hint::None, &[0], &[0]).to_string();
         assert!(text.contains("hint is \"none\""), "{text}");
     }

@@ -3,6 +3,7 @@
 //!
 //! Shapes: B batch, C channels, H rows, W columns, D features, K classes.
 
+use ddpipe_nn::loss::{AttentionNorm, attention};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, TchError, Tensor};
 
@@ -86,16 +87,8 @@ pub fn hint(turned: &Tensor, teacher: &Tensor, form: HintForm) -> Result<Tensor,
     }
 }
 
-/// Where a layer's maps \[B,C,H,W\] are active: their squares' mean over the channels, \[B,H·W\], each row of length 1.
-pub fn attention(maps_BCHW: &Tensor) -> Result<Tensor, TchError> {
-    let flat = maps_BCHW.f_square()?.f_mean_dim([1i64].as_slice(), false, None::<Kind>)?.f_flatten(1, -1)?;
-    let length = flat.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), true)?;
-    // A map of zeros stays one.
-    flat.f_div(&length.f_clamp_min(1e-12)?)
-}
-
-/// The mean squared difference of two layers' attention (Zagoruyko and Komodakis, ICLR 2017, with p = 2), summed over
-/// the images. Of maps of different sizes the larger are averaged to the size of the smaller.
+/// The mean squared difference of two layers' attention (Zagoruyko and Komodakis, ICLR 2017, with p = 2): of their squares'
+/// sum over the channels, \[B,H·W\] with rows of length 1. Summed over the images. Of maps of different sizes the larger are averaged to the size of the smaller.
 pub fn attention_transfer(student_BCHW: &Tensor, teacher_BCHW: &Tensor) -> Result<Tensor, TchError> {
     let (ours, theirs) = (student_BCHW.size(), teacher_BCHW.size());
     let (height, width) = (ours[2].min(theirs[2]), ours[3].min(theirs[3]));
@@ -103,6 +96,7 @@ pub fn attention_transfer(student_BCHW: &Tensor, teacher_BCHW: &Tensor) -> Resul
         true => Ok(maps.shallow_clone()),
         false => maps.f_adaptive_avg_pool2d([height, width]),
     };
-    let (ours, theirs) = (attention(&fitted(student_BCHW)?)?, attention(&fitted(teacher_BCHW)?)?);
+    let attention = |maps: &Tensor| attention(&fitted(maps)?, 2.0, AttentionNorm::L2);
+    let (ours, theirs) = (attention(student_BCHW)?, attention(teacher_BCHW)?);
     ours.f_sub(&theirs)?.f_square()?.f_sum(None::<Kind>)?.f_div_scalar((height * width) as f64)
 }

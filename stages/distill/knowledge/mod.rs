@@ -1,10 +1,15 @@
 //! Knowledge distillation: trains a student on a teacher's soft targets beside the labels (Hinton, Vinyals and Dean 2015),
-//! after hints from one of the teacher's layers (FitNets, Romero et al. 2015) or with its attention (Zagoruyko and
-//! Komodakis 2017). The student's model is a teacher in its turn. The losses are in `loss`, the loop in `training`.
+//! after hints from one of the teacher's layers (FitNets, Romero et al. 2015), or with its attention (Zagoruyko and
+//! Komodakis 2017) or the relations that it sees between images. The student's model is a teacher in its turn. The losses
+//! are in `loss` and `relations`, the loop in `training`.
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; loss.rs has the legend")]
 
+mod begin;
+mod beside;
+mod comparison;
 mod examples;
+mod hint;
 mod hints;
 mod layers;
 pub mod loss;
@@ -12,23 +17,27 @@ mod objective;
 mod outcome;
 mod params;
 pub mod regressor;
+pub mod relations;
 mod teacher;
 mod test;
 
 pub use params::Params;
 
-use crate::context::{Checkpoint, Context, Inputs, Outputs};
+use crate::context::{Context, Inputs, Outputs};
 use crate::training::{self, Phase, Progress, Settings, State, Trained, Training, TrainingSet};
 use anyhow::{Context as _, Result};
+use begin::Begun;
+use comparison::Comparison;
 use ddpipe_nn::network::Network;
 use ddpipe_nn::optim::{Course, Schedule};
 use ddpipe_nn::stream::stream;
 use examples::WithTeacher;
+use hint::Hint;
 use hints::Hints;
 use layers::Pair;
 use objective::DistillationLoss;
 use outcome::Outcome;
-use params::{Distillation, Hint};
+use params::Distillation;
 use rand::Rng;
 use regressor::Regressor;
 use serde_json::json;
@@ -51,12 +60,11 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (distillation, training) = params.apart(&set)?;
     let phases = training.tuning.phases(&network, training.params.settings(ctx.seed))?;
     let teacher = Teacher::of(inputs, &set)?;
-    let (pairs, hints) = compared(ctx, &network, &teacher, &distillation, &phases[0])?;
+    let (pairs, hints, comparison) = compared(ctx, &network, &teacher, &distillation, &phases[0])?;
 
     // Before any training: to stop here loses nothing but the teacher's logits.
     let augment = training.augmentation(&network, ctx.seed);
-    let attended: &[Pair] = if distillation.hint == Hint::Attention { &pairs } else { &[] };
-    let known = distillation.soft_targets.alpha > 0.0 && attended.is_empty() && augment.is_none();
+    let known = distillation.soft_targets.alpha > 0.0 && comparison.is_none() && augment.is_none();
     let logits = |examples| logits_of(&teacher.network, &teacher.parameters, examples, || ctx.check());
     let teacher_logits = if known { Some(logits(set.examples())?) } else { None };
     let by_teacher = test.as_ref().map(|test| anyhow::Ok(logits(test)?.f_argmax(1, false)?)).transpose()?;
@@ -68,7 +76,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         teacher: &teacher,
         settings: distillation.soft_targets,
         weights: weights.as_ref(),
-        pairs: attended,
+        pairs: if comparison.is_some() { &pairs } else { &[] },
+        comparison: comparison.as_ref(),
         beta: distillation.beta,
     };
     let training_loop = Training {
@@ -85,15 +94,16 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         Some(checkpoint) if checkpoint.state.get(TESTED).is_some() => checkpoint.noted(TESTED)?,
         _ => 0.0,
     };
-    let (state, hint_losses) = match begun(ctx, inputs, &network, hints.as_ref(), resumed.as_ref())? {
-        Begun::Student(state, losses) => (state, losses),
-        Begun::Hints(hints, state) => {
-            let augment = training.augmentation(&network, hints.phase.settings.seed);
-            let (examples, augment) = (set.examples(), augment.as_deref());
-            let (parameters, losses) = hints.train(ctx, &teacher, state, examples, augment, hint_steps + steps)?;
-            (State::new(parameters), losses)
-        }
-    };
+    let (state, hint_losses) =
+        match Begun::of(ctx, inputs, &network, hints.as_ref(), comparison.as_ref(), resumed.as_ref())? {
+            Begun::Student(state, losses) => (state, losses),
+            Begun::Hints(hints, state) => {
+                let augment = training.augmentation(&network, hints.phase.settings.seed);
+                let (examples, augment) = (set.examples(), augment.as_deref());
+                let (parameters, losses) = hints.train(ctx, &teacher, state, examples, augment, hint_steps + steps)?;
+                (begin::student(ctx, parameters, comparison.as_ref()), losses)
+            }
+        };
 
     let settings = &phases[0].settings;
     let epochs = steps / settings.steps_per_epoch(images).max(1);
@@ -101,7 +111,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (tested, mut scores, mut likeness) = (Cell::new(tested), None, None);
     let mut progress = Progress::new(ctx, &network, hint_steps + steps, |state: &State| settings.done(state, images))
         .after(hint_steps)
-        .saving(|checkpoint, _| {
+        .saving(|checkpoint, state| {
+            let trained_too = comparison.as_ref().map_or(&[][..], Comparison::beside);
+            beside::store(checkpoint, trained_too, network.trainable().count(), state);
             checkpoint.note(TESTED, tested.get());
             checkpoint.note(HINT_LOSSES, &hint_losses);
             Ok(())
@@ -121,8 +133,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             scores = Some(now);
             Ok(Some(accuracy))
         });
-    let state = training_loop.run(state, &mut progress)?;
+    let mut state = training_loop.run(state, &mut progress)?;
     drop(progress);
+    state.parameters.trainable.truncate(network.trainable().count());
 
     let trained = Trained { network: &network, state: &state, set: &set, scores: scores.as_ref() };
     let mut about = vec![
@@ -146,20 +159,21 @@ const TESTED: &str = "tested";
 /// The key of the hints' losses in the document of metrics and in checkpoints.
 const HINT_LOSSES: &str = "hint_losses";
 
-/// The layers that are compared, and what guides the student if one of them does.
+/// The layers that are compared, what guides the student if one of them does, and what they are compared by at every step.
 fn compared(
     ctx: &Context,
     network: &Network,
     teacher: &Teacher,
     distillation: &Distillation,
     first: &Phase,
-) -> Result<(Vec<Pair>, Option<Hints>)> {
+) -> Result<(Vec<Pair>, Option<Hints>, Option<Comparison>)> {
     let any = network.init(stream(ctx.seed, "init", 0).generator(), ctx.device)?;
     let ours = layers::shapes(network, &any, ctx.device)?;
     let theirs = layers::shapes(&teacher.network, &teacher.parameters, ctx.device)?;
     let named = [distillation.student_layers.as_slice(), distillation.teacher_layers.as_slice()];
     let pairs = layers::choose(distillation.hint, named, &ours, &theirs)?;
-    let (Hint::Fitnet, &[pair]) = (distillation.hint, pairs.as_slice()) else { return Ok((pairs, None)) };
+    let comparison = Comparison::of(distillation, &pairs, &ours, &theirs)?;
+    let (Hint::Fitnet, &[pair]) = (distillation.hint, pairs.as_slice()) else { return Ok((pairs, None, comparison)) };
     let regressor = Regressor::between(&ours[pair.student], &theirs[pair.teacher]);
     let regressor = regressor.with_context(|| format!("hint: {pair}"))?;
     // A student that is frozen in part is so for the hints too; their draws are their own.
@@ -174,35 +188,5 @@ fn compared(
         ..first.settings.clone()
     };
     let phase = Phase { network: first.network.clone(), settings };
-    Ok((pairs, Some(Hints { pair, regressor, form: distillation.hint_loss, phase })))
-}
-
-/// Where the stage is to go on.
-enum Begun<'a> {
-    /// In the first stage of a FitNet.
-    Hints(&'a Hints, State),
-    /// In the training on labels and soft targets, with the losses of the hints.
-    Student(State, Vec<f64>),
-}
-
-fn begun<'a>(
-    ctx: &Context,
-    inputs: &Inputs,
-    network: &Network,
-    hints: Option<&'a Hints>,
-    checkpoint: Option<&Checkpoint>,
-) -> Result<Begun<'a>> {
-    let Some(checkpoint) = checkpoint else {
-        let start = training::start(ctx, inputs, network)?;
-        return Ok(match hints {
-            Some(hints) => Begun::Hints(hints, hints.begin(start)),
-            None => Begun::Student(State::new(start), Vec::new()),
-        });
-    };
-    if let Some(hints) = hints
-        && let Some(state) = hints.resume(checkpoint)?
-    {
-        return Ok(Begun::Hints(hints, state));
-    }
-    Ok(Begun::Student(State::resume(network, checkpoint)?, checkpoint.noted(HINT_LOSSES)?))
+    Ok((pairs, Some(Hints { pair, regressor, form: distillation.hint_loss, phase }), comparison))
 }

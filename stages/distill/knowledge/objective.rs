@@ -1,11 +1,12 @@
-//! What the student's training makes smaller: the loss with soft targets and, with attention transfer, that of its
-//! layers'. The steps are the common training loop's.
+//! What the student's training makes smaller: the loss with soft targets and, where layers are compared, that of the
+//! comparison. The steps are the common training loop's.
 
 use super::loss;
+use crate::distill::knowledge::comparison::Comparison;
 use crate::distill::knowledge::layers::Pair;
 use crate::distill::knowledge::loss::Settings;
 use crate::distill::knowledge::teacher::Teacher;
-use crate::training::{Batch, Gradient, Pass, batch_gradient, right};
+use crate::training::{Batch, Gradient, Pass, batch_gradient, right, whole_batch_gradient};
 use ddpipe_nn::network::{Chunk, Mode, Network, Output, Parameters};
 use ddpipe_nn::pieces::{Readable, Shared};
 use tch::{TchError, Tensor};
@@ -18,9 +19,11 @@ pub struct DistillationLoss<'a> {
     pub settings: Settings,
     /// How much the images of each class count in the labels' part of it, \[K\].
     pub weights: Option<&'a Tensor>,
-    /// The layers whose attention is compared; none without attention transfer.
+    /// The layers that are compared at every step; none without a comparison.
     pub pairs: &'a [Pair],
-    /// The weight of the attention's loss.
+    /// What they are compared by.
+    pub comparison: Option<&'a Comparison>,
+    /// The weight of the comparison's loss.
     pub beta: f64,
 }
 
@@ -28,8 +31,8 @@ pub struct DistillationLoss<'a> {
 unsafe impl Readable for DistillationLoss<'_> {}
 
 impl DistillationLoss<'_> {
-    /// The gradient of the loss averaged over a batch: images \[B,C,H,W\], labels of [`Taught`]. At alpha = 0 and without
-    /// attention it is that of [`crate::training::gradient`].
+    /// The gradient of the loss averaged over a batch. At alpha = 0 and without a comparison it is that of
+    /// [`crate::training::Objective`]. Values that the comparison trains stand behind the network's in `parameters`.
     pub fn gradient(
         &self,
         network: &Network,
@@ -38,31 +41,36 @@ impl DistillationLoss<'_> {
         chunk: Chunk,
     ) -> Result<Gradient, TchError> {
         let this = Shared::new(self);
+        let own = network.trainable().count();
         let pass = |leaves: &Parameters, part: &Batch| {
             let (output, layers) = this.layers(network, leaves, &part.images, Mode::Train)?;
-            let loss = this.loss(&output.logits, &layers, part)?;
+            let beside = leaves.trainable.get(own..).unwrap_or_default();
+            let loss = this.loss(&output.logits, &layers, beside, part)?;
             Ok(Pass { loss, right: right(&output.logits.detach(), &part.labels)?, buffers: output.buffers })
         };
-        batch_gradient(pass, network, parameters, batch, chunk)
+        match self.comparison.is_some_and(Comparison::is_of_batch) {
+            true => whole_batch_gradient(pass, network, parameters, batch),
+            false => batch_gradient(pass, network, parameters, batch, chunk),
+        }
     }
 
     /// The loss of a part of a batch, summed over its images; `batch.extra` has the teacher's logits where they are known.
-    fn loss(&self, logits: &Tensor, layers: &[Tensor], batch: &Batch) -> Result<Tensor, TchError> {
-        let DistillationLoss { teacher, ref settings, weights, pairs, beta } = *self;
+    fn loss(&self, logits: &Tensor, layers: &[Tensor], beside: &[Tensor], batch: &Batch) -> Result<Tensor, TchError> {
+        let DistillationLoss { teacher, ref settings, weights, pairs, comparison, beta } = *self;
         let Batch { images, labels, extra } = batch;
-        if pairs.is_empty() {
+        let Some(comparison) = comparison else {
             let teacher_logits = match extra {
                 Some(logits) => Some(logits.shallow_clone()),
                 None if settings.alpha > 0.0 => Some(teacher.logits(images)?),
                 None => None,
             };
             return loss::soft_targets(logits, teacher_logits.as_ref(), labels, weights, settings);
-        }
+        };
         let (shown, theirs) = tch::no_grad(|| self.layers(&teacher.network, &teacher.parameters, images, Mode::Eval))?;
         let mut sum = loss::soft_targets(logits, Some(&shown.logits), labels, weights, settings)?;
         for pair in pairs {
-            let transfer = loss::attention_transfer(&layers[pair.student], &theirs[pair.teacher])?;
-            sum = sum.f_add(&transfer.f_mul_scalar(beta)?)?;
+            let compared = comparison.loss(&layers[pair.student], &theirs[pair.teacher], beside)?;
+            sum = sum.f_add(&compared.f_mul_scalar(beta)?)?;
         }
         Ok(sum)
     }
@@ -75,7 +83,7 @@ impl DistillationLoss<'_> {
         images: &Tensor,
         mode: Mode,
     ) -> Result<(Output, Vec<Tensor>), TchError> {
-        if self.pairs.is_empty() {
+        if self.comparison.is_none() {
             return Ok((network.forward(parameters, images, mode)?, Vec::new()));
         }
         let hidden = network.hidden(parameters, images, mode, usize::MAX)?;

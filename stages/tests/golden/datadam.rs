@@ -3,8 +3,8 @@
 
 use crate::walker;
 use ddpipe_nn::layout::Layout;
+use ddpipe_nn::loss::{AttentionNorm, attention};
 use ddpipe_nn::network::Chunk;
-use ddpipe_stages::distill::feature_matching::datadam::attention::{Normalisation, attention};
 use ddpipe_stages::distill::feature_matching::datadam::loss::{Settings, class_means, match_means};
 use ddpipe_stages::distill::synthesis::ClassImages;
 use tch::{Device, Kind, Tensor};
@@ -82,6 +82,6 @@ fn loss() {
     );
 }
 
-fn normalisation(name: &str) -> Normalisation {
+fn normalisation(name: &str) -> AttentionNorm {
     serde_json::from_value(name.into()).unwrap()
 }

@@ -49,6 +49,7 @@ pub fn small() -> Vec<Small> {
         Small::of(student(&teacher).param("schedule", "step")).continues(5, [3, 5, 7, 9, 11, 12]),
         Small::of(fitnet.param("norm", "batch")).named("hints").continues(5, [4, 8, 12, 15, 18]),
         Small::of(attention).named("attention").continues(5, [3, 6, 9]),
+        Small::of(student(&teacher).param("hint", "correlation")).named("correlation").continues(5, [3, 6, 9]),
     ]
 }
 
@@ -133,6 +134,14 @@ fn every_setting_changes_what_the_student_learns_and_repeats() {
         attention(),
         attention().param("beta", 10.0),
         attention().param("student_layers", [1]).param("teacher_layers", [0]),
+        base().param("hint", "rkd"),
+        base().param("hint", "rkd").param("distance_weight", 0.0),
+        base().param("hint", "rkd").param("angle_weight", 0.0),
+        base().param("hint", "similarity"),
+        base().param("hint", "similarity").param("student_layers", [0]).param("teacher_layers", [0]),
+        base().param("hint", "pkt"),
+        base().param("hint", "correlation"),
+        base().param("hint", "correlation").param("embedding_size", 5),
     ];
     let mut seen = vec![weights(&plain)];
     for (number, stage) in others.into_iter().enumerate() {
@@ -219,6 +228,44 @@ fn hints_move_the_layers_up_to_the_guided_one_alone() {
     assert!(moved.iter().all(|name| first_block.iter().any(|block| name.starts_with(block))), "{moved:?}");
     let losses: Vec<f64> = serde_json::from_value(json(&outputs, "metrics")["hint_losses"].clone()).unwrap();
     assert!(losses.len() == 4 && losses[3] < losses[0], "{losses:?}");
+}
+
+/// A relation is one of a whole batch: without its weight it is the training without it, up to rounding, and with a weight
+/// that dwarfs the rest the student's similarities become the teacher's.
+#[test]
+fn relations_are_learnt_and_weigh_what_they_are_told() {
+    let teacher = teacher();
+    let plain = weights(&student(&teacher).run().unwrap());
+    for hint in ["rkd", "similarity", "pkt", "correlation"] {
+        let without = student(&teacher).param("hint", hint).param("beta", 0.0).run().unwrap();
+        for ((name, plain), (_, without)) in plain.iter().zip(&weights(&without)) {
+            assert!(plain.allclose(without, 1e-4, 1e-5, false), "{hint}: {name}");
+        }
+        let outputs = student(&teacher).param("hint", hint).run().unwrap();
+        let document = json(&outputs, "metrics");
+        let published = match hint {
+            "rkd" => 1.0,
+            "similarity" => 3000.0,
+            "pkt" => 30000.0,
+            _ => 0.02,
+        };
+        assert_eq!(document["distillation"]["beta"].as_f64(), Some(published), "{hint}");
+        assert_eq!(document["distillation"]["layers"].as_array().unwrap().len(), 1, "{hint}");
+    }
+    let images = Dataset::from_file(&dataset("test", 30)).unwrap().floats();
+    let similarities = |outputs: &Outputs| {
+        let (network, parameters) = loaded(outputs);
+        let maps = network.hidden(&parameters, &images, ddpipe_nn::network::Mode::Eval, 1).unwrap().layers.pop();
+        let rows = maps.unwrap().flatten(1, -1);
+        let products = rows.matmul(&rows.transpose(0, 1));
+        &products / products.norm_scalaropt_dim(2.0, [1i64], true)
+    };
+    let apart = |outputs: &Outputs| {
+        (similarities(outputs) - similarities(&teacher)).square().sum(Kind::Float).double_value(&[])
+    };
+    let alone = student(&teacher).param("alpha", 0.0).param("epochs", 6).run().unwrap();
+    let taught = student(&teacher).param("alpha", 0.0).param("hint", "similarity").param("epochs", 6).run().unwrap();
+    assert!(apart(&taught) < 0.7 * apart(&alone), "{} against {}", apart(&taught), apart(&alone));
 }
 
 /// Weights from outside are where a student starts, and what is frozen of it stays, for hints and answers alike.

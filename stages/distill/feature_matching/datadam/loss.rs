@@ -5,9 +5,9 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
-use crate::distill::feature_matching::datadam::attention::{Normalisation, attention};
 use crate::distill::feature_matching::means::{self, gradient_through_means};
 use crate::distill::synthesis::{ClassAugmentation, ClassImages};
+use ddpipe_nn::loss::{AttentionNorm, attention};
 use ddpipe_nn::network::{Chunk, Mode, Network, Parameters};
 use ddpipe_nn::pieces::Shared;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ pub struct Settings {
     /// Exponent of the features in an attention map.
     pub exponent: f64,
     /// Normalisation of the maps.
-    pub normalisation: Normalisation,
+    pub normalisation: AttentionNorm,
     /// Weight of the mean-embedding term, lambda in the paper.
     pub task_balance: f64,
 }

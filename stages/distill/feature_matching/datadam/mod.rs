@@ -1,8 +1,7 @@
 //! `distill.datadam`: moves synthetic images until random networks attend to them, on average, as to the real images of
-//! their class. The equations are in `attention.rs` and `loss.rs`; the loop is that of the family, in
+//! their class. The equations are in `loss.rs` and `ddpipe_nn::loss::attention`; the loop is that of the family, in
 //! `feature_matching/mod.rs`.
 
-pub mod attention;
 pub mod loss;
 
 use super::{FeatureLoss, FeatureMatching};

@@ -4,10 +4,12 @@
 
 #![expect(non_snake_case, reason = "tensors carry their shape in their names; the legend is above")]
 
+mod attention;
 mod cosine;
 mod cross_entropy;
 mod squared_error;
 
+pub use attention::{AttentionNorm, attention};
 pub use cosine::cosine_distances;
 pub use cross_entropy::soft_cross_entropy;
 pub use squared_error::{centred, half_squared_error};

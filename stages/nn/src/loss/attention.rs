@@ -1,16 +1,15 @@
-//! Spatial attention maps: where a layer's features are strong (Sajedi et al., DataDAM, 2023, section 3). Pure.
+//! Spatial attention maps: where a layer's features are strong (Zagoruyko and Komodakis, ICLR 2017; Sajedi et al., DataDAM,
+//! 2023, section 3).
 //!
 //! Legend: B batch, C channels, H height, W width.
-
-#![expect(non_snake_case, reason = "tensors carry their shape in their names")]
 
 use serde::Deserialize;
 use tch::{TchError, Tensor};
 
-/// How a map is normalised.
+/// How an attention map is normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Normalisation {
+pub enum AttentionNorm {
     /// Divided by its 2-norm.
     L2,
     /// Divided by its 1-norm.
@@ -24,8 +23,9 @@ pub enum Normalisation {
 /// Below this a norm is not divided by.
 const EPS: f64 = 1e-12;
 
-/// The attention maps \[B,H*W\] of features \[B,C,H,W\]: the sum over channels of |F|^exponent, normalised per image.
-pub fn attention(feature_BCHW: &Tensor, exponent: f64, normalisation: Normalisation) -> Result<Tensor, TchError> {
+/// The attention maps \[B,H*W\] of features \[B,C,H,W\]: the sum over channels of |F|^exponent, normalised per image. A
+/// mean over the channels gives the same up to rounding, unless the map is left as it is.
+pub fn attention(feature_BCHW: &Tensor, exponent: f64, normalisation: AttentionNorm) -> Result<Tensor, TchError> {
     let strength = feature_BCHW.f_abs()?;
     let strength = if exponent == 1.0 { strength } else { strength.f_pow_tensor_scalar(exponent)? };
     let map = strength.f_sum_dim_intlist(1, false, strength.kind())?.f_flatten(1, -1)?;
@@ -34,9 +34,9 @@ pub fn attention(feature_BCHW: &Tensor, exponent: f64, normalisation: Normalisat
         map.f_div(&norm)
     };
     match normalisation {
-        Normalisation::L2 => divide(2.0),
-        Normalisation::L1 => divide(1.0),
-        Normalisation::Fro => map.f_div(&map.f_square()?.f_sum_dim_intlist(1, true, map.kind())?.f_clamp_min(EPS)?),
-        Normalisation::None => Ok(map),
+        AttentionNorm::L2 => divide(2.0),
+        AttentionNorm::L1 => divide(1.0),
+        AttentionNorm::Fro => map.f_div(&map.f_square()?.f_sum_dim_intlist(1, true, map.kind())?.f_clamp_min(EPS)?),
+        AttentionNorm::None => Ok(map),
     }
 }

@@ -172,6 +172,20 @@ impl SyntheticSet {
         self.labels.dim() == 2
     }
 
+    /// The same set with the class at whose place an image stands, \[M\] int64: 0 `ipc` times, 1 `ipc` times, and so on.
+    pub fn with_hard_labels(self) -> Result<Self> {
+        let count = self.images.size()[0];
+        ensure!(
+            count == self.classes * self.ipc,
+            "{count} images are not {} of each of {} classes, so their places do not say their class",
+            self.ipc,
+            self.classes
+        );
+        let classes = Tensor::f_arange(self.classes, (Kind::Int64, self.images.device()))?;
+        let labels = classes.f_repeat_interleave_self_int(self.ipc, 0, None)?;
+        Ok(SyntheticSet { labels, targets: false, ..self })
+    }
+
     /// An error where the labels are regression targets: for stages that read them as classes or probabilities.
     pub fn refuse_targets(&self) -> Result<()> {
         ensure!(

@@ -3,7 +3,7 @@
 
 use super::{Batch, Gradient, Pass, TrainingSet, batch_gradient};
 use anyhow::{Result, bail};
-use ddpipe_nn::loss::{centred, half_squared_error};
+use ddpipe_nn::loss::{centred, half_squared_error, softened_divergences, softened_entropies};
 use ddpipe_nn::metrics::TestScores;
 use ddpipe_nn::network::{Chunk, Network, Output, Parameters};
 use ddpipe_nn::pieces::Shared;
@@ -23,7 +23,7 @@ pub enum Criterion {
 }
 
 /// The objective that a training minimises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Objective {
     /// Mean cross entropy.
     #[default]
@@ -33,6 +33,13 @@ pub enum Objective {
         /// Whether the labels are regression targets already. Otherwise they are classes or probabilities, and are
         /// [`centred`] first.
         targets: bool,
+    },
+    /// Mean over the images of the divergence from a teacher's probabilities, which are the labels, at a temperature.
+    Softened {
+        /// T: the network's logits are divided by it, as the teacher's were.
+        temperature: f64,
+        /// The divergence, which is 0 for the teacher itself; else the cross entropy, which has the same gradient.
+        divergence: bool,
     },
 }
 
@@ -71,6 +78,10 @@ impl Objective {
             Objective::SquaredError { targets: false } => {
                 half_squared_error(&output.logits, &centred(&part.labels, network.spec().classes)?)
             }
+            Objective::Softened { temperature, divergence } => {
+                let losses = softened_losses(&output.logits, &part.labels, temperature, divergence)?;
+                losses.f_sum(losses.kind())
+            }
         };
         batch_gradient(|leaves, part| Pass::through(network, leaves, part, loss), network, parameters, batch, chunk)
     }
@@ -79,8 +90,21 @@ impl Objective {
     /// not logits, so there is no calibration error (ECE).
     pub fn scored(self, scores: TestScores) -> TestScores {
         match self {
-            Objective::CrossEntropy => scores,
+            Objective::CrossEntropy | Objective::Softened { .. } => scores,
             Objective::SquaredError { .. } => TestScores { ece: None, ..scores },
         }
+    }
+}
+
+/// \[B\], the loss of each image by [`Objective::Softened`].
+pub(super) fn softened_losses(
+    logits_BK: &Tensor,
+    labels_BK: &Tensor,
+    temperature: f64,
+    divergence: bool,
+) -> Result<Tensor, TchError> {
+    match divergence {
+        true => softened_divergences(logits_BK, labels_BK, temperature),
+        false => softened_entropies(logits_BK, labels_BK, temperature),
     }
 }

@@ -86,9 +86,12 @@ impl TrainingParams {
         );
         ensure!(
             self.label_smoothing == 0.0 || objective == Objective::CrossEntropy,
-            "label_smoothing = {} is for cross entropy, and the loss here is squared error; leave it out, or give loss = \
-             \"cross_entropy\" for a set with classes",
-            self.label_smoothing
+            "label_smoothing = {} is for cross entropy with classes, and the loss here is {}",
+            self.label_smoothing,
+            match objective {
+                Objective::Softened { .. } => "the divergence from a teacher's probabilities; leave it out",
+                _ => "squared error; leave it out, or give loss = \"cross_entropy\" for a set with classes",
+            }
         );
         Ok(())
     }

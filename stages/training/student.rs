@@ -1,7 +1,9 @@
 //! One student: a network with fresh weights, trained on some images and tested once, at the end. An interrupted
 //! training continues where it stopped. The stage decides which students there are, and what else a checkpoint holds.
 
-use super::{Divergence, EpochResult, Examples, Objective, Phase, Progress, State, Training, TrainingParams, evaluate};
+use super::{
+    Divergence, EpochResult, Examples, Labeller, Objective, Phase, Progress, State, Training, TrainingParams, evaluate,
+};
 use crate::context::{Checkpoint, Context};
 use anyhow::Result;
 use ddpipe_nn::metrics::TestScores;
@@ -22,6 +24,8 @@ pub struct StudentRun<'a> {
     pub objective: Objective,
     /// The training images and labels.
     pub examples: &'a dyn Examples,
+    /// Labels every batch as it is shown, where a teacher does.
+    pub labeller: Option<&'a Labeller>,
     /// The test images and their labels \[N\] int64.
     pub test: &'a dyn Examples,
     /// The precision of the test.
@@ -76,6 +80,10 @@ impl StudentRun<'_> {
             None => State::new(self.network.init(stream(self.seed, "init", 0).generator(), self.ctx.device)?),
         };
         let augment = self.params.augmentation(self.network, self.seed);
+        let augment = match self.labeller {
+            Some(labeller) => Some(labeller.after(augment)),
+            None => augment,
+        };
         let settings = self.params.settings(self.seed);
         let images = self.examples.count();
         let steps = settings.steps(images);

@@ -24,7 +24,7 @@ mod test;
 pub use params::Params;
 
 use crate::context::{Context, Inputs, Outputs};
-use crate::training::{self, Phase, Progress, Settings, State, Trained, Training, TrainingSet};
+use crate::training::{self, Phase, Progress, Settings, State, Trained, Training, TrainingSet, logits_of};
 use anyhow::{Context as _, Result};
 use begin::Begun;
 use comparison::Comparison;
@@ -43,7 +43,7 @@ use regressor::Regressor;
 use serde_json::json;
 use std::cell::Cell;
 use std::time::Instant;
-use teacher::{Teacher, logits_of};
+use teacher::Teacher;
 use test::Test;
 
 /// Trains the student.

@@ -2,9 +2,8 @@
 //! often it agrees with the teacher.
 
 use super::outcome::Likeness;
-use super::teacher::logits_of;
 use crate::artifact::Dataset;
-use crate::training::{self, Report, State};
+use crate::training::{self, Report, State, logits_of};
 use anyhow::Result;
 use ddpipe_nn::metrics::TestScores;
 use ddpipe_nn::network::{Network, Parameters};

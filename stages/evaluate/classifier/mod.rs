@@ -1,10 +1,12 @@
 //! `evaluate.classifier`: the test accuracy of networks (students) that were trained on a synthetic set alone. Several
 //! students are trained from scratch, one after another or, on a GPU, together. The training loops are in `training`.
 
+mod labels;
+
 use crate::context::{Context, Inputs, Outputs};
 use crate::params::NetworkParams;
 use crate::training::{
-    self, BySize, Divergence, Objective, StackedState, State, Student, StudentRun, StudentsTogether, TrainingParams,
+    self, BySize, Divergence, Examples, StackedState, State, Student, StudentRun, StudentsTogether, TrainingParams,
     TrainingSet,
 };
 use anyhow::{Context as _, Result};
@@ -12,6 +14,7 @@ use ddpipe_interface::ArtifactType;
 use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
 use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
+use labels::{LabelParams, Lesson};
 use rand::Rng;
 use serde::Deserialize;
 use serde_json::json;
@@ -29,6 +32,8 @@ pub struct Params {
     by_size: BySize,
     learned_lr: bool,
     loss: training::Criterion,
+    #[serde(flatten)]
+    labels: LabelParams,
     students: u64,
     precision: Precision,
 }
@@ -36,15 +41,16 @@ pub struct Params {
 /// Runs the stage: trains and tests the students, and reports means and standard deviations over them. A checkpoint
 /// holds the finished students and the one in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
-    let Params { network, doubling, training, by_size, learned_lr, loss, students, precision } = params;
+    let Params { network, doubling, training, by_size, learned_lr, loss, labels, students, precision } = params;
     precision.check()?;
-    let set = TrainingSet::of(inputs, "synthetic")?;
+    let set = labels.of_set(TrainingSet::of(inputs, "synthetic")?)?;
     let training = by_size.of(training.with_learned_lr(learned_lr, &set)?, set.examples().count())?;
-    let objective = Objective::of(loss, &set)?;
-    training.check(objective)?;
     let test = training::test_set(ctx, inputs, set.normalisation())?.context("input \"test\" is not connected")?;
     training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = network.laid(doubling, set.image_shape(), set.classes())?;
+    let Lesson { relabelled, labeller, objective } = labels.lesson(ctx, inputs, &set, loss)?;
+    training.check(objective)?;
+    let examples = relabelled.as_ref().map_or(set.examples(), |relabelled| relabelled as &dyn Examples);
 
     let mut finished: Vec<Student> = Vec::new();
     let (mut running, mut running_together) = (None, None);
@@ -78,7 +84,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 network: &network,
                 params: &training,
                 objective,
-                examples: set.examples(),
+                examples,
+                labeller: labeller.as_ref(),
                 test: &test,
                 precision,
                 seeds: &seeds,
@@ -96,7 +103,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             network: &network,
             params: &training,
             objective,
-            examples: set.examples(),
+            examples,
+            labeller: labeller.as_ref(),
             test: &test,
             precision,
             seed: seed(number),
@@ -136,7 +144,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "parameters": network.parameter_count(),
         "flops": network.flops(),
         "images": set.examples().count(),
-        "labels": set.label_kind(),
+        "labels": if labels.is_by_teacher() { "soft" } else { set.label_kind() },
         "protocol": training.protocol(objective),
         "accuracy": accuracy,
         "accuracy_std": spread(accuracy_std),
@@ -158,6 +166,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     });
     if diverged > 0 {
         document["diverged"] = json!(finished.iter().map(|student| student.diverged).collect::<Vec<_>>());
+    }
+    if let Some(teacher) = labels.document() {
+        document["protocol"]["teacher"] = teacher;
     }
     if !set.class_names().is_empty() {
         document["class_names"] = json!(set.class_names());

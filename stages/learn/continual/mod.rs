@@ -99,6 +99,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                     params: &training,
                     objective: Objective::CrossEntropy,
                     examples: &examples,
+                    labeller: None,
                     test: &test,
                     seed: stream(ctx.seed, &purpose, student).generator().random(),
                     before,

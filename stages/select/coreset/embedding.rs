@@ -1,10 +1,10 @@
 //! The features by which images are compared: the pixels themselves, or their embeddings by a network.
 
-use crate::artifact::{Dataset, Model, Prepared};
+use crate::artifact::Dataset;
 use crate::context::{Context, Inputs};
-use crate::training::fits;
-use anyhow::{Context as _, Result};
-use ddpipe_nn::network::{Mode, Network, NetworkSpec, Parameters};
+use crate::training::{Asked, Teacher};
+use anyhow::Result;
+use ddpipe_nn::network::{Mode, Network, Parameters};
 use ddpipe_nn::pieces::Graph;
 use ddpipe_nn::precision::Precision;
 use tch::Tensor;
@@ -23,14 +23,7 @@ pub(super) enum Embedding {
 impl Embedding {
     /// The trained network of the input `model`. An error if it is not for images of this shape and number of classes.
     pub fn trained(inputs: &Inputs, real: &Dataset, precision: Precision) -> Result<Self> {
-        let model = Model::from_file(&*inputs.tensors("model")?).context("input \"model\"")?;
-        let spec: NetworkSpec = serde_json::from_value(model.network).context("input \"model\": its description")?;
-        let shape = [spec.channels, spec.image[0], spec.image[1]];
-        fits((shape, spec.classes), (real.image_shape(), real.classes), "real").context("the network of \"model\"")?;
-        let trained = model.prepared.as_ref();
-        Prepared::agree(trained, "the network of \"model\"", &real.normalisation, "the images of \"real\"")?;
-        let network = Network::new(&spec)?;
-        let parameters = network.load(&model.tensors.into_iter().collect()).context("input \"model\"")?;
+        let Teacher { network, parameters } = Teacher::of(inputs, "model", Asked::real("real", real))?;
         Ok(Embedding::Network(Box::new(network), parameters, precision))
     }
 

@@ -17,6 +17,7 @@ mod field;
 mod gradient_matching;
 mod held_out;
 mod knowledge;
+mod labels;
 mod matching;
 mod prepared;
 mod pretrained;

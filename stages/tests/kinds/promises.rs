@@ -28,6 +28,7 @@ pub fn all() -> Vec<Small> {
         gradient_matching::small,
         held_out::small,
         knowledge::small,
+        labels::small,
         matching::small,
         private_sets::small,
         ranking::small,

@@ -1,6 +1,6 @@
 //! A step's batches of several students, one after the other.
 
-use crate::training::{Batch, Examples};
+use crate::training::{Batch, Examples, Labeller};
 use anyhow::Result;
 use ddpipe_nn::augment::{Augment, apply_by_group};
 use tch::{Kind, TchError, Tensor};
@@ -24,6 +24,12 @@ impl StackedBatch {
     /// The number of images of one student.
     pub fn each(&self) -> i64 {
         self.batch.len() / self.students.max(1)
+    }
+
+    /// The images with a teacher's labels, of all students at once.
+    pub fn labelled(self, labeller: &Labeller) -> Result<Self> {
+        let labels = labeller.labels(&self.batch.images)?;
+        Ok(StackedBatch { batch: Batch { labels, ..self.batch }, ..self })
     }
 
     /// The images (and labels that fit them) under each student's own augmentation. Augmentations that consist of

@@ -1,6 +1,7 @@
 //! Losses and gradients of a step of several students, whose parameters are stacked.
 
 use super::batch::StackedBatch;
+use crate::training::objective::softened_losses;
 use crate::training::{Objective, right};
 use ddpipe_nn::loss::centred;
 use ddpipe_nn::network::{Mode, Network, Parameters};
@@ -41,6 +42,9 @@ pub fn stacked_gradient(
             Objective::SquaredError { targets: true } => half_squared_errors(&logits, labels)?,
             Objective::SquaredError { targets: false } => {
                 half_squared_errors(&logits, &centred(labels, network.spec().classes)?)?
+            }
+            Objective::Softened { temperature, divergence } => {
+                softened_losses(&logits, labels, temperature, divergence)?
             }
         };
         // A student's parameters move its own loss alone, so the gradient of the sum has every student's own.

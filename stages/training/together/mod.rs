@@ -7,7 +7,7 @@ mod gradient;
 mod state;
 
 use super::train::values;
-use super::{Examples, LossReader, Objective, Orders, Student, TrainingParams, evaluate};
+use super::{Examples, Labeller, LossReader, Objective, Orders, Student, TrainingParams, evaluate};
 use crate::context::{Checkpoint, Context};
 use anyhow::{Result, ensure};
 use batch::batch;
@@ -42,6 +42,8 @@ pub struct StudentsTogether<'a> {
     pub objective: Objective,
     /// The training images and labels.
     pub examples: &'a dyn Examples,
+    /// Labels every batch as it is shown, where a teacher does.
+    pub labeller: Option<&'a Labeller>,
     /// The test images and their labels \[N\] int64.
     pub test: &'a dyn Examples,
     /// The precision of the tests.
@@ -107,6 +109,10 @@ impl StudentsTogether<'_> {
                 let batch = batch(&orders_SN, self.examples, start, settings.batch_size)?;
                 let batch = match &augments {
                     Some(augments) => batch.augmented(augments, self.network.spec().classes, step)?,
+                    None => batch,
+                };
+                let batch = match self.labeller {
+                    Some(labeller) => batch.labelled(labeller)?,
                     None => batch,
                 };
                 let now = stacked_gradient(self.objective, self.network, &state.parameters, &batch)?;

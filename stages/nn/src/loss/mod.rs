@@ -7,9 +7,11 @@
 mod attention;
 mod cosine;
 mod cross_entropy;
+mod softened;
 mod squared_error;
 
 pub use attention::{AttentionNorm, attention};
 pub use cosine::cosine_distances;
 pub use cross_entropy::soft_cross_entropy;
+pub use softened::{softened, softened_divergences, softened_entropies};
 pub use squared_error::{centred, half_squared_error};

@@ -1,12 +1,12 @@
 //! The pixels that a run starts from: real images, a grid of real images in each, noise, or those of a set that is
 //! given. Pixels lie in \[0,1\].
 
-use crate::artifact::{Dataset, Decoder, Normalisation, SyntheticSet};
+use crate::artifact::{Dataset, Decoder, Normalisation, SyntheticSet, mosaic};
 use crate::context::{Context, Inputs};
 use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_nn::stream::stream;
 use serde::Deserialize;
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// What the first images are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -98,25 +98,7 @@ fn made(ctx: &Context, real: &Dataset, ipc: i64, init: Init, factor: i64) -> Res
         );
         let chosen = Tensor::from_slice(&stream.choose(positions, each as usize)).to_device(real.images.device());
         let images = real.images.index_select(0, &chosen).to_device(Device::Cpu).to_kind(Kind::Float) / real.scale;
-        classes.push(if init == Init::Mix { mixed(&images, ipc, factor)? } else { images });
+        classes.push(if init == Init::Mix { mosaic(&images, ipc, factor, [height, width])? } else { images });
     }
     Ok(Tensor::f_cat(&classes, 0)?)
-}
-
-/// Images \[factor^2 ipc,C,H,W\] of one class as \[ipc,C,H,W\]: cell k of image m, counted row by row, is image k ipc + m,
-/// made smaller by taking the nearest pixels. Where the side cannot be divided, the first cells are one pixel larger.
-pub fn mixed(images: &Tensor, ipc: i64, factor: i64) -> Result<Tensor, TchError> {
-    let size = images.size();
-    let sides =
-        |length: i64| (0..factor).map(|cell| length / factor + i64::from(cell < length % factor)).collect::<Vec<i64>>();
-    let (mut rows, mut next) = (Vec::new(), 0);
-    for height in sides(size[2]) {
-        let mut cells = Vec::new();
-        for width in sides(size[3]) {
-            cells.push(images.f_narrow(0, next * ipc, ipc)?.f_upsample_nearest2d([height, width], None, None)?);
-            next += 1;
-        }
-        rows.push(Tensor::f_cat(&cells, 3)?);
-    }
-    Tensor::f_cat(&rows, 2)
 }

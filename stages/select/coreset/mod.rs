@@ -1,6 +1,9 @@
 //! `select.coreset`: selects real images of each class as a synthetic set. This file reads, selects and writes; the
-//! methods are in `herding.rs`, `k_center.rs` and `forgetting.rs`. Shapes: N images, D features, B batch.
+//! methods are in `herding.rs`, `k_center.rs`, `forgetting.rs` and `confidence.rs`. Shapes: N images, D features, B batch.
 
+mod by_confidence;
+pub mod confidence;
+mod crops;
 mod distance;
 mod embedding;
 pub mod forgetting;
@@ -31,6 +34,10 @@ pub struct Params {
     epochs: u64,
     batch_size: i64,
     lr: f64,
+    crops: usize,
+    candidates: usize,
+    min_area: f64,
+    factor: usize,
     precision: Precision,
 }
 
@@ -41,6 +48,7 @@ enum Method {
     Herding,
     KCenter,
     Forgetting,
+    Confidence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +63,8 @@ enum Features {
 struct Choice {
     positions: Vec<Vec<i64>>,
     about: Value,
+    /// The images \[K ipc,C,H,W\], normalised on the CPU, where they are not those at the positions.
+    made: Option<Tensor>,
 }
 
 /// Runs the stage.
@@ -69,6 +79,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let choice = match params.method {
         Method::Random => random(ctx, &classes, params.ipc),
         Method::Forgetting => by_forgetting(ctx, &real, &classes, &params)?,
+        Method::Confidence => by_confidence::choice(ctx, inputs, &real, &classes, &params)?,
         Method::Herding | Method::KCenter => {
             let embedding = match params.features {
                 Features::Pixels => Embedding::Pixels,
@@ -89,7 +100,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "positions": choice.positions,
         "about": choice.about,
     });
-    Ok(Outputs::default().tensors("synthetic", chosen(ctx, &real, &choice.positions, params.ipc)?.to_file()).json(
+    Ok(Outputs::default().tensors("synthetic", chosen(ctx, &real, &choice, params.ipc)?.to_file()).json(
         "chosen",
         ArtifactType::Metrics,
         document,
@@ -100,7 +111,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
 /// change the draws of the others.
 fn random(ctx: &Context, classes: &[Vec<i64>], ipc: usize) -> Choice {
     let draw = |(class, from): (usize, &Vec<i64>)| stream(ctx.seed, "random", class as u64).choose(from, ipc);
-    Choice { positions: classes.iter().enumerate().map(draw).collect(), about: json!({}) }
+    Choice { positions: classes.iter().enumerate().map(draw).collect(), about: json!({}), made: None }
 }
 
 fn by_forgetting(ctx: &Context, real: &Dataset, classes: &[Vec<i64>], params: &Params) -> Result<Choice> {
@@ -110,7 +121,7 @@ fn by_forgetting(ctx: &Context, real: &Dataset, classes: &[Vec<i64>], params: &P
     let of = |class: &Vec<i64>| class.iter().map(|&position| events[position as usize]).collect();
     let forgotten: Vec<Vec<Option<u64>>> = positions.iter().map(of).collect();
     let never = events.iter().filter(|events| events.is_none()).count();
-    Ok(Choice { positions, about: json!({ "events": forgotten, "never_learnt": never }) })
+    Ok(Choice { positions, about: json!({ "events": forgotten, "never_learnt": never }), made: None })
 }
 
 fn by_features(
@@ -145,25 +156,23 @@ fn by_features(
         Method::KCenter => json!({ "features": params.features, "radii": radii }),
         _ => json!({ "features": params.features }),
     };
-    Ok(Choice { positions, about })
+    Ok(Choice { positions, about, made: None })
 }
 
 /// The selected images as a synthetic set with hard labels. They are normalised on the CPU, so that the set has the
 /// same bytes on every device.
-fn chosen(ctx: &Context, real: &Dataset, positions: &[Vec<i64>], ipc: usize) -> Result<SyntheticSet> {
-    let picked = Tensor::f_from_slice(&positions.concat())?.f_to_device(real.images.device())?;
-    let images = Dataset {
-        images: real.images.f_index_select(0, &picked)?.f_to_device(Device::Cpu)?,
-        labels: real.labels.f_index_select(0, &picked)?.f_to_device(Device::Cpu)?,
-        agreement: None,
-        normalisation: real.normalisation.clone(),
-        origin: String::new(),
-        class_names: Vec::new(),
-        ..*real
+fn chosen(ctx: &Context, real: &Dataset, choice: &Choice, ipc: usize) -> Result<SyntheticSet> {
+    let images = match &choice.made {
+        Some(made) => made.shallow_clone(),
+        None => {
+            let picked = Tensor::f_from_slice(&choice.positions.concat())?.f_to_device(real.images.device())?;
+            let raw = real.images.f_index_select(0, &picked)?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+            real.normalisation.apply(&raw.f_div_scalar(real.scale)?)
+        }
     };
     let labels = Tensor::f_arange(real.classes, (Kind::Int64, Device::Cpu))?;
     Ok(SyntheticSet {
-        images: images.floats().f_to_device(ctx.device)?,
+        images: images.f_to_device(ctx.device)?,
         labels: labels.f_repeat_interleave_self_int(ipc as i64, 0, None)?.f_to_device(ctx.device)?,
         classes: real.classes,
         ipc: ipc as i64,

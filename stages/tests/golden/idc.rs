@@ -6,10 +6,9 @@ use ddpipe_nn::augment::{Operation, Patch, Settings, Sharing, Strategy, apply};
 use ddpipe_nn::network::{Chunk, Network, ParameterKind, Parameters};
 use ddpipe_nn::optim::Schedule;
 use ddpipe_nn::stream::stream;
-use ddpipe_stages::artifact::{Decoder, Formation, Normalisation};
+use ddpipe_stages::artifact::{Decoder, Formation, Normalisation, mosaic};
 use ddpipe_stages::distill::idc::loops::{image_rate, ipc_epoch};
 use ddpipe_stages::distill::idc::loss::{Matching, Metric, Objective};
-use ddpipe_stages::distill::idc::start::mixed;
 use ddpipe_stages::distill::idc::view::View;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,8 +43,9 @@ fn start() {
         |case| case.get("init").is_some(),
         |case, report| {
             let (images, ipc, factor) = (case.tensor("images"), case.integer("ipc"), case.integer("factor"));
+            let size = [images.size()[3], images.size()[4]];
             let classes: Vec<_> =
-                (0..images.size()[0]).map(|class| mixed(&images.get(class), ipc, factor).unwrap()).collect();
+                (0..images.size()[0]).map(|class| mosaic(&images.get(class), ipc, factor, size).unwrap()).collect();
             report.compare(case, "init", &Tensor::cat(&classes, 0));
         },
     );

@@ -16,6 +16,7 @@ mod networks;
 mod pad;
 mod psg;
 mod ranking;
+mod rded;
 mod selection;
 mod sgd_eval;
 mod students;

@@ -2,7 +2,8 @@
 
 use crate::host::small::Small;
 use crate::host::{Stage, byte_set, json, message, tensors};
-use ddpipe_stages::artifact::{Dataset, Normalisation, SyntheticSet, TensorFile};
+use ddpipe_nn::network::{Chunk, Network, NetworkSpec};
+use ddpipe_stages::artifact::{Dataset, Model, Normalisation, SyntheticSet, TensorFile};
 use ddpipe_stages::context::Outputs;
 use ddpipe_stages::select::coreset::forgetting::most_forgotten;
 use ddpipe_stages::training::forgetting::Events;
@@ -24,11 +25,21 @@ fn coreset(method: &str) -> Stage {
     stage.param("epochs", 3).param("batch_size", 8).param("lr", 0.1)
 }
 
+fn trained(file: &TensorFile) -> Outputs {
+    let train = Stage::of("train.classifier").tensors("train", "train", file).param("arch", "convnet1");
+    train.param("width", 6).param("norm", "none").param("epochs", 2).run().unwrap()
+}
+
+fn confidence(teacher: &Outputs) -> Stage {
+    coreset("confidence").param("crops", 2).input("model", "model", &teacher.artifacts["model"])
+}
+
 pub fn small() -> Vec<Small> {
     vec![
         Small::of(coreset("random")).named("random"),
         Small::of(coreset("herding")).named("herding").begins_anew(),
         Small::of(coreset("k_center")).named("k_center").begins_anew(),
+        Small::of(confidence(&trained(&real()))).named("confidence").begins_anew(),
         Small::of(coreset("forgetting")).named("forgetting").continues(6, [6, 12, 18, 24]),
     ]
 }
@@ -83,12 +94,8 @@ fn herding_stays_in_the_middle_and_k_center_goes_to_the_ends() {
 
 #[test]
 fn features_come_from_the_model_where_one_is_connected() {
-    let model = |width: i64, file: &TensorFile| {
-        let train = Stage::of("train.classifier").tensors("train", "train", file).param("arch", "convnet1");
-        train.param("width", width).param("epochs", 1).run().unwrap()
-    };
-    let trained = model(6, &real());
-    let with = |seed: u64| coreset("k_center").seed(seed).input("model", "model", &trained.artifacts["model"]);
+    let teacher = trained(&real());
+    let with = |seed: u64| coreset("k_center").seed(seed).input("model", "model", &teacher.artifacts["model"]);
     let outputs = with(0).run().unwrap();
     assert_eq!(content(&outputs), content(&with(0).run().unwrap()));
     let radii = |outputs: &Outputs| json(outputs, "chosen")["about"]["radii"].clone();
@@ -97,9 +104,49 @@ fn features_come_from_the_model_where_one_is_connected() {
     let mut wide = Dataset::from_file(&real()).unwrap();
     wide.images = wide.images.repeat([1, 3, 1, 1]);
     wide.normalisation = Normalisation::new(vec![0.35; 3], vec![0.2; 3]);
-    let other = model(6, &wide.to_file());
+    let other = trained(&wide.to_file());
     let text = message(coreset("herding").input("model", "model", &other.artifacts["model"]).run());
     assert!(text.contains("the network of \"model\""), "{text}");
+}
+
+/// Whole images, and crops of them, that the network is surest of; better ones first.
+#[test]
+fn confidence_takes_what_a_teacher_is_surest_of() {
+    let teacher = trained(&real());
+    let set = |outputs: &Outputs| SyntheticSet::from_file(tensors(outputs, "synthetic")).unwrap();
+    let about = |outputs: &Outputs| json(outputs, "chosen")["about"].clone();
+    let data = Dataset::from_file(&real()).unwrap();
+
+    let whole = confidence(&teacher).param("min_area", 1.0).run().unwrap();
+    let chosen = positions(&whole);
+    assert!(set(&whole).images.equal(&data.floats_at(&Tensor::from_slice(&chosen.concat()))));
+    let model = Model::from_file(tensors(&teacher, "model")).unwrap();
+    let network = Network::new(&serde_json::from_value::<NetworkSpec>(model.network).unwrap()).unwrap();
+    let parameters = network.load(&model.tensors.into_iter().collect()).unwrap();
+    let logs = network.forward_chunked(&parameters, &data.floats(), Chunk(7)).unwrap().log_softmax(-1, Kind::Double);
+    for (class, chosen) in chosen.iter().enumerate() {
+        let surest = |position: &i64| logs.double_value(&[*position, class as i64]);
+        let others = data.positions_by_class().unwrap()[class].clone();
+        let least = chosen.iter().map(surest).fold(f64::INFINITY, f64::min);
+        let passed_over = others.iter().filter(|position| !chosen.contains(position)).map(surest);
+        assert!(passed_over.fold(f64::NEG_INFINITY, f64::max) <= least + 1e-6);
+        assert!(chosen.windows(2).all(|pair| surest(&pair[0]) >= surest(&pair[1]) - 1e-6));
+    }
+
+    let crops = confidence(&teacher).run().unwrap();
+    assert_eq!(content(&crops), content(&confidence(&teacher).run().unwrap()));
+    assert_ne!(content(&crops), content(&confidence(&teacher).seed(1).run().unwrap()));
+    let about_crops = about(&crops)["crops"].clone();
+    let drawn = about_crops.as_array().unwrap().iter().flat_map(|class| class.as_array().unwrap());
+    let sides: Vec<i64> = drawn.map(|crop| crop["height"].as_i64().unwrap()).collect();
+    assert!(sides.iter().all(|side| (2..=8).contains(side)) && sides.iter().any(|side| *side < 8), "{sides:?}");
+    let scores =
+        |outputs: &Outputs| -> Vec<Vec<f64>> { serde_json::from_value(about(outputs)["scores"].clone()).unwrap() };
+    assert!(scores(&crops).iter().all(|scores| scores.len() == 4 && scores.is_sorted()));
+
+    let grids = confidence(&teacher).param("ipc", 2).param("factor", 2).run().unwrap();
+    assert_eq!(set(&grids).images.size(), [6, 1, 8, 8]);
+    assert_eq!(positions(&grids)[0].len(), 8, "four crops in each of two images");
 }
 
 #[test]
@@ -119,6 +166,16 @@ fn forgetting_counts_what_was_known_and_is_no_longer() {
 fn too_few_images_and_settings_that_mean_nothing_are_said() {
     let text = message(coreset("random").param("ipc", 21).run());
     assert!(text.contains("class 0 has 20 real images, fewer than ipc = 21; lower ipc"), "{text}");
+    let text = message(coreset("confidence").run());
+    assert!(text.contains("connect input \"model\", a model of train.classifier"), "{text}");
+    let teacher = trained(&real());
+    let text = message(confidence(&teacher).param("candidates", 3).run());
+    assert!(
+        text.contains("takes 4 crops of different images, and 3 of class 0 are looked at; raise candidates"),
+        "{text}"
+    );
+    let text = message(confidence(&teacher).param("factor", 9).run());
+    assert!(text.contains("cells without pixels; lower factor"), "{text}");
     let text = message(coreset("herding").param("arch", "mlp").run());
     assert!(text.contains("mlp takes no `width`"), "{text}");
 }

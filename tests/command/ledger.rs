@@ -175,6 +175,15 @@ fn the_ledger_sets_what_was_measured_beside_the_figures() {
     );
     project.edit("published/paper.toml", "sure   = \"read\"\n", "sure   = \"read\"\nwithin = 0.003\n");
     assert_eq!(verdicts(&rows(&project, &["--margin", "0.1"]))[..2], ["cannot_say", "not_reproduced"]);
+    // A part of the nodes, and a single value.
+    project.edit(PAPER, "seed = [0, 1, 2]", "seed = [0, 1, 2, 3]");
+    let part = rows(&project, &["--select", "evaluate[method=dc]"]);
+    assert_eq!(part[0]["notes"][0], "3 of 4 nodes are on record");
+    let sets = ["--set", "stages.evaluate.params.students=1", "--set", "stages.distill.matrix.seed=[5]"];
+    project.go(PAPER, &sets).ok();
+    let single = rows(&project, &sets);
+    assert_eq!((&single[0]["verdict"], &single[0]["measured"]["n"]), (&"cannot_say".into(), &1.into()));
+    assert_eq!(single[0]["why"], "a single value has no interval");
     project.run(&["ledger", PAPER, "--margin=-1"]).code(2).says("a margin is a number from 0");
 }
 

@@ -17,7 +17,15 @@ base = { type = "float", default = 0.9, help = "the mean" }
 students = { type = "integer", default = 4, help = "how many networks" }
 epochs = { type = "integer", default = 10, help = "how long" }
 method = { type = "string", default = "dc", help = "an axis" }
-protocol = { type = "string", optional = true, help = "how" }
+[params.protocol]
+type = "choice"
+optional = true
+choices = ["dc", "dm"]
+help = "how"
+[params.protocol.sets.dc]
+epochs = { value = 10, source = "s" }
+[params.protocol.sets.dm]
+epochs = { value = 20, source = "s" }
 [metrics.accuracy]
 help = "a"
 unit = "share"
@@ -200,6 +208,9 @@ fn what_was_made_in_another_way_is_never_reproduced() {
     let sets = ["--set", "stages.evaluate.params.students=2", "--set", "stages.distill.matrix.seed=[7, 8]"];
     project.go(PAPER, &sets).ok();
     assert!(verdicts(&rows(&project, &sets)).iter().all(|verdict| *verdict != "other_protocol"));
+    project.edit("published/paper.toml", "sure   = \"read\"\n", "sure   = \"read\"\nprotocol = \"dk\"\n");
+    project.run(&["check", PAPER]).code(2).says("own.score has no protocol \"dk\"; did you mean").says("dc, dm");
+    project.edit("published/paper.toml", "protocol = \"dk\"\n", "");
     // Names of protocols, and deviations that the manifest itself has.
     project.edit("published/paper.toml", "sure   = \"read\"\n", "sure   = \"read\"\nprotocol = \"dc\"\n");
     project.edit(

@@ -55,7 +55,8 @@ fn row<'a>(
     let axes: IndexMap<String, String> = axes.map(|(axis, value)| (axis.clone(), text(value))).collect();
     let unit = metric.and_then(|metric| metric.unit.clone());
     let better = metric.and_then(|metric| metric.better);
-    let reasons = reasons(published, node.params.get("protocol"), differences);
+    let chosen = node.params.iter().filter(|(name, _)| kind.is_some_and(|kind| kind.is_selector(name)));
+    let reasons = reasons(published, chosen, differences);
     let case = Case {
         figure: &published.figure,
         measured: measured.as_ref(),
@@ -83,12 +84,19 @@ fn row<'a>(
 }
 
 /// Why what is measured here is another quantity than the published one: nothing where it is the same.
-fn reasons(published: &Published, named: Option<&Value>, differences: Vec<String>) -> Vec<String> {
+/// `chosen` are the node's parameters that name a protocol: that do nothing but set others.
+fn reasons<'a>(
+    published: &Published,
+    chosen: impl Iterator<Item = (&'a String, &'a Value)>,
+    differences: Vec<String>,
+) -> Vec<String> {
     let mut reasons = differences;
-    if let (Some(Value::String(here)), Some(there)) = (named, &published.figure.protocol)
-        && here != there
-    {
-        reasons.push(format!("protocol = {here:?}, and the source has {there:?}"));
+    for (name, here) in chosen {
+        if let (Value::String(here), Some(there)) = (here, &published.figure.protocol)
+            && here != there
+        {
+            reasons.push(format!("{name} is {here:?}, and that of the figure is {there:?}"));
+        }
     }
     reasons.extend(published.figure.differs.clone());
     reasons

@@ -82,7 +82,9 @@ fn compare(
         .map(|spread| spread.over.as_str())
         .collect();
     let names: IndexSet<&String> = node.params.keys().chain(there.params.keys()).collect();
-    for name in names.into_iter().filter(|name| !repeats.contains(name.as_str())) {
+    // What does nothing but set others is there in the others.
+    let selects = |name: &str| kind.is_some_and(|kind| kind.is_selector(name));
+    for name in names.into_iter().filter(|name| !repeats.contains(name.as_str()) && !selects(name)) {
         let (mine, theirs) = (node.params.get(name), there.params.get(name));
         if mine != theirs {
             found.insert(format!("{stage}.{name} is {} instead of {}", shown(mine), shown(theirs)));

@@ -140,6 +140,8 @@ pub struct PublishedTable {
     pub figure: Figure,
     /// The place of the value, where one is given.
     pub value: Option<Place>,
+    /// The place of the protocol's name, where one is given.
+    pub protocol: Option<Place>,
     /// The axes whose nodes are repetitions, each with its place.
     pub over: Vec<(String, Place)>,
     /// Whether the manifest states `over`.

@@ -3,7 +3,7 @@
 
 use super::matrix::unknown_axis;
 use super::metric::{Among, Named, Unnamed, named};
-use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::diagnostic::{Diagnostic, Place, Report, did_you_mean};
 use crate::manifest::PublishedTable;
 use crate::published::{Published, cells};
 use indexmap::{IndexMap, IndexSet};
@@ -74,6 +74,16 @@ fn published(table: &PublishedTable, named: &Named<'_>, among: Among<'_>, report
             if value > 1.0 && value <= 100.0 { format!("{value} % is {}", percent(value)) } else { String::new() };
         report.push(if help.is_empty() { fault } else { fault.help(help) });
         return None;
+    }
+    if let (Some(at), Some(name), Some((kind, _))) = (&table.protocol, &table.figure.protocol, kind) {
+        let choices = kind.params.values().filter(|param| !param.sets.is_empty()).flat_map(|param| &param.choices);
+        let choices: Vec<&str> = choices.map(String::as_str).collect();
+        if !choices.is_empty() && !choices.contains(&name.as_str()) {
+            let near = did_you_mean(name, choices.iter().copied());
+            let fault = Diagnostic::at(at, format!("{} has no protocol {name:?}{near}", kind.name));
+            report.push(fault.help(format!("its protocols are {}", choices.join(", "))));
+            return None;
+        }
     }
     Some(Published {
         metric: text.clone(),

@@ -17,7 +17,15 @@ base = { type = "float", default = 0.9, help = "the mean" }
 students = { type = "integer", default = 4, help = "how many networks" }
 epochs = { type = "integer", default = 10, help = "how long" }
 method = { type = "string", default = "dc", help = "an axis" }
-protocol = { type = "string", optional = true, help = "how" }
+[params.protocol]
+type = "choice"
+optional = true
+choices = ["dc", "dm"]
+help = "how"
+[params.protocol.sets.dc]
+epochs = { value = 10, source = "s" }
+[params.protocol.sets.dm]
+epochs = { value = 20, source = "s" }
 [metrics.accuracy]
 help = "a"
 unit = "share"
@@ -175,6 +183,15 @@ fn the_ledger_sets_what_was_measured_beside_the_figures() {
     );
     project.edit("published/paper.toml", "sure   = \"read\"\n", "sure   = \"read\"\nwithin = 0.003\n");
     assert_eq!(verdicts(&rows(&project, &["--margin", "0.1"]))[..2], ["cannot_say", "not_reproduced"]);
+    // A part of the nodes, and a single value.
+    project.edit(PAPER, "seed = [0, 1, 2]", "seed = [0, 1, 2, 3]");
+    let part = rows(&project, &["--select", "evaluate[method=dc]"]);
+    assert_eq!(part[0]["notes"][0], "3 of 4 nodes are on record");
+    let sets = ["--set", "stages.evaluate.params.students=1", "--set", "stages.distill.matrix.seed=[5]"];
+    project.go(PAPER, &sets).ok();
+    let single = rows(&project, &sets);
+    assert_eq!((&single[0]["verdict"], &single[0]["measured"]["n"]), (&"cannot_say".into(), &1.into()));
+    assert_eq!(single[0]["why"], "a single value has no interval");
     project.run(&["ledger", PAPER, "--margin=-1"]).code(2).says("a margin is a number from 0");
 }
 
@@ -191,6 +208,9 @@ fn what_was_made_in_another_way_is_never_reproduced() {
     let sets = ["--set", "stages.evaluate.params.students=2", "--set", "stages.distill.matrix.seed=[7, 8]"];
     project.go(PAPER, &sets).ok();
     assert!(verdicts(&rows(&project, &sets)).iter().all(|verdict| *verdict != "other_protocol"));
+    project.edit("published/paper.toml", "sure   = \"read\"\n", "sure   = \"read\"\nprotocol = \"dk\"\n");
+    project.run(&["check", PAPER]).code(2).says("own.score has no protocol \"dk\"; did you mean").says("dc, dm");
+    project.edit("published/paper.toml", "protocol = \"dk\"\n", "");
     // Names of protocols, and deviations that the manifest itself has.
     project.edit("published/paper.toml", "sure   = \"read\"\n", "sure   = \"read\"\nprotocol = \"dc\"\n");
     project.edit(

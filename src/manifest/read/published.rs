@@ -56,9 +56,9 @@ impl Reader<'_> {
         };
         let text = self.text(table, "metric")?;
         let figure = Figure { value, std, n, source: source?, sure: sure?, protocol, differs };
-        let value = table.get("value").map(|entry| entry.item.place.clone());
+        let [value, protocol] = ["value", "protocol"].map(|key| table.get(key).map(|entry| entry.item.place.clone()));
         let over = over.unwrap_or_else(|| vec![(OVER.to_string(), item.place.clone())]);
-        Some(PublishedTable { metric: (text, metric.item.place.clone()), figure, value, over, given, within })
+        Some(PublishedTable { metric: (text, metric.item.place.clone()), figure, value, protocol, over, given, within })
     }
 
     /// How sure the figure is.

@@ -4,9 +4,9 @@ CARGO ?= cargo
 
 .PHONY: demo test setup setup-cuda build install check bench fuzz soak
 
-# Runs the main job on generated sample digits and prints the accuracy table and where the pictures are.
+# Runs the main job on generated sample digits and prints the accuracy table, where the pictures are, and where the report is.
 demo: build
-	./target/release/ddpipe run pipelines/quickstart.toml
+	./target/release/ddpipe run pipelines/quickstart.toml --report results/quickstart/report.html
 
 # All tests. DDPIPE_DATA names a folder with mnist/ for the tests on real data; without it they say what they skip.
 test: setup

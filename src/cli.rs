@@ -21,6 +21,7 @@ mod place;
 mod plan;
 mod project;
 mod remote;
+mod report;
 mod results;
 mod run;
 mod runs;
@@ -91,6 +92,8 @@ enum Command {
     Logs(logs::Args),
     /// Show a run of another terminal as it goes on
     Watch(watching::Args),
+    /// Write a run, or what is on record for a manifest, as one HTML file
+    Report(report::Args),
     /// List, show, compare, keep and remove runs
     Runs(runs::Args),
     /// List the results on record with the parameters in which they differ; find the best
@@ -145,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Table(args) => table::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Watch(args) => watching::run(args),
+        Command::Report(args) => report::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Results(args) => results::run(args),
         Command::Where(args) => where_from::run(args),

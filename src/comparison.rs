@@ -12,6 +12,7 @@ mod side;
 
 pub use because::{Because, at_default};
 pub use groups::Group;
+pub(crate) use groups::single_values;
 pub use node::NodeSide;
 pub use parameters::changed;
 pub use side::Side;

@@ -22,7 +22,8 @@
 //! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it on a [`terminal`] or elsewhere,
 //!    [`started`] keeps what it was started with, [`comparison`] sets two of them, or manifests of a git [`revision`], side by
 //!    side, [`expect`], [`mixed`], [`baseline`], [`ledger`] and [`results`] come
-//!    at the end, and [`run_report`] says all of it to CI systems.
+//!    at the end, [`run_report`] says all of it to CI systems,
+//!    and [`report`] to people, as one HTML file.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site.
 
 pub mod address;
@@ -70,6 +71,7 @@ pub mod ranking;
 pub mod reason;
 pub mod recompute;
 mod records;
+pub mod report;
 pub mod resolve;
 pub mod results;
 pub mod revision;

@@ -14,6 +14,7 @@ mod newest;
 mod pins;
 mod previews;
 mod rate;
+mod strip;
 mod view;
 mod words;
 
@@ -25,6 +26,7 @@ pub use lines::{Lines, Quiet};
 pub use live::Live;
 pub use pins::Pins;
 pub use previews::Previews;
+pub use strip::{Strip, kept_pictures};
 pub use words::{count, duration, guess, whole};
 
 use crate::event::Observer;

@@ -84,3 +84,9 @@ Examples:
   source <(ddpipe completions bash)    in ~/.bashrc
   source <(ddpipe completions zsh)     in ~/.zshrc, after compinit
   ddpipe completions fish | source     in ~/.config/fish/config.fish";
+
+pub(super) const REPORT: &str = "\
+Examples:
+  ddpipe report pipelines/mnist.toml                       the newest run, into report.html
+  ddpipe report pipelines/mnist.toml --run 2026 -o r.html  a run that `ddpipe runs` lists
+  ddpipe report pipelines/mnist.toml --now                 what is on record, whatever runs there were";

@@ -5,12 +5,14 @@ mod before;
 mod carry_out;
 mod cut_off;
 mod ending;
+mod live_report;
 mod reports;
 mod sending;
 pub(super) mod words;
 
 use self::carry_out::Begun;
 use self::cut_off::CutOff;
+use self::live_report::LiveReport;
 use self::reports::{ReportArgs, Reports};
 use super::Done;
 use super::allow::{self, Commands};
@@ -19,7 +21,7 @@ use super::log;
 use super::project::{Invocation, ManifestArgs};
 use crate::commit;
 use crate::ended::Ended;
-use crate::exit::Fault;
+use crate::exit::{Exit, Fault};
 use crate::note::say;
 use crate::schedule::Interrupts;
 use crate::slots;
@@ -122,6 +124,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run, &project.pipeline)?;
     let mut ended = Ended::begun();
     stopped.has_folder(&run, &ended);
+    let live = reports.page().map(|file| LiveReport::begin(file, project, run.id()));
     let (run, needed) = (&run, needed.as_slice());
     let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts };
     let done = with.carry_out(slots, &mut ended);
@@ -131,5 +134,15 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     if let Err(error) = ended.write(run) {
         say(error);
     }
-    done
+    let Some(page) = live.map(LiveReport::finish) else { return done };
+    match page {
+        Ok(()) => {
+            reports.page_is_written(args.quiet || args.json);
+            done
+        }
+        Err(fault) => {
+            say(&fault);
+            done.map(|exit| if exit == Exit::Ok { fault.exit } else { exit })
+        }
+    }
 }

@@ -4,6 +4,8 @@ mod open;
 mod picture;
 mod tensors;
 
+pub(super) use open::open_file;
+
 use super::project::{PlanArgs, Project, selectors};
 use super::{Done, absence, print};
 use crate::exit::{Exit, Fault};

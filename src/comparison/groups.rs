@@ -120,6 +120,11 @@ fn singles(documents: &[Value], list: &str, result: &[f64]) -> Option<Vec<f64>> 
     (values.len() > 1 && is_mean).then_some(values)
 }
 
+/// The single values of a metric that a document lists, if the result is their mean.
+pub(crate) fn single_values(document: &Value, metric: &str, result: f64) -> Option<Vec<f64>> {
+    singles(std::slice::from_ref(document), &plural(metric), &[result])
+}
+
 /// The name of the list that has the single values of a metric: `accuracies` for `accuracy`.
 fn plural(metric: &str) -> String {
     match metric.strip_suffix('y') {

@@ -195,6 +195,14 @@ impl Lab {
         }
     }
 
+    /// The report of what is on record now.
+    pub fn report(&self) -> String {
+        let pipeline = self.load();
+        let (graph, cache, plan) = (Graph::link(&pipeline), self.cache(), self.attempt().planned(&pipeline));
+        let found = sources::look(&pipeline, &cache, &vec![true; pipeline.nodes.len()]).unwrap();
+        ddpipe::report::page(&ddpipe::report::Subject::of_plan(&pipeline, &graph, &cache, &plan, &found, None))
+    }
+
     /// The record of a node as the cache has it now.
     pub fn record(&self, node: &str) -> Option<Record> {
         self.cache().newest_record("lab", node).unwrap()

@@ -17,5 +17,6 @@ mod losses;
 mod on_demand;
 mod order;
 mod random;
+mod report;
 mod reuse;
 mod sharing;

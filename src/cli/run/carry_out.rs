@@ -75,6 +75,7 @@ impl Begun<'_> {
         let behind = if shows_fresh { behind } else { behind.without_fresh() };
         Ok(vec![
             Box::new(progress::Journal::new(self.run)?),
+            Box::new(progress::Strip::new(self.run.path())),
             Box::new(pins.clone()),
             Box::new(reasons.clone()),
             Box::new(attempts.clone()),

@@ -1,4 +1,4 @@
-//! Who is told of a run beside the terminal: `--junit`, `--summary`, and with `--json` whatever no observer tells. Knows
+//! Who is told of a run beside the terminal: `--junit`, `--summary`, `--report`, and with `--json` whatever no observer tells. Knows
 //! not how a run goes; only that it begins and ends.
 
 use super::super::Done;
@@ -6,10 +6,12 @@ use super::super::project::ManifestArgs;
 use crate::diagnostic::{Diagnosed, Diagnostic, Report, Severity};
 use crate::event::{Event, Observer};
 use crate::exit::{Exit, Fault};
+use crate::note::tell;
 use crate::progress;
+use crate::report::notice;
 use crate::results::write_whole;
 use crate::run_report::RunReport;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
@@ -26,6 +28,9 @@ pub struct ReportArgs {
     /// Write a summary in Markdown, for a pull request; it is added to a file that GITHUB_STEP_SUMMARY names
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Write a report as one HTML file, anew every few seconds while the run goes on
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Compare with a baseline of `ddpipe baseline record`; exit code 4 when a metric is worse [default name: main]
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = crate::baseline::MAIN)]
     pub baseline: Option<String>,
@@ -35,6 +40,8 @@ pub struct ReportArgs {
 pub struct Reports {
     junit: Option<PathBuf>,
     summary: Option<PathBuf>,
+    page: Option<PathBuf>,
+    page_is_written: Cell<bool>,
     manifest: String,
     json: bool,
     begun: (SystemTime, Instant),
@@ -51,6 +58,8 @@ impl Reports {
         Reports {
             junit: args.junit.clone(),
             summary: args.summary.clone(),
+            page: args.report.clone(),
+            page_is_written: Cell::new(false),
             manifest: named.or_else(|| manifest.from_run.clone()).unwrap_or_default(),
             json,
             begun: (SystemTime::now(), Instant::now()),
@@ -71,7 +80,23 @@ impl Reports {
             Some(file) => put(file, blank.markdown(&folder_of(file)).as_bytes())?,
             None => {}
         }
-        Ok(())
+        match &self.page {
+            Some(file) => put(file, notice::called(&self.manifest).as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// The HTML file, where one is asked for.
+    pub fn page(&self) -> Option<&Path> {
+        self.page.as_deref()
+    }
+
+    /// The HTML file has its last state, and says so.
+    pub fn page_is_written(&self, quietly: bool) {
+        self.page_is_written.set(true);
+        if let Some(file) = self.page.as_ref().filter(|_| !quietly) {
+            tell(format_args!("\nreport in {}", file.display()));
+        }
     }
 
     /// A report of a run of which nothing is known yet.
@@ -96,7 +121,7 @@ impl Reports {
 
     /// Whether anything but a person reads what comes of the run.
     pub fn are_wanted(&self) -> bool {
-        self.json || self.junit.is_some() || self.summary.is_some()
+        self.json || self.page.is_some() || self.are_files()
     }
 
     /// Whether the run leaves a report in a file.
@@ -156,6 +181,11 @@ impl Reports {
         let mut report = told.unwrap_or_else(|| self.blank());
         let of_files: Vec<String> = self.faults.borrow().iter().map(|fault| fault.text.clone()).collect();
         let plain = || vec![fault.message.clone()];
+        if let Some(file) = self.page.as_ref().filter(|_| !self.page_is_written.get()) {
+            // The fault itself goes to the user, as below.
+            let message = if of_files.is_empty() { fault.message.clone() } else { of_files.join("\n") };
+            let _ = put(file, notice::at_fault(&self.manifest, &message).as_bytes());
+        }
         report.faults.extend(if of_files.is_empty() { plain() } else { of_files });
         (report.exit, report.ended) = (fault.exit, true);
         if let Some(file) = &self.junit {

@@ -11,7 +11,9 @@ use crate::exit::Fault;
 use crate::history::{self, Past};
 use crate::pipeline::NumericsMode;
 use crate::place;
+use crate::report;
 use crate::resolve::project_of;
+use crate::results::write_whole;
 use crate::slots;
 use crate::visible::visible;
 use clap_complete::engine::ArgValueCandidates;
@@ -45,6 +47,9 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Write it as one HTML file, with pictures side by side, and print its name
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
 }
 
 /// A side with how it is called.
@@ -74,6 +79,10 @@ pub(super) fn run(cache: &CacheArgs, args: &Args) -> Done {
             fields.shift_insert(1, "b".into(), b.name.into());
         }
         return print(&format!("{value:#}\n"));
+    }
+    if let Some(file) = &args.html {
+        write_whole(file, report::comparison(&a.title, &b.title, &found).as_bytes())?;
+        return print(&visible(&format!("{}\n", file.display())));
     }
     print(&visible(&text::of(&a, &b, &found)))
 }

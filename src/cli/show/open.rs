@@ -3,6 +3,7 @@
 use super::{Shown, file_name};
 use crate::cli::{Done, print};
 use crate::exit::{Exit, Fault};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The program that opens a file as the desktop does.
@@ -17,19 +18,24 @@ pub fn open(shown: &[Shown], only: Option<&str>) -> Done {
             let bytes = shown.project.cache.blobs().read_verified(output.digest)?;
             let file = folder.join(file_name(shown, name, &bytes));
             std::fs::write(&file, bytes).map_err(|error| Fault::io("write", &file, &error))?;
-            let quiet = || Stdio::null();
-            let opened = Command::new(OPENER).arg(&file).stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
-            let way_out = "`ddpipe show … --out FILE` writes it where you want it";
-            let fault = |what: String| Fault {
-                exit: Exit::Cache,
-                message: format!("{OPENER} {}: {what}\n  {way_out}", file.display()),
-            };
-            match opened {
-                Err(error) => return Err(fault(error.to_string())),
-                Ok(status) if !status.success() => return Err(fault(status.to_string())),
-                Ok(_) => print(&crate::visible::visible(&format!("{}\n", file.display())))?,
-            };
+            open_file(&file, "`ddpipe show … --out FILE` writes it where you want it")?;
+            print(&crate::visible::visible(&format!("{}\n", file.display())))?;
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Opens a file with the desktop's program for it.
+pub fn open_file(file: &Path, way_out: &str) -> Result<(), Fault> {
+    let quiet = || Stdio::null();
+    let opened = Command::new(OPENER).arg(file).stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
+    let fault = |what: String| Fault {
+        exit: Exit::Cache,
+        message: format!("{OPENER} {}: {what}\n  {way_out}", file.display()),
+    };
+    match opened {
+        Err(error) => Err(fault(error.to_string())),
+        Ok(status) if !status.success() => Err(fault(status.to_string())),
+        Ok(_) => Ok(()),
+    }
 }

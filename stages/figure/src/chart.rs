@@ -28,18 +28,35 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#222}.title{font-s
 impl Chart {
     /// The chart as an SVG document.
     pub fn svg(&self) -> String {
+        let (height, body) = self.body();
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+             height=\"{height}\" role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n\
+             <rect class=\"back\" width=\"100%\" height=\"100%\"/>\n{body}</svg>\n",
+            title = escape(&self.title)
+        )
+    }
+
+    /// The chart as a part of an HTML page, without a style of its own: the page says how the classes `title`, `tick`, `axis`,
+    /// `note`, `legend`, `grid` and `frame` look.
+    pub fn inline(&self) -> String {
+        let (height, body) = self.body();
+        format!(
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
+             aria-label=\"{title}\">\n{body}</svg>\n",
+            title = escape(&self.title)
+        )
+    }
+
+    /// The height of the chart, and what is drawn.
+    fn body(&self) -> (f64, String) {
         let all = || self.series.iter().flat_map(|series| &series.points);
         let with_bands = all().flat_map(|point| [Some(point.y), point.band.map(|it| it.0), point.band.map(|it| it.1)]);
         let x = self.x.scale.range(all().map(|point| point.x), true);
         let y = self.y.scale.range(with_bands.flatten(), false);
         let legend = self.legend();
         let height = TOP + PLOT_HEIGHT + BELOW + legend.height + if self.note.is_empty() { 0.0 } else { LINE };
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-             height=\"{height}\" role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n\
-             <rect class=\"back\" width=\"100%\" height=\"100%\"/>\n",
-            title = escape(&self.title)
-        );
+        let mut svg = String::new();
         let title = shortened(&self.title, 14.0, WIDTH - 2.0 * RIGHT);
         text(&mut svg, "title", WIDTH / 2.0, 24.0, "middle", &title);
         self.axes(&mut svg, &x, &y);
@@ -54,8 +71,7 @@ impl Chart {
             let note = shortened(&self.note, SIZE, WIDTH - 2.0 * RIGHT);
             text(&mut svg, "note", RIGHT, height - 8.0, "start", &note);
         }
-        svg.push_str("</svg>\n");
-        svg
+        (height, svg)
     }
 
     fn shows(&self, point: &Point) -> bool {
@@ -217,6 +233,15 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 1, "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         assert!(chart(Scale::Log, Vec::new()).svg().contains("no points"));
+    }
+
+    #[test]
+    fn a_part_of_a_page_has_no_style_of_its_own() {
+        let chart = chart(Scale::Linear, vec![series("a", &[(0.0, 1.0), (1.0, 2.0)])]);
+        let (whole, part) = (chart.svg(), chart.inline());
+        assert!(whole.contains("<style>") && !part.contains("<style>") && !part.contains("xmlns"), "{part}");
+        let drawn = |svg: &str| svg[svg.find("<text").expect("a title")..].to_string();
+        assert_eq!(drawn(&whole), drawn(&part));
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn results_are_read_without_the_raw_data_whatever_pins_it() {
         project.go("pipelines/raw.toml", &[]).ok().ran(&["a", "b"]);
         std::fs::remove_dir_all(project.path("data")).unwrap();
         // An index alone must not decide whether it works.
-        std::fs::remove_dir_all(project.path(".ddpipe/stat-v2")).unwrap();
+        std::fs::remove_dir_all(project.path(".ddpipe/stat-v2")).ok();
         let plan = project.run(&["plan", "pipelines/raw.toml"]);
         plan.ok()
             .says("0 to run, 2 on record")

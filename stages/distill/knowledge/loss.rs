@@ -88,7 +88,8 @@ pub fn hint(turned: &Tensor, teacher: &Tensor, form: HintForm) -> Result<Tensor,
 }
 
 /// The mean squared difference of two layers' attention (Zagoruyko and Komodakis, ICLR 2017, with p = 2): of their squares'
-/// sum over the channels, \[B,H·W\] with rows of length 1. Summed over the images. Of maps of different sizes the larger are averaged to the size of the smaller.
+/// sum over the channels, \[B,H·W\] with rows of length 1. Summed over the images. Of maps of different sizes the larger are
+/// averaged to the size of the smaller.
 pub fn attention_transfer(student_BCHW: &Tensor, teacher_BCHW: &Tensor) -> Result<Tensor, TchError> {
     let (ours, theirs) = (student_BCHW.size(), teacher_BCHW.size());
     let (height, width) = (ours[2].min(theirs[2]), ours[3].min(theirs[3]));

@@ -24,6 +24,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// Documents by the names of their outputs, read once.
+type Documents = Rc<Vec<(String, Value)>>;
+
 /// Larger documents are not read.
 const LARGEST: u64 = 16 << 20;
 /// The journals of so many earlier runs are read, for what nodes on record told when they ran.
@@ -61,7 +64,7 @@ pub struct Subject<'a> {
     pub faults: Vec<String>,
     /// What earlier runs told of nodes on record, by the node's place.
     earlier: HashMap<NodeId, (PathBuf, Work)>,
-    documents: RefCell<HashMap<NodeId, Rc<Vec<(String, Value)>>>>,
+    documents: RefCell<HashMap<NodeId, Documents>>,
 }
 
 /// What is known of a node.
@@ -198,7 +201,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The documents among the outputs of a node: its metrics and tables as JSON, by the output's name.
-    pub fn documents(&self, node: NodeId) -> Rc<Vec<(String, Value)>> {
+    pub fn documents(&self, node: NodeId) -> Documents {
         if let Some(known) = self.documents.borrow().get(&node) {
             return known.clone();
         }

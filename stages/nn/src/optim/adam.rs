@@ -59,7 +59,7 @@ impl Optimiser {
                     Optimiser::Adam => update,
                     Optimiser::Lamb => update.f_mul(&trust(parameter, &update)?)?,
                 };
-                Ok(parameter.f_sub(&update.f_mul_scalar(rate)?)?.f_detach()?)
+                parameter.f_sub(&update.f_mul_scalar(rate)?)?.f_detach()
             };
             parameters.iter().zip(updates).map(step).collect()
         })

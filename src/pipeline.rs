@@ -26,8 +26,8 @@ impl NodeId {
 /// What results of one key may differ in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum NumericsMode {
-    /// Results of another libtorch, instruction set, number of threads or device are used: they may differ in their last
-    /// bits.
+    /// Results of another libtorch, instruction set or device are used, and of another number of threads of programs of a
+    /// project's own: they may differ in their last bits.
     #[default]
     Loose,
     /// They are kept apart: the same key means the same bytes.

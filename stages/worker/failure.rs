@@ -147,8 +147,8 @@ fn at_line(at: &str) -> &str {
 fn plain(text: &str) -> String {
     let wrapped = text.split_once("`Err` value: Torch(\"").map(|(_, inner)| inner.trim_end_matches("\")"));
     let text = wrapped.map_or_else(|| text.to_string(), |inner| inner.replace("\\n", "\n").replace("\\\"", "\""));
-    let end = text.find("\nException raised from").unwrap_or(text.len());
-    text[..end].trim_end().to_string()
+    let frames = ["\nException raised from", "\nframe #"].into_iter().filter_map(|begin| text.find(begin));
+    text[..frames.min().unwrap_or(text.len())].trim_end().to_string()
 }
 
 #[cfg(test)]
@@ -169,6 +169,14 @@ mod tests {
         assert_eq!(seen.cause, Cause::Panic);
         assert!(seen.message.contains("failure.rs:"), "{}", seen.message);
         assert!(seen.message.ends_with("the number is odd"), "{}", seen.message);
+    }
+
+    #[test]
+    fn a_failed_allocation_loses_its_frames_too() {
+        let text = "can't allocate memory: you tried to allocate 8 bytes\nframe #0: c10::alloc_cpu + 0x5 (0x7f in libc10.so)\n";
+        let seen = failure(|| Err(anyhow!("{text}")));
+        assert_eq!(seen.cause, Cause::OutOfMemory);
+        assert_eq!(seen.message, "can't allocate memory: you tried to allocate 8 bytes");
     }
 
     #[test]

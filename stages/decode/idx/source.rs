@@ -56,6 +56,7 @@ impl<'a> Source<'a> {
                     Err(error) if error.kind() == ErrorKind::InvalidData && error.get_ref().is_some() => {
                         bail!("offset {offset}: {error}; fetch the file again")
                     }
+                    Err(error) if error.kind() == ErrorKind::OutOfMemory => bail!("offset {offset}: out of memory"),
                     Err(error) => Err(error)
                         .with_context(|| format!("offset {offset}: the gzip stream is damaged; fetch the file again")),
                 }

@@ -138,7 +138,7 @@ mod tests {
     fn the_interval_is_students_and_welchs_where_the_figure_has_a_spread() {
         let [low, high] = judged(0.905, Some(0.002), 5, &[], None).difference.unwrap().interval.unwrap();
         assert!(((high - low) / 2.0 - 0.002_483_328).abs() < 1e-8, "{low} {high}");
-        // By hand: two samples alike have 8 degrees of freedom, t = 2.306004, and sqrt 2 times the error.
+        // From the t quantile: two samples alike have 8 degrees of freedom, t = 2.306004, and sqrt 2 times the error.
         let [low, high] = judged(0.905, Some(0.002), 5, &[], Some((0.002, 5))).difference.unwrap().interval.unwrap();
         assert!(((high - low) / 2.0 - 0.002_916_891).abs() < 1e-8, "{low} {high}");
     }

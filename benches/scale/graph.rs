@@ -24,9 +24,11 @@ impl Shape {
     }
 }
 
-/// A manifest of about so many nodes.
+/// A manifest of about so many nodes, and not more if it is for five or more.
 pub fn manifest(shape: Shape, nodes: usize) -> String {
-    let last = (nodes / 5).max(1) - 1;
+    // The table is one more node.
+    let tables = usize::from(shape == Shape::Gather);
+    let last = (nodes.saturating_sub(tables) / 5).max(1) - 1;
     let mut text = format!(
         r#"[pipeline]
 name = "scale"

@@ -39,7 +39,7 @@ impl Pass {
         batch: &Batch,
         loss: impl FnOnce(&Output, &Batch) -> Result<Tensor, TchError>,
     ) -> Result<Pass, TchError> {
-        let output = network.forward(parameters, &batch.images, Mode::Train)?;
+        let output = network.forward_with_dropout(parameters, &batch.images, Mode::Train, &batch.dropout)?;
         let loss = loss(&output, batch)?;
         Ok(Pass { loss, right: right(&output.logits.detach(), &batch.labels)?, buffers: output.buffers })
     }

@@ -36,6 +36,7 @@ pub struct TrainingParams {
     pub cutmix: f64,
     pub mix_share: f64,
     pub label_smoothing: f64,
+    pub dropout: f64,
     pub augment: Augmentation,
     pub strategy: Strategy,
     /// The number of steps, where a set's size decides it ([`BySize`](super::BySize)); no parameter.
@@ -138,6 +139,7 @@ impl TrainingParams {
             course: self.course(),
             optimiser: self.descent(),
             average: self.average(),
+            dropout: self.dropout,
             seen_twice: self.norm_passes > 1,
             seed,
             planned_steps: self.planned_steps,

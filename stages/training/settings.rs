@@ -20,9 +20,11 @@ pub struct Settings {
     pub optimiser: Descent,
     /// The average of the parameters that is what the training gives, if it is not the last ones.
     pub average: Option<Average>,
+    /// The share of the values that [`Network::dropout`](ddpipe_nn::network::Network::dropout) sets to zero.
+    pub dropout: f64,
     /// Whether running statistics move as if every batch were seen twice in training mode.
     pub seen_twice: bool,
-    /// The seed of the streams that shuffle the images.
+    /// The seed of the streams that shuffle the images and draw what dropout keeps.
     pub seed: u64,
     /// How many steps the training has, where it is not whole epochs.
     pub planned_steps: Option<u64>,
@@ -42,6 +44,7 @@ impl Settings {
             course: Course::default(),
             optimiser: sgd.into(),
             average: None,
+            dropout: 0.0,
             seen_twice: false,
             seed,
             planned_steps: None,

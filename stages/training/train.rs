@@ -8,6 +8,7 @@ use ddpipe_nn::augment::Augment;
 use ddpipe_nn::network::{Chunk, Network, Parameters, seen_twice};
 use ddpipe_nn::optim::Averaged;
 use ddpipe_nn::pieces::Graph;
+use ddpipe_nn::stream::stream;
 use tch::{TchError, Tensor};
 
 /// Epochs whose results stay on the device before they are read together.
@@ -129,6 +130,10 @@ impl Run<'_> {
                 if let Some(augment) = augment {
                     let classes = network.spec().classes;
                     (batch.images, batch.labels) = augment.batch(&batch.images, &batch.labels, classes, step)?;
+                }
+                if settings.dropout > 0.0 {
+                    let mut drawn = stream(settings.seed, "dropout", step);
+                    batch.dropout = network.dropout(settings.dropout, batch.len(), &mut drawn, examples.device())?;
                 }
                 let now = direction(network, &state.parameters, &batch, chunk)?;
                 let before = &state.parameters;

@@ -68,7 +68,8 @@ impl Hints {
             let images = &part.images;
             let (theirs, shown) = (&teacher.network, &teacher.parameters);
             let hint = tch::no_grad(|| theirs.hidden(shown, images, Mode::Eval, pair.teacher))?;
-            let guided = network.hidden(leaves, images, Mode::Train, pair.student)?;
+            let mut dropout = part.dropout.as_slice();
+            let guided = network.hidden_with_dropout(leaves, images, Mode::Train, pair.student, &mut dropout)?;
             let turned = regressor.apply(&leaves.trainable[own..], &last(guided.layers)?)?;
             let loss = loss::hint(&turned, &last(hint.layers)?, *form)?;
             let right = Tensor::f_zeros([images.size()[0]], (Kind::Bool, images.device()))?;

@@ -43,7 +43,7 @@ impl DistillationLoss<'_> {
         let this = Shared::new(self);
         let own = network.trainable().count();
         let pass = |leaves: &Parameters, part: &Batch| {
-            let (output, layers) = this.layers(network, leaves, &part.images, Mode::Train)?;
+            let (output, layers) = this.layers(network, leaves, &part.images, Mode::Train, &part.dropout)?;
             let beside = leaves.trainable.get(own..).unwrap_or_default();
             let loss = this.loss(&output.logits, &layers, beside, part)?;
             Ok(Pass { loss, right: right(&output.logits.detach(), &part.labels)?, buffers: output.buffers })
@@ -57,7 +57,7 @@ impl DistillationLoss<'_> {
     /// The loss of a part of a batch, summed over its images; `batch.extra` has the teacher's logits where they are known.
     fn loss(&self, logits: &Tensor, layers: &[Tensor], beside: &[Tensor], batch: &Batch) -> Result<Tensor, TchError> {
         let DistillationLoss { teacher, ref settings, weights, pairs, comparison, beta } = *self;
-        let Batch { images, labels, extra } = batch;
+        let Batch { images, labels, extra, .. } = batch;
         let Some(comparison) = comparison else {
             let teacher_logits = match extra {
                 Some(logits) => Some(logits.shallow_clone()),
@@ -66,7 +66,8 @@ impl DistillationLoss<'_> {
             };
             return loss::soft_targets(logits, teacher_logits.as_ref(), labels, weights, settings);
         };
-        let (shown, theirs) = tch::no_grad(|| self.layers(&teacher.network, &teacher.parameters, images, Mode::Eval))?;
+        let (shown, theirs) =
+            tch::no_grad(|| self.layers(&teacher.network, &teacher.parameters, images, Mode::Eval, &[]))?;
         let mut sum = loss::soft_targets(logits, Some(&shown.logits), labels, weights, settings)?;
         for pair in pairs {
             let compared = comparison.loss(&layers[pair.student], &theirs[pair.teacher], beside)?;
@@ -82,14 +83,18 @@ impl DistillationLoss<'_> {
         parameters: &Parameters,
         images: &Tensor,
         mode: Mode,
+        mut dropout: &[Tensor],
     ) -> Result<(Output, Vec<Tensor>), TchError> {
         if self.comparison.is_none() {
-            return Ok((network.forward(parameters, images, mode)?, Vec::new()));
+            return Ok((network.forward_with_dropout(parameters, images, mode, dropout)?, Vec::new()));
         }
-        let hidden = network.hidden(parameters, images, mode, usize::MAX)?;
+        let hidden = network.hidden_with_dropout(parameters, images, mode, usize::MAX, &mut dropout)?;
         let embedding = hidden.layers.last().map(Tensor::shallow_clone);
         let embedding = embedding.ok_or_else(|| TchError::Torch("a network without layers".into()))?;
-        let logits = network.classify(parameters, &embedding)?;
+        let logits = match dropout.first() {
+            Some(factors) => network.classify(parameters, &embedding.f_mul(factors)?)?,
+            None => network.classify(parameters, &embedding)?,
+        };
         Ok((Output { logits, embedding, buffers: hidden.buffers }, hidden.layers))
     }
 }

@@ -76,8 +76,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
                 )),
             }
         };
-        let batch = training.batch_size.min(set.examples().count());
-        if let Some(together) = training::together(&network, ctx.device, batch, students - number) {
+        let (images, left) = (set.examples().count(), students - number);
+        if let Some(together) = training::together(&network, &training, ctx.device, images, left) {
             let seeds: Vec<u64> = (number..number + together).map(seed).collect();
             let run = StudentsTogether {
                 ctx,

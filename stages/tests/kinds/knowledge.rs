@@ -77,6 +77,7 @@ fn without_the_teachers_answers_it_is_plain_training_to_the_last_bit() {
         serde_json::json!({}),
         serde_json::json!({ "augment": "dsa", "norm": "batch", "schedule": "step", "class_weights": "balanced" }),
         serde_json::json!({ "augment": "dc", "schedule": "constant", "flip": "both", "rotation": 20.0, "shift": 0.1 }),
+        serde_json::json!({ "dropout": 0.4, "optimiser": "adam", "lr": 0.002, "weight_decay": 0.0 }),
         serde_json::json!({ "norm": "batch", "freeze": ["backbone"], "tune_epochs": 2, "unfreeze": ["features.0"] }),
     ] {
         let each = settings.as_object().unwrap();
@@ -125,6 +126,7 @@ fn every_setting_changes_what_the_student_learns_and_repeats() {
         base().param("alpha", 0.5),
         base().param("average", "elements"),
         base().param("augment", "dsa"),
+        base().param("dropout", 0.3),
         fitnet(),
         fitnet().param("hint_lr", 0.001),
         fitnet().param("hint_loss", "half_sum").param("hint_lr", 1e-5),
@@ -132,6 +134,7 @@ fn every_setting_changes_what_the_student_learns_and_repeats() {
         fitnet().param("student_layers", [0]).param("teacher_layers", [1]).param("augment", "dsa"),
         fitnet().param("student_layers", [2]).param("teacher_layers", [2]),
         attention(),
+        attention().param("dropout", 0.3),
         attention().param("beta", 10.0),
         attention().param("student_layers", [1]).param("teacher_layers", [0]),
         base().param("hint", "rkd"),

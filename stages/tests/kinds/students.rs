@@ -42,6 +42,7 @@ fn every_way_to_train_is_the_same_one_after_another_and_together() {
         json!({ "optimiser": "adamw", "norm": "none", "decayed": "matrices", "schedule": "multistep", "milestones": [0.4, 2] }),
         json!({ "ema": 0.8, "ema_start": "zero", "norm": "batch", "norm_passes": 2, "schedule": "constant" }),
         json!({ "mixup": 0.8, "cutmix": 1.0, "mix_share": 0.7, "label_smoothing": 0.1 }),
+        json!({ "dropout": 0.5 }),
         json!({ "doubling": true, "sizes": [10, 12], "steps": [2, 5], "batch_sizes": [4, 6] }),
     ];
     for params in cases {

@@ -22,11 +22,12 @@ use tch::Device;
 pub use gradient::stacked_gradient;
 pub use state::StackedState;
 
-/// How many of the students that are `left` are trained together: as many as have room in memory with `batch` images of each.
-/// `None` where they are trained one after another.
-pub fn together(network: &Network, device: Device, batch: i64, left: u64) -> Option<u64> {
-    let fit = network.chunk(device, Graph::Kept).0 / batch.max(1);
-    let stacked = Layout::of(device) == Layout::Together && network.can_be_stacked() && fit > 0;
+/// How many of the students that are `left` are trained together on so many images: as many as have room in memory with a
+/// batch of each. `None` where they are trained one after another, as on a CPU and with dropout.
+pub fn together(network: &Network, params: &TrainingParams, device: Device, images: i64, left: u64) -> Option<u64> {
+    let fit = network.chunk(device, Graph::Kept).0 / params.batch_size.min(images).max(1);
+    let can = network.can_be_stacked() && params.dropout == 0.0;
+    let stacked = Layout::of(device) == Layout::Together && can && fit > 0;
     stacked.then(|| left.min(fit as u64))
 }
 

@@ -46,15 +46,26 @@ pub struct Features {
 impl Network {
     /// Logits and embedding of a batch \[B,C,H,W\].
     pub fn forward(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Output, TchError> {
-        let (embedding, buffers) = self.run(parameters, x_BCHW, mode, &mut |_| Ok(()))?;
-        let logits = self.classify(parameters, &embedding)?;
+        self.forward_with_dropout(parameters, x_BCHW, mode, &[])
+    }
+
+    /// [`forward`](Self::forward) with the factors of [`dropout`](Self::dropout), by which the embedding is not multiplied.
+    pub fn forward_with_dropout(
+        &self,
+        parameters: &Parameters,
+        x_BCHW: &Tensor,
+        mode: Mode,
+        mut factors: &[Tensor],
+    ) -> Result<Output, TchError> {
+        let (embedding, buffers) = self.run(parameters, x_BCHW, mode, &mut factors, &mut |_| Ok(()))?;
+        let logits = self.layer_with_dropout(&self.classifier, parameters, &embedding, mode, &mut [], &mut factors)?;
         Ok(Output { logits, embedding, buffers })
     }
 
     /// Embedding and activations of a batch; the last linear layer is not computed.
     pub fn features(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Features, TchError> {
         let mut activations = Vec::new();
-        let (embedding, buffers) = self.run(parameters, x_BCHW, mode, &mut |activation| {
+        let (embedding, buffers) = self.run(parameters, x_BCHW, mode, &mut [].as_slice(), &mut |activation| {
             activations.push(activation.shallow_clone());
             Ok(())
         })?;
@@ -71,7 +82,7 @@ impl Network {
         map: impl Fn(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<(Vec<Tensor>, Tensor), TchError> {
         let mut maps = Vec::new();
-        let (embedding, _) = self.run(parameters, x_BCHW, mode, &mut |activation| {
+        let (embedding, _) = self.run(parameters, x_BCHW, mode, &mut [].as_slice(), &mut |activation| {
             maps.push(map(activation)?);
             Ok(())
         })?;
@@ -80,7 +91,7 @@ impl Network {
 
     /// The embedding \[B,D\] alone.
     pub fn embed(&self, parameters: &Parameters, x_BCHW: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        Ok(self.run(parameters, x_BCHW, mode, &mut |_| Ok(()))?.0)
+        Ok(self.run(parameters, x_BCHW, mode, &mut [].as_slice(), &mut |_| Ok(()))?.0)
     }
 
     /// The last linear layer: logits \[B,K\] of an embedding \[B,D\].
@@ -111,18 +122,20 @@ impl Network {
         in_pieces(x_BCHW, self.pieces(x_BCHW, chunk), |part| self.embed(&parameters, part, mode))
     }
 
-    /// Carries the layers out; `tap` gets each of the [`Features::activations`] as it passes.
+    /// Carries the layers out; `tap` gets each of the [`Features::activations`] as it passes. Of the factors of dropout those
+    /// of the last linear layer are left.
     fn run(
         &self,
         parameters: &Parameters,
         x: &Tensor,
         mode: Mode,
+        factors: &mut &[Tensor],
         tap: &mut dyn FnMut(&Tensor) -> Result<(), TchError>,
     ) -> Result<(Tensor, Vec<Tensor>), TchError> {
         let mut buffers: Vec<Tensor> = parameters.buffers.iter().map(Tensor::shallow_clone).collect();
         let mut x = x.f_to_kind(parameters.kind())?;
         for layer in &self.features {
-            x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
+            x = self.layer_with_dropout(layer, parameters, &x, mode, &mut buffers, factors)?;
             if layer.is_attention_tap() && x.dim() == 4 {
                 tap(&x)?;
             }

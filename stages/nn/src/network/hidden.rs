@@ -30,11 +30,23 @@ impl Network {
         mode: Mode,
         last: usize,
     ) -> Result<Hidden, TchError> {
+        self.hidden_with_dropout(parameters, x_BCHW, mode, last, &mut [].as_slice())
+    }
+
+    /// [`hidden`](Self::hidden) with the factors of [`dropout`](Self::dropout), of which those that were not used are left.
+    pub fn hidden_with_dropout(
+        &self,
+        parameters: &Parameters,
+        x_BCHW: &Tensor,
+        mode: Mode,
+        last: usize,
+        factors: &mut &[Tensor],
+    ) -> Result<Hidden, TchError> {
         let mut buffers: Vec<Tensor> = parameters.buffers.iter().map(Tensor::shallow_clone).collect();
         let mut layers = Vec::new();
         let mut x = x_BCHW.shallow_clone();
         for layer in &self.features {
-            x = self.layer(layer, parameters, &x, mode, &mut buffers)?;
+            x = self.layer_with_dropout(layer, parameters, &x, mode, &mut buffers, factors)?;
             if layer.is_attention_tap() {
                 layers.push(x.shallow_clone());
                 if layers.len() > last {

@@ -16,6 +16,7 @@ mod by_group;
 mod chunk;
 mod cnn2;
 mod convnet;
+mod dropout;
 mod efficientnet;
 mod error;
 mod forward;

@@ -1,6 +1,7 @@
 //! Adam (Kingma and Ba 2015) and LAMB (You et al. 2020) as functions: parameters, gradients and moments come in, new ones
 //! go out. They know no network and no schedule.
 
+use super::joined::Joined;
 use serde::Deserialize;
 use tch::{TchError, Tensor};
 
@@ -46,6 +47,27 @@ pub struct Moments {
 impl Optimiser {
     /// One step against the gradients; returns the new parameters and moves the moments on.
     pub fn step(
+        self,
+        rate: f64,
+        parameters: &[Tensor],
+        gradients: &[Tensor],
+        moments: &mut Moments,
+    ) -> Result<Vec<Tensor>, TchError> {
+        // LAMB takes the length of every tensor by itself.
+        let joined = Joined::of(parameters, gradients).filter(|_| self == Optimiser::Adam);
+        let Some(joined) = joined else {
+            return self.step_of_each(rate, parameters, gradients, moments);
+        };
+        tch::no_grad(|| {
+            let mut as_one = joined.moments(moments, Joined::join)?;
+            let (parameters, gradients) = (joined.join(parameters)?, joined.join(gradients)?);
+            let stepped = self.step_of_each(rate, &parameters, &gradients, &mut as_one)?;
+            *moments = joined.moments(&as_one, Joined::split)?;
+            joined.split(&stepped)
+        })
+    }
+
+    fn step_of_each(
         self,
         rate: f64,
         parameters: &[Tensor],

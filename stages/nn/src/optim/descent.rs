@@ -1,6 +1,7 @@
 //! How a network's parameters move against their gradients: SGD, Adam or AdamW, with weight decay for all of them or for
 //! the matrices among them.
 
+use super::joined::Joined;
 use super::{Betas, Moments, Sgd};
 use crate::network::Network;
 use tch::{TchError, Tensor};
@@ -70,6 +71,31 @@ impl Descent {
     /// (\[S,…\] each); what stands behind them counts as matrices. Returns the new parameters and moves the memory on. A
     /// parameter whose gradient is undefined stays as it is.
     pub fn step(
+        &self,
+        network: &Network,
+        rate: f64,
+        parameters: &[Tensor],
+        gradients: &[Tensor],
+        memory: &mut Memory,
+    ) -> Result<Vec<Tensor>, TchError> {
+        // Where not all parameters decay, they are no one vector.
+        let alike = self.weight_decay == 0.0 || self.decayed == Decayed::All;
+        let joined = Joined::of(parameters, gradients).filter(|_| alike);
+        let Some(joined) = joined else {
+            return self.step_of_each(network, rate, parameters, gradients, memory);
+        };
+        tch::no_grad(|| {
+            let moments = joined.moments(&memory.moments, Joined::join)?;
+            let mut as_one = Memory { velocity: joined.join(&memory.velocity)?, moments };
+            let (parameters, gradients) = (joined.join(parameters)?, joined.join(gradients)?);
+            let stepped = self.step_of_each(network, rate, &parameters, &gradients, &mut as_one)?;
+            let moments = joined.moments(&as_one.moments, Joined::split)?;
+            *memory = Memory { velocity: joined.split(&as_one.velocity)?, moments };
+            joined.split(&stepped)
+        })
+    }
+
+    fn step_of_each(
         &self,
         network: &Network,
         rate: f64,

@@ -6,6 +6,7 @@ mod adam;
 mod average;
 mod course;
 mod descent;
+mod joined;
 mod schedule;
 mod sgd;
 

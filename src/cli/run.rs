@@ -4,8 +4,10 @@ mod after;
 mod before;
 mod carry_out;
 mod cut_off;
+mod detached;
 mod ending;
 mod live_report;
+mod pilots;
 mod reports;
 mod sending;
 pub(super) mod words;
@@ -23,6 +25,7 @@ use crate::commit;
 use crate::ended::Ended;
 use crate::exit::{Exit, Fault};
 use crate::note::say;
+use crate::peers::Peers;
 use crate::schedule::Interrupts;
 use crate::slots;
 use crate::started::Started;
@@ -63,6 +66,19 @@ pub struct Args {
     /// The folder for results, each pipeline's in one of its own below it [default: results in the project's folder]
     #[arg(long, value_name = "DIR", env = "DDPIPE_RESULTS")]
     results: Option<PathBuf>,
+    /// Have pilots compute: processes that share the work by the cache and go on when this command is gone. `here` starts
+    /// them on this machine
+    #[arg(long, value_name = "MACHINE", value_parser = ["here"])]
+    on: Option<String>,
+    /// So many pilots, among which the devices and jobs are shared [default: one for each job]
+    #[arg(long, value_name = "N", requires = "on", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pilots: Option<u16>,
+    /// Go on in the background; print the run's id. `ddpipe watch` shows it, `ddpipe runs stop` ends it
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    detach: bool,
+    /// The number of this pilot of the run that --from-run names
+    #[arg(long, hide = true, value_name = "N", requires = "from_run", conflicts_with_all = ["on", "detach"])]
+    pilot: Option<usize>,
     /// Make a missed expectation an error (exit code 4)
     #[arg(long)]
     check: bool,
@@ -80,6 +96,17 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Done {
+    if args.detach {
+        return detached::start();
+    }
+    if args.pilot.is_some() {
+        // Signals of the terminal are for the command that watches.
+        let _ = nix::unistd::setsid();
+    }
+    if args.on.is_some() && !args.manifest.picks.force.is_empty() {
+        let message = "--force does not go with --on: each pilot would run the node\n  run it without --on first";
+        return Err(Fault::usage(message));
+    }
     if args.json {
         log::tell_programs();
     }
@@ -119,6 +146,11 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     }
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
+    let peers = match args.pilot {
+        Some(number) => pilots::begin(&args.manifest, &project.cache, number, &run)?,
+        None => Peers::alone(run.path()),
+    };
+    detached::begin(&run)?;
     let commit = commit::of(&project.pipeline.root);
     let Invocation { overrides, select, .. } = &project.invocation;
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run, &project.pipeline)?;
@@ -126,7 +158,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     stopped.has_folder(&run, &ended);
     let live = reports.page().map(|file| LiveReport::begin(file, project, run.id()));
     let (run, needed) = (&run, needed.as_slice());
-    let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts };
+    let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts, peers };
     let done = with.carry_out(slots, &mut ended);
     ended.seconds = begun.elapsed().as_secs_f64();
     ended.exit = done.as_ref().map_or_else(|fault| fault.exit, |exit| *exit) as u8;

@@ -37,6 +37,7 @@ mod mnist;
 mod offered;
 mod page;
 mod partial;
+mod pilots;
 mod presets;
 mod programs;
 mod protocol;

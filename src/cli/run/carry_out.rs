@@ -2,7 +2,7 @@
 
 use super::ending::{Told, compared};
 use super::reports::Reports;
-use super::{Args, after, before, sending, words};
+use super::{Args, after, before, pilots, sending, words};
 use crate::baseline::{Baseline, Comparison};
 use crate::cli::interrupts::Signals;
 use crate::cli::project::Project;
@@ -15,6 +15,7 @@ use crate::exit::Fault;
 use crate::expect::{self, Checks};
 use crate::mixed;
 use crate::note::say;
+use crate::peers::Peers;
 use crate::pipeline::NodeId;
 use crate::plan::Verdict;
 use crate::progress::{self, Ending};
@@ -51,6 +52,8 @@ pub struct Begun<'a> {
     pub signals: Signals,
     /// How often they have asked it to stop.
     pub interrupts: Interrupts,
+    /// What the processes of this run tell each other.
+    pub peers: Peers,
 }
 
 impl Begun<'_> {
@@ -88,7 +91,9 @@ impl Begun<'_> {
         let Begun { args, reports, project, run, needed, .. } = *self;
         let (signals, interrupts, pins) = (&self.signals, self.interrupts.clone(), progress::Pins::new(run.clone()));
         let (reasons, attempts) = (Reasons::default(), Attempts::default());
-        let folder = results::folder_of(&project.pipeline, args.results.as_deref());
+        // A pilot leaves no results: they are the run's.
+        let of_pilot = args.pilot.map(|_| run.path());
+        let folder = results::folder_of(&project.pipeline, of_pilot.or(args.results.as_deref()));
         let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &attempts, &pins, &interrupts)?);
 
         let sources = before::obtained(args, project, needed, &mut observers)?;
@@ -125,6 +130,17 @@ impl Begun<'_> {
         }
 
         signals.begin();
+        let (peers, plan) = match args.on.is_some() && !expected.is_empty() {
+            true => {
+                let fleet = pilots::Pilots { args, project, run, slots: &slots, signals, interrupts: &interrupts };
+                let peers = fleet.carry_out(&mut observers)?;
+                planner = project.planner(&sources)?;
+                let plan = planner.plan();
+                pins.pin(&plan.fresh())?;
+                (peers, plan)
+            }
+            false => (self.peers.clone(), plan),
+        };
         cache.send_waiting()?;
         let mut executor = Local::new(before::local(args, slots, project));
         let scheduled = Run {
@@ -137,13 +153,14 @@ impl Begun<'_> {
             observer: &mut observers,
             interrupts,
             keep_going: args.keep_going,
-            name: Some(run.id().to_string()),
+            name: Some(pilots::run_of(args, run)),
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
             sharing,
+            peers: Some(peers),
         };
         let mut scheduler = Scheduler::new(scheduled, estimate::for_order(&expected));
-        if is_certain {
+        if is_certain && args.on.is_none() {
             scheduler.start_from(plan);
         }
         let summary = crate::cli::kept(scheduler.run());
@@ -162,7 +179,10 @@ impl Begun<'_> {
             records: &summary.records,
             lost: after::lost(summary),
         };
-        let mut written = results::write(pipeline, graph, cache, over);
+        let mut written = match args.pilot {
+            Some(_) => results::Written::nothing(over.folder),
+            None => results::write(pipeline, graph, cache, over),
+        };
         let warnings = std::mem::take(&mut written.warnings);
         for text in warnings.into_iter().chain(mixed::notes(pipeline, graph, &summary.records)) {
             observers.on_event(&Event::Warning { text });

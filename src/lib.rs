@@ -24,7 +24,8 @@
 //!    side, [`expect`], [`mixed`], [`baseline`], [`ledger`] and [`results`] come
 //!    at the end, [`run_report`] says all of it to CI systems,
 //!    and [`report`] to people, as one HTML file.
-//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site.
+//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site, [`machine`] what
+//!    they say of machines that pilots run on.
 
 pub mod address;
 pub mod allowed;
@@ -54,6 +55,7 @@ pub mod ledger;
 pub mod limits;
 pub mod lineage;
 pub mod load;
+pub mod machine;
 pub mod manifest;
 pub mod memory;
 pub mod mixed;

@@ -23,6 +23,11 @@ pub const PILOTS: &str = "pilots";
 /// Between two looks whether the run is to stop.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// The note that asks the run in this folder to stop.
+pub fn stop_in(folder: &Path) -> PathBuf {
+    folder.join(STOP)
+}
+
 /// The notes of one run.
 #[derive(Clone, Debug)]
 pub struct Peers {

@@ -1,9 +1,11 @@
 //! The pilots of a run while they work: what they tell becomes events of the run that watches them; lost ones are
 //! replaced.
 
-use super::{JobState, PilotJob, PilotOrder, Queue};
+use super::{How, JobState, PilotJob, PilotOrder, Queue};
+use crate::ended::Ended as Outcome;
 use crate::event::{Event, Observer, Status};
-use crate::exit::Fault;
+use crate::exit::{Exit, Fault};
+use crate::machine::HERE;
 use crate::peers::{PILOTS, Peers};
 use crate::schedule::Interrupts;
 use crate::told::Following;
@@ -14,8 +16,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// Between two looks at the pilots.
+/// Between two looks at pilots of this machine.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at what pilots of others have written.
+const LOOK_FAR: Duration = Duration::from_millis(500);
 /// So many pilots in a row, for each that was started first, may be lost without having settled a node.
 const IN_VAIN: usize = 4;
 /// Lines of a pilot's last words that are told.
@@ -29,6 +33,12 @@ struct Noted {
     number: usize,
     id: String,
     share: usize,
+    #[serde(default = "here")]
+    machine: String,
+}
+
+fn here() -> String {
+    HERE.into()
 }
 
 /// A pilot that is followed.
@@ -36,7 +46,9 @@ struct Pilot {
     job: PilotJob,
     /// Which part of the machine it has.
     share: usize,
-    following: Option<Following>,
+    /// The run that it has a folder for, and what is read there.
+    following: Option<(String, Following)>,
+    state: JobState,
     is_over: bool,
 }
 
@@ -62,13 +74,14 @@ pub struct Fleet<'a> {
     pilots: Vec<Pilot>,
     told: HashSet<String>,
     in_vain: usize,
+    counted: Option<(usize, usize, Option<String>)>,
 }
 
 impl<'a> Fleet<'a> {
     /// One without pilots.
     pub fn new(peers: &'a Peers, runs: PathBuf, queue: &'a mut dyn Queue, keep_going: bool) -> Self {
         let (pilots, told) = (Vec::new(), HashSet::new());
-        Fleet { peers, runs, queue, keep_going, pilots, told, in_vain: 0 }
+        Fleet { peers, runs, queue, keep_going, pilots, told, in_vain: 0, counted: None }
     }
 
     /// Takes over the pilots that another command started for this run. How many of them live.
@@ -77,9 +90,14 @@ impl<'a> Fleet<'a> {
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default();
-        for Noted { number, id, share } in noted {
+        for Noted { number, id, share, machine } in noted {
             let job = PilotJob { number, id };
-            if self.queue.status(&job) == JobState::Running {
+            let is_alive = |state| match state {
+                JobState::Ended(_) => false,
+                JobState::Unknown => outcome_of(&self.runs, self.peers.folder(), number).is_none(),
+                JobState::Queued(_) | JobState::Running => true,
+            };
+            if machine == self.queue.machine() && is_alive(self.queue.status(&job, true)) {
                 self.add(job, share);
             }
         }
@@ -93,7 +111,11 @@ impl<'a> Fleet<'a> {
     pub fn start(&mut self, order: &PilotOrder, share: usize) -> Result<(), Fault> {
         let job = self.queue.submit(order)?;
         self.add(job, share);
-        let note = |pilot: &Pilot| Noted { number: pilot.job.number, id: pilot.job.id.clone(), share: pilot.share };
+        let machine = self.queue.machine().to_string();
+        let note = |pilot: &Pilot| {
+            let (job, machine) = (pilot.job.clone(), machine.clone());
+            Noted { number: job.number, id: job.id, share: pilot.share, machine }
+        };
         let noted: Vec<Noted> = self.pilots.iter().map(note).collect();
         let path = self.peers.folder().join(PILOTS).join(JOBS);
         let text = serde_json::to_vec(&noted).map_err(|error| Fault::io("write", &path, &error.into()))?;
@@ -101,7 +123,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn add(&mut self, job: PilotJob, share: usize) {
-        self.pilots.push(Pilot { job, share, following: None, is_over: false });
+        self.pilots.push(Pilot { job, share, following: None, state: JobState::Unknown, is_over: false });
     }
 
     /// Tells what the pilots do until all are over. `order` says how to start one of this number on this part of the machine,
@@ -118,6 +140,7 @@ impl<'a> Fleet<'a> {
         order: &dyn Fn(usize, usize) -> PilotOrder,
     ) -> Result<Ended, Fault> {
         let (mut asked, mut ended) = (false, false);
+        let pause = if self.queue.machine() == HERE { LOOK } else { LOOK_FAR };
         loop {
             if leaves() {
                 return Ok(Ended::LeftAlone);
@@ -135,25 +158,87 @@ impl<'a> Fleet<'a> {
                 self.pilots.iter().for_each(|pilot| self.queue.cancel(&pilot.job));
             }
             for index in 0..self.pilots.len() {
-                // Asked first: what was told before the end is read after it.
-                let state = match self.pilots[index].is_over {
-                    true => continue,
-                    false => self.queue.status(&self.pilots[index].job),
-                };
-                asked |= self.tell(index, observer);
-                if let JobState::Ended(how) = state {
-                    self.pilots[index].is_over = true;
-                    if self.is_lost(index, how, asked, observer) {
-                        let next = self.pilots.iter().map(|pilot| pilot.job.number).max().unwrap_or(0) + 1;
-                        let share = self.pilots[index].share;
-                        self.start(&order(next, share), share)?;
-                    }
+                if !self.pilots[index].is_over {
+                    asked |= self.look_at(index, asked, observer, order)?;
                 }
             }
             if self.pilots.iter().all(|pilot| pilot.is_over) {
                 return Ok(Ended::Over);
             }
-            thread::sleep(LOOK);
+            self.leave_unneeded(asked);
+            self.count(observer);
+            thread::sleep(pause);
+        }
+    }
+
+    /// Looks at one pilot, and starts another in its place if it was lost. True when the others have to stop because of it.
+    fn look_at(
+        &mut self,
+        index: usize,
+        asked: bool,
+        observer: &mut dyn Observer,
+        order: &dyn Fn(usize, usize) -> PilotOrder,
+    ) -> Result<bool, Fault> {
+        let job = self.pilots[index].job.clone();
+        // Asked first: what was told before the end is read after it.
+        let has_ended = outcome_of(&self.runs, self.peers.folder(), job.number).is_some();
+        let state = self.queue.status(&job, has_ended);
+        let stops = self.tell(index, observer);
+        let how = match &state {
+            JobState::Ended(how) => how.clone(),
+            JobState::Unknown if has_ended => How::Itself,
+            _ => {
+                self.pilots[index].state = state;
+                return Ok(stops);
+            }
+        };
+        self.pilots[index].is_over = true;
+        if self.is_lost(index, how, asked || stops, observer) {
+            let next = self.pilots.iter().map(|pilot| pilot.job.number).max().unwrap_or(0) + 1;
+            let share = self.pilots[index].share;
+            self.start(&order(next, share), share)?;
+        }
+        Ok(stops)
+    }
+
+    /// Cancels pilots that still wait to be started when they would have nothing to do: the run is to stop, or another one has
+    /// left because all was done that could be.
+    fn leave_unneeded(&mut self, asked: bool) {
+        let has_left = |pilot: &Pilot| {
+            let outcome = outcome_of(&self.runs, self.peers.folder(), pilot.job.number);
+            pilot.is_over && outcome.is_some_and(|outcome| [Exit::Ok as u8, Exit::Stage as u8].contains(&outcome.exit))
+        };
+        let is_queued = |pilot: &&mut Pilot| !pilot.is_over && matches!(pilot.state, JobState::Queued(_));
+        if !(asked || self.pilots.iter().any(has_left)) {
+            return;
+        }
+        for pilot in self.pilots.iter_mut().filter(is_queued) {
+            self.queue.cancel(&pilot.job);
+            pilot.is_over = true;
+        }
+    }
+
+    /// Tells how many pilots do what, when that has changed.
+    fn count(&mut self, observer: &mut dyn Observer) {
+        if self.queue.machine() == HERE {
+            return;
+        }
+        let at_work = self.pilots.iter().filter(|pilot| !pilot.is_over);
+        let (mut working, mut queued, mut reason) = (0, 0, None);
+        for pilot in at_work {
+            match &pilot.state {
+                JobState::Queued(why) => {
+                    queued += 1;
+                    reason = reason.or(Some(why.clone()).filter(|why| !why.is_empty() && why != "None"));
+                }
+                _ => working += 1,
+            }
+        }
+        let counted = (working, queued, reason);
+        if self.counted.as_ref() != Some(&counted) {
+            let (working, queued, reason) = counted.clone();
+            observer.on_event(&Event::Pilots { working, queued, reason });
+            self.counted = Some(counted);
         }
     }
 
@@ -166,11 +251,13 @@ impl<'a> Fleet<'a> {
     /// Tells what a pilot said since the last look. True when the others have to stop because of it.
     fn tell(&mut self, index: usize, observer: &mut dyn Observer) -> bool {
         let pilot = &mut self.pilots[index];
-        if pilot.following.is_none() {
-            let name = run_of(self.peers.folder(), pilot.job.number);
-            pilot.following = name.map(|name| Following::of(&self.runs.join(name)));
+        if let Some(name) = run_of(self.peers.folder(), pilot.job.number)
+            && pilot.following.as_ref().is_none_or(|(followed, _)| *followed != name)
+        {
+            // A job that is queued again has another folder.
+            pilot.following = Some((name.clone(), Following::of(&self.runs.join(name))));
         }
-        let events = pilot.following.as_mut().map(Following::look).unwrap_or_default();
+        let events = pilot.following.as_mut().map(|(_, following)| following.look()).unwrap_or_default();
         let mut stops = false;
         for (_, event) in events {
             match &event {
@@ -204,22 +291,26 @@ impl<'a> Fleet<'a> {
     }
 
     /// Whether a pilot that is over was lost and another has to take its place.
-    fn is_lost(&mut self, index: usize, how: Option<String>, stopped: bool, observer: &mut dyn Observer) -> bool {
-        let pilot = &self.pilots[index];
-        let number = pilot.job.number;
-        let folder = run_of(self.peers.folder(), number).map(|name| self.runs.join(name));
-        if folder.is_some_and(|folder| crate::ended::Ended::in_folder(&folder).is_some()) || stopped {
+    fn is_lost(&mut self, index: usize, how: How, stopped: bool, observer: &mut dyn Observer) -> bool {
+        let number = self.pilots[index].job.number;
+        let outcome = outcome_of(&self.runs, self.peers.folder(), number);
+        // One whose time was up has ended well, and left work behind.
+        let has_left = outcome.is_some_and(|outcome| outcome.exit != Exit::Terminated as u8);
+        if has_left || stopped {
             return false;
         }
         let words = last_words(&self.peers.folder().join(PILOTS).join(format!("{number}.log")));
         let is_begun = run_of(self.peers.folder(), number).is_some();
-        let mut text = match &how {
-            None if !is_begun => format!("pilot {number} ended before it began"),
-            _ => format!("pilot {number} was lost: {}; what it had begun is done again", told(&how)),
+        let again = "what it had begun is done again";
+        let (mut text, is_replaced) = match &how {
+            How::Itself if !is_begun => (format!("pilot {number} ended before it began"), false),
+            How::Itself => (format!("pilot {number} was lost: it is gone; {again}"), true),
+            How::Lost(how) => (format!("pilot {number} was lost: {how}; {again}"), true),
+            How::Cancelled => (format!("pilot {number} was cancelled; the others do its work"), false),
         };
         words.iter().for_each(|line| text.push_str(&format!("\n  | {line}")));
         observer.on_event(&Event::Warning { text });
-        if how.is_none() && !is_begun {
+        if !is_replaced {
             return false;
         }
         self.in_vain += 1;
@@ -228,8 +319,9 @@ impl<'a> Fleet<'a> {
     }
 }
 
-fn told(how: &Option<String>) -> &str {
-    how.as_deref().unwrap_or("it is gone")
+/// What came of a pilot, if it has said so itself.
+fn outcome_of(runs: &Path, folder: &Path, number: usize) -> Option<Outcome> {
+    Outcome::in_folder(&runs.join(run_of(folder, number)?))
 }
 
 /// The run that a pilot has a folder for.

@@ -12,6 +12,8 @@ mod project;
 mod server;
 #[path = "../common/slow.rs"]
 mod slow;
+#[path = "../common/slurm.rs"]
+mod slurm_cluster;
 #[path = "../common/terminal.rs"]
 mod terminal;
 
@@ -55,6 +57,7 @@ mod sharing;
 mod shells;
 mod show;
 mod signals;
+mod slurm;
 mod sources;
 mod table;
 mod verify;

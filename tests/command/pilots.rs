@@ -42,7 +42,7 @@ json.dump({"metrics": {"sum": float(total)}}, open("outputs/metrics.json", "w"))
 "#;
 
 /// A sweep: six nodes that read nothing, six that read one each, and a table of all.
-fn sweep() -> Project {
+pub fn sweep() -> Project {
     let project = Project::new();
     project.file("kinds/own/work/stage.toml", WORK_STAGE).file("kinds/own/work/work.py", WORK_PROGRAM);
     project.with_gather();
@@ -66,7 +66,7 @@ fn sweep() -> Project {
 const ON: [&str; 4] = ["--on", "here", "--pilots", "2"];
 
 /// How often each line was noted by a stage.
-fn noted(project: &Project) -> BTreeMap<String, usize> {
+pub fn noted(project: &Project) -> BTreeMap<String, usize> {
     let mut noted = BTreeMap::new();
     for line in fs::read_to_string(project.path("log")).unwrap_or_default().lines() {
         *noted.entry(line.to_string()).or_default() += 1;
@@ -96,14 +96,14 @@ fn until_pilots_are_at_work(project: &Project, run: &mut Running, lines: usize) 
     }
 }
 
-fn assert_complete(project: &Project) {
+pub fn assert_complete(project: &Project) {
     project.run(&["cache", "verify"]).ok();
     project.go("pipelines/sweep.toml", &[]).ok().ran(&[]);
     assert_eq!(pilots(project), Vec::<i32>::new(), "no process is left");
     assert!(project.path("results/sweep/run.json").exists());
 }
 
-fn counted(done: &Done, status: &str) -> usize {
+pub fn counted(done: &Done, status: &str) -> usize {
     let events = done.events();
     events.iter().filter(|event| event["event"] == "finished" && event["status"] == status).count()
 }

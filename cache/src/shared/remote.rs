@@ -8,7 +8,7 @@ use super::marks::Marks;
 use super::sender::Sender;
 use super::store::{Store, StoreError};
 use crate::layout::Layout;
-use crate::{CacheError, Digest, Key, disk};
+use crate::{Cache, CacheError, Digest, Key, disk};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -132,6 +132,31 @@ pub(super) struct Mark {
     made_unix: f64,
 }
 
+impl Mark {
+    /// One for a store that has none, and its text.
+    fn new() -> Result<(Self, Vec<u8>), StoreError> {
+        let made_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let mark = Mark { layout: LAYOUT, id: drawn(), made_unix };
+        let text = serde_json::to_vec(&mark).map_err(|error| StoreError::Other(error.to_string()))?;
+        Ok((mark, text))
+    }
+}
+
+impl Cache {
+    /// Marks the folder as one that several machines open. Who opens it from now on takes leases beside locks.
+    ///
+    /// # Errors
+    /// The mark cannot be written.
+    pub fn share(&self) -> Result<(), CacheError> {
+        let folder = Folder::new(self.root());
+        if disk::exists(&self.root().join(MARK)) {
+            return Ok(());
+        }
+        let made = Mark::new().and_then(|(_, text)| folder.put(MARK, text.len() as u64, &mut text.as_slice()));
+        made.map(drop).map_err(|error| CacheError::NoRemote { url: folder.url().into(), why: error.to_string() })
+    }
+}
+
 /// A remote as one cache folder and this process use it.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -193,9 +218,7 @@ impl Shared {
             *met = Some(mark);
         }
         if writes && matches!(*met, Some(None)) {
-            let made_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-            let mark = Mark { layout: LAYOUT, id: drawn(), made_unix };
-            let text = serde_json::to_vec(&mark).map_err(|error| StoreError::Other(error.to_string()))?;
+            let (mark, text) = Mark::new()?;
             self.asking.ask(|store| store.put(MARK, text.len() as u64, &mut text.as_slice()))?;
             self.marks.is_of(&mark.id);
             *met = Some(Some(mark));

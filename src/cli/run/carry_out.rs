@@ -1,6 +1,7 @@
 //! A run from its folder in the cache to its last word.
 
 use super::ending::{Told, compared};
+use super::on::{self, On};
 use super::reports::Reports;
 use super::{Args, after, before, pilots, sending, words};
 use crate::baseline::{Baseline, Comparison};
@@ -54,6 +55,8 @@ pub struct Begun<'a> {
     pub interrupts: Interrupts,
     /// What the processes of this run tell each other.
     pub peers: Peers,
+    /// The machine that pilots compute on, where that is another one.
+    pub on: Option<On>,
 }
 
 impl Begun<'_> {
@@ -124,15 +127,21 @@ impl Begun<'_> {
         }
         let expected: IndexMap<NodeId, Option<f64>> =
             guesses.into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
+        let shares = on::shares(self.on.as_ref(), args, &slots, on::work(graph, &expected));
         if !expected.is_empty() {
+            let jobs =
+                if args.on.is_some() { shares.iter().map(|share| share.names.len()).sum() } else { slots.names.len() };
             let seconds = expected.iter().map(|(node, seconds)| (pipeline.node(*node).address(), *seconds)).collect();
-            observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
+            observers.on_event(&Event::Expected { jobs, seconds });
         }
 
         signals.begin();
         let (peers, plan) = match args.on.is_some() && !expected.is_empty() {
             true => {
-                let fleet = pilots::Pilots { args, project, run, slots: &slots, signals, interrupts: &interrupts };
+                let fleet = {
+                    let (on, shares) = (self.on.as_ref(), &shares);
+                    pilots::Pilots { args, project, run, on, shares, signals, interrupts: &interrupts }
+                };
                 let peers = fleet.carry_out(&mut observers)?;
                 planner = project.planner(&sources)?;
                 let plan = planner.plan();

@@ -2,12 +2,13 @@
 //! program on the same cache, with the manifest as it stands in the run's folder.
 
 use super::Args;
+use super::on::On;
 use crate::cli::allow::Commands;
 use crate::cli::interrupts::Signals;
 use crate::cli::project::{ManifestArgs, Project};
 use crate::event::{Event, Observer};
 use crate::exit::{Exit, Fault};
-use crate::fleet::{self, Ended, Fleet, PilotOrder, Processes};
+use crate::fleet::{Ended, Fleet, PilotOrder, Processes, Queue};
 use crate::history;
 use crate::peers::{PILOTS, Peers};
 use crate::pipeline::NumericsMode;
@@ -37,12 +38,30 @@ pub fn run_of(args: &Args, own: &RunDir) -> String {
     args.pilot.and(args.manifest.from_run.clone()).unwrap_or_else(|| own.id().to_string())
 }
 
+/// Makes sure that pilots of other machines plan what this command plans, and that they share the work.
+pub fn prepare(project: &Project) -> Result<(), Fault> {
+    if project.choice.numerics.is_some() {
+        let message = "numerics are strict, and those of the pilots are not known here\n  run it with --numerics loose, or as a job \
+                       of its own without --on";
+        return Err(Fault::usage(message));
+    }
+    Ok(project.cache.share()?)
+}
+
+/// The run of a folder.
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// What pilots are started with.
 pub struct Pilots<'a> {
     pub args: &'a Args,
     pub project: &'a Project,
     pub run: &'a RunDir,
-    pub slots: &'a Slots,
+    /// The machine, where it is another one.
+    pub on: Option<&'a On>,
+    /// The slots of each pilot.
+    pub shares: &'a [Slots],
     pub signals: &'a Signals,
     pub interrupts: &'a Interrupts,
 }
@@ -54,21 +73,19 @@ impl Pilots<'_> {
         let folder = found.clone().unwrap_or_else(|| self.run.path().to_path_buf());
         let peers = Peers::watcher(&folder);
         let runs = self.run.path().parent().unwrap_or(self.run.path()).to_path_buf();
-        let mut queue = Processes::default();
-        let mut fleet = Fleet::new(&peers, runs, &mut queue, self.args.keep_going);
-        let shares = fleet::share(self.slots, self.args.pilots.map_or(self.slots.names.len(), usize::from));
-        let order = |number: usize, share: usize| self.order(number, &folder, shares.get(share).unwrap_or(self.slots));
+        let mut queue = self.queue(&folder);
+        let mut fleet = Fleet::new(&peers, runs, &mut *queue, self.args.keep_going);
+        let order = |number: usize, share: usize| self.order(number, &folder, share);
         match &found {
             Some(folder) => {
                 let pilots = fleet.find();
-                let run = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let text = format!("{pilots} pilots of run {run} are at work on this; they are watched");
+                let text = format!("{pilots} pilots of run {} are at work on this; they are watched", name_of(folder));
                 observer.on_event(&Event::Warning { text });
             }
             None => {
                 let path = folder.join(PILOTS);
                 fs::create_dir_all(&path).map_err(|error| Fault::io("create", &path, &error))?;
-                for share in 0..shares.len() {
+                for share in 0..self.shares.len() {
                     fleet.start(&order(share + 1, share), share)?;
                 }
             }
@@ -92,8 +109,9 @@ impl Pilots<'_> {
             if !Started::in_folder(&run.path).is_ok_and(|started| started.asks_for_the_same(&mine)) {
                 continue;
             }
-            let (peers, mut queue) = (Peers::watcher(&run.path), Processes::default());
-            let alive = Fleet::new(&peers, PathBuf::new(), &mut queue, false).find();
+            let (peers, mut queue) = (Peers::watcher(&run.path), self.queue(&run.path));
+            let runs = run.path.parent().unwrap_or(&run.path).to_path_buf();
+            let alive = Fleet::new(&peers, runs, &mut *queue, false).find();
             if alive > 0 && !peers.is_asked_to_stop() {
                 return Ok(Some(run.path));
             }
@@ -101,21 +119,31 @@ impl Pilots<'_> {
         Ok(None)
     }
 
-    fn order(&self, number: usize, folder: &Path, share: &Slots) -> PilotOrder {
+    /// What starts the pilots of the run in this folder.
+    fn queue(&self, folder: &Path) -> Box<dyn Queue> {
+        match self.on {
+            Some(on) => on.queue(&name_of(folder)),
+            None => Box::new(Processes::default()),
+        }
+    }
+
+    fn order(&self, number: usize, folder: &Path, share: usize) -> PilotOrder {
         let Args { keep_going, offline, timeout, allow_commands, memory_budget, manifest, .. } = self.args;
         let mut words: Vec<String> = vec!["run".into(), "--quiet".into()];
         let mut say = |name: &str, value: String| words.extend([name.to_string(), value]);
-        say("--from-run", folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        say("--from-run", name_of(folder));
         say("--pilot", number.to_string());
         say("--cache", self.project.cache.root().display().to_string());
-        let mut devices = share.names.clone();
-        devices.sort();
-        devices.dedup();
-        say("--device", devices.join(","));
-        if !share.for_small {
-            say("--jobs", share.names.len().to_string());
+        if let Some(share) = self.shares.get(share).or(self.shares.first()) {
+            let mut devices = share.names.clone();
+            devices.sort();
+            devices.dedup();
+            say("--device", devices.join(","));
+            if !share.for_small {
+                say("--jobs", share.names.len().to_string());
+            }
+            say("--threads", share.threads.to_string());
         }
-        say("--threads", share.threads.to_string());
         if let Some(second) = &manifest.cache_from {
             let second = std::path::absolute(second).unwrap_or_else(|_| second.clone());
             say("--cache-from", second.display().to_string());
@@ -141,6 +169,8 @@ impl Pilots<'_> {
         words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_string()));
         PilotOrder {
             number,
+            run: name_of(folder),
+            run_folder: folder.to_path_buf(),
             arguments: words,
             folder: self.project.pipeline.root.clone(),
             log: folder.join(PILOTS).join(format!("{number}.log")),

@@ -45,6 +45,7 @@ fn engine(bench: &mut Criterion) {
         commit: None,
         patience: Default::default(),
         sharing: Default::default(),
+        peers: None,
     };
     Scheduler::new(run, |_| 1.0).run();
     let mut planner = Planner::new(&pipeline, &graph, &cache, &sources, Default::default(), &choice);

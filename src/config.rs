@@ -2,6 +2,8 @@
 //! where results go. Later files win: the site's, the user's, one that is named.
 
 use crate::exit::Fault;
+use crate::machine::Machine;
+use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +13,12 @@ const SITE: &str = "/etc/ddpipe/config.toml";
 const USER: &str = "ddpipe/config.toml";
 
 /// All settings together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// The URL of the remote that caches have.
     pub remote: Option<String>,
+    /// The machines that `--on` names.
+    pub machines: IndexMap<String, Machine>,
 }
 
 /// One file.
@@ -23,6 +27,8 @@ pub struct Config {
 struct Written {
     #[serde(default)]
     cache: WrittenCache,
+    #[serde(default)]
+    machines: IndexMap<String, Machine>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -42,16 +48,22 @@ impl Config {
         for path in usual.filter(|path| path.exists()).chain(named.map(Path::to_path_buf)) {
             let text = std::fs::read_to_string(&path)
                 .map_err(|error| Fault::usage(format!("could not read the settings {}: {error}", path.display())))?;
-            config.lay_over(&text).map_err(|error| {
-                Fault::usage(format!("the settings {}: {}", path.display(), error.to_string().trim_end()))
-            })?;
+            let wrong = |why: &str| Fault::usage(format!("the settings {}: {}", path.display(), why.trim_end()));
+            config.lay_over(&text).map_err(|error| wrong(&error.to_string()))?;
+            for (name, machine) in &mut config.machines {
+                if let Some(fault) = machine.fault() {
+                    return Err(wrong(&format!("machines.{name}: {fault}")));
+                }
+                machine.is_told_in(&std::path::absolute(&path).unwrap_or_else(|_| path.clone()));
+            }
         }
         Ok(config)
     }
 
     fn lay_over(&mut self, text: &str) -> Result<(), toml::de::Error> {
-        let Written { cache: WrittenCache { remote } } = toml::from_str(text)?;
+        let Written { cache: WrittenCache { remote }, machines } = toml::from_str(text)?;
         self.remote = remote.or(self.remote.take());
+        self.machines.extend(machines);
         Ok(())
     }
 }

@@ -127,6 +127,15 @@ pub enum Event {
         /// What happened.
         message: String,
     },
+    /// How many pilots of the run do what, when that has changed.
+    Pilots {
+        /// At work.
+        working: usize,
+        /// Waiting for the batch system to start them.
+        queued: usize,
+        /// Why they wait, in the batch system's words; null where it gives no reason.
+        reason: Option<String>,
+    },
     /// Something worth saying that concerns no single node.
     Warning {
         /// The text.

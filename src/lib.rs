@@ -18,13 +18,14 @@
 //!    [`change`] sets two plans beside each other.
 //! 4. [`schedule`]: carries a plan out. [`recompute`] runs what is on record again.
 //!    [`executor`] is who runs a job; [`slots`] says on which devices,
-//!    [`memory`] how much memory there is, [`estimate`] how long a node will take.
+//!    [`fleet`] starts pilots, and [`peers`] is what they tell each other; [`memory`] says how much memory there is, [`estimate`] how long a node will take.
 //! 5. [`event`]: what a run tells while it goes on. [`progress`] shows it on a [`terminal`] or elsewhere,
 //!    [`started`] keeps what it was started with, [`comparison`] sets two of them, or manifests of a git [`revision`], side by
 //!    side, [`expect`], [`mixed`], [`baseline`], [`ledger`] and [`results`] come
 //!    at the end, [`run_report`] says all of it to CI systems,
 //!    and [`report`] to people, as one HTML file.
-//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site.
+//! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site, [`machine`] what
+//!    they say of machines that pilots run on.
 
 pub mod address;
 pub mod allowed;
@@ -46,6 +47,7 @@ pub mod executor;
 pub mod exit;
 pub mod expect;
 mod fields;
+pub mod fleet;
 pub mod graph;
 pub mod history;
 pub mod key;
@@ -53,6 +55,7 @@ pub mod ledger;
 pub mod limits;
 pub mod lineage;
 pub mod load;
+pub mod machine;
 pub mod manifest;
 pub mod memory;
 pub mod mixed;
@@ -61,6 +64,7 @@ mod note;
 mod number;
 pub mod numerics;
 pub mod origin;
+pub mod peers;
 pub mod pipeline;
 pub mod place;
 pub mod plan;

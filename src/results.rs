@@ -56,6 +56,14 @@ pub struct Written {
     pub faults: Vec<Fault>,
 }
 
+impl Written {
+    /// Nothing, in this folder.
+    pub fn nothing(folder: PathBuf) -> Self {
+        let (files, tables, earlier) = (Vec::new(), Vec::new(), Vec::new());
+        Written { folder, files, tables, earlier, warnings: Vec::new(), faults: Vec::new() }
+    }
+}
+
 /// A run that is over, as far as its results are concerned.
 #[derive(Debug)]
 pub struct Over<'a> {
@@ -76,14 +84,7 @@ pub struct Over<'a> {
 pub fn write(pipeline: &Pipeline, graph: &Graph, cache: &Cache, over: Over<'_>) -> Written {
     let Over { folder, run, called, records, lost } = over;
     let before = Account::read(&folder);
-    let mut written = Written {
-        folder: folder.clone(),
-        files: Vec::new(),
-        tables: Vec::new(),
-        earlier: Vec::new(),
-        warnings: Vec::new(),
-        faults: Vec::new(),
-    };
+    let mut written = Written::nothing(folder.clone());
     let other = before.as_ref().filter(|before| !before.called.is_like(&called));
     let theirs: Vec<(&String, &FileAccount)> = other.map_or_else(Vec::new, |other| other.there(&folder).collect());
     let lacking = ends_without(pipeline, graph, records, &lost);

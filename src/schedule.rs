@@ -6,12 +6,12 @@ mod attempts;
 mod clocks;
 mod commits;
 mod decisions;
-mod fetches;
 mod jobs;
 mod losses;
 mod messages;
 mod outcomes;
 mod patience;
+mod prepare;
 mod sharing;
 mod state;
 
@@ -21,15 +21,17 @@ pub use sharing::Sharing;
 use crate::event::{Event, Observer, Outcome, Status};
 use crate::executor::{Executor, Signal};
 use crate::graph::Graph;
+use crate::peers::{Left, Peers};
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::Planner;
+use crate::reason::Reason;
 use crate::sources::Sources;
 use commits::Commits;
-use ddpipe_cache::{Cache, CacheError, Commit, Lookup, Record};
+use ddpipe_cache::{Cache, CacheError, Claim, Commit, Holder, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
 use decisions::Decisions;
-use fetches::Fetches;
 pub use jobs::Jobs;
+use prepare::Preparations;
 use state::{Running, State, States};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,6 +81,8 @@ pub struct Run<'a> {
     pub patience: Patience,
     /// Which nodes may run beside others on one device.
     pub sharing: Sharing,
+    /// What the processes of this run tell each other; none where there is no folder for that.
+    pub peers: Option<Peers>,
 }
 
 /// One run of a pipeline, from the first decision to the last record.
@@ -96,6 +100,7 @@ pub struct Scheduler<'a> {
     commit: Option<Commit>,
     patience: Patience,
     sharing: Sharing,
+    peers: Option<Peers>,
     /// When the clocks were last looked at.
     looked: Instant,
     /// Per node, its attempts that failed and were followed by another, in words.
@@ -103,7 +108,7 @@ pub struct Scheduler<'a> {
     states: States,
     decisions: Decisions,
     commits: Commits,
-    fetches: Fetches,
+    preparations: Preparations,
     slots: Vec<Option<NodeId>>,
     jobs: u64,
     cancelled: bool,
@@ -131,7 +136,7 @@ impl Summary {
 
 /// How long words of workers are waited for while records are on their way to the disk.
 const MOMENT: Duration = Duration::from_millis(1);
-/// How long they are waited for while inputs are on their way here.
+/// How long they are waited for while nodes are being prepared.
 const SOON: Duration = Duration::from_millis(5);
 /// While nothing happens, how long until interrupts and other processes' claims are looked at again.
 const LOOK: Duration = Duration::from_millis(50);
@@ -153,6 +158,7 @@ impl<'a> Scheduler<'a> {
             commit,
             patience,
             sharing,
+            peers,
         } = run;
         let nodes = pipeline.nodes.len();
         Scheduler {
@@ -160,7 +166,7 @@ impl<'a> Scheduler<'a> {
             states: States::new(&graph.longest_path(seconds)),
             decisions: Decisions::new(nodes),
             commits: Commits::begin(),
-            fetches: Fetches::default(),
+            preparations: Preparations::default(),
             outcomes: vec![None; nodes],
             jobs: 0,
             cancelled: false,
@@ -178,6 +184,7 @@ impl<'a> Scheduler<'a> {
             commit,
             patience,
             sharing,
+            peers,
             looked: Instant::now(),
             failed: vec![Vec::new(); nodes],
         }
@@ -198,12 +205,13 @@ impl<'a> Scheduler<'a> {
             while let Some((node, outcome)) = self.commits.next(Duration::ZERO) {
                 self.on_committed(node, outcome);
             }
-            while let Some((node, outcome)) = self.fetches.next(Duration::ZERO) {
-                self.on_fetched(node, outcome);
+            while let Some((order, prepared)) = self.preparations.outcome() {
+                self.on_prepared(order, prepared);
             }
             self.watch_clocks();
         }
         let kill = self.interrupts.count() > 1;
+        self.preparations.finish();
         self.executor.shutdown(kill);
         let records = self.states.records();
         let interrupted = self.interrupts.count() > 0;
@@ -213,7 +221,7 @@ impl<'a> Scheduler<'a> {
     /// Waits for the next word of a worker, or for records on their way to the disk.
     fn listen(&mut self) -> Option<Signal> {
         if !self.commits.are_open() {
-            return self.executor.next(if self.fetches.are_open() { SOON } else { LOOK });
+            return self.executor.next(if self.preparations.are_open() { SOON } else { LOOK });
         }
         // Workers that have nothing to do say nothing.
         if !self.states.any_busy()
@@ -226,6 +234,9 @@ impl<'a> Scheduler<'a> {
     }
 
     fn check_interrupts(&mut self) {
+        if self.interrupts.count() == 0 && self.peers.as_ref().is_some_and(Peers::is_stopped) {
+            self.interrupts.raise();
+        }
         let asked = self.interrupts.count();
         if asked == 0 {
             return;
@@ -298,48 +309,89 @@ impl<'a> Scheduler<'a> {
     /// Takes the right to run a node and hands it to a slot. An error is one of the cache.
     fn claim(&mut self, node: NodeId, slot: usize) -> Result<(), CacheError> {
         let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
-        let (action, reasons) = (action.clone(), reasons.clone());
-        if !self.has_inputs(node)? {
+        let (key, forced) = (action.key, reasons.contains(&Reason::Forced));
+        if self.is_left_to_others(node) {
             return Ok(());
         }
+        if self.cache.is_shared() {
+            return if self.preparations.leave_alone(node) { Ok(()) } else { self.prepare(node, slot, forced) };
+        }
         let address = self.pipeline.node(node).address();
-        let forced = reasons.contains(&crate::reason::Reason::Forced);
         // Not waiting here: the other slots have work to do meanwhile.
-        let anew = || self.cache.lookup_forced(action.key, &address, &mut |_| false).map(Lookup::Miss);
-        let looked = match forced {
-            true => anew(),
-            false => match self.cache.lookup(action.key, &address, &mut |_| false) {
-                // Another process was faster with this very question.
-                Ok(Lookup::Hit(record)) if self.planner.ask(node, &record) => {
-                    self.observer.reaches(record.key);
-                    self.states.set(node, State::Pending);
-                    return Ok(());
-                }
-                Ok(Lookup::Hit(record)) if self.planner.lacks(node, &record).is_some() => anew(),
-                looked => looked,
-            },
+        let mut looked = match forced {
+            true => self.cache.lookup_forced(key, &address, &mut |_| false).map(Lookup::Miss),
+            false => self.cache.lookup(key, &address, &mut |_| false),
         };
-        let claim = match looked {
-            Ok(Lookup::Miss(claim)) => claim,
-            Ok(Lookup::Hit(record)) => {
-                self.fresh(node, Arc::new(*record));
+        if let Ok(Lookup::Hit(record)) = looked {
+            if self.on_record(node, record, false) {
                 return Ok(());
             }
+            looked = self.cache.lookup_forced(key, &address, &mut |_| false).map(Lookup::Miss);
+        }
+        match looked {
+            Ok(Lookup::Miss(claim)) => self.start(node, slot, claim),
+            Ok(Lookup::Hit(_)) => Ok(()),
             Err(CacheError::Interrupted { holder }) => {
-                if self.states.first_wait(node) {
-                    self.emit(Event::Waiting { node: address, holder: holder.to_string() });
-                }
-                return Ok(());
+                self.say_for_whom(node, &holder);
+                Ok(())
             }
-            Err(error) => return Err(error),
-        };
-        if forced && let Err(error) = self.cache.remove_scratch(action.key) {
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a ready node is not for this process: it failed in another one, or this one computes nothing.
+    fn is_left_to_others(&mut self, node: NodeId) -> bool {
+        let Some(peers) = &self.peers else { return false };
+        match (peers.failure(&self.pipeline.node(node).address()), peers.left()) {
+            (Some(failure), _) | (None, Some(Left::ByAll(failure))) => self.fail_for_good(node, failure),
+            (None, Some(Left::AfterAnother)) => self.skip_after_failure(node),
+            (None, None) => return false,
+        }
+        true
+    }
+
+    /// Another process was faster with a ready node. False where its record lacks an output that the kind has got since.
+    fn on_record(&mut self, node: NodeId, record: Box<Record>, anew: bool) -> bool {
+        // With this very question.
+        if self.planner.ask(node, &record) {
+            self.observer.reaches(record.key);
+            self.states.set(node, State::Pending);
+            return true;
+        }
+        if !anew && self.planner.lacks(node, &record).is_some() {
+            return false;
+        }
+        self.fresh(node, Arc::new(*record));
+        true
+    }
+
+    /// Says once for whom a node waits.
+    fn say_for_whom(&mut self, node: NodeId, holder: &Holder) {
+        if self.states.first_wait(node) {
+            let address = self.pipeline.node(node).address();
+            self.emit(Event::Waiting { node: address, holder: holder.to_string() });
+        }
+    }
+
+    /// Hands a claimed node to a free slot.
+    fn start(&mut self, node: NodeId, slot: usize, claim: Claim) -> Result<(), CacheError> {
+        let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
+        let (action, reasons) = (action.clone(), reasons.clone());
+        let begun = self.peers.as_ref().map_or(Ok(()), |peers| peers.begin(&self.pipeline.node(node).address()));
+        if let Err(failure) = begun {
+            drop(claim);
+            self.fail(node, failure.cause, failure.message, failure.hint, failure.log);
+            return Ok(());
+        }
+        if reasons.contains(&Reason::Forced)
+            && let Err(error) = self.cache.remove_scratch(action.key)
+        {
             tracing::warn!(%error, "a checkpoint of an earlier run stays");
         }
         self.jobs += 1;
         let job = JobId(self.jobs);
         let order = self.job(job, node, &action)?;
-        let kind = self.pipeline.node(node).kind.clone();
+        let (address, kind) = (self.pipeline.node(node).address(), self.pipeline.node(node).kind.clone());
         let name = self.executor.slots()[slot].clone();
         let continues = crate::standing::step(self.cache, action.key, order.version);
         self.emit(Event::Started { node: address, kind, slot: name, reasons, continues });

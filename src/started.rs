@@ -147,6 +147,15 @@ impl Started {
         Ok(started)
     }
 
+    /// Whether another run was asked for the same: the same texts, overrides, variables and selection.
+    pub fn asks_for_the_same(&self, other: &Started) -> bool {
+        let asked = |started: &Started| {
+            let Started { manifest, profile, sets, env, select, files, .. } = started.clone();
+            (manifest, profile, sets, env, select, files)
+        };
+        asked(self) == asked(other)
+    }
+
     /// Checks that the run's project is in the current folder, or is the one that the cache lies in. The record of a run may
     /// have come along with a stranger's project, and must not name another folder to work in.
     ///

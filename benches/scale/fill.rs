@@ -31,6 +31,7 @@ pub fn fill(pipeline: &Pipeline, cache: &Cache) -> Duration {
         commit: None,
         patience: Default::default(),
         sharing: Default::default(),
+        peers: None,
     };
     let begun = Instant::now();
     Scheduler::new(run, |_| 1.0).run();

@@ -6,12 +6,13 @@ use crate::index::Index;
 use crate::layout::Layout;
 use crate::record::Found;
 use crate::second::Second;
-use crate::shared::{Look, Remote, Shared};
+use crate::shared::{self, Leases, Look, Remote, Shared, Taken};
 use crate::{BlobStore, CacheError, Claim, Holder, Key, Record, Stamp, StatCache, disk, record, walk};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 /// One cache folder. Clones share it; any number of processes may use the same folder.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ struct Inner {
     clock: Clock,
     second: Option<Second>,
     shared: Option<Arc<Shared>>,
+    /// Those of the remote, or of this folder where several machines open it.
+    leases: Option<Arc<Leases>>,
 }
 
 /// What a look-up gives.
@@ -65,7 +68,8 @@ impl Cache {
         let shared = remote.map(|remote| Shared::new(remote, &layout)).transpose()?.map(Arc::new);
         let blobs = BlobStore::new(layout.clone(), shared.clone());
         let index = Index::new(&layout);
-        Ok(Cache(Arc::new(Inner { layout, blobs, index, clock: Clock::default(), second, shared })))
+        let leases = shared.as_ref().map(|shared| shared.leases.clone()).or_else(|| shared::leases_in(&layout));
+        Ok(Cache(Arc::new(Inner { layout, blobs, index, clock: Clock::default(), second, shared, leases })))
     }
 
     /// The cache's folder, absolute.
@@ -104,7 +108,7 @@ impl Cache {
             self.touch(&[key]);
             return Ok(Lookup::Hit(Box::new(record)));
         }
-        let claim = Claim::wait(self, key, node, false, waiter)?;
+        let claim = self.claim(key, node, false, waiter)?;
         let found = self.or_from_elsewhere(key, record::read(&self.0.layout, key)?, Look::InClaim)?;
         match self.if_complete(found)? {
             Some(record) => {
@@ -115,6 +119,49 @@ impl Cache {
         }
     }
 
+    /// The claim of a key: its lock on this machine, and where the cache is shared its lease.
+    fn claim(
+        &self,
+        key: Key,
+        node: &str,
+        forced: bool,
+        waiter: &mut dyn FnMut(&Holder) -> bool,
+    ) -> Result<Claim, CacheError> {
+        let mut looks = 0;
+        loop {
+            let mut claim = Claim::wait(self, key, node, forced, waiter)?;
+            let Some(leases) = &self.0.leases else { return Ok(claim) };
+            let holder = match leases.take(key, node) {
+                Taken::Mine(lease) => {
+                    claim.lease = Some(lease);
+                    return Ok(claim);
+                }
+                Taken::Unknown => return Ok(claim),
+                Taken::Held(holder) => holder,
+            };
+            drop(claim);
+            if !waiter(&holder) {
+                return Err(CacheError::Interrupted { holder });
+            }
+            thread::sleep(leases.pause(looks));
+            looks += 1;
+        }
+    }
+
+    pub(crate) fn leases(&self) -> Option<&Leases> {
+        self.0.leases.as_deref()
+    }
+
+    /// Whether other machines may compute the same keys: then a look-up may take a while.
+    pub fn is_shared(&self) -> bool {
+        self.0.leases.is_some()
+    }
+
+    /// After how long to look again at a key that another process has, at the so many-eth look.
+    pub fn pause(&self, looks: u32) -> Duration {
+        self.0.leases.as_ref().map_or(Duration::ZERO, |leases| leases.pause(looks))
+    }
+
     /// The right to make a record even where there is one; its commit replaces it. Waits like [`Cache::lookup`].
     pub fn lookup_forced(
         &self,
@@ -122,7 +169,7 @@ impl Cache {
         node: &str,
         waiter: &mut dyn FnMut(&Holder) -> bool,
     ) -> Result<Claim, CacheError> {
-        Claim::wait(self, key, node, true, waiter)
+        self.claim(key, node, true, waiter)
     }
 
     /// The record of `key` if every output is in the cache with its length. Claims nothing and marks nothing as used.

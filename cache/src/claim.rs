@@ -4,6 +4,7 @@
 
 use crate::aside::{Aside, ORDINARY};
 use crate::record::Found;
+use crate::shared::Lease;
 use crate::{Cache, CacheError, Holder, Key, Numerics, Record, aside, disk, record};
 use std::fmt;
 use std::fs::File;
@@ -154,6 +155,8 @@ pub struct Claim {
     cache: Cache,
     key: Key,
     forced: bool,
+    /// What others see of it, where the cache is shared. Given back before the lock.
+    pub(crate) lease: Option<Lease>,
     /// Held for its `Drop`.
     _lock: Lock,
 }
@@ -174,7 +177,7 @@ impl Claim {
             match Lock::attempt(&path)? {
                 Attempt::Locked(mut lock) => {
                     lock.sign(&Holder::me(node));
-                    return Ok(Claim { cache: cache.clone(), key, forced, _lock: lock });
+                    return Ok(Claim { cache: cache.clone(), key, forced, lease: None, _lock: lock });
                 }
                 Attempt::Held(holder) => {
                     if polls % POLLS_PER_ASK == 0 && !waiter(&holder) {
@@ -224,6 +227,10 @@ impl Claim {
             }
         }
         let path = self.cache.layout().record(self.key);
+        if !self.forced {
+            // Somebody may have been faster who took this process for dead.
+            self.cache.look_elsewhere(self.key);
+        }
         let before = match record::find(self.cache.layout(), self.key)? {
             Found::Record(before) => Some(*before),
             Found::Newer(format) => {
@@ -286,7 +293,7 @@ struct Begun {
 impl Begun {
     /// What a commit does when the record is safe: it only makes things faster or tidier. Gives the claim back.
     fn end(self) -> Committed {
-        let Begun { claim, record, other_bytes, is_noted, .. } = self;
+        let Begun { mut claim, record, other_bytes, is_noted, .. } = self;
         if is_noted {
             if let Err(error) = claim.cache.note_latest(&record.pipeline, &record.node, claim.key) {
                 tracing::warn!(%error, "the latest record was not noted");
@@ -296,7 +303,7 @@ impl Begun {
             }
         }
         if is_noted {
-            claim.cache.send(claim.key);
+            claim.cache.send(claim.key, claim.lease.take());
         }
         Committed { record, other_bytes }
     }

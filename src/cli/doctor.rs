@@ -1,6 +1,9 @@
 //! `ddpipe doctor`: what is installed, what is missing, and the command that mends it. Answers without libtorch, too.
 
+mod far;
+
 use super::place::CacheArgs;
+use super::remote::RemoteArgs;
 use super::{Done, print};
 use crate::executor::worker_program;
 use crate::exit::Exit;
@@ -14,7 +17,15 @@ use std::process::{Command, Stdio};
 pub struct Args {
     #[command(flatten)]
     cache: CacheArgs,
+    /// Look at a machine of the settings instead, as a pilot there would find it: NAME, or NAME:TYPE
+    #[arg(long, value_name = "MACHINE")]
+    on: Option<String>,
+    #[command(flatten)]
+    settings: RemoteArgs,
 }
+
+/// The last words if nothing is wrong.
+const WELL: &str = "all is well";
 
 /// What was found, and whether all is well.
 #[derive(Default)]
@@ -35,13 +46,17 @@ impl Findings {
 }
 
 pub(super) fn run(args: Args) -> Done {
+    if let Some(named) = &args.on {
+        return far::run(named, &args.settings, &args.cache.folder(), &[WELL, "is wrong", "are wrong"]);
+    }
     let mut findings = Findings::default();
+    findings.note("host", ddpipe_cache::host());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     findings.note("ddpipe", format!("{}, {} cores", env!("CARGO_PKG_VERSION"), cores));
     worker(&mut findings);
     cache(&mut findings, &args.cache.folder());
     let verdict = match findings.wrong {
-        0 => "all is well\n".to_string(),
+        0 => format!("{WELL}\n"),
         1 => "1 thing is wrong\n".to_string(),
         wrong => format!("{wrong} things are wrong\n"),
     };

@@ -112,7 +112,7 @@ fn is_open(lines: &[Line], node: &str) -> bool {
 }
 
 /// What a run told, node after node.
-fn text(told: &Told) -> String {
+pub(super) fn text(told: &Told) -> String {
     let mut nodes: Vec<&str> = Vec::new();
     for line in &told.lines {
         if !nodes.contains(&line.node.as_str()) {

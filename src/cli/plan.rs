@@ -1,12 +1,14 @@
 //! `ddpipe plan`: what `run` would do, and why, without doing it.
 
 use super::project::{PlanArgs, Planned, Project};
+use super::run::on::{On, work};
 use super::{Done, absence, print};
 use crate::estimate::Estimate;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::Verdict;
 use crate::standing::{Standing, Unfinished};
 use crate::{progress, size};
+use indexmap::IndexMap;
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -15,21 +17,41 @@ use std::collections::HashMap;
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
+    /// Plan for the pilots of a machine of the settings, and say how many there would be
+    #[arg(long, value_name = "MACHINE")]
+    on: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: Args) -> Done {
-    let project = super::kept(args.plan.open()?);
+    let on = args.on.as_deref().map(|named| On::find(named, args.plan.settings())).transpose()?.flatten();
+    let opened = on.as_ref().map_or_else(|| args.plan.open(), |on| args.plan.open_on(&on.pilot.slots()));
+    let project = super::kept(opened?);
     let planned = super::kept(project.planned()?);
     let unfinished = Unfinished::of(&project.cache)?;
     let prospect =
         Prospect { project, planned, unfinished, expected: project.expected(&planned.plan).into_iter().collect() };
     match args.json {
         true => print(&format!("{}\n", as_json(&prospect))),
-        false => print(&crate::visible::visible(&in_words(&prospect)?)),
+        false => {
+            let pilots = on.map_or(String::new(), |on| pilots(&prospect, &on));
+            print(&crate::visible::visible(&(in_words(&prospect)? + &pilots)))
+        }
     }
+}
+
+/// How many pilots there would be.
+fn pilots(prospect: &Prospect<'_>, on: &On) -> String {
+    let seconds = |(node, guess): (&NodeId, &Option<Estimate>)| (*node, guess.map(|guess| guess.seconds));
+    let expected: IndexMap<NodeId, Option<f64>> = prospect.expected.iter().map(seconds).collect();
+    if expected.is_empty() {
+        return String::new();
+    }
+    let pilots = on.pilots(work(&prospect.project.graph, &expected), None, None);
+    let noun = if pilots == 1 { "pilot" } else { "pilots" };
+    format!("{pilots} {noun} of {} ({})\n", on.name, on.pilot.words())
 }
 
 /// What is known of the nodes of a plan before they run.

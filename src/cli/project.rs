@@ -111,6 +111,16 @@ impl PlanArgs {
         node.ok_or_else(|| Fault::usage("name a node behind the manifest\n  `ddpipe graph MANIFEST` lists the nodes"))
     }
 
+    /// The arguments that name settings.
+    pub fn settings(&self) -> &RemoteArgs {
+        &self.manifest.remote
+    }
+
+    /// As [`PlanArgs::open`], for slots of another machine.
+    pub fn open_on(&self, slots: &Slots) -> Result<Project, Fault> {
+        self.manifest.open(slots)
+    }
+
     /// Loads the manifest and opens its cache.
     pub fn open(&self) -> Result<Project, Fault> {
         let slots = slots::find(&self.device, None, None)?;

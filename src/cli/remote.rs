@@ -18,6 +18,14 @@ pub struct RemoteArgs {
 }
 
 impl RemoteArgs {
+    /// The settings of site and user.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn config(&self) -> Result<Config, Fault> {
+        Config::read(self.config.as_deref())
+    }
+
     /// The remote, if one is named anywhere.
     ///
     /// # Errors
@@ -25,7 +33,7 @@ impl RemoteArgs {
     pub fn open(&self, patience: Patience) -> Result<Option<Remote>, Fault> {
         let named = match &self.remote {
             Some(url) => Some(url.clone()),
-            None => Config::read(self.config.as_deref())?.remote,
+            None => self.config()?.remote,
         };
         let url = named.filter(|url| !url.is_empty() && url != "none");
         Ok(url.map(|url| Remote::at(&url, patience)).transpose()?)

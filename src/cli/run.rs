@@ -4,8 +4,11 @@ mod after;
 mod before;
 mod carry_out;
 mod cut_off;
+mod detached;
 mod ending;
 mod live_report;
+pub(super) mod on;
+mod pilots;
 mod reports;
 mod sending;
 pub(super) mod words;
@@ -13,6 +16,7 @@ pub(super) mod words;
 use self::carry_out::Begun;
 use self::cut_off::CutOff;
 use self::live_report::LiveReport;
+use self::on::On;
 use self::reports::{ReportArgs, Reports};
 use super::Done;
 use super::allow::{self, Commands};
@@ -22,7 +26,9 @@ use super::project::{Invocation, ManifestArgs};
 use crate::commit;
 use crate::ended::Ended;
 use crate::exit::{Exit, Fault};
+use crate::fleet::SESSION;
 use crate::note::say;
+use crate::peers::Peers;
 use crate::schedule::Interrupts;
 use crate::slots;
 use crate::started::Started;
@@ -63,6 +69,22 @@ pub struct Args {
     /// The folder for results, each pipeline's in one of its own below it [default: results in the project's folder]
     #[arg(long, value_name = "DIR", env = "DDPIPE_RESULTS")]
     results: Option<PathBuf>,
+    /// Have pilots compute: processes that share the work by the cache and go on when this command is gone. `here` starts
+    /// them on this machine; other names are [machines.NAME] of the settings, NAME:TYPE if there are several types
+    #[arg(long, value_name = "MACHINE")]
+    on: Option<String>,
+    /// So many pilots [default: here one for each job, else as many as the work fills]
+    #[arg(long, value_name = "N", requires = "on", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pilots: Option<u16>,
+    /// So many pilots that the work may be done in this time, where the longest path allows it [default: 15min]
+    #[arg(long, value_name = "TIME", requires = "on", conflicts_with = "pilots", value_parser = crate::limits::parse_duration)]
+    within: Option<Duration>,
+    /// Go on in the background; print the run's id. `ddpipe watch` shows it, `ddpipe runs stop` ends it
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    detach: bool,
+    /// The number of this pilot of the run that --from-run names
+    #[arg(long, hide = true, value_name = "N", requires = "from_run", conflicts_with_all = ["on", "detach"])]
+    pilot: Option<usize>,
     /// Make a missed expectation an error (exit code 4)
     #[arg(long)]
     check: bool,
@@ -80,6 +102,17 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Done {
+    if args.detach {
+        return detached::start();
+    }
+    if args.pilot.is_some() && std::env::var_os(SESSION).is_some() {
+        // Signals of the terminal are for the command that watches.
+        let _ = nix::unistd::setsid();
+    }
+    if args.on.is_some() && !args.manifest.picks.force.is_empty() {
+        let message = "--force does not go with --on: each pilot would run the node\n  run it without --on first";
+        return Err(Fault::usage(message));
+    }
     if args.json {
         log::tell_programs();
     }
@@ -93,8 +126,16 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     let (interrupts, stopped) = (Interrupts::default(), CutOff::new(begun, args.json));
     let words = stopped.clone();
     let signals = Signals::listen_from_the_start(&interrupts, move |exit| words.tell(exit))?;
-    let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
-    slots.check_devices()?;
+    let on = args.on.as_deref().map(|named| On::find(named, &args.manifest.remote)).transpose()?.flatten();
+    let slots = match &on {
+        // What the nodes have is not looked for here.
+        Some(on) => on.pilot.slots(),
+        None => {
+            let slots = slots::find(&args.device, args.jobs.map(usize::from), args.threads.map(usize::from))?;
+            slots.check_devices()?;
+            slots
+        }
+    };
     let project = args.manifest.open(&slots).inspect_err(|_| {
         // They are found a second time, which only a program is worth.
         if reports.are_wanted() {
@@ -111,6 +152,9 @@ fn whole(args: &Args, reports: &Reports) -> Done {
         Ok::<_, Fault>((name.clone(), baseline))
     };
     let baseline = args.reports.baseline.as_ref().map(named).transpose()?;
+    if on.is_some() {
+        pilots::prepare(project)?;
+    }
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
     if let Some(text) = allow::check(project, args.allow_commands, nodes)? {
@@ -119,6 +163,11 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     }
 
     let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
+    let peers = match args.pilot {
+        Some(number) => pilots::begin(&args.manifest, &project.cache, number, &run)?,
+        None => Peers::alone(run.path()),
+    };
+    detached::begin(&run)?;
     let commit = commit::of(&project.pipeline.root);
     let Invocation { overrides, select, .. } = &project.invocation;
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run, &project.pipeline)?;
@@ -126,7 +175,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     stopped.has_folder(&run, &ended);
     let live = reports.page().map(|file| LiveReport::begin(file, project, run.id()));
     let (run, needed) = (&run, needed.as_slice());
-    let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts };
+    let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts, peers, on };
     let done = with.carry_out(slots, &mut ended);
     ended.seconds = begun.elapsed().as_secs_f64();
     ended.exit = done.as_ref().map_or_else(|fault| fault.exit, |exit| *exit) as u8;

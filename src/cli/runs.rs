@@ -1,9 +1,11 @@
-//! `ddpipe runs`: the runs that the cache remembers, listed, looked at, compared, kept and removed.
+//! `ddpipe runs`: the runs that the cache remembers, listed, looked at, compared, stopped, kept and removed.
 
 mod compare;
 mod json;
 mod list;
+mod log;
 mod show;
+mod stop;
 
 use super::place::CacheArgs;
 use super::{Done, print};
@@ -38,6 +40,18 @@ enum Command {
     /// Compare two runs, or manifests with what is on record for them: parameters, sources, numerics, results, and why nodes
     /// run again
     Compare(compare::Args),
+    /// Ask a run to save what it has and to stop, wherever it was started; its pilots too
+    Stop {
+        /// The run
+        run: String,
+    },
+    /// Print what a node said in a run, in each pilot that had it
+    Log {
+        /// The run
+        run: String,
+        /// The node, or a pattern: distill[method=dm]
+        node: String,
+    },
     /// Keep a run: `cache gc` never removes its results
     Keep {
         /// The run
@@ -73,6 +87,8 @@ pub(super) fn run(args: Args) -> Done {
     match args.command {
         None | Some(Command::Compare(_)) => list::run(&cache, &args.list),
         Some(Command::Show { run, json }) => show::run(&cache, &run, json),
+        Some(Command::Stop { run }) => stop::run(&cache, &run),
+        Some(Command::Log { run, node }) => log::run(&cache, &run, &node),
         Some(Command::Keep { run, name }) => {
             let run = history::find(&cache, &run)?;
             cache.keep_run(&run, name.as_deref())?;

@@ -39,6 +39,7 @@ fn samples() -> Vec<Event> {
         Event::Waiting { node: node(), holder: text() },
         Event::Silent { node: node(), seconds: 1.0 },
         Event::Retried { node: node(), failed: 1, times: 2, cause: Cause::Error, message: text() },
+        Event::Pilots { working: 1, queued: 1, reason: Some(text()) },
         Event::Warning { text: text() },
         Event::Finished(Outcome {
             node: node(),
@@ -113,6 +114,7 @@ fn number(event: &Event) -> usize {
         Event::Error { .. } => 17,
         Event::Exit { .. } => 18,
         Event::Expected { .. } => 19,
+        Event::Pilots { .. } => 20,
     }
 }
 

@@ -132,6 +132,7 @@ fn may_be_left_out(event: &Event) -> bool {
         | Event::Started { .. }
         | Event::Waiting { .. }
         | Event::Retried { .. }
+        | Event::Pilots { .. }
         | Event::Warning { .. }
         | Event::Finished(_)
         | Event::Ended { .. }

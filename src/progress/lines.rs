@@ -109,6 +109,11 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
             let message = message.lines().next().unwrap_or_default();
             format!("{node}: attempt {failed} failed, tried again (retry {failed} of {times}): {message}")
         }
+        Event::Pilots { working, queued: 0, .. } => format!("{} at work", count(*working, "pilot")),
+        Event::Pilots { working, queued, reason } => {
+            let reason = reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+            format!("{} at work, {queued} queued{reason}", count(*working, "pilot"))
+        }
         Event::Warning { text } => format!("warning: {text}"),
         Event::Finished(outcome) => return finished(outcome),
         _ => return None,

@@ -176,7 +176,7 @@ impl Words {
                     return Some(visible(&text).into_owned());
                 }
                 let text = visible(&sentence(other)?).into_owned();
-                let warns = !matches!(other, Event::Begun { .. } | Event::Waiting { .. });
+                let warns = !matches!(other, Event::Begun { .. } | Event::Waiting { .. } | Event::Pilots { .. });
                 Some(if warns { self.style.paint(Colour::Yellow, &text) } else { text })
             }
         }

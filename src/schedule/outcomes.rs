@@ -101,8 +101,16 @@ impl Scheduler<'_> {
         if self.try_again(node, cause, &message) {
             return;
         }
-        self.free_slot_of(node);
         let failure = Failure { cause, message, hint, log };
+        if let Some(peers) = &self.peers {
+            peers.failed(&self.pipeline.node(node).address(), &failure);
+        }
+        self.fail_for_good(node, failure);
+    }
+
+    /// A node has failed, and is not tried again.
+    pub(super) fn fail_for_good(&mut self, node: NodeId, failure: Failure) {
+        self.free_slot_of(node);
         let key = self.states.key(node).map(|key| key.hex());
         let outcome = Outcome { status: Status::Failed, key, failure: Some(failure), ..self.outcome(node) };
         self.states.set(node, State::Lost(Status::Failed));
@@ -145,6 +153,9 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn finish(&mut self, node: NodeId, outcome: Outcome) {
+        if let Some(peers) = &self.peers {
+            peers.end(&outcome.node);
+        }
         self.outcomes[node.index()] = Some(outcome.clone());
         self.emit(Event::Finished(outcome));
     }

@@ -12,6 +12,8 @@ mod project;
 mod server;
 #[path = "../common/slow.rs"]
 mod slow;
+#[path = "../common/slurm.rs"]
+mod slurm_cluster;
 #[path = "../common/terminal.rs"]
 mod terminal;
 
@@ -37,6 +39,7 @@ mod mnist;
 mod offered;
 mod page;
 mod partial;
+mod pilots;
 mod presets;
 mod programs;
 mod protocol;
@@ -54,6 +57,7 @@ mod sharing;
 mod shells;
 mod show;
 mod signals;
+mod slurm;
 mod sources;
 mod table;
 mod verify;

@@ -1,6 +1,7 @@
 //! A remote that two projects share, each with a cache folder of its own.
 
 use crate::project::{Done, Project};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,15 @@ impl Two {
     fn assert_whole(&self) {
         let remote = self.remote.display().to_string();
         self.ada.run(&["cache", "verify", "--cache", &remote]).ok();
+    }
+}
+
+impl Two {
+    /// Nobody is at work, and nobody is thought to be.
+    fn assert_nothing_is_held(&self) {
+        let leases = fs::read_dir(self.remote.join("leases-v1")).into_iter().flatten().flatten();
+        let leases: Vec<_> = leases.map(|lease| lease.file_name()).filter(|name| *name != "tmp").collect();
+        assert!(leases.is_empty(), "{leases:?}");
     }
 }
 
@@ -166,19 +176,105 @@ fn a_remote_that_goes_away_costs_nothing_and_what_waits_is_sent_later() {
     go(&two.ben).ok().ran(&[]);
 }
 
-#[test]
-fn two_runs_at_once_on_one_remote_end_with_the_same_results() {
-    let two = Two::new();
-    let runs = [&two.ada, &two.ben].map(|project| project.start_run("pipelines/two.toml", &[]));
-    for run in runs {
-        run.wait().ok();
+/// The nodes that these runs started, in no particular order.
+fn started(runs: &[&Done]) -> Vec<String> {
+    let events = runs.iter().flat_map(|run| run.events()).filter(|event| event["event"] == "started");
+    let mut nodes: Vec<String> = events.map(|event| event["node"].as_str().unwrap().to_string()).collect();
+    nodes.sort();
+    nodes
+}
+
+/// A pipeline whose first stage takes a while, for two projects whose runs soon notice that another is gone.
+fn slow() -> Two {
+    let mut two = Two::new();
+    for project in [&mut two.ada, &mut two.ben] {
+        project.env("DDPIPE_HEARTBEAT_SECONDS", "0.1");
+        project.edit("pipelines/two.toml", "to = 3", "to = 20, pause = 0.05");
     }
+    two
+}
+
+#[test]
+fn two_runs_at_once_on_one_remote_run_every_node_once() {
+    let two = slow();
+    let mut first = two.ada.start_run("pipelines/two.toml", &[]);
+    assert!(first.until("\"started\""));
+    let second = two.ben.start_run("pipelines/two.toml", &[]);
+    let pid = first.pid().to_string();
+    let (first, second) = (first.wait(), second.wait());
+    first.ok();
+    second.ok();
+    assert_eq!(started(&[&first, &second]), ["a", "b"]);
+    let waits = second.events().into_iter().find(|event| event["event"] == "waiting").expect("the second waits");
+    assert!(waits["holder"].as_str().unwrap().contains(&format!("process {pid}")), "{waits}");
     two.assert_whole();
+    two.assert_nothing_is_held();
     assert_eq!(two.ada.digests("two", &["a", "b"]), two.ben.digests("two", &["a", "b"]));
     for project in [&two.ada, &two.ben] {
         project.run(&["cache", "verify"]).ok();
         go(project).ok().ran(&[]);
     }
+}
+
+#[test]
+fn what_a_killed_run_had_begun_another_machine_takes_over() {
+    let two = slow();
+    let mut first = two.ada.start_run("pipelines/two.toml", &[]);
+    assert!(first.until("\"started\""));
+    first.signal_group(Signal::SIGKILL);
+    first.wait();
+    let second = go(&two.ben);
+    second.ok().ran(&["a", "b"]).says("\"waiting\"");
+    two.assert_whole();
+    two.assert_nothing_is_held();
+    go(&two.ada).ok().ran(&[]);
+}
+
+#[test]
+fn a_run_that_was_paused_and_overtaken_ends_with_the_same_results() {
+    let two = slow();
+    let mut first = two.ada.start_run("pipelines/two.toml", &[]);
+    assert!(first.until("\"started\""));
+    first.signal(Signal::SIGSTOP);
+    let second = go(&two.ben);
+    second.ok().ran(&["a", "b"]);
+    first.signal(Signal::SIGCONT);
+    first.wait().ok();
+    two.assert_whole();
+    two.assert_nothing_is_held();
+    assert_eq!(two.ada.digests("two", &["a", "b"]), two.ben.digests("two", &["a", "b"]));
+    for project in [&two.ada, &two.ben] {
+        project.run(&["cache", "verify"]).ok();
+        go(project).ok().ran(&[]);
+    }
+}
+
+#[test]
+fn ctrl_c_frees_what_was_begun_at_once() {
+    let two = slow();
+    let mut first = two.ada.start_run("pipelines/two.toml", &[]);
+    assert!(first.until("\"started\""));
+    first.signal(Signal::SIGINT);
+    first.wait().code(130);
+    two.assert_nothing_is_held();
+    go(&two.ben).ok().ran(&["a", "b"]).is_silent_about("\"waiting\"");
+}
+
+#[test]
+fn a_stage_that_another_machine_computes_keeps_no_slot_from_other_stages() {
+    let two = slow();
+    for project in [&two.ada, &two.ben] {
+        let more = format!(
+            "{}\n[stages.c]\nkind = \"own.count\"\nparams = {{ to = 7 }}\n",
+            project.read("pipelines/two.toml")
+        );
+        project.file("pipelines/two.toml", more);
+    }
+    let mut first = two.ada.start_run("pipelines/two.toml", &["--select", "a"]);
+    assert!(first.until("\"started\""));
+    let second = two.ben.go("pipelines/two.toml", &["--jobs", "1"]);
+    first.wait().ok().ran(&["a"]);
+    second.ok().ran(&["c", "b"]);
 }
 
 #[test]

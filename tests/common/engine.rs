@@ -382,6 +382,7 @@ impl<'a> Attempt<'a> {
             commit: None,
             patience: self.patience,
             sharing: self.sharing,
+            peers: None,
         };
         let summary = Scheduler::new(run, seconds).run();
         let events = seen.events;

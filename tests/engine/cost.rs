@@ -72,6 +72,7 @@ fn run(lab: &Lab, is_certain: bool) -> (Summary, usize, usize) {
         commit: None,
         patience: Default::default(),
         sharing: Default::default(),
+        peers: None,
     };
     let mut scheduler = Scheduler::new(run, |_| 1.0);
     if is_certain {

@@ -124,6 +124,13 @@ impl Shared {
 }
 
 impl Cache {
+    /// Notes the record of a key that is claimed, if the remote has one by now.
+    pub(crate) fn look_elsewhere(&self, key: Key) {
+        if let Some(shared) = self.shared() {
+            let _ = shared.record(self, key, Look::InClaim);
+        }
+    }
+
     /// Whether there is a remote.
     pub fn has_remote(&self) -> bool {
         self.shared().is_some()

@@ -7,12 +7,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Objects by name.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+pub struct Memory {
+    objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// How many writings there were when an object was written.
+    versions: Mutex<BTreeMap<String, u64>>,
+}
 
 impl Memory {
     /// The objects, to look at and to spoil.
     pub fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn seen(&self, name: &str, bytes: &[u8]) -> Seen {
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        Seen { bytes: bytes.len() as u64, version: versions.get(name).copied().unwrap_or(0) }
     }
 }
 
@@ -44,19 +55,23 @@ impl Store for Memory {
         if content.len() as u64 != bytes {
             return Err(StoreError::Other(format!("{name}: {} bytes came instead of {bytes}", content.len())));
         }
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.values().max().unwrap_or(&0) + 1;
+        versions.insert(name.to_string(), version);
+        drop(versions);
         self.objects().insert(name.to_string(), content);
-        Ok(Seen { bytes })
+        Ok(Seen { bytes, version })
     }
 
     fn head(&self, name: &str) -> Result<Option<Seen>, StoreError> {
-        Ok(self.objects().get(name).map(|bytes| Seen { bytes: bytes.len() as u64 }))
+        Ok(self.objects().get(name).map(|bytes| self.seen(name, bytes)))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<(String, Seen)>, StoreError> {
         let below = format!("{folder}/");
         let objects = self.objects();
         let found = objects.iter().filter(|(name, _)| name.starts_with(&below));
-        Ok(found.map(|(name, bytes)| (name.clone(), Seen { bytes: bytes.len() as u64 })).collect())
+        Ok(found.map(|(name, bytes)| (name.clone(), self.seen(name, bytes))).collect())
     }
 
     fn delete(&self, names: &[String]) -> Result<(), StoreError> {

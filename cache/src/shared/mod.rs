@@ -5,13 +5,17 @@
 //! 2. [`Remote`] (`remote.rs`): a store and how long to wait for it. `asking.rs` tries again what may be tried again.
 //! 3. `bring.rs`: records and blobs from there, believed only when they were hashed here.
 //! 4. `publish.rs`: blobs and then the record to there. `sender.rs` does it behind a run, `push.rs` when asked.
-//! 5. `marks.rs`: which records wait to be sent, and which are known to be complete there.
+//! 5. `leases.rs`: who computes a key, across machines; `lease.rs` and `beat.rs` have the rules, without input and output.
+//! 6. `marks.rs`: which records wait to be sent, and which are known to be complete there.
 //!
 //! Knows no graph, no nodes' meaning and no other process.
 
 mod asking;
+pub mod beat;
 mod bring;
 mod folder;
+pub mod lease;
+mod leases;
 mod marks;
 mod memory;
 mod portable;
@@ -23,10 +27,11 @@ mod store;
 
 pub(crate) use bring::Look;
 pub use folder::Folder;
+pub(crate) use leases::{Lease, Leases, Taken};
 pub(crate) use marks::{known_elsewhere, waiting};
 pub use memory::Memory;
 pub use push::{Pushed, Status};
-pub(crate) use remote::Shared;
-pub use remote::{Patience, Remote};
+pub use remote::{Pace, Patience, Remote};
+pub(crate) use remote::{Shared, leases_in};
 pub use sender::Unsent;
 pub use store::{Seen, Store, StoreError};

@@ -3,11 +3,12 @@
 
 use super::asking::Asking;
 use super::folder::{self, Folder};
+use super::leases::Leases;
 use super::marks::Marks;
 use super::sender::Sender;
 use super::store::{Store, StoreError};
 use crate::layout::Layout;
-use crate::{CacheError, Digest, Key};
+use crate::{Cache, CacheError, Digest, Key, disk};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -40,11 +41,35 @@ impl Default for Patience {
     }
 }
 
+/// How often a process shows that it lives, and after how long without that it is taken for dead.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two heartbeats.
+    pub interval: Duration,
+    /// How long a heartbeat has to stay the same for its holder to be dead.
+    pub ttl: Duration,
+}
+
+impl Pace {
+    /// A pace with this time between heartbeats; six of them are missed before somebody is dead.
+    pub fn every(interval: Duration) -> Self {
+        Pace { interval, ttl: interval * 6 }
+    }
+
+    /// What the environment says in `DDPIPE_HEARTBEAT_SECONDS`, or 15 s.
+    pub fn of_environment() -> Self {
+        let said = std::env::var("DDPIPE_HEARTBEAT_SECONDS").ok().and_then(|text| text.parse().ok());
+        let interval = said.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Pace::every(interval.filter(|interval| !interval.is_zero()).unwrap_or(Duration::from_secs(15)))
+    }
+}
+
 /// A store that a cache folder reads through and writes to, and how long to wait for it.
 #[derive(Clone, Debug)]
 pub struct Remote {
     store: Arc<dyn Store>,
     patience: Patience,
+    pace: Pace,
 }
 
 impl Remote {
@@ -78,8 +103,22 @@ impl Remote {
 
     /// A remote over any store.
     pub fn over(store: Arc<dyn Store>, patience: Patience) -> Self {
-        Remote { store, patience }
+        Remote { store, patience, pace: Pace::of_environment() }
     }
+
+    /// The same with another pace.
+    pub fn at_pace(self, pace: Pace) -> Self {
+        Remote { pace, ..self }
+    }
+}
+
+/// The leases of a cache folder that several machines open: one that has the mark of a store.
+pub(crate) fn leases_in(layout: &Layout) -> Option<Arc<Leases>> {
+    if !disk::exists(&layout.root().join(MARK)) {
+        return None;
+    }
+    let asking = Arc::new(Asking::new(Arc::new(Folder::new(layout.root())), Patience::default()));
+    Some(Arc::new(Leases::new(asking, Pace::of_environment())))
 }
 
 /// What stands in a store's mark.
@@ -93,10 +132,36 @@ pub(super) struct Mark {
     made_unix: f64,
 }
 
+impl Mark {
+    /// One for a store that has none, and its text.
+    fn new() -> Result<(Self, Vec<u8>), StoreError> {
+        let made_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let mark = Mark { layout: LAYOUT, id: drawn(), made_unix };
+        let text = serde_json::to_vec(&mark).map_err(|error| StoreError::Other(error.to_string()))?;
+        Ok((mark, text))
+    }
+}
+
+impl Cache {
+    /// Marks the folder as one that several machines open. Who opens it from now on takes leases beside locks.
+    ///
+    /// # Errors
+    /// The mark cannot be written.
+    pub fn share(&self) -> Result<(), CacheError> {
+        let folder = Folder::new(self.root());
+        if disk::exists(&self.root().join(MARK)) {
+            return Ok(());
+        }
+        let made = Mark::new().and_then(|(_, text)| folder.put(MARK, text.len() as u64, &mut text.as_slice()));
+        made.map(drop).map_err(|error| CacheError::NoRemote { url: folder.url().into(), why: error.to_string() })
+    }
+}
+
 /// A remote as one cache folder and this process use it.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(super) asking: Asking,
+    pub(super) asking: Arc<Asking>,
+    pub leases: Arc<Leases>,
     pub(super) marks: Marks,
     pub(super) sender: Sender,
     /// Blobs that are not to be had there, whatever the marks say.
@@ -113,7 +178,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub fn new(remote: Remote, layout: &Layout) -> Result<Self, CacheError> {
-        let Remote { store, patience } = remote;
+        let Remote { store, patience, pace } = remote;
         let is_itself = |path: &Path| path.canonicalize().ok() == layout.root().canonicalize().ok();
         if let Some(path) = store.url().strip_prefix("file://")
             && is_itself(Path::new(path))
@@ -122,8 +187,11 @@ impl Shared {
             return Err(CacheError::NoRemote { url: store.url().into(), why: why.into() });
         }
         let marks = Marks::new(layout, store.url());
+        let asking = Arc::new(Asking::new(store, patience));
+        let leases = Arc::new(Leases::new(asking.clone(), pace));
         Ok(Shared {
-            asking: Asking::new(store, patience),
+            asking,
+            leases,
             marks,
             sender: Sender::default(),
             doubted: Mutex::default(),
@@ -150,9 +218,7 @@ impl Shared {
             *met = Some(mark);
         }
         if writes && matches!(*met, Some(None)) {
-            let made_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-            let mark = Mark { layout: LAYOUT, id: drawn(), made_unix };
-            let text = serde_json::to_vec(&mark).map_err(|error| StoreError::Other(error.to_string()))?;
+            let (mark, text) = Mark::new()?;
             self.asking.ask(|store| store.put(MARK, text.len() as u64, &mut text.as_slice()))?;
             self.marks.is_of(&mark.id);
             *met = Some(Some(mark));
@@ -232,7 +298,7 @@ fn read(text: &[u8]) -> Result<Mark, StoreError> {
 }
 
 /// A name that nobody else draws.
-fn drawn() -> String {
+pub(super) fn drawn() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let hasher = std::collections::hash_map::RandomState::new();
     let random = std::hash::BuildHasher::hash_one(&hasher, now);

@@ -1,6 +1,7 @@
 //! Sends records behind a run, one after the other, on a thread that is started for the first of them. What cannot be sent
 //! stays in the outbox for the next command.
 
+use super::leases::Lease;
 use super::publish::NotSent;
 use super::remote::lock;
 use crate::{Cache, CacheError, Key};
@@ -21,7 +22,7 @@ pub(super) struct Sender {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Key>,
+    waiting: VecDeque<(Key, Option<Lease>)>,
     at_work: bool,
 }
 
@@ -43,12 +44,15 @@ impl Cache {
         }
     }
 
-    /// Has a record sent behind the run.
-    pub(crate) fn send(&self, key: Key) {
-        if let Some(shared) = self.shared() {
-            let mut state = lock(&shared.sender.state);
-            state.waiting.push_back(key);
-            self.work(&mut state);
+    /// Has a record sent behind the run. Its lease ends when the record is there.
+    pub(crate) fn send(&self, key: Key, lease: Option<Lease>) {
+        match self.shared() {
+            Some(shared) => {
+                let mut state = lock(&shared.sender.state);
+                state.waiting.push_back((key, lease));
+                self.work(&mut state);
+            }
+            None => lease.into_iter().for_each(Lease::settle),
         }
     }
 
@@ -59,8 +63,9 @@ impl Cache {
     pub fn send_waiting(&self) -> Result<(), CacheError> {
         let Some(shared) = self.shared() else { return Ok(()) };
         let mut state = lock(&shared.sender.state);
-        let known: HashSet<Key> = state.waiting.iter().copied().collect();
-        state.waiting.extend(shared.marks.outbox()?.into_iter().filter(|key| !known.contains(key)));
+        let known: HashSet<Key> = state.waiting.iter().map(|(key, _)| *key).collect();
+        let waiting = shared.marks.outbox()?.into_iter().filter(|key| !known.contains(key));
+        state.waiting.extend(waiting.map(|key| (key, None)));
         if !state.waiting.is_empty() {
             self.work(&mut state);
         }
@@ -78,14 +83,17 @@ impl Cache {
         let Some(shared) = self.shared() else { return };
         loop {
             let mut state = lock(&shared.sender.state);
-            let Some(key) = state.waiting.pop_front() else {
+            let Some((key, lease)) = state.waiting.pop_front() else {
                 state.at_work = false;
                 shared.sender.changed.notify_all();
                 return;
             };
             drop(state);
             match shared.publish(self, key) {
-                Ok(sent) => tracing::debug!(%key, ?sent, "a record was sent"),
+                Ok(sent) => {
+                    tracing::debug!(%key, ?sent, "a record was sent");
+                    lease.into_iter().for_each(Lease::settle);
+                }
                 Err(NotSent::There(error)) => shared.say_trouble(&error),
                 Err(error) => tracing::warn!(%key, %error, "a record was not sent"),
             }
@@ -98,14 +106,25 @@ impl Cache {
     /// # Errors
     /// The outbox cannot be read.
     pub fn finish_sending(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Unsent, CacheError> {
-        let Some(shared) = self.shared() else { return Ok(Unsent::default()) };
+        let Some(shared) = self.shared() else {
+            self.leave();
+            return Ok(Unsent::default());
+        };
         let mut state = lock(&shared.sender.state);
         while state.at_work && go_on() {
             let waited = shared.sender.changed.wait_timeout(state, LOOK);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(state);
+        self.leave();
         self.unsent()
+    }
+
+    /// From now on this process computes nothing that others would wait for.
+    fn leave(&self) {
+        if let Some(leases) = self.leases() {
+            leases.leave();
+        }
     }
 
     /// What is in the outbox.

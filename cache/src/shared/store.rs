@@ -52,6 +52,8 @@ pub trait Store: fmt::Debug + Send + Sync {
 pub struct Seen {
     /// Its length.
     pub bytes: u64,
+    /// Another number after another writing, as far as the store can tell.
+    pub version: u64,
 }
 
 /// Why a store did not do what it was asked for.

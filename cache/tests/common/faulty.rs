@@ -1,5 +1,7 @@
 //! A store that fails as it is told to: at the request of a number, in one of several ways. It counts all requests.
 
+#![allow(clippy::unwrap_used, dead_code)]
+
 use ddpipe_cache::shared::{Memory, Seen, Store, StoreError};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,8 +1,9 @@
 //! A run from its folder in the cache to its last word.
 
 use super::ending::{Told, compared};
+use super::on::{self, On};
 use super::reports::Reports;
-use super::{Args, after, before, sending, words};
+use super::{Args, after, before, pilots, sending, words};
 use crate::baseline::{Baseline, Comparison};
 use crate::cli::interrupts::Signals;
 use crate::cli::project::Project;
@@ -15,6 +16,7 @@ use crate::exit::Fault;
 use crate::expect::{self, Checks};
 use crate::mixed;
 use crate::note::say;
+use crate::peers::Peers;
 use crate::pipeline::NodeId;
 use crate::plan::Verdict;
 use crate::progress::{self, Ending};
@@ -51,6 +53,10 @@ pub struct Begun<'a> {
     pub signals: Signals,
     /// How often they have asked it to stop.
     pub interrupts: Interrupts,
+    /// What the processes of this run tell each other.
+    pub peers: Peers,
+    /// The machine that pilots compute on, where that is another one.
+    pub on: Option<On>,
 }
 
 impl Begun<'_> {
@@ -88,7 +94,9 @@ impl Begun<'_> {
         let Begun { args, reports, project, run, needed, .. } = *self;
         let (signals, interrupts, pins) = (&self.signals, self.interrupts.clone(), progress::Pins::new(run.clone()));
         let (reasons, attempts) = (Reasons::default(), Attempts::default());
-        let folder = results::folder_of(&project.pipeline, args.results.as_deref());
+        // A pilot leaves no results: they are the run's.
+        let of_pilot = args.pilot.map(|_| run.path());
+        let folder = results::folder_of(&project.pipeline, of_pilot.or(args.results.as_deref()));
         let mut observers = progress::Previews::new(&folder, self.observers(&reasons, &attempts, &pins, &interrupts)?);
 
         let sources = before::obtained(args, project, needed, &mut observers)?;
@@ -119,12 +127,29 @@ impl Begun<'_> {
         }
         let expected: IndexMap<NodeId, Option<f64>> =
             guesses.into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
+        let shares = on::shares(self.on.as_ref(), args, &slots, on::work(graph, &expected));
         if !expected.is_empty() {
+            let jobs =
+                if args.on.is_some() { shares.iter().map(|share| share.names.len()).sum() } else { slots.names.len() };
             let seconds = expected.iter().map(|(node, seconds)| (pipeline.node(*node).address(), *seconds)).collect();
-            observers.on_event(&Event::Expected { jobs: slots.names.len(), seconds });
+            observers.on_event(&Event::Expected { jobs, seconds });
         }
 
         signals.begin();
+        let (peers, plan) = match args.on.is_some() && !expected.is_empty() {
+            true => {
+                let fleet = {
+                    let (on, shares) = (self.on.as_ref(), &shares);
+                    pilots::Pilots { args, project, run, on, shares, signals, interrupts: &interrupts }
+                };
+                let peers = fleet.carry_out(&mut observers)?;
+                planner = project.planner(&sources)?;
+                let plan = planner.plan();
+                pins.pin(&plan.fresh())?;
+                (peers, plan)
+            }
+            false => (self.peers.clone(), plan),
+        };
         cache.send_waiting()?;
         let mut executor = Local::new(before::local(args, slots, project));
         let scheduled = Run {
@@ -137,13 +162,14 @@ impl Begun<'_> {
             observer: &mut observers,
             interrupts,
             keep_going: args.keep_going,
-            name: Some(run.id().to_string()),
+            name: Some(pilots::run_of(args, run)),
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
             sharing,
+            peers: Some(peers),
         };
         let mut scheduler = Scheduler::new(scheduled, estimate::for_order(&expected));
-        if is_certain {
+        if is_certain && args.on.is_none() {
             scheduler.start_from(plan);
         }
         let summary = crate::cli::kept(scheduler.run());
@@ -162,7 +188,10 @@ impl Begun<'_> {
             records: &summary.records,
             lost: after::lost(summary),
         };
-        let mut written = results::write(pipeline, graph, cache, over);
+        let mut written = match args.pilot {
+            Some(_) => results::Written::nothing(over.folder),
+            None => results::write(pipeline, graph, cache, over),
+        };
         let warnings = std::mem::take(&mut written.warnings);
         for text in warnings.into_iter().chain(mixed::notes(pipeline, graph, &summary.records)) {
             observers.on_event(&Event::Warning { text });

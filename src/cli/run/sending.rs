@@ -13,7 +13,11 @@ const PATIENT: Duration = Duration::from_secs(2);
 
 /// Waits until everything is sent, or the user wants to go. Says what is left.
 pub fn finish(cache: &Cache, interrupts: &Interrupts, observers: &mut dyn Observer) -> Result<(), Fault> {
-    let Some(url) = cache.remote_url() else { return Ok(()) };
+    if !cache.is_shared() {
+        return Ok(());
+    }
+    // A folder that several machines open has none.
+    let url = cache.remote_url().unwrap_or_default();
     let (begun, mut is_said) = (Instant::now(), false);
     let unsent = cache.finish_sending(&mut || {
         if begun.elapsed() > PATIENT && !std::mem::replace(&mut is_said, true) {

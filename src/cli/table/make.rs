@@ -48,6 +48,7 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
     }
     let interrupts = Interrupts::default();
     let signals = Signals::listen(&interrupts)?;
+    let stop = interrupts.clone();
     let mut executor = Local::new(LocalSettings {
         threads: slots.threads,
         slots: slots.names,
@@ -69,8 +70,10 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
         commit: commit::of(&project.pipeline.root),
         patience: Patience::of_environment(None),
         sharing: Sharing::default(),
+        peers: None,
     };
     let summary = Scheduler::new(run, |_| 0.0).run();
+    project.cache.finish_sending(&mut || stop.count() == 0)?;
     signals.over();
     made(&summary, table, &signals)
 }

@@ -1,0 +1,83 @@
+//! The machine that `--on` names, and how many pilots a run has there.
+
+use super::Args;
+use crate::cli::remote::RemoteArgs;
+use crate::exit::Fault;
+use crate::fleet::size::{self, Work};
+use crate::fleet::{self, Queue};
+use crate::graph::Graph;
+use crate::machine::{HERE, Machine, PilotType};
+use crate::pipeline::NodeId;
+use crate::slots::Slots;
+use indexmap::IndexMap;
+
+/// Variables of this command that pilots get too.
+const HANDED_ON: [&str; 4] = ["DDPIPE_WORKER", "DDPIPE_HEARTBEAT_SECONDS", "DDPIPE_CHECKPOINT_SECONDS", "DDPIPE_LOG"];
+
+/// A machine of the settings, with the type of pilots that is meant.
+#[derive(Clone, Debug)]
+pub struct On {
+    /// Its name.
+    pub name: String,
+    /// What the settings say of it.
+    pub machine: Machine,
+    /// What a pilot gets there.
+    pub pilot: PilotType,
+}
+
+impl On {
+    /// The machine of this name, `slurm` or `slurm:gpu`; none for this one.
+    ///
+    /// # Errors
+    /// The settings have none of this name, or cannot be read.
+    pub fn find(named: &str, settings: &RemoteArgs) -> Result<Option<Self>, Fault> {
+        if named == HERE {
+            return Ok(None);
+        }
+        let (name, pilot) = named.split_once(':').map_or((named, None), |(name, pilot)| (name, Some(pilot)));
+        let mut machines = settings.config()?.machines;
+        let known = machines.keys().cloned().collect::<Vec<_>>().join(", ");
+        let machine = machines.swap_remove(name).ok_or_else(|| {
+            let known = if known.is_empty() { String::new() } else { format!("; there are {known}") };
+            Fault::usage(format!(
+                "--on {named}: the settings have no [machines.{name}]{known}\n  docs/machines.md has one for each batch system; \
+                 it goes into ~/.config/ddpipe/config.toml"
+            ))
+        })?;
+        let pilot = machine.pilot_type(pilot);
+        let pilot = pilot.map_err(|why| Fault::usage(format!("--on {named}: machines.{name} has {why}")))?.clone();
+        Ok(Some(On { name: name.to_string(), machine, pilot }))
+    }
+
+    /// What starts the pilots of a run there.
+    pub fn queue(&self, run: &str) -> Box<dyn Queue> {
+        let handed_on = HANDED_ON.iter().filter_map(|name| Some((name.to_string(), std::env::var(name).ok()?)));
+        let own = self.machine.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+        fleet::queue(&self.name, &self.machine, &self.pilot, handed_on.chain(own).collect(), run)
+    }
+
+    /// How many pilots work of this size wants.
+    pub fn pilots(&self, work: Work, asked: Option<usize>, within: Option<std::time::Duration>) -> usize {
+        let most = self.machine.max_pilots;
+        asked.unwrap_or_else(|| size::pilots(work, self.pilot.slots, most, within.unwrap_or(size::WITHIN)))
+    }
+}
+
+/// What has to be computed, by what is expected of each node.
+pub fn work(graph: &Graph, expected: &IndexMap<NodeId, Option<f64>>) -> Work {
+    let mut known: Vec<f64> = expected.values().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    let middle = known.get(known.len() / 2).copied().unwrap_or(size::UNKNOWN);
+    let seconds = |node: NodeId| expected.get(&node).map_or(0.0, |seconds| seconds.unwrap_or(middle));
+    let longest = graph.longest_path(seconds).into_iter().fold(0.0, f64::max);
+    Work { nodes: expected.len(), seconds: expected.keys().map(|node| seconds(*node)).sum(), longest }
+}
+
+/// The slots of each pilot of a run.
+pub fn shares(on: Option<&On>, args: &Args, slots: &Slots, work: Work) -> Vec<Slots> {
+    let asked = args.pilots.map(usize::from);
+    match on {
+        Some(on) => vec![slots.clone(); on.pilots(work, asked, args.within)],
+        None => fleet::share(slots, asked.unwrap_or(slots.names.len())),
+    }
+}

@@ -1,0 +1,179 @@
+//! `ddpipe run --on here`, and `--pilot`, by which a pilot knows itself: the pilots of a run on this machine. Each is this
+//! program on the same cache, with the manifest as it stands in the run's folder.
+
+use super::Args;
+use super::on::On;
+use crate::cli::allow::Commands;
+use crate::cli::interrupts::Signals;
+use crate::cli::project::{ManifestArgs, Project};
+use crate::event::{Event, Observer};
+use crate::exit::{Exit, Fault};
+use crate::fleet::{Ended, Fleet, PilotOrder, Processes, Queue};
+use crate::history;
+use crate::peers::{PILOTS, Peers};
+use crate::pipeline::NumericsMode;
+use crate::schedule::Interrupts;
+use crate::slots::Slots;
+use crate::started::Started;
+use ddpipe_cache::{Cache, RunDir};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folder of the run that a pilot belongs to.
+fn folder(manifest: &ManifestArgs, cache: &Cache) -> Result<PathBuf, Fault> {
+    let run = manifest.from_run.as_deref().unwrap_or_default();
+    Ok(history::find(cache, run)?.path)
+}
+
+/// In a pilot: says in the run's folder which folder is its own.
+pub fn begin(manifest: &ManifestArgs, cache: &Cache, number: usize, own: &RunDir) -> Result<Peers, Fault> {
+    let folder = folder(manifest, cache)?;
+    let path = folder.join(PILOTS).join(format!("{number}.run"));
+    fs::write(&path, own.id()).map_err(|error| Fault::io("write", &path, &error))?;
+    Ok(Peers::pilot(&folder))
+}
+
+/// The run that results are said to come from: that of a pilot's run, or one's own.
+pub fn run_of(args: &Args, own: &RunDir) -> String {
+    args.pilot.and(args.manifest.from_run.clone()).unwrap_or_else(|| own.id().to_string())
+}
+
+/// Makes sure that pilots of other machines plan what this command plans, and that they share the work.
+pub fn prepare(project: &Project) -> Result<(), Fault> {
+    if project.choice.numerics.is_some() {
+        let message = "numerics are strict, and those of the pilots are not known here\n  run it with --numerics loose, or as a job \
+                       of its own without --on";
+        return Err(Fault::usage(message));
+    }
+    Ok(project.cache.share()?)
+}
+
+/// The run of a folder.
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What pilots are started with.
+pub struct Pilots<'a> {
+    pub args: &'a Args,
+    pub project: &'a Project,
+    pub run: &'a RunDir,
+    /// The machine, where it is another one.
+    pub on: Option<&'a On>,
+    /// The slots of each pilot.
+    pub shares: &'a [Slots],
+    pub signals: &'a Signals,
+    pub interrupts: &'a Interrupts,
+}
+
+impl Pilots<'_> {
+    /// Has pilots compute the run, or watches those that another command started for the same; returns when they are over.
+    pub fn carry_out(&self, observer: &mut dyn Observer) -> Result<Peers, Fault> {
+        let found = self.find()?;
+        let folder = found.clone().unwrap_or_else(|| self.run.path().to_path_buf());
+        let peers = Peers::watcher(&folder);
+        let runs = self.run.path().parent().unwrap_or(self.run.path()).to_path_buf();
+        let mut queue = self.queue(&folder);
+        let mut fleet = Fleet::new(&peers, runs, &mut *queue, self.args.keep_going);
+        let order = |number: usize, share: usize| self.order(number, &folder, share);
+        match &found {
+            Some(folder) => {
+                let pilots = fleet.find();
+                let text = format!("{pilots} pilots of run {} are at work on this; they are watched", name_of(folder));
+                observer.on_event(&Event::Warning { text });
+            }
+            None => {
+                let path = folder.join(PILOTS);
+                fs::create_dir_all(&path).map_err(|error| Fault::io("create", &path, &error))?;
+                for share in 0..self.shares.len() {
+                    fleet.start(&order(share + 1, share), share)?;
+                }
+            }
+        }
+        let hung_up = || matches!(self.signals.first(), Exit::HungUp | Exit::Terminated);
+        match fleet.follow(observer, self.interrupts, &hung_up, &order)? {
+            Ended::Over => Ok(peers),
+            Ended::LeftAlone => {
+                let message = "the pilots go on; the same command watches them again, `ddpipe runs stop` ends them";
+                Err(Fault { exit: self.signals.first(), message: message.into() })
+            }
+        }
+    }
+
+    /// The folder of another run of the same manifest whose pilots live.
+    fn find(&self) -> Result<Option<PathBuf>, Fault> {
+        let mine = Started::in_folder(self.run.path())?;
+        let mut runs = self.project.cache.runs()?;
+        runs.reverse();
+        for run in runs.into_iter().filter(|run| run.path != self.run.path() && run.path.join(PILOTS).is_dir()) {
+            if !Started::in_folder(&run.path).is_ok_and(|started| started.asks_for_the_same(&mine)) {
+                continue;
+            }
+            let (peers, mut queue) = (Peers::watcher(&run.path), self.queue(&run.path));
+            let runs = run.path.parent().unwrap_or(&run.path).to_path_buf();
+            let alive = Fleet::new(&peers, runs, &mut *queue, false).find();
+            if alive > 0 && !peers.is_asked_to_stop() {
+                return Ok(Some(run.path));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What starts the pilots of the run in this folder.
+    fn queue(&self, folder: &Path) -> Box<dyn Queue> {
+        match self.on {
+            Some(on) => on.queue(&name_of(folder)),
+            None => Box::new(Processes::default()),
+        }
+    }
+
+    fn order(&self, number: usize, folder: &Path, share: usize) -> PilotOrder {
+        let Args { keep_going, offline, timeout, allow_commands, memory_budget, manifest, .. } = self.args;
+        let mut words: Vec<String> = vec!["run".into(), "--quiet".into()];
+        let mut say = |name: &str, value: String| words.extend([name.to_string(), value]);
+        say("--from-run", name_of(folder));
+        say("--pilot", number.to_string());
+        say("--cache", self.project.cache.root().display().to_string());
+        if let Some(share) = self.shares.get(share).or(self.shares.first()) {
+            let mut devices = share.names.clone();
+            devices.sort();
+            devices.dedup();
+            say("--device", devices.join(","));
+            if !share.for_small {
+                say("--jobs", share.names.len().to_string());
+            }
+            say("--threads", share.threads.to_string());
+        }
+        if let Some(second) = &manifest.cache_from {
+            let second = std::path::absolute(second).unwrap_or_else(|_| second.clone());
+            say("--cache-from", second.display().to_string());
+        }
+        say("--remote", self.project.cache.remote_url().unwrap_or("none").to_string());
+        if let Some(numerics) = manifest.numerics {
+            let mode = if numerics == NumericsMode::Strict { "strict" } else { "loose" };
+            say("--numerics", mode.to_string());
+        }
+        if let Some(timeout) = timeout {
+            say("--timeout", format!("{}", timeout.as_secs_f64()));
+        }
+        if let Some(budget) = memory_budget {
+            say("--memory-budget", budget.to_string());
+        }
+        match allow_commands {
+            Some(Commands::Accepted) => words.push("--allow-commands=accepted".into()),
+            Some(_) => words.push("--allow-commands=all".into()),
+            None => {}
+        }
+        let flags =
+            [("--keep-going", *keep_going), ("--offline", *offline), ("--allow-outside", manifest.over.allow_outside)];
+        words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_string()));
+        PilotOrder {
+            number,
+            run: name_of(folder),
+            run_folder: folder.to_path_buf(),
+            arguments: words,
+            folder: self.project.pipeline.root.clone(),
+            log: folder.join(PILOTS).join(format!("{number}.log")),
+        }
+    }
+}

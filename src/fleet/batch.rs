@@ -1,0 +1,131 @@
+//! What batch systems have in common: a pilot's script in the run's folder, a submission, and a look at all jobs at once that is
+//! not repeated too often. What none of them knows: whether a pilot computes anything.
+
+use super::{JobState, PilotJob, PilotOrder, Queue};
+use crate::exit::{Exit, Fault};
+use std::collections::HashMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Between two looks at a batch system, which many people ask.
+const LOOK: Duration = Duration::from_secs(30);
+/// The same when there is reason to believe that something has changed.
+const SOON: Duration = Duration::from_secs(2);
+
+/// The calls of one batch system.
+pub trait Batch {
+    /// The script of a pilot.
+    ///
+    /// # Errors
+    /// The settings do not make one.
+    fn script(&self, order: &PilotOrder) -> Result<String, String>;
+    /// Submits a pilot and gives its id.
+    ///
+    /// # Errors
+    /// What the batch system said.
+    fn submit(&mut self, order: &PilotOrder) -> Result<String, String>;
+    /// The states of these jobs, given with their names.
+    ///
+    /// # Errors
+    /// It does not answer.
+    fn look(&mut self, jobs: &[(PilotJob, String)]) -> Result<HashMap<String, JobState>, String>;
+    /// Ends a job.
+    ///
+    /// # Errors
+    /// It cannot be asked to.
+    fn cancel(&mut self, job: &PilotJob) -> Result<(), String>;
+}
+
+/// A line of a batch system's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The job's name.
+    pub name: String,
+    /// Its state.
+    pub state: JobState,
+}
+
+/// A batch system as a queue of pilots.
+pub struct Batched<B> {
+    batch: B,
+    machine: String,
+    /// The start of the names of jobs.
+    prefix: String,
+    jobs: Vec<PilotJob>,
+    states: HashMap<String, JobState>,
+    looked: Option<Instant>,
+    pause: Duration,
+}
+
+impl<B: Batch> Batched<B> {
+    /// The queue of a machine of this name for the pilots of one run.
+    pub fn new(batch: B, machine: &str, run: &str) -> Self {
+        let pause = std::env::var("DDPIPE_QUEUE_SECONDS").ok().and_then(|text| text.parse().ok());
+        let pause = pause.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(LOOK);
+        let prefix = super::job_name(run, None);
+        Batched {
+            batch,
+            machine: machine.into(),
+            prefix,
+            jobs: Vec::new(),
+            states: HashMap::new(),
+            looked: None,
+            pause,
+        }
+    }
+
+    fn name(&self, job: &PilotJob) -> String {
+        format!("{}-{}", self.prefix, job.number)
+    }
+
+    fn know(&mut self, job: &PilotJob) {
+        if !self.jobs.contains(job) {
+            self.jobs.push(job.clone());
+            self.looked = None;
+        }
+    }
+}
+
+impl<B: Batch> Queue for Batched<B> {
+    fn machine(&self) -> &str {
+        &self.machine
+    }
+
+    fn submit(&mut self, order: &PilotOrder) -> Result<PilotJob, Fault> {
+        let failed = |error: String| {
+            let message = format!("pilot {} could not be submitted to {}: {error}", order.number, self.machine);
+            Fault { exit: Exit::Usage, message }
+        };
+        let path = order.script_file();
+        let text = self.batch.script(order).map_err(failed)?;
+        fs::write(&path, text).map_err(|error| Fault::io("write", &path, &error))?;
+        let id = self.batch.submit(order).map_err(failed)?;
+        let job = PilotJob { number: order.number, id };
+        self.states.insert(job.id.clone(), JobState::Queued(String::new()));
+        self.jobs.push(job.clone());
+        Ok(job)
+    }
+
+    fn status(&mut self, job: &PilotJob, soon: bool) -> JobState {
+        self.know(job);
+        let pause = if soon { self.pause.min(SOON) } else { self.pause };
+        if self.looked.is_none_or(|looked| looked.elapsed() >= pause) {
+            self.looked = Some(Instant::now());
+            let is_over = |job: &PilotJob| matches!(self.states.get(&job.id), Some(JobState::Ended(_)));
+            let jobs: Vec<_> = self.jobs.iter().filter(|job| !is_over(job)).collect();
+            let jobs: Vec<_> = jobs.into_iter().map(|job| (job.clone(), self.name(job))).collect();
+            match self.batch.look(&jobs) {
+                Ok(states) => self.states.extend(states),
+                Err(error) => tracing::info!(%error, "{} does not say what its jobs do", self.machine),
+            }
+        }
+        self.states.get(&job.id).cloned().unwrap_or(JobState::Unknown)
+    }
+
+    fn cancel(&mut self, job: &PilotJob) {
+        if let Err(error) = self.batch.cancel(job) {
+            tracing::warn!(%error, "pilot {} was not cancelled", job.number);
+        }
+        self.looked = None;
+    }
+}

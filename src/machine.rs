@@ -1,0 +1,234 @@
+//! A machine as the settings name it: what starts pilots there, and what each of them gets. Knows no run.
+
+use crate::size;
+use crate::slots::Slots;
+use ddpipe_interface::Value;
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The machine that needs no settings: this one.
+pub const HERE: &str = "here";
+
+/// What `[machines.NAME]` says.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// What starts its pilots.
+    pub queue: QueueKind,
+    /// The program as the nodes see it, with `ddpipe-worker` beside it. This one, where nothing is said.
+    pub ddpipe: Option<PathBuf>,
+    /// Lines of `sh` before the pilot.
+    #[serde(default)]
+    pub setup: Vec<String>,
+    /// Words before the program: a container.
+    #[serde(default)]
+    pub wrap: Vec<String>,
+    /// Variables of the pilots.
+    #[serde(default)]
+    pub env: IndexMap<String, String>,
+    /// Words before the programs of the batch system: `ssh` and a host.
+    #[serde(default)]
+    pub via: Vec<String>,
+    /// More pilots are never started.
+    #[serde(default = "sixteen")]
+    pub max_pilots: usize,
+    /// The types of pilots.
+    pub pilots: IndexMap<String, PilotType>,
+    /// How a pilot is submitted; of `commands` alone, as what follows.
+    pub submit: Option<Vec<String>>,
+    /// What the answer says of its id.
+    #[serde(default)]
+    pub id: IdIn,
+    /// How its state is asked for.
+    pub status: Option<Vec<String>>,
+    /// The words of the answer.
+    #[serde(default)]
+    pub states: States,
+    /// How it is ended.
+    pub cancel: Option<Vec<String>>,
+    /// A file that is submitted with its placeholders filled in, as `{template}`.
+    pub template: Option<PathBuf>,
+}
+
+/// What starts pilots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueKind {
+    /// Slurm.
+    Slurm,
+    /// Any other batch system, by its commands.
+    Commands,
+}
+
+/// Where the answer to a submission has the id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdIn {
+    /// The last line as a whole.
+    Whole,
+    /// Its first word.
+    FirstWord,
+    /// Its last word.
+    LastWord,
+    /// The first number in it.
+    #[default]
+    FirstNumber,
+    /// Not at all: it is the job's name.
+    Name,
+}
+
+/// The words that say what a job does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct States {
+    /// It waits.
+    #[serde(default)]
+    pub queued: Vec<String>,
+    /// It runs.
+    #[serde(default)]
+    pub running: Vec<String>,
+    /// It is over.
+    #[serde(default)]
+    pub ended: Vec<String>,
+}
+
+/// What one pilot gets.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PilotType {
+    /// What it computes on.
+    #[serde(default)]
+    pub device: Device,
+    /// Stages at once: GPUs, or parts of the cores.
+    #[serde(default = "one")]
+    pub slots: usize,
+    /// Cores.
+    #[serde(default = "one")]
+    pub cpus: usize,
+    /// GPUs; one for each slot where nothing is said, none on a CPU.
+    pub gpus: Option<usize>,
+    /// Memory in bytes.
+    #[serde(deserialize_with = "bytes")]
+    pub memory: u64,
+    /// For so long.
+    #[serde(deserialize_with = "duration")]
+    pub time: Duration,
+    /// Further words for the submission.
+    #[serde(default)]
+    pub options: Vec<String>,
+}
+
+/// What a pilot computes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// GPUs.
+    #[default]
+    Cuda,
+    /// The processor.
+    Cpu,
+}
+
+impl Machine {
+    /// The type of pilots of this name, or the only one.
+    ///
+    /// # Errors
+    /// There is none of this name, or several and none is named; with those that there are.
+    pub fn pilot_type(&self, named: Option<&str>) -> Result<&PilotType, String> {
+        let all = || self.pilots.keys().cloned().collect::<Vec<_>>().join(", ");
+        match (named, self.pilots.len()) {
+            (Some(name), _) => {
+                self.pilots.get(name).ok_or_else(|| format!("no type of pilots {name}; it has {}", all()))
+            }
+            (None, 1) => self.pilots.values().next().ok_or_else(String::new),
+            (None, 0) => {
+                Err("no type of pilots; one is `gpu = { cpus = 8, memory = \"32GiB\", time = \"8h\" }`".into())
+            }
+            (None, _) => Err(format!("several types of pilots, {}; name one of them behind a colon", all())),
+        }
+    }
+
+    /// What the settings lack or have too much, in words.
+    pub fn fault(&self) -> Option<String> {
+        let of_commands =
+            [("submit", self.submit.is_some()), ("status", self.status.is_some()), ("cancel", self.cancel.is_some())];
+        match self.queue {
+            QueueKind::Commands => {
+                let missing = of_commands.iter().find(|(_, is_set)| !is_set).map(|(name, _)| name);
+                missing.map(|name| format!("queue = \"commands\" needs `{name}`, a list of words"))
+            }
+            QueueKind::Slurm => {
+                let set = of_commands.iter().find(|(_, is_set)| *is_set).map(|(name, _)| name);
+                set.map(|name| format!("`{name}` is for queue = \"commands\""))
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// A template is named from the file of settings on.
+    pub fn is_told_in(&mut self, settings: &Path) {
+        if let (Some(template), Some(folder)) = (&mut self.template, settings.parent()) {
+            *template = folder.join(&template);
+        }
+    }
+}
+
+impl PilotType {
+    /// The slots of one pilot.
+    pub fn slots(&self) -> Slots {
+        let device = match self.device {
+            Device::Cuda => "cuda",
+            Device::Cpu => "cpu",
+        };
+        let slots = self.slots.max(1);
+        Slots { names: vec![device.into(); slots], threads: (self.cpus / slots).max(1), for_small: false }
+    }
+
+    /// GPUs of one pilot.
+    pub fn gpus(&self) -> usize {
+        self.gpus.unwrap_or(if self.device == Device::Cuda { self.slots.max(1) } else { 0 })
+    }
+
+    /// The memory in MiB, of which batch systems take whole ones.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory.div_ceil(1 << 20)
+    }
+
+    /// In words: `1 GPU, 8 CPUs, 32.0 GiB, 8 h`.
+    pub fn words(&self) -> String {
+        let gpus = match self.gpus() {
+            0 => String::new(),
+            1 => "1 GPU, ".into(),
+            gpus => format!("{gpus} GPUs, "),
+        };
+        let cpus = if self.cpus == 1 { "1 CPU".to_string() } else { format!("{} CPUs", self.cpus) };
+        format!("{gpus}{cpus}, {}, {:.1} h", size::show(self.memory), self.time.as_secs_f64() / 3600.0)
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn sixteen() -> usize {
+    16
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    size::parse(&text(from)?).map_err(D::Error::custom)
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    crate::limits::parse_duration(&text(from)?).map_err(D::Error::custom)
+}
+
+/// A text, or a number as one.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}

@@ -1,0 +1,244 @@
+//! What the processes of one run tell each other, in the run's folder: that it is to stop, and which nodes have failed. Notes
+//! only; who computes what is decided by claims. Knows no queue and no workers.
+
+use crate::event::Failure;
+use ddpipe_cache::Digest;
+use ddpipe_interface::protocol::Cause;
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The file that asks a run to stop.
+const STOP: &str = "stop";
+/// The folder of failures.
+const FAILED: &str = "failed";
+/// The folder of what pilots have begun and not ended.
+const BEGUN: &str = "begun";
+/// So often a node may be at work in a pilot that is lost.
+const LOST: usize = 3;
+/// The folder of what is known of pilots.
+pub const PILOTS: &str = "pilots";
+/// Between two looks whether the run is to stop.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The note that asks the run in this folder to stop.
+pub fn stop_in(folder: &Path) -> PathBuf {
+    folder.join(STOP)
+}
+
+/// The notes of one run.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    folder: PathBuf,
+    role: Role,
+    looked: Cell<Option<Instant>>,
+}
+
+/// Why pilots have not computed a node.
+#[derive(Clone, Debug)]
+pub enum Left {
+    /// Another one failed.
+    AfterAnother,
+    /// Nobody came to it.
+    ByAll(Failure),
+}
+
+/// What this process is to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The only one that computes it.
+    Alone,
+    /// One of several that compute it.
+    Pilot,
+    /// One that computes nothing: others do, or did.
+    Watcher,
+}
+
+impl Peers {
+    /// Those of the run in this folder, which this process computes alone.
+    pub fn alone(folder: &Path) -> Self {
+        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked: Cell::new(None) }
+    }
+
+    /// Those of the run in this folder, which this process computes with others.
+    pub fn pilot(folder: &Path) -> Self {
+        Peers { role: Role::Pilot, ..Peers::alone(folder) }
+    }
+
+    /// Those of the run in this folder, which others compute.
+    pub fn watcher(folder: &Path) -> Self {
+        Peers { role: Role::Watcher, ..Peers::alone(folder) }
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Asks all processes of the run to save what they have and to stop.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    pub fn stop(&self) -> io::Result<()> {
+        fs::write(self.folder.join(STOP), b"")
+    }
+
+    /// Whether the run is to stop. Looked at a few times a second, however often it is asked.
+    pub fn is_stopped(&self) -> bool {
+        // Who has watched others to their end has nothing left to stop.
+        if self.role != Role::Watcher && self.look() { self.folder.join(STOP).exists() } else { false }
+    }
+
+    /// The same for a process that watches others.
+    pub fn is_asked_to_stop(&self) -> bool {
+        self.look() && self.folder.join(STOP).exists()
+    }
+
+    fn look(&self) -> bool {
+        let is_due = self.looked.get().is_none_or(|looked| looked.elapsed() >= LOOK);
+        if is_due {
+            self.looked.set(Some(Instant::now()));
+        }
+        is_due
+    }
+
+    /// Notes a failure, where others may try the same node.
+    pub fn failed(&self, node: &str, failure: &Failure) {
+        if self.role == Role::Pilot
+            && let Err(error) = self.note_failure(node, failure)
+        {
+            tracing::warn!(node, %error, "other pilots are not told that it failed");
+        }
+    }
+
+    /// Notes that a node has failed, so that nobody else of this run tries it.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    pub fn note_failure(&self, node: &str, failure: &Failure) -> io::Result<()> {
+        let path = self.note(node);
+        let folder = self.folder.join(FAILED);
+        fs::create_dir_all(&folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        file.write_all(&serde_json::to_vec(failure)?)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Why a node has failed in another process of this run.
+    pub fn failure(&self, node: &str) -> Option<Failure> {
+        if self.role == Role::Alone {
+            return None;
+        }
+        fs::read(self.note(node)).ok().and_then(|text| serde_json::from_slice(&text).ok())
+    }
+
+    /// Why a node that has not failed has no result, in a process that computes nothing; none where this process may compute
+    /// it.
+    pub fn left(&self) -> Option<Left> {
+        (self.role == Role::Watcher).then(|| match self.folder.join(FAILED).is_dir() {
+            true => Left::AfterAnother,
+            false => Left::ByAll(nobody()),
+        })
+    }
+
+    /// Notes that this pilot begins a node, whose claim it has. What other pilots had begun and not ended was lost with them.
+    ///
+    /// # Errors
+    /// It was lost too often: the node is at fault.
+    pub fn begin(&self, node: &str) -> Result<(), Failure> {
+        if self.role != Role::Pilot {
+            return Ok(());
+        }
+        let (folder, name) = (self.folder.join(BEGUN), short(node));
+        let others = fs::read_dir(&folder).into_iter().flatten().flatten().filter(|entry| {
+            let entry = entry.file_name().to_string_lossy().into_owned();
+            entry.starts_with(&name) && entry != self.begun(node)
+        });
+        if others.count() >= LOST {
+            let message = format!("the pilot that had it was lost {LOST} times");
+            let hint = Some("`ddpipe runs log` has what it said".into());
+            return Err(Failure { cause: Some(Cause::WorkerDied), message, hint, log: Vec::new() });
+        }
+        let note = || {
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join(self.begun(node)), b"")
+        };
+        if let Err(error) = note() {
+            tracing::warn!(node, %error, "that it was begun is not noted");
+        }
+        Ok(())
+    }
+
+    /// Notes that a node that this pilot had begun has ended, well or not.
+    pub fn end(&self, node: &str) {
+        if self.role == Role::Pilot {
+            let _ = fs::remove_file(self.folder.join(BEGUN).join(self.begun(node)));
+        }
+    }
+
+    fn begun(&self, node: &str) -> String {
+        format!("{}-{}-{}", short(node), ddpipe_cache::host().replace('/', "_"), std::process::id())
+    }
+
+    fn note(&self, node: &str) -> PathBuf {
+        self.folder.join(FAILED).join(format!("{}.json", short(node)))
+    }
+}
+
+/// A node in a file's name.
+fn short(node: &str) -> String {
+    Digest::of(node.as_bytes()).hex()[..32].to_string()
+}
+
+fn nobody() -> Failure {
+    Failure {
+        cause: None,
+        message: "no pilot computed it".into(),
+        hint: Some("the same command starts pilots again; their last words are in the run's folder `pilots`".into()),
+        log: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_node_that_was_lost_with_three_pilots_is_at_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let pilot = Peers::pilot(folder.path());
+        for lost in 0..3 {
+            assert!(pilot.begin("a").is_ok(), "{lost} were lost");
+            fs::write(folder.path().join(BEGUN).join(format!("{}-of another {lost}", short("a"))), b"").unwrap();
+        }
+        assert!(pilot.begin("a").unwrap_err().message.contains("lost 3 times"));
+        assert!(pilot.begin("b").is_ok());
+        pilot.end("b");
+        assert!(!folder.path().join(BEGUN).join(pilot.begun("b")).exists());
+        assert!(Peers::alone(folder.path()).begin("a").is_ok());
+    }
+
+    #[test]
+    fn what_one_process_notes_another_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Peers::pilot(folder.path()), Peers::pilot(folder.path()));
+        assert!(one.failure("a[seed=0]").is_none() && !other.is_stopped());
+        assert!(matches!(Peers::watcher(folder.path()).left(), Some(Left::ByAll(_))));
+        let failure = Failure { cause: None, message: "no".into(), hint: None, log: vec!["last".into()] };
+        one.failed("a[seed=0]", &failure);
+        assert_eq!(other.failure("a[seed=0]").unwrap().message, "no");
+        assert!(other.failure("a[seed=1]").is_none());
+        let watcher = Peers::watcher(folder.path());
+        assert_eq!(watcher.failure("a[seed=0]").unwrap().message, "no");
+        assert!(watcher.failure("a[seed=1]").is_none() && matches!(watcher.left(), Some(Left::AfterAnother)));
+        assert!(one.left().is_none());
+        assert!(Peers::alone(folder.path()).failure("a[seed=0]").is_none());
+        one.stop().unwrap();
+        assert!(Peers::pilot(folder.path()).is_stopped() && Peers::alone(folder.path()).is_stopped());
+        assert!(!watcher.is_stopped() && watcher.is_asked_to_stop());
+    }
+}

@@ -1,0 +1,182 @@
+//! A Slurm of two pretend nodes with two pretend GPUs each, on this machine and loopback only, in a folder of its own; it ends
+//! with the value. Needs the programs of Slurm and nothing that runs.
+
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The nodes.
+pub const NODES: [&str; 2] = ["n1", "n2"];
+/// How long the cluster may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster.
+pub struct Slurm {
+    folder: tempfile::TempDir,
+    controller: Option<Child>,
+    nodes: Vec<Option<Child>>,
+}
+
+/// A program of Slurm; daemons lie where an ordinary user's `PATH` does not lead.
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
+    path.split(':').map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+}
+
+impl Slurm {
+    /// Starts one; none, with the reason on standard error, where Slurm is not installed.
+    pub fn start() -> Option<Self> {
+        let needed = ["slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo"];
+        if let Some(missing) = needed.into_iter().find(|name| program(name).is_none()) {
+            eprintln!(
+                "skipped: there is no {missing}; `apt-get install --no-install-recommends slurmctld slurmd slurm-client \
+                 slurm-wlm-basic-plugins` adds it"
+            );
+            return None;
+        }
+        // Unix sockets have short names.
+        let folder = tempfile::Builder::new().prefix("sl").tempdir_in("/tmp").unwrap();
+        let mut cluster = Slurm { folder, controller: None, nodes: vec![None, None] };
+        cluster.configure();
+        cluster.start_controller();
+        (0..NODES.len()).for_each(|node| cluster.start_node(node));
+        cluster
+            .until("two idle nodes", |cluster| cluster.call("sinfo", &["-h", "-t", "idle", "-o", "%D"]).trim() == "2");
+        Some(cluster)
+    }
+
+    fn configure(&self) {
+        let root = self.folder.path();
+        let (folder, host) = (root.display(), hostname());
+        for name in ["etc", "run", "log", "state", "spool/n1", "spool/n2", "dev/n1", "dev/n2"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let mut devices = String::new();
+        for node in NODES {
+            for gpu in 0..2 {
+                // A GPU needs a device file.
+                let link = root.join(format!("dev/{node}/nvidia{gpu}"));
+                std::os::unix::fs::symlink("/dev/null", link).unwrap();
+            }
+            devices.push_str(&format!("NodeName={node} Name=gpu File={folder}/dev/{node}/nvidia[0-1]\n"));
+        }
+        fs::write(root.join("etc/gres.conf"), devices).unwrap();
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).unwrap().unwrap().name;
+        let port = 20_000 + std::process::id() % 4_000 * 10;
+        let text = format!(
+            "ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={port}\nSlurmUser={user}\nSlurmdUser={user}\n\
+             AuthType=auth/none\nCredType=cred/none\nCommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n\
+             StateSaveLocation={folder}/state\nSlurmdSpoolDir={folder}/spool/%n\n\
+             SlurmctldPidFile={folder}/run/slurmctld.pid\nSlurmdPidFile={folder}/run/slurmd.%n.pid\n\
+             SlurmctldLogFile={folder}/log/slurmctld.log\nSlurmdLogFile={folder}/log/slurmd.%n.log\n\
+             ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSwitchType=switch/none\nMpiDefault=none\n\
+             ReturnToService=2\nSlurmdTimeout=10\nKillWait=10\nMinJobAge=3600\n\
+             SelectType=select/cons_tres\nSelectTypeParameters=CR_CPU_Memory\nDefMemPerCPU=100\n\
+             SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0\n\
+             JobAcctGatherType=jobacct_gather/none\nAccountingStorageType=accounting_storage/none\n\
+             GresTypes=gpu\nSlurmdParameters=config_overrides\n\
+             NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{}-{}] CPUs=4 RealMemory=4000 Gres=gpu:2 \
+             State=UNKNOWN\nPartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP\n",
+            port + 1,
+            port + 2,
+        );
+        fs::write(root.join("etc/slurm.conf"), text).unwrap();
+    }
+
+    /// What `SLURM_CONF` has to be.
+    pub fn conf(&self) -> String {
+        self.folder.path().join("etc/slurm.conf").display().to_string()
+    }
+
+    fn daemon(&self, name: &str, arguments: &[&str]) -> Child {
+        let mut command = Command::new(program(name).unwrap());
+        command.args(arguments).env("SLURM_CONF", self.conf()).stdin(Stdio::null());
+        let log =
+            |stream: &str| fs::File::create(self.folder.path().join("log").join(format!("{name}.{stream}"))).unwrap();
+        command.stdout(log("out")).stderr(log("err")).spawn().unwrap()
+    }
+
+    /// Starts the controller, for the first time or again.
+    pub fn start_controller(&mut self) {
+        self.controller = Some(self.daemon("slurmctld", &["-D"]));
+    }
+
+    /// Ends the controller; jobs run on.
+    pub fn end_controller(&mut self) {
+        self.controller.take().into_iter().for_each(end);
+    }
+
+    /// Starts a node's daemon, for the first time or again.
+    pub fn start_node(&mut self, node: usize) {
+        self.nodes[node] = Some(self.daemon("slurmd", &["-D", "-N", NODES[node]]));
+    }
+
+    /// Kills a node's daemon, as if the node had gone; its jobs run on.
+    pub fn kill_node(&mut self, node: usize) {
+        self.nodes[node].take().into_iter().for_each(end);
+    }
+
+    /// What a program of Slurm says; nothing where it fails.
+    pub fn call(&self, name: &str, arguments: &[&str]) -> String {
+        let output =
+            Command::new(program(name).unwrap()).args(arguments).env("SLURM_CONF", self.conf()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The ids of jobs in this state.
+    pub fn jobs(&self, state: &str) -> Vec<String> {
+        let listed = self.call("squeue", &["-h", "-t", state, "-o", "%i"]);
+        listed.split_whitespace().map(str::to_string).collect()
+    }
+
+    /// Waits until something is so.
+    pub fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(
+                Instant::now() < deadline,
+                "no {what}:\n{}",
+                self.call("scontrol", &["show", "node"]) + &self.said()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The last words of its daemons.
+    fn said(&self) -> String {
+        let logs = fs::read_dir(self.folder.path().join("log")).unwrap().flatten();
+        let last = |path: PathBuf| {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().rev().take(5).collect();
+            format!("{}\n{}\n", path.display(), lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        };
+        logs.map(|log| last(log.path())).collect()
+    }
+}
+
+impl Drop for Slurm {
+    fn drop(&mut self) {
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).unwrap().unwrap().name;
+        self.call("scancel", &["--full", "-u", &user]);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.jobs("RUNNING,COMPLETING").is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        for daemon in self.nodes.iter_mut().chain([&mut self.controller]) {
+            daemon.take().into_iter().for_each(end);
+        }
+    }
+}
+
+fn end(mut daemon: Child) {
+    let _ = daemon.kill();
+    let _ = daemon.wait();
+}
+
+fn hostname() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    name.trim().split('.').next().unwrap().to_string()
+}

@@ -14,6 +14,7 @@ mod lookup;
 mod matrix;
 mod metric;
 mod names;
+mod needed;
 mod order;
 mod params;
 mod path;
@@ -88,6 +89,7 @@ pub fn resolve(
     names::check(&infos, &nodes, &catalog, report);
     cells::check(&infos, &nodes, &catalog, report);
     settings::check(&infos, &nodes, &catalog, report);
+    needed::check(&infos, &nodes, &catalog, report);
     image_size::check(&infos, &nodes, &catalog, report);
     let among = metric::Among { stages: &stages, nodes: &nodes, catalog: &catalog };
     let figures = published::resolve(&manifest.published, among, overrides.changes_values(), report);

@@ -1,6 +1,7 @@
 //! The types of the files between stages: named tensors in general, and the data sets, synthetic sets, models and
 //! scores stored in them; trajectories, which are too large for memory, are written and read in pieces.
 
+mod classes;
 mod content;
 mod dataset;
 mod decoder;
@@ -17,6 +18,7 @@ mod trajectories;
 mod whitening;
 
 pub use crate::data::normalisation::{Normalisation, Whitening};
+pub use classes::same_classes;
 pub use content::{Content, Reader};
 pub use dataset::Dataset;
 pub use decoder::{Decoder, Formation};

@@ -1,7 +1,7 @@
 //! The inputs of a stage: artifacts by the names of its declaration, loaded when they are asked for.
 
 use super::Artifacts;
-use crate::artifact::{Content, Dataset, Folder, Prepared, SyntheticSet, TensorFile};
+use crate::artifact::{Content, Dataset, Folder, Prepared, SyntheticSet, TensorFile, same_classes};
 use anyhow::{Context as _, Result, ensure};
 use ddpipe_interface::protocol::{Absent, InputArtifact};
 use indexmap::IndexMap;
@@ -100,7 +100,8 @@ impl Inputs {
 
     /// The input `start`, the set whose images a method optimises. An error if the set has a decoder, which only
     /// `distill.idc` can optimise: other methods would change stored images without regard to what they decode to, and
-    /// the decoded images are several times as many. An error, too, if the images of an input `real` were prepared otherwise.
+    /// the decoded images are several times as many. An error, too, if the images of an input `real` were prepared otherwise, or their
+    /// classes have other names.
     pub fn start(&self) -> Result<SyntheticSet> {
         let set = self.stored("start")?;
         ensure!(
@@ -113,12 +114,15 @@ impl Inputs {
         Ok(set)
     }
 
-    /// An error if the images of an input `real` were prepared otherwise than those of this set to start from.
+    /// An error if the images of an input `real` were prepared otherwise than those of this set to start from, or if their
+    /// classes have other names.
     pub fn as_real(&self, start: &SyntheticSet) -> Result<()> {
         if !self.has("real") {
             return Ok(());
         }
-        let (start, real) = (Prepared::of(&start.normalisation)?, self.dataset("real")?);
-        Prepared::agree(Some(&start), "the set of \"start\"", &real.normalisation, "the images of \"real\"")
+        let real = self.dataset("real")?;
+        let (of, whose) = ("the set of \"start\"", "the images of \"real\"");
+        same_classes(of, &start.class_names, whose, &real.class_names)?;
+        Prepared::agree(Some(&Prepared::of(&start.normalisation)?), of, &real.normalisation, whose)
     }
 }

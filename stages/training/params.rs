@@ -1,7 +1,7 @@
 //! The parameters that training stages share, as `stage.toml` declares them, and the settings that follow from them.
 
 use super::{Objective, Settings, TrainingSet};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ddpipe_nn::augment::{Augment, Augmentation, Mixing, Strategy};
 use ddpipe_nn::network::Network;
 use ddpipe_nn::optim::{Average, AverageStart, Betas, Course, Decayed, Descent, Pace, Rule, Schedule, WarmUp};
@@ -77,8 +77,9 @@ impl TrainingParams {
         Ok(TrainingParams { lr, ..self })
     }
 
-    /// Says what of the parameters contradicts itself or the objective.
-    pub fn check(&self, objective: Objective) -> Result<()> {
+    /// Says what of the parameters contradicts itself, the objective, or the length of a training on so many images.
+    pub fn check(&self, objective: Objective, images: i64) -> Result<()> {
+        self.check_length(images)?;
         ensure!(
             self.warmup_steps == 0 || self.warmup_epochs == 0,
             "warmup_steps = {} and warmup_epochs = {} are two lengths of one warm-up; give one of them",
@@ -93,6 +94,30 @@ impl TrainingParams {
                 Objective::Softened { .. } => "the divergence from a teacher's probabilities; leave it out",
                 _ => "squared error; leave it out, or give loss = \"cross_entropy\" for a set with classes",
             }
+        );
+        Ok(())
+    }
+
+    fn check_length(&self, images: i64) -> Result<()> {
+        let settings = self.settings(0);
+        let (steps, epochs) = (settings.steps(images), self.epochs);
+        let warm_up = match (self.warmup_steps, self.warmup_epochs) {
+            (0, 0) => None,
+            (0, epochs) => Some(("warmup_epochs", epochs, epochs * settings.steps_per_epoch(images))),
+            (steps, _) => Some(("warmup_steps", steps, steps)),
+        };
+        if let Some((name, given, _)) = warm_up.filter(|(_, _, length)| *length > steps) {
+            bail!(
+                "{name} = {given} is longer than the whole training, {steps} steps, so that the learning rate never gets to lr; \
+                 give {name} a smaller value too (a protocol may have set it)"
+            );
+        }
+        let later = |milestone: &f64| *milestone >= 1.0 && *milestone >= epochs as f64;
+        ensure!(
+            self.schedule != Schedule::Multistep || self.milestones.is_empty() || !self.milestones.iter().all(later),
+            "milestones = {:?} all lie behind the {epochs} epochs of the training, so that the learning rate never drops; give \
+             milestones too (a protocol may have set them), as shares below 1 or as epochs",
+            self.milestones
         );
         Ok(())
     }

@@ -1,17 +1,23 @@
 //! The test set of a training: its images are normalised and whitened as those that the network learns from, whatever their
 //! own normalisation, because the network would see other images otherwise.
 
-use crate::artifact::{Dataset, Normalisation};
+use crate::artifact::{Dataset, Normalisation, same_classes};
 use crate::context::{Context, Inputs};
 use anyhow::{Context as _, Result};
 
 /// The data set of input `test` with the normalisation of the training images; nothing where it is not connected. What was
-/// changed is told.
-pub fn test_set(ctx: &Context, inputs: &Inputs, trained: &Normalisation) -> Result<Option<Dataset>> {
+/// changed is told. An error if its classes have other names than those of the training images.
+pub fn test_set(
+    ctx: &Context,
+    inputs: &Inputs,
+    trained: &Normalisation,
+    class_names: &[String],
+) -> Result<Option<Dataset>> {
     if !inputs.has("test") {
         return Ok(None);
     }
     let mut set = inputs.dataset("test")?;
+    same_classes("the images of \"test\"", &set.class_names, "the training images", class_names)?;
     // Another number of channels is told by what compares the shapes.
     if set.normalisation == *trained || set.normalisation.mean.len() != trained.mean.len() {
         return Ok(Some(set));

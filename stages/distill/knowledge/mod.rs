@@ -52,7 +52,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     if let TrainingSet::Synthetic(set) = &set {
         set.refuse_targets().context("input \"train\"")?;
     }
-    let test = training::test_set(ctx, inputs, set.normalisation())?;
+    let test = training::test_set(ctx, inputs, set.normalisation(), set.class_names())?;
     if let Some(test) = &test {
         training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }

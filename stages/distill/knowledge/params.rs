@@ -101,7 +101,7 @@ impl Params {
             embedding_size,
         };
         let params = by_size.of(training.with_learned_lr(learned_lr, set)?, set.examples().count())?;
-        params.check(Objective::CrossEntropy)?;
+        params.check(Objective::CrossEntropy, set.examples().count())?;
         let training = StudentTraining { params, geometric, tuning, class_weights };
         Ok((distillation, training))
     }

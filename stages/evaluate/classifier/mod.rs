@@ -45,11 +45,12 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     precision.check()?;
     let set = labels.of_set(TrainingSet::of(inputs, "synthetic")?)?;
     let training = by_size.of(training.with_learned_lr(learned_lr, &set)?, set.examples().count())?;
-    let test = training::test_set(ctx, inputs, set.normalisation())?.context("input \"test\" is not connected")?;
+    let test = training::test_set(ctx, inputs, set.normalisation(), set.class_names())?
+        .context("input \"test\" is not connected")?;
     training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let network = network.laid(doubling, set.image_shape(), set.classes())?;
     let Lesson { relabelled, labeller, objective } = labels.lesson(ctx, inputs, &set, loss)?;
-    training.check(objective)?;
+    training.check(objective, set.examples().count())?;
     let examples = relabelled.as_ref().map_or(set.examples(), |relabelled| relabelled as &dyn Examples);
 
     let mut finished: Vec<Student> = Vec::new();

@@ -287,6 +287,9 @@ impl Declaration {
                 let other = self.params.get(*other).map(|other| other.kind);
                 !matches!(other, Some(ParamType::String | ParamType::Choice))
             };
+            if let Some(input) = param.needs_input.values().find(|input| !self.inputs.contains_key(*input)) {
+                return Err(format!("parameter {name:?}: `needs_input` names {input:?}, which is no input"));
+            }
             if let Some(other) = param.only_with.keys().find(text) {
                 return Err(format!(
                     "parameter {name:?}: `only_with` names {other:?}, which is no parameter with a text"
@@ -540,6 +543,14 @@ mod tests {
                 "its default: \"b\" is not known",
             ),
             ("x = { type = \"integer\", help = \"h\", only_with = { y = [\"a\"] } }", "no parameter with a text"),
+            (
+                "x = { type = \"choice\", help = \"h\", choices = [\"a\"], needs_input = { b = \"i\" } }",
+                "none of its choices",
+            ),
+            (
+                "x = { type = \"choice\", help = \"h\", choices = [\"a\"], needs_input = { a = \"i\" } }",
+                "`needs_input` names \"i\", which is no input",
+            ),
         ] {
             let error = parse(&format!("{outputs}[params]\n{text}")).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");

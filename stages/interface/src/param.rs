@@ -111,6 +111,10 @@ pub struct Param {
     /// The parameter in whose place it stands: where that one is given, no choice `sets` this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
+    /// The input that has to be connected where it has one of these texts: `{ teacher = "teacher" }` for labels that a
+    /// teacher gives. For a `choice`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub needs_input: IndexMap<String, String>,
     /// How it makes a stage take less memory: `lower`, of an `integer`, or the text of a `choice`. Said when memory runs out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub less_memory: Option<String>,
@@ -184,6 +188,9 @@ impl Param {
         }
         if self.work && self.kind != ParamType::Integer {
             return fault("only an integer has `work`");
+        }
+        if let Some(text) = self.needs_input.keys().find(|text| !self.choices.contains(text)) {
+            return fault(&format!("`needs_input` has {text:?}, which is none of its choices"));
         }
         let less = self.less_memory.as_ref();
         if less.is_some_and(|less| *less != "lower" && !self.choices.contains(less)) {

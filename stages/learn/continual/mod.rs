@@ -57,7 +57,8 @@ impl Params {
 /// and the student in training.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let memory = TrainingSet::of(inputs, "memory")?;
-    let test = training::test_set(ctx, inputs, memory.normalisation())?.context("input \"test\" is not connected")?;
+    let test = training::test_set(ctx, inputs, memory.normalisation(), memory.class_names())?
+        .context("input \"test\" is not connected")?;
     let test = TrainingSet::Real(test);
     training::fits((memory.image_shape(), memory.classes()), (test.image_shape(), test.classes()), "test")?;
     let (remembered, tested_on) = (ByClass::of(&memory, "memory")?, ByClass::of(&test, "test")?);

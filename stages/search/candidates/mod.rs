@@ -84,7 +84,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, mut params: Params) -> Result<Outputs
     let candidates = space.candidates(params.candidates, params.space_seed)?;
     let candidates = candidate::part_of(candidates, params.part, params.parts)?;
     let set = TrainingSet::of(inputs, "train")?;
-    let test = training::test_set(ctx, inputs, set.normalisation())?.context("input \"test\" is not connected")?;
+    let test = training::test_set(ctx, inputs, set.normalisation(), set.class_names())?
+        .context("input \"test\" is not connected")?;
     training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     let networks = lay(&candidates, &set)?;
 

@@ -131,3 +131,25 @@ fn a_network_that_could_learn_nothing_is_refused_with_the_layer() {
     assert!(text.contains("have one pixel, so an instance norm makes all of them zero"), "{text}");
     assert!(text.contains("layer layer4"), "{text}");
 }
+
+/// Two sets whose classes are numbered alike and called differently.
+#[test]
+fn sets_whose_classes_have_other_names_are_not_mixed() {
+    let named = |names: [&str; 2]| {
+        let set = Dataset::from_file(&plain()).unwrap();
+        Dataset { class_names: names.map(String::from).into(), ..set }.to_file()
+    };
+    let (ours, theirs, none) = (named(["cat", "dog"]), named(["dog", "zebra"]), plain());
+    let testing = |test: &TensorFile| {
+        let stage = Stage::of("train.classifier").tensors("train", "set", &ours).tensors("test", "test", test);
+        stage.param("arch", "mlp").param("epochs", 1).run()
+    };
+    testing(&ours).unwrap();
+    testing(&none).unwrap();
+    let text = message(testing(&theirs));
+    let found = "class 0 is \"dog\" in the images of \"test\" and \"cat\" in the training images";
+    assert!(text.contains(found), "{text}");
+    let learning = Stage::of("distill.dm").tensors("start", "start", tensors(&start(&theirs), "synthetic"));
+    let text = message(learning.tensors("real", "set", &ours).param("networks", 1).run());
+    assert!(text.contains("class 0 is \"dog\" in the set of \"start\" and \"cat\" in the images of"), "{text}");
+}

@@ -84,8 +84,9 @@ fn steps_and_batches_follow_the_size_of_the_set() {
     assert_eq!(of(json!({ "sizes": [12, 100], "steps": [5, 9] })), (Some(3), Some(5), Some(8)));
     assert_eq!(of(json!({ "sizes": [4, 9], "steps": [5, 9], "batch_sizes": [1, 4] })), (Some(3), Some(9), Some(4)));
     assert_eq!(of(json!({ "steps": [2] })), (Some(1), Some(2), Some(8)));
-    let text = message(with(json!({ "sizes": [12, 100], "steps": [5] })).run());
-    assert!(text.contains("steps has 1 entries; give one for each of the 2 entries of sizes"), "{text}");
+    assert_eq!(of(json!({ "sizes": [4, 9], "steps": [5], "batch_sizes": [1, 4] })), (Some(2), Some(5), Some(4)));
+    let text = message(with(json!({ "sizes": [12, 100], "steps": [5, 6, 7] })).run());
+    assert!(text.contains("steps has 3 entries; give one for each of the 2 entries of sizes"), "{text}");
     let text = message(with(json!({ "sizes": [12, 10], "steps": [5, 6] })).run());
     assert!(text.contains("have to rise"), "{text}");
 }
@@ -96,6 +97,11 @@ fn what_contradicts_itself_is_said_before_training() {
     assert!(text.contains("two lengths of one warm-up"), "{text}");
     let text = message(given(evaluate(&with_targets(4)), &json!({ "label_smoothing": 0.1 })).run());
     assert!(text.contains("label_smoothing = 0.1 is for cross entropy"), "{text}");
+    // Three epochs of two steps.
+    let text = message(with(json!({ "warmup_steps": 7 })).run());
+    assert!(text.contains("warmup_steps = 7 is longer than the whole training, 6 steps"), "{text}");
+    let text = message(with(json!({ "schedule": "multistep", "milestones": [3, 4] })).run());
+    assert!(text.contains("milestones = [3.0, 4.0] all lie behind the 3 epochs"), "{text}");
     let text = message(with(json!({ "doubling": true, "arch": "vit", "width": 32, "depth": 1 })).run());
     assert!(text.contains("doubling = true is for convnets"), "{text}");
 }

@@ -39,8 +39,8 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
     let training = by_size.of(training.with_learned_lr(learned_lr, &set)?, set.examples().count())?;
     let objective = Objective::of(loss, &set)?;
-    training.check(objective)?;
-    let test = training::test_set(ctx, inputs, set.normalisation())?;
+    training.check(objective, set.examples().count())?;
+    let test = training::test_set(ctx, inputs, set.normalisation(), set.class_names())?;
     if let Some(test) = &test {
         training::fits((set.image_shape(), set.classes()), (test.image_shape(), test.classes), "test")?;
     }

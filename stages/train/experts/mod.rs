@@ -63,7 +63,7 @@ struct Finished {
 /// Runs the stage: trains the experts one after another and writes their parameters to one file as they are trained.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let real = inputs.dataset("train")?;
-    let test = training::test_set(ctx, inputs, &real.normalisation)?;
+    let test = training::test_set(ctx, inputs, &real.normalisation, &real.class_names)?;
     if let Some(test) = &test {
         training::fits((real.image_shape(), real.classes), (test.image_shape(), test.classes), "test")?;
     }

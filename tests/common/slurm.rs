@@ -6,10 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The nodes.
 pub const NODES: [&str; 2] = ["n1", "n2"];
+/// How many this process has started.
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 /// How long the cluster may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -64,8 +67,10 @@ impl Slurm {
             devices.push_str(&format!("NodeName={node} Name=gpu File={folder}/dev/{node}/nvidia[0-1]\n"));
         }
         fs::write(root.join("etc/gres.conf"), devices).unwrap();
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).unwrap().unwrap().name;
-        let port = 20_000 + std::process::id() % 4_000 * 10;
+        let user = user();
+        // Several at once, in this process and in others.
+        let number = CLUSTERS.fetch_add(1, Ordering::SeqCst);
+        let port = 20_000 + std::process::id() % 1_000 * 40 + number % 13 * 3;
         let text = format!(
             "ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={port}\nSlurmUser={user}\nSlurmdUser={user}\n\
              AuthType=auth/none\nCredType=cred/none\nCommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n\
@@ -159,7 +164,7 @@ impl Slurm {
 
 impl Drop for Slurm {
     fn drop(&mut self) {
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::current()).unwrap().unwrap().name;
+        let user = user();
         self.call("scancel", &["--full", "-u", &user]);
         let deadline = Instant::now() + Duration::from_secs(5);
         while !self.jobs("RUNNING,COMPLETING").is_empty() && Instant::now() < deadline {
@@ -174,6 +179,11 @@ impl Drop for Slurm {
 fn end(mut daemon: Child) {
     let _ = daemon.kill();
     let _ = daemon.wait();
+}
+
+fn user() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
 fn hostname() -> String {

@@ -10,6 +10,7 @@ use crate::machine::HERE;
 use crate::note::say;
 use crate::schedule::Interrupts;
 use crate::visible::visible;
+use ddpipe_cache::Cache;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -25,8 +26,8 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
     let Some(on) = On::find(named, settings)? else {
         return Err(Fault::usage(format!("--on {HERE} is this machine; `ddpipe doctor` looks at it")));
     };
-    fs::create_dir_all(cache).map_err(|error| Fault::io("create", cache, &error))?;
-    let cache = std::path::absolute(cache)?;
+    // Made here, where there is none: the job would find a folder that is no cache.
+    let cache = Cache::open(cache)?.root().to_path_buf();
     let failed = |error: std::io::Error| Fault::io("make a folder in", &cache, &error);
     let folder = tempfile::Builder::new().prefix("doctor-").tempdir_in(&cache).map_err(failed)?;
     let run = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -112,7 +112,7 @@ impl Begun<'_> {
         let (_, _, fresh) = plan.counts();
         pins.pin(&plan.fresh())?;
         // A collection that removed something before it could see the pins: then every record is looked for again.
-        let is_certain = before.and_then(|before| Ok(cache.collections()?.none_since(&before))).unwrap_or(false);
+        let mut is_certain = before.and_then(|before| Ok(cache.collections()?.none_since(&before))).unwrap_or(false);
         if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
             results::try_folder(pipeline, graph, &folder)?;
         }
@@ -143,9 +143,11 @@ impl Begun<'_> {
                     pilots::Pilots { args, project, run, on, shares, signals, interrupts: &interrupts }
                 };
                 let peers = fleet.carry_out(&mut observers)?;
+                let before = cache.collections();
                 planner = project.planner(&sources)?;
                 let plan = planner.plan();
                 pins.pin(&plan.fresh())?;
+                is_certain = before.and_then(|before| Ok(cache.collections()?.none_since(&before))).unwrap_or(false);
                 (peers, plan)
             }
             false => (self.peers.clone(), plan),
@@ -169,7 +171,7 @@ impl Begun<'_> {
             peers: Some(peers),
         };
         let mut scheduler = Scheduler::new(scheduled, estimate::for_order(&expected));
-        if is_certain && args.on.is_none() {
+        if is_certain {
             scheduler.start_from(plan);
         }
         let summary = crate::cli::kept(scheduler.run());

@@ -211,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    fn raw_floats_are_not_normalised_and_have_nothing_undone() {
+        let about = "{\"type\":\"dataset\",\"about\":{\"classes\":1,\"scale\":2.0,\"normalisation\":{\"mean\":[0.5],\"std\":[0.5]}}}";
+        let values: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let set = file("{\"dtype\":\"F32\",\"shape\":[2,1,1,1],\"data_offsets\":[0,8]}", "", about, &values);
+        let grid = grid(&mut ImageSet::of(set.path()).unwrap()).unwrap();
+        assert_eq!([6, 8].map(|at| grid.pixels[at]), [128, 255]);
+    }
+
+    #[test]
     fn what_is_no_set_of_images_is_not_drawn() {
         let cases = [
             ("{\"dtype\":\"F32\",\"shape\":[4,1,1],\"data_offsets\":[0,16]}", "{\"about\":{\"classes\":2}}"),

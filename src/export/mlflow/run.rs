@@ -33,6 +33,13 @@ pub enum Status {
     Killed = 5,
 }
 
+/// A number by step.
+struct Metric {
+    group: &'static str,
+    name: String,
+    points: Vec<(i64, f64)>,
+}
+
 /// A run.
 pub struct Run {
     id: String,
@@ -43,8 +50,7 @@ pub struct Run {
     status: Status,
     /// The parameters.
     pub params: Vec<(String, String)>,
-    /// The numbers by step: the group, the name, the points.
-    metrics: Vec<(&'static str, String, Vec<(i64, f64)>)>,
+    metrics: Vec<Metric>,
     tags: Vec<(String, String)>,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -111,7 +117,7 @@ impl Run {
             }
         }
         let time = milliseconds(self.ended.unwrap_or(self.begun));
-        for (group, name, points) in &self.metrics {
+        for Metric { group, name, points } in &self.metrics {
             let mut lines = String::new();
             for (step, value) in points {
                 let _ = writeln!(lines, "{time} {} {step}", number(*value));
@@ -146,11 +152,12 @@ pub fn of_node(subject: &Subject, node: &Node, record: &Record, whole: &Run) -> 
     run.params.extend(set.map(|(name, value)| (name, shown(&value.to_string()))));
     let curves = curve::of(subject, node).into_iter().filter(|curve| !curve.points.is_empty());
     let results = |group, numbers: &IndexMap<String, f64>| -> Vec<_> {
-        numbers.iter().map(|(name, value)| (group, name.clone(), vec![(0, *value)])).collect()
+        let metric = |(name, value): (&String, &f64)| Metric { group, name: name.clone(), points: vec![(0, *value)] };
+        numbers.iter().map(metric).collect()
     };
     run.metrics.extend(results("results", &record.metrics));
     run.metrics.extend(results("measured", &record.measured));
-    run.metrics.extend(curves.map(|curve| ("curves", curve.name, curve.points)));
+    run.metrics.extend(curves.map(|curve| Metric { group: "curves", name: curve.name, points: curve.points }));
     run.tag("mlflow.parentRunId", &whole.id);
     run.tag("ddpipe.key", &record.key.hex());
     run.tag("ddpipe.stage", &node.stage);

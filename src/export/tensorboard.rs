@@ -10,6 +10,7 @@ use crate::pipeline::Node;
 use crate::progress::kept_pictures;
 use crate::report::{Subject, dimensions};
 use crate::results::write_whole;
+use crate::visible::visible;
 use ddpipe_cache::Record;
 use ddpipe_interface::{ArtifactType, Value};
 use event::{Event, Setting, Status, Summary};
@@ -56,7 +57,7 @@ fn events(subject: &Subject, node: &Node, record: &Record) -> Vec<Event> {
 }
 
 fn scalar(name: &str, value: f64) -> Summary {
-    Summary::scalar(name, value as f32)
+    Summary::scalar(&visible(name), value as f32)
 }
 
 /// Numbers and truths as such; everything else as the text that a manifest has.
@@ -65,7 +66,7 @@ fn setting(value: &Value) -> Setting {
         Value::Integer(number) => Setting::number(*number as f64),
         Value::Float(number) => Setting::number(*number),
         Value::Boolean(truth) => Setting::truth(*truth),
-        other => Setting::text(crate::history::shown(&other.to_string())),
+        other => Setting::text(visible(&crate::history::shown(&other.to_string())).into_owned()),
     }
 }
 

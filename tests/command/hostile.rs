@@ -86,12 +86,13 @@ accuracy = { help = "how well", unit = "share", better = "higher", headline = tr
 const ECHO_PROGRAM: &str = r#"import json, sys
 told = json.load(open("params.json"))
 text = told["params"]["text"]
-print(text, "\u202egnihtemos\u200b", "\x07")
+unseen = "\u202egnihtemos\u200b\x07"
+print(text, unseen)
 if told["params"]["fault"]:
     print(text, file=sys.stderr)
     sys.exit(1)
-json.dump({"caption": text, "note": text, "rows": [text], "columns": [text], "cells": [[text]], "value": text}, open("outputs/table.json", "w"))
-json.dump({"curves": {text: [[1, 2.0], [2, 3.0]]}, "class_names": [text, "b"], "per_class": [0.5, 1.0], "confusion": [[1, 2], [3, 4]]},
+json.dump({"caption": text, "note": text + unseen, "rows": [text], "columns": [text + unseen], "cells": [[text]], "value": text}, open("outputs/table.json", "w"))
+json.dump({"curves": {text + unseen: [[1, 2.0], [2, 3.0]]}, "class_names": [text, unseen], "per_class": [0.5, 1.0], "confusion": [[1, 2], [3, 4]]},
           open("outputs/seen.json", "w"))
 open("outputs/picture.svg", "w").write("<svg xmlns='http://www.w3.org/2000/svg'><title>" + text + "</title><script>alert(1)</script></svg>")
 json.dump({"metrics": {"accuracy": 0.5}}, open("outputs/metrics.json", "w"))

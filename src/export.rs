@@ -1,13 +1,18 @@
 //! A run, or what is on record for a manifest, in the forms that other programs read: event files of TensorBoard, a file store of
-//! MLflow, an RO-Crate, and sets of images as the Hub of Hugging Face has them. Each reads a [`Subject`](crate::report::Subject) and
-//! writes into one folder; nothing here runs a stage.
+//! MLflow, an RO-Crate, and sets of images as the Hub of Hugging Face has them, as files of NumPy and as folders of pictures. Each
+//! reads a [`Subject`](crate::report::Subject) and writes into one folder; nothing here runs a stage.
 
+pub mod arrays;
 mod curve;
 pub mod hugging_face;
 pub mod mlflow;
 mod name;
+pub mod pictures;
 pub mod ro_crate;
+mod sets;
 pub mod tensorboard;
+
+pub use sets::Chosen;
 
 use crate::pipeline::{Node, Pipeline};
 use ddpipe_cache::Record;

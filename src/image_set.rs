@@ -109,6 +109,11 @@ impl ImageSet {
         self.is_raw
     }
 
+    /// Whether a number of an image is a byte; else it is one of 32 bits.
+    pub fn is_bytes(&self) -> bool {
+        self.is_bytes
+    }
+
     /// Whether the images are whitened, and so no pictures.
     pub fn is_whitened(&self) -> bool {
         self.is_whitened
@@ -126,12 +131,17 @@ impl ImageSet {
         Some(floats(&bytes))
     }
 
-    /// The numbers of an image, channel by channel and row by row; bytes as they are.
-    pub fn values(&mut self, at: usize) -> Option<Vec<f32>> {
+    /// The numbers of an image as the file has them, little end first, channel by channel and row by row.
+    pub fn bytes(&mut self, at: usize) -> Option<Vec<u8>> {
         let [_, channels, height, width] = self.shape;
         let wide = if self.is_bytes { 1 } else { 4 };
         let size = height.checked_mul(width)?.checked_mul(channels)?.checked_mul(wide)?;
-        let bytes = self.read(self.start, at, size)?;
+        self.read(self.start, at, size)
+    }
+
+    /// The numbers of an image; bytes as they are.
+    pub fn values(&mut self, at: usize) -> Option<Vec<f32>> {
+        let bytes = self.bytes(at)?;
         Some(if self.is_bytes { bytes.iter().map(|byte| f32::from(*byte)).collect() } else { floats(&bytes) })
     }
 

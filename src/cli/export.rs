@@ -4,23 +4,26 @@ use super::project::selectors;
 use super::subject::SubjectArgs;
 use super::{Done, complete, print};
 use crate::exit::{Exit, Fault};
-use crate::export::{hugging_face, mlflow, ro_crate, tensorboard};
+use crate::export::{Chosen, arrays, hugging_face, mlflow, pictures, ro_crate, tensorboard};
 use crate::pipeline::NodeId;
 use crate::report::Subject;
 use crate::visible::visible;
 use clap_complete::engine::ArgValueCandidates;
 use std::path::{Path, PathBuf};
 
+/// The forms that sets of images are written in.
+const SETS: &str = "sets";
+
 /// Write a run, or what is on record for a manifest, in the forms of other programs.
 #[derive(Debug, clap::Args)]
-#[command(after_help = super::examples::EXPORT)]
+#[command(after_help = super::examples::EXPORT, group = clap::ArgGroup::new(SETS).multiple(true))]
 pub struct Args {
     #[command(flatten)]
     of: SubjectArgs,
     #[command(flatten)]
     forms: Forms,
     /// The sets of these nodes, real ones too; without it all synthetic sets
-    #[arg(long, value_name = "NODE", requires = "huggingface", add = ArgValueCandidates::new(complete::nodes))]
+    #[arg(long, value_name = "NODE", requires = SETS, add = ArgValueCandidates::new(complete::nodes))]
     select: Vec<String>,
 }
 
@@ -38,8 +41,14 @@ struct Forms {
     #[arg(long = "crate", value_name = "DIR")]
     ro_crate: Option<PathBuf>,
     /// Synthetic sets as Parquet in the layout of the Hugging Face Hub
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = SETS)]
     huggingface: Option<PathBuf>,
+    /// Synthetic sets as files of NumPy (.npz)
+    #[arg(long, value_name = "DIR", group = SETS)]
+    npz: Option<PathBuf>,
+    /// Synthetic sets as folders of PNG pictures with a table of their classes
+    #[arg(long, value_name = "DIR", group = SETS)]
+    pictures: Option<PathBuf>,
 }
 
 pub(super) fn run(args: Args) -> Done {
@@ -51,7 +60,7 @@ pub(super) fn run(args: Args) -> Done {
 impl Args {
     /// Writes every form that was asked for, and says so in a line for each.
     fn written(&self, subject: &Subject) -> Result<String, Fault> {
-        let Forms { tensorboard, mlflow, ro_crate, huggingface } = &self.forms;
+        let Forms { tensorboard, mlflow, ro_crate, .. } = &self.forms;
         let mut lines = String::new();
         let mut say = |folder: &Path, count: usize, what: &str| {
             let s = if count == 1 { "" } else { "s" };
@@ -66,11 +75,17 @@ impl Args {
         if let Some(folder) = ro_crate {
             say(folder, ro_crate::write(subject, folder)?, "action");
         }
-        if let Some(folder) = huggingface {
-            let wanted = selectors(subject.pipeline, &self.select, "select")?;
-            let is_chosen = |id: NodeId| wanted.iter().any(|selector| subject.pipeline.node(id).matches(selector));
-            let chosen: Option<&dyn Fn(NodeId) -> bool> = if wanted.is_empty() { None } else { Some(&is_chosen) };
+        let wanted = selectors(subject.pipeline, &self.select, "select")?;
+        let is_chosen = |id: NodeId| wanted.iter().any(|selector| subject.pipeline.node(id).matches(selector));
+        let chosen: Chosen = if wanted.is_empty() { None } else { Some(&is_chosen) };
+        if let Some(folder) = &self.forms.huggingface {
             say(folder, hugging_face::write(subject, chosen, folder)?, "set");
+        }
+        if let Some(folder) = &self.forms.npz {
+            say(folder, arrays::write(subject, chosen, folder)?, "set");
+        }
+        if let Some(folder) = &self.forms.pictures {
+            say(folder, pictures::write(subject, chosen, folder)?, "set");
         }
         Ok(lines)
     }

@@ -163,12 +163,17 @@ fn other_programs_read_it_back() {
     let ran = project.go("pipelines/small.toml", &[]);
     ran.ok();
     let accuracy = ran.outcome("evaluate[arch=mlp,epochs=3]")["metrics"]["accuracy"].as_f64().unwrap();
-    let forms = ["--tensorboard=tb", "--mlflow=mlruns", "--crate=crate", "--huggingface=set"];
+    let forms =
+        ["--tensorboard=tb", "--mlflow=mlruns", "--crate=crate", "--huggingface=set", "--npz=arrays", "--pictures=png"];
     let chosen = ["--select=start", "--select=soft", "--select=test_set"];
     let done = project.run(&[&["export", "pipelines/small.toml"][..], &forms, &chosen].concat());
     done.ok().says("tb: 10 event files").says("mlruns: 11 runs").says("crate: 10 actions").says("set: 3 sets");
     entities(&project, "crate");
-    let programs = [("tensorboard", "tb"), ("mlflow", "mlruns"), ("crate", "crate"), ("huggingface", "set")];
+    let table = project.read("png/start/metadata.csv");
+    assert!(table.starts_with("file_name,label,class\n000000.png,0,0\n000001.png,0,0\n000002.png,1,1\n"), "{table}");
+    assert!(project.read("png/soft/metadata.csv").starts_with("file_name,soft_0,soft_1,"));
+    let programs =
+        [("tensorboard", "tb"), ("mlflow", "mlruns"), ("crate", "crate"), ("huggingface", "set"), ("files", ".")];
     let mut seen = seen(&project, &programs).into_iter();
     if let Some(board) = seen.next().unwrap() {
         let node = "evaluate-arch=mlp,epochs=3";
@@ -201,6 +206,16 @@ fn other_programs_read_it_back() {
         assert_eq!(start["first"]["pixels"][0].as_array().unwrap().len(), 28);
         assert_eq!(soft["first"]["soft_label"].as_array().unwrap().len(), 10);
         assert_eq!(sets["sets"]["test_set"]["images"], 40);
+        if let Some(files) = seen.next().unwrap() {
+            let arrays = &files["arrays"];
+            assert_eq!(arrays["start"]["images"], serde_json::json!(["float32", [20, 1, 28, 28]]));
+            assert_eq!(arrays["start"]["labels"], serde_json::json!(["int64", [20]]));
+            assert_eq!(arrays["soft"]["labels"], serde_json::json!(["float32", [20, 10]]));
+            assert_eq!(arrays["test_set"]["images"], serde_json::json!(["uint8", [40, 1, 28, 28]]));
+            assert_eq!(arrays["start"]["first"], start["first"]["pixels"], "one set, two forms");
+            assert_eq!(files["pictures"], serde_json::json!([[28, 28], "L"]));
+            assert!(files["exact"].as_bool().unwrap(), "pictures of a raw set are its bytes");
+        }
         assert_eq!(sets["sets"]["test_set"]["features"], serde_json::json!({"image": "Image", "label": "ClassLabel"}));
     }
 }

@@ -1,6 +1,6 @@
 """Reads back what `ddpipe export` wrote, by the programs that it is for, and prints as JSON what they saw.
 
-    python3 read_back.py tensorboard|mlflow|crate|huggingface FOLDER
+    python3 read_back.py tensorboard|mlflow|crate|huggingface|files FOLDER
 """
 
 import json
@@ -121,6 +121,22 @@ def huggingface(folder):
         return {"version": version("datasets"), "sets": sets}
 
 
+def files(folder):
+    """Opens arrays and pictures as NumPy and Pillow do."""
+    import numpy
+    from PIL import Image
+
+    arrays = {}
+    for name in sorted(os.listdir(f"{folder}/arrays")):
+        with numpy.load(f"{folder}/arrays/{name}") as archive:
+            found = {part: [str(archive[part].dtype), list(archive[part].shape)] for part in archive}
+            arrays[name.removesuffix(".npz")] = {**found, "first": archive["images"][0].tolist()}
+    picture = Image.open(f"{folder}/png/test_set/000000.png")
+    exact = numpy.array_equal(numpy.asarray(picture), arrays["test_set"]["first"][0])
+    return {"version": version("numpy"), "arrays": arrays, "pictures": [list(picture.size), picture.mode], "exact": exact}
+
+
 if __name__ == "__main__":
     what, folder = sys.argv[1:]
-    print(json.dumps({"tensorboard": tensorboard, "mlflow": mlflow, "crate": crate, "huggingface": huggingface}[what](folder)))
+    programs = [tensorboard, mlflow, crate, huggingface, files]
+    print(json.dumps({program.__name__: program for program in programs}[what](folder)))

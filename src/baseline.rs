@@ -104,6 +104,10 @@ pub struct Compared {
     /// The p-value of Welch's test after Holm's correction, where there was a test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
+    /// The confidence interval of the difference of the means, now less then, at the significance of the baseline's rules and
+    /// without a correction for other tests; where there was a test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// How many values on each side would be enough to tell, where it cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enough: Option<u64>,

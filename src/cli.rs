@@ -10,6 +10,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod examples;
+mod export;
 mod graph;
 mod init;
 mod interrupts;
@@ -28,6 +29,7 @@ mod runs;
 mod schema;
 mod show;
 mod stages;
+mod subject;
 mod table;
 mod usage;
 mod verify;
@@ -94,6 +96,8 @@ enum Command {
     Watch(watching::Args),
     /// Write a run, or what is on record for a manifest, as one HTML file
     Report(report::Args),
+    /// Write a run in the forms of other programs: TensorBoard, MLflow, RO-Crate, Hugging Face
+    Export(export::Args),
     /// List, show, compare, keep and remove runs
     Runs(runs::Args),
     /// List the results on record with the parameters in which they differ; find the best
@@ -149,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::run(args),
         Command::Watch(args) => watching::run(args),
         Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Results(args) => results::run(args),
         Command::Where(args) => where_from::run(args),

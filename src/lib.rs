@@ -23,7 +23,7 @@
 //!    [`started`] keeps what it was started with, [`comparison`] sets two of them, or manifests of a git [`revision`], side by
 //!    side, [`expect`], [`mixed`], [`baseline`], [`ledger`] and [`results`] come
 //!    at the end, [`run_report`] says all of it to CI systems,
-//!    and [`report`] to people, as one HTML file.
+//!    [`report`] to people, as one HTML file, and [`export`] to other programs; [`image_set`] reads sets of images for both.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site, [`machine`] what
 //!    they say of machines that pilots run on.
 
@@ -46,10 +46,12 @@ pub mod event;
 pub mod executor;
 pub mod exit;
 pub mod expect;
+pub mod export;
 mod fields;
 pub mod fleet;
 pub mod graph;
 pub mod history;
+pub mod image_set;
 pub mod key;
 pub mod ledger;
 pub mod limits;

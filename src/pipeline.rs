@@ -41,6 +41,8 @@ pub struct Pipeline {
     pub name: String,
     /// `[pipeline] about`.
     pub about: Option<String>,
+    /// `[pipeline] licence`: the licence of what comes of it, in words or as an address.
+    pub licence: Option<String>,
     /// The manifest that was loaded, absolute.
     pub file: PathBuf,
     /// The texts of the manifest and of all that it includes, by absolute path, the manifest's first.
@@ -75,6 +77,8 @@ pub struct Source {
     pub path: PathBuf,
     /// How a person gets the files, in words.
     pub obtain: Option<String>,
+    /// The licence of the files, in words or as an address.
+    pub licence: Option<String>,
     /// Whether the declared digests are compared; true unless the manifest says otherwise.
     pub verify: bool,
     /// Whether the nodes that need it are left out while it is not there; otherwise nothing runs without it.

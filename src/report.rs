@@ -24,6 +24,9 @@ mod time;
 mod words;
 
 pub use comparison::comparison;
+pub(crate) use curves::curves as curves_of;
+pub(crate) use pictures::dimensions;
+pub use standing::Standing;
 pub use subject::Subject;
 
 use askama::Template;

@@ -10,6 +10,7 @@ mod stamp;
 pub use account::{Account, Called, FileAccount, RUN_FILE};
 pub(crate) use file::name as file_name;
 pub(crate) use file::put as write_whole;
+pub(crate) use file::put_by as write_by;
 pub use file::stem as file_stem;
 pub use plain::text as in_columns;
 pub use stale::OUTDATED;

@@ -91,6 +91,7 @@ fn pipeline() -> Value {
     object(properties(json!({
         "name": text("the name of the pipeline"),
         "about": text("one line on what it is for"),
+        "licence": text("the licence of what comes of it, in words or as an address; in an exported RO-Crate"),
         "seed": or_reference(json!({ "type": "integer", "minimum": 0 }), "the seed of all stages without one of their own"),
         "numerics": {
             "enum": ["loose", "strict"],
@@ -120,6 +121,7 @@ fn sources() -> Value {
     let source = object(properties(json!({
         "path": text("the folder that the files lie in, relative to the project"),
         "obtain": text("how to get the files, in words"),
+        "licence": text("the licence of the files, in words or as an address; shown in reports"),
         "verify": or_reference(json!({ "type": "boolean" }), "compare the digests; true unless given"),
         "optional": or_reference(json!({ "type": "boolean" }), "leave out what needs it while it is not there; false unless given"),
         "files": { "type": "object", "additionalProperties": file, "description": "the files, by name" },

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders that hold no source of ours.
-const FOREIGN: &[&str] = &["target", "results", "data", "node_modules"];
+const FOREIGN: &[&str] = &["target", "results", "data", "node_modules", "venv"];
 const LONGEST: usize = 600;
 
 /// All files below a folder; hidden ones and foreign ones are left out.

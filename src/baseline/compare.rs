@@ -2,7 +2,7 @@
 
 use super::gather::Gathered;
 use super::judge::{Case, Judged};
-use super::statistics::holm;
+use super::statistics::{holm, mean};
 use super::{Baseline, Compared, Side, Verdict};
 use ddpipe_cache::Commit;
 use indexmap::IndexMap;
@@ -77,6 +77,7 @@ pub fn compare(name: &str, baseline: &Baseline, now: &Gathered, whole: bool) -> 
             Err(absent) => Judged::plain(Verdict::CannotSay, absent.to_string()),
         };
         let now = now.groups.get(&was.node).and_then(|group| group.metrics.get(&was.metric));
+        let interval = test.as_ref().and_then(|(test, case)| interval(case, test.margin(baseline.rules.significance)));
         let Judged { verdict, why, p, enough } = judged;
         comparison.rows.push(Compared {
             node: was.node.clone(),
@@ -85,6 +86,7 @@ pub fn compare(name: &str, baseline: &Baseline, now: &Gathered, whole: bool) -> 
             was: Side::of(&was.values),
             now: now.map(|(_, now)| Side::of(&now.values)),
             p,
+            interval,
             enough,
             why,
         });
@@ -105,6 +107,13 @@ pub fn compare(name: &str, baseline: &Baseline, now: &Gathered, whole: bool) -> 
 /// The values that a test compares, bit by bit.
 fn question(case: &Case) -> [Vec<u64>; 2] {
     [&case.was.values, &case.now.values].map(|values| values.iter().map(|value| value.to_bits()).collect())
+}
+
+/// The difference of the means, now less then, with this margin on both sides.
+fn interval(case: &Case, margin: f64) -> Option<[f64; 2]> {
+    let difference = mean(&case.now.values) - mean(&case.was.values);
+    let interval = [difference - margin, difference + margin];
+    interval.iter().all(|end| end.is_finite()).then_some(interval)
 }
 
 /// Why a metric of the baseline has nothing beside it.
@@ -162,6 +171,9 @@ mod tests {
             let comparison = compare("main", &baseline, &gathered, true);
             assert_eq!((comparison.compared, comparison.rows.len()), (count, count));
             assert_eq!(comparison.rows[0].verdict, Verdict::Worse);
+            // Four degrees of freedom: the quantile is 2.776, and the error of the difference 0.01 * sqrt(2 / 3).
+            let [low, high] = comparison.rows[0].interval.unwrap();
+            assert!((low + 0.05 + 0.022_67).abs() < 1e-4 && (high + 0.05 - 0.022_67).abs() < 1e-4, "{low} {high}");
             comparison.rows[0].p.unwrap()
         };
         assert_eq!(p(1), p(3));

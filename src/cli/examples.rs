@@ -85,6 +85,13 @@ Examples:
   source <(ddpipe completions zsh)     in ~/.zshrc, after compinit
   ddpipe completions fish | source     in ~/.config/fish/config.fish";
 
+pub(super) const EXPORT: &str = "\
+Examples:
+  ddpipe export pipelines/mnist.toml --tensorboard tb      then: tensorboard --logdir tb
+  ddpipe export --run last --mlflow mlruns                 then: mlflow ui --backend-store-uri mlruns
+  ddpipe export pipelines/mnist.toml --crate crate         the run with its manifest, results and digests, for an archive
+  ddpipe export pipelines/mnist.toml --huggingface set --select 'distill[method=dm,seed=0]'";
+
 pub(super) const REPORT: &str = "\
 Examples:
   ddpipe report pipelines/mnist.toml                       the newest run, into report.html

@@ -83,6 +83,7 @@ fn samples() -> Vec<Event> {
             was: side,
             now: Some(side),
             p: Some(0.5),
+            interval: Some([-0.5, 0.5]),
             enough: Some(12),
             why: text(),
         }),

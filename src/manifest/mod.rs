@@ -51,6 +51,8 @@ pub struct PipelineTable {
     pub name: String,
     /// One line on what the pipeline is for.
     pub about: Option<String>,
+    /// The licence of what comes of it, in words or as an address.
+    pub licence: Option<String>,
     /// The seed of all stages without one of their own.
     pub seed: u64,
     /// Whether numerics enter the keys.
@@ -70,6 +72,8 @@ pub struct SourceTable {
     pub place: Option<Place>,
     /// How a person gets the files, in words.
     pub obtain: Option<String>,
+    /// The licence of the files, in words or as an address.
+    pub licence: Option<String>,
     /// Whether the declared digests are compared with those of the files.
     pub verify: bool,
     /// Whether what needs it is left out while it is not there.

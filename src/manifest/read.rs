@@ -47,7 +47,7 @@ impl Reader<'_> {
             return PipelineTable::default();
         };
         let Some(table) = self.table(&entry.item) else { return PipelineTable::default() };
-        self.known_keys(table, "[pipeline]", &["name", "about", "seed", "numerics", "kinds"]);
+        self.known_keys(table, "[pipeline]", &["name", "about", "licence", "seed", "numerics", "kinds"]);
         let name = self.text(table, "name").unwrap_or_default();
         match table.get("name") {
             None => self.report.push(Diagnostic::at(&entry.key, "[pipeline] needs a name")),
@@ -72,12 +72,13 @@ impl Reader<'_> {
                 NumericsMode::Loose
             }
         });
-        PipelineTable { name, about: self.text(table, "about"), seed, numerics, kinds: self.texts(table, "kinds") }
+        let (about, licence) = (self.text(table, "about"), self.text(table, "licence"));
+        PipelineTable { name, about, licence, seed, numerics, kinds: self.texts(table, "kinds") }
     }
 
     fn source(&mut self, entry: Entry) -> Option<SourceTable> {
         let table = self.table(&entry.item)?;
-        self.known_keys(table, "a source", &["path", "obtain", "verify", "optional", "files"]);
+        self.known_keys(table, "a source", &["path", "obtain", "licence", "verify", "optional", "files"]);
         let path = self.text(table, "path").unwrap_or_default();
         if !table.contains_key("path") {
             self.report.push(Diagnostic::at(&entry.key, "the source needs a path: the folder that its files lie in"));
@@ -86,9 +87,9 @@ impl Reader<'_> {
         let files =
             files.into_iter().filter_map(|(name, entry)| Some((name.clone(), self.file(&name, &entry)?))).collect();
         let (obtain, verify) = (self.text(table, "obtain"), self.boolean(table, "verify").unwrap_or(true));
-        let optional = self.boolean(table, "optional").unwrap_or(false);
+        let (optional, licence) = (self.boolean(table, "optional").unwrap_or(false), self.text(table, "licence"));
         let place = table.get("path").map(|entry| entry.item.place.clone());
-        Some(SourceTable { key: entry.key.clone(), path, place, obtain, verify, optional, files })
+        Some(SourceTable { key: entry.key.clone(), path, place, obtain, licence, verify, optional, files })
     }
 
     fn file(&mut self, name: &str, entry: &Entry) -> Option<FileTable> {

@@ -48,7 +48,7 @@ pub struct Curves {
 }
 
 /// A curve: steps and values.
-type Curve = Vec<(f64, f64)>;
+pub type Curve = Vec<(f64, f64)>;
 
 /// The curves of one name of one stage.
 #[derive(Default)]
@@ -89,7 +89,7 @@ fn title(node: &Node) -> String {
 }
 
 /// The curves of a node: name, what a step is, and the single curves.
-fn curves(subject: &Subject, node: &Node) -> Vec<(String, &'static str, Vec<Curve>)> {
+pub fn curves(subject: &Subject, node: &Node) -> Vec<(String, &'static str, Vec<Curve>)> {
     let mut found: IndexMap<(String, &'static str), Vec<Curve>> = IndexMap::new();
     for (_, document) in subject.documents(node.id).iter() {
         for (name, points) in document["curves"].as_object().into_iter().flatten() {

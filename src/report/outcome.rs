@@ -63,7 +63,7 @@ pub struct Beside {
     pub was: String,
     /// The value now.
     pub now: String,
-    /// The difference.
+    /// The difference, and its interval where there was a test.
     pub difference: String,
     /// The verdict.
     pub verdict: &'static str,
@@ -181,7 +181,10 @@ fn baseline(subject: &Subject) -> Option<Baseline> {
         what: format!("{}.{}", row.node, row.metric),
         was: numbers(&row.was),
         now: row.now.as_ref().map_or("–".into(), numbers),
-        difference: row.now.as_ref().map_or(String::new(), |now| signed(now.mean - row.was.mean)),
+        difference: row.now.as_ref().map_or(String::new(), |now| {
+            let interval = row.interval.map(|[low, high]| format!(" ({} to {})", signed(low), signed(high)));
+            signed(now.mean - row.was.mean) + &interval.unwrap_or_default()
+        }),
         verdict: row.verdict.words(),
         class: match row.verdict {
             Verdict::Worse => "failed",

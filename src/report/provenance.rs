@@ -31,6 +31,8 @@ pub struct Source {
     pub verified: &'static str,
     /// How a person gets it.
     pub obtain: String,
+    /// Its licence, where the manifest states it.
+    pub licence: String,
 }
 
 /// What everything was made from.
@@ -52,6 +54,7 @@ fn sources(subject: &Subject) -> Vec<Source> {
             digest: seen.digest.hex(),
             verified: if seen.verified { "as its publisher states it" } else { "not verified" },
             obtain: of.and_then(|source| source.obtain.clone()).unwrap_or_default(),
+            licence: of.and_then(|source| source.licence.clone()).unwrap_or_default(),
         }
     };
     subject.sources.iter().map(source).collect()

@@ -4,12 +4,9 @@
 use super::pictures::address;
 use super::subject::Subject;
 use super::words::Link;
+use crate::image_set::{ImageSet, png_of};
 use crate::pipeline::{Endpoint, Node, NodeId};
-use ddpipe_interface::{ArtifactType, tensor_file};
-use serde_json::Value;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use ddpipe_interface::ArtifactType;
 
 /// So many sets are shown.
 const SETS: usize = 12;
@@ -101,7 +98,7 @@ fn drawn(subject: &Subject, node: NodeId, output: &str, title: String, room: &mu
         return None;
     }
     let path = subject.cache.blobs().verify_once(made.digest).ok()?;
-    let grid = Images::of(&path)?.grid()?;
+    let grid = grid(&mut ImageSet::of(&path)?)?;
     let data = address(&grid.png()?)?;
     if data.len() > *room {
         *room = 0;
@@ -111,139 +108,55 @@ fn drawn(subject: &Subject, node: NodeId, output: &str, title: String, room: &mu
     Some(Drawn { title, data, size: (grid.width, grid.height) })
 }
 
-/// The images of a set, which stay in its file.
-struct Images {
-    file: File,
-    /// Where the first image begins.
-    start: u64,
-    /// Images, channels, height, width.
-    shape: [usize; 4],
-    /// Whether a pixel is a byte; else it is a 32 bit number.
-    is_bytes: bool,
-    /// Per channel, what a pixel is multiplied by, and what is added, to lie between 0 and 1.
-    scale: Vec<(f64, f64)>,
-    classes: usize,
-    labels: Option<Vec<i64>>,
+/// The places of the first images of each class, class by class.
+fn chosen(set: &ImageSet) -> Vec<Vec<usize>> {
+    let [count, ..] = set.shape();
+    let classes = set.classes().clamp(1, CLASSES);
+    match set.labels() {
+        Some(labels) => {
+            let of = |class: usize| {
+                let here = labels.iter().enumerate().filter(move |(_, label)| **label == class as i64);
+                here.map(|(at, _)| at).take(EACH).collect()
+            };
+            (0..classes).map(of).collect()
+        }
+        // Sets with soft labels are sorted by class.
+        None => {
+            let each = count / set.classes().max(1);
+            (0..classes).map(|class| (class * each..(class * each + each.min(EACH)).min(count)).collect()).collect()
+        }
+    }
 }
 
-impl Images {
-    /// Opens a set; none of a form that cannot be drawn.
-    fn of(path: &Path) -> Option<Self> {
-        let mut file = File::open(path).ok()?;
-        let head = tensor_file::head(&mut file)?;
-        let (begin, whole_file) = (file.stream_position().ok()?, file.metadata().ok()?.len());
-        // Whitened images are no pictures.
-        if head.contains_key("whitening_inverse") {
-            return None;
-        }
-        let images = head.get("images")?;
-        let shape: Vec<usize> =
-            images["shape"].as_array()?.iter().map(|size| Some(size.as_u64()? as usize)).collect::<Option<_>>()?;
-        let shape: [usize; 4] = shape.try_into().ok()?;
-        let is_bytes = match images["dtype"].as_str()? {
-            "U8" => true,
-            "F32" => false,
-            _ => return None,
-        };
-        let about = tensor_file::about(&head)?;
-        let about = &about["about"];
-        let numbers = |name: &str| -> Vec<f64> {
-            about["normalisation"][name].as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
-        };
-        let (means, deviations) = (numbers("mean"), numbers("std"));
-        let whole = about["scale"].as_f64().unwrap_or(255.0);
-        let scale = |channel: usize| match is_bytes {
-            true => (1.0 / whole, 0.0),
-            false => (
-                deviations.get(channel).or(deviations.first()).copied().unwrap_or(1.0),
-                means.get(channel).or(means.first()).copied().unwrap_or(0.0),
-            ),
-        };
-        let scale = (0..shape[1]).map(scale).collect();
-        let offset = |tensor: &Value| begin.checked_add(tensor["data_offsets"][0].as_u64()?);
-        let labels = head.get("labels").filter(|labels| labels["dtype"] == "I64").and_then(|labels| {
-            let count = labels["shape"][0].as_u64().filter(|count| *count == shape[0] as u64)?;
-            file.seek(SeekFrom::Start(offset(labels)?)).ok()?;
-            let bytes = usize::try_from(count).ok()?.checked_mul(8).filter(|bytes| *bytes as u64 <= whole_file)?;
-            let mut bytes = vec![0; bytes];
-            file.read_exact(&mut bytes).ok()?;
-            Some(bytes.chunks_exact(8).filter_map(|it| Some(i64::from_le_bytes(it.try_into().ok()?))).collect())
-        });
-        let classes = about["classes"].as_u64()? as usize;
-        let start = offset(images)?;
-        Some(Images { start, shape, is_bytes, scale, classes, labels, file })
+/// The first images of each class, a class in each row; none of a form that cannot be drawn.
+fn grid(set: &mut ImageSet) -> Option<Grid> {
+    let [_, channels, height, width] = set.shape();
+    if ![1, 3].contains(&channels) || height.max(width) > LARGEST || height.min(width) == 0 {
+        return None;
     }
-
-    /// The places of the first images of each class, class by class.
-    fn chosen(&self) -> Vec<Vec<usize>> {
-        let [count, ..] = self.shape;
-        let classes = self.classes.clamp(1, CLASSES);
-        match &self.labels {
-            Some(labels) => {
-                let of = |class: usize| {
-                    let here = labels.iter().enumerate().filter(move |(_, label)| **label == class as i64);
-                    here.map(|(at, _)| at).take(EACH).collect()
-                };
-                (0..classes).map(of).collect()
-            }
-            // Sets with soft labels are sorted by class.
-            None => {
-                let each = count / self.classes.max(1);
-                (0..classes).map(|class| (class * each..(class * each + each.min(EACH)).min(count)).collect()).collect()
-            }
-        }
-    }
-
-    /// The first images of each class, a class in each row.
-    fn grid(&mut self) -> Option<Grid> {
-        let [_, channels, height, width] = self.shape;
-        if ![1, 3].contains(&channels) || height.max(width) > LARGEST || height.min(width) == 0 {
-            return None;
-        }
-        let chosen = self.chosen();
-        let columns = chosen.iter().map(Vec::len).max().filter(|columns| *columns > 0)?;
-        let mut grid = Grid {
-            width: columns * (width + GAP) + GAP,
-            height: chosen.len() * (height + GAP) + GAP,
-            channels,
-            pixels: Vec::new(),
-        };
-        grid.pixels = vec![255; grid.width * grid.height * channels];
-        for (row, images) in chosen.iter().enumerate() {
-            for (column, at) in images.iter().enumerate() {
-                let pixels = self.pixels(*at)?;
-                let (left, top) = (GAP + column * (width + GAP), GAP + row * (height + GAP));
-                for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-                    for channel in 0..channels {
-                        let to = ((top + y) * grid.width + left + x) * channels + channel;
-                        let from = (channel * height + y) * width + x;
-                        *grid.pixels.get_mut(to)? = *pixels.get(from)?;
-                    }
+    let chosen = chosen(set);
+    let columns = chosen.iter().map(Vec::len).max().filter(|columns| *columns > 0)?;
+    let mut grid = Grid {
+        width: columns * (width + GAP) + GAP,
+        height: chosen.len() * (height + GAP) + GAP,
+        channels,
+        pixels: Vec::new(),
+    };
+    grid.pixels = vec![255; grid.width * grid.height * channels];
+    for (row, images) in chosen.iter().enumerate() {
+        for (column, at) in images.iter().enumerate() {
+            let pixels = set.pixels(*at)?;
+            let (left, top) = (GAP + column * (width + GAP), GAP + row * (height + GAP));
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                for channel in 0..channels {
+                    let to = ((top + y) * grid.width + left + x) * channels + channel;
+                    let from = (channel * height + y) * width + x;
+                    *grid.pixels.get_mut(to)? = *pixels.get(from)?;
                 }
             }
         }
-        Some(grid)
     }
-
-    /// The pixels of an image from 0 to 255, channel by channel.
-    fn pixels(&mut self, at: usize) -> Option<Vec<u8>> {
-        let [_, channels, height, width] = self.shape;
-        let (area, wide) = (height * width, if self.is_bytes { 1 } else { 4 });
-        let bytes = area.checked_mul(channels)?.checked_mul(wide)?;
-        self.file.seek(SeekFrom::Start(self.start.checked_add((at as u64).checked_mul(bytes as u64)?)?)).ok()?;
-        let mut read = vec![0; bytes];
-        self.file.read_exact(&mut read).ok()?;
-        let value = |bytes: &[u8]| match bytes.try_into() {
-            Ok(bytes) => f64::from(f32::from_le_bytes(bytes)),
-            Err(_) => bytes.first().map_or(0.0, |byte| f64::from(*byte)),
-        };
-        let pixel = |(at, bytes): (usize, &[u8])| {
-            let (times, plus) = self.scale.get(at / area).copied().unwrap_or((1.0, 0.0));
-            // What is no number becomes 0.
-            ((value(bytes) * times + plus) * 255.0).round().clamp(0.0, 255.0) as u8
-        };
-        Some(read.chunks_exact(wide).enumerate().map(pixel).collect())
-    }
+    Some(grid)
 }
 
 /// A picture in the making.
@@ -256,15 +169,7 @@ struct Grid {
 
 impl Grid {
     fn png(&self) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let mut encoder =
-            png::Encoder::new(&mut bytes, u32::try_from(self.width).ok()?, u32::try_from(self.height).ok()?);
-        encoder.set_color(if self.channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().ok()?;
-        writer.write_image_data(&self.pixels).ok()?;
-        writer.finish().ok()?;
-        Some(bytes)
+        png_of(&self.pixels, self.channels, self.width, self.height)
     }
 }
 
@@ -289,7 +194,7 @@ mod tests {
         let values: Vec<u8> = [-1.0f32, 1.0, f32::NAN, 9.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         let images = "{\"dtype\":\"F32\",\"shape\":[4,1,1,1],\"data_offsets\":[0,16]}";
         let set = file(images, "", about, &values);
-        let grid = Images::of(set.path()).unwrap().grid().unwrap();
+        let grid = grid(&mut ImageSet::of(set.path()).unwrap()).unwrap();
         assert_eq!((grid.width, grid.height, grid.channels), (5, 5, 1));
         assert_eq!([6, 8, 16, 18].map(|at| grid.pixels[at]), [0, 255, 0, 255]);
         assert!(grid.png().unwrap().starts_with(b"\x89PNG"));
@@ -301,8 +206,17 @@ mod tests {
         let labels = ",\"labels\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[2,18]}";
         let data = [&[100u8, 50][..], &1i64.to_le_bytes(), &0i64.to_le_bytes()].concat();
         let set = file("{\"dtype\":\"U8\",\"shape\":[2,1,1,1],\"data_offsets\":[0,2]}", labels, about, &data);
-        let grid = Images::of(set.path()).unwrap().grid().unwrap();
+        let grid = grid(&mut ImageSet::of(set.path()).unwrap()).unwrap();
         assert_eq!((grid.pixels[4], grid.pixels[10]), (128, 255), "{:?}", grid.pixels);
+    }
+
+    #[test]
+    fn raw_floats_are_not_normalised_and_have_nothing_undone() {
+        let about = "{\"type\":\"dataset\",\"about\":{\"classes\":1,\"scale\":2.0,\"normalisation\":{\"mean\":[0.5],\"std\":[0.5]}}}";
+        let values: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let set = file("{\"dtype\":\"F32\",\"shape\":[2,1,1,1],\"data_offsets\":[0,8]}", "", about, &values);
+        let grid = grid(&mut ImageSet::of(set.path()).unwrap()).unwrap();
+        assert_eq!([6, 8].map(|at| grid.pixels[at]), [128, 255]);
     }
 
     #[test]
@@ -313,10 +227,10 @@ mod tests {
             ("{\"dtype\":\"F64\",\"shape\":[4,1,1,1],\"data_offsets\":[0,16]}", "{\"about\":{\"classes\":2}}"),
         ];
         for (images, about) in cases {
-            assert!(Images::of(file(images, "", about, &[0; 16]).path()).is_none(), "{images} {about}");
+            assert!(ImageSet::of(file(images, "", about, &[0; 16]).path()).is_none(), "{images} {about}");
         }
         let cut = "{\"dtype\":\"F32\",\"shape\":[400,1,100,100],\"data_offsets\":[0,16]}";
         let set = file(cut, "", "{\"about\":{\"classes\":2}}", &[0; 16]);
-        assert!(Images::of(set.path()).unwrap().grid().is_none());
+        assert!(grid(&mut ImageSet::of(set.path()).unwrap()).is_none());
     }
 }

@@ -103,6 +103,7 @@ pub fn resolve(
         pipeline: Pipeline {
             name: manifest.pipeline.name,
             about: manifest.pipeline.about,
+            licence: manifest.pipeline.licence,
             file,
             files: manifest.files,
             root,
@@ -225,7 +226,8 @@ fn sources(
         };
         let files = table.files.iter().map(file).collect();
         let (obtain, verify, optional) = (table.obtain.clone(), table.verify, table.optional);
-        let source = Source { name: name.clone(), path: path.clone(), obtain, verify, optional, files };
+        let licence = table.licence.clone();
+        let source = Source { name: name.clone(), path: path.clone(), obtain, licence, verify, optional, files };
         report.diagnostics.extend(territory.fault(table, &source));
         sources.insert(name.clone(), source);
     }

@@ -3,7 +3,7 @@
 use crate::exit::Fault;
 use crate::pipeline::Node;
 use ddpipe_interface::{ArtifactType, Output};
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -65,6 +65,11 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     if !private && std::fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
+    put_by(path, |file| file.write_all(bytes))
+}
+
+/// As [`put`], with a function that writes the content.
+pub(crate) fn put_by(path: &Path, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Fault> {
     let folder = path.parent().unwrap_or(path);
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
@@ -72,7 +77,7 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
             .prefix(".writing-")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
-        aside.write_all(bytes)?;
+        content(aside.as_file_mut())?;
         aside.persist(path).map_err(|error| error.error)?;
         Ok(())
     };

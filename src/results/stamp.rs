@@ -53,9 +53,9 @@ impl Stamp<'_> {
         format!("made by ddpipe {version}: pipeline {pipeline}, node {node}, run {run}{commit}, key {}", record.key)
     }
 
-    /// Two hyphens would end a comment of HTML and XML.
+    /// Two hyphens would end a comment of HTML and XML. Of three, one pass leaves two.
     fn in_a_comment(&self) -> String {
-        self.words().replace("--", "- -")
+        self.words().replace("--", "- -").replace("--", "- -")
     }
 
     /// As the first field of the object, so that all other bytes stay as they are.
@@ -158,7 +158,7 @@ mod tests {
 
     fn stamped(ending: &str, bytes: &[u8]) -> Vec<u8> {
         let record = record();
-        let stamp = Stamp { pipeline: "p", node: "n[a=x--y]", run: "20260101-000000-0000", record: &record };
+        let stamp = Stamp { pipeline: "p", node: "n[a=x---y]", run: "20260101-000000-0000", record: &record };
         stamp.put_into(ending, bytes.to_vec())
     }
 
@@ -166,7 +166,10 @@ mod tests {
     fn comments_name_the_run_and_end_where_they_should() {
         let text = String::from_utf8(stamped("md", b"| a |\n")).unwrap();
         assert!(text.starts_with("| a |\n\n<!-- made by ddpipe") && text.ends_with(" -->\n"), "{text}");
-        assert!(text.contains("node n[a=x- -y], run 20260101-000000-0000, commit c0ffee and changes, key "), "{text}");
+        assert!(
+            text.contains("node n[a=x- - -y], run 20260101-000000-0000, commit c0ffee and changes, key "),
+            "{text}"
+        );
         assert_eq!(text.matches("--").count(), 2);
         assert!(stamped("tex", b"\\begin").starts_with(b"% made by ddpipe") && stamped("tex", b"x").ends_with(b"\nx"));
         assert_eq!(stamped("csv", b"a,b"), b"a,b");
@@ -188,7 +191,7 @@ mod tests {
         let text = stamped("json", b"{\"value\": 0.1, \"list\": [1]}");
         assert!(text.ends_with(b",\"value\": 0.1, \"list\": [1]}"));
         let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!((&read[NAME]["node"], &read["value"]), (&"n[a=x--y]".into(), &0.1.into()));
+        assert_eq!((&read[NAME]["node"], &read["value"]), (&"n[a=x---y]".into(), &0.1.into()));
         assert!(serde_json::from_slice::<serde_json::Value>(&stamped("json", b"{}")).is_ok());
         assert_eq!(stamped("json", b"[1]"), b"[1]");
         assert_eq!(stamped("json", b"not json"), b"not json");

@@ -2,9 +2,10 @@
 //! own: the run waits for it only at the end.
 
 use crate::cli::project::Project;
-use crate::cli::report;
+use crate::cli::subject;
 use crate::exit::Fault;
 use crate::history::{self, Past};
+use crate::report;
 use crate::results::write_whole;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -57,5 +58,5 @@ impl LiveReport {
 
 fn write(file: &Path, project: &Project, run: &str) -> Result<(), Fault> {
     let past = Past::of(history::find(&project.cache, run)?);
-    write_whole(file, report::of_own(project, past).as_bytes())
+    write_whole(file, report::page(&subject::of_own(project, past)).as_bytes())
 }

@@ -97,9 +97,9 @@ fn what_contradicts_itself_is_said_before_training() {
     assert!(text.contains("two lengths of one warm-up"), "{text}");
     let text = message(given(evaluate(&with_targets(4)), &json!({ "label_smoothing": 0.1 })).run());
     assert!(text.contains("label_smoothing = 0.1 is for cross entropy"), "{text}");
-    // Three epochs of two steps.
-    let text = message(with(json!({ "warmup_steps": 7 })).run());
-    assert!(text.contains("warmup_steps = 7 is longer than the whole training, 6 steps"), "{text}");
+    // Three epochs of two steps, and a last one at the lower rate.
+    let text = message(with(json!({ "warmup_steps": 9 })).run());
+    assert!(text.contains("warmup_steps = 9 is longer than the whole training, 8 steps"), "{text}");
     let text = message(with(json!({ "schedule": "multistep", "milestones": [3, 4] })).run());
     assert!(text.contains("milestones = [3.0, 4.0] all lie behind the 3 epochs"), "{text}");
     let text = message(with(json!({ "doubling": true, "arch": "vit", "width": 32, "depth": 1 })).run());
@@ -149,7 +149,7 @@ fn a_student_that_diverges_counts_as_it_is() {
 #[test]
 fn a_protocol_sets_what_is_not_given() {
     let stage = evaluate(&with_targets(4)).param("students", 1).param("protocol", "frepo");
-    let outputs = stage.param("steps", [6]).param("sizes", [12]).run().unwrap();
+    let outputs = stage.param("steps", [501]).param("sizes", [12]).run().unwrap();
     let document = json(&outputs, "metrics");
     let protocol = &document["protocol"];
     assert_eq!((protocol["optimiser"].as_str(), protocol["warmup_steps"].as_u64()), (Some("adam"), Some(500)));

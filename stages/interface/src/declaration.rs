@@ -3,7 +3,9 @@
 //! it. What several kinds share comes from [`Blocks`].
 
 use crate::blocks::{Written, check_references};
-use crate::{ArtifactType, Blocks, Metric, Names, Param, ParamType, Parts, Value, is_too_deep, metric, presets};
+use crate::{
+    ArtifactType, Blocks, Metric, Names, Param, ParamType, Parts, Value, connected, is_too_deep, metric, presets,
+};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -274,28 +276,7 @@ impl Declaration {
                 return Err(format!("input {input:?}: `partial` has to state a parameter with the choice \"show\""));
             }
         }
-        for (name, names) in self.params.iter().filter_map(|(name, param)| Some((name, param.names.as_ref()?))) {
-            if !self.inputs.get(names.input()).is_some_and(|input| input.many) {
-                let input = names.input();
-                return Err(format!(
-                    "parameter {name:?}: `names` has to state an input that takes many, not {input:?}"
-                ));
-            }
-        }
-        for (name, param) in &self.params {
-            let text = |other: &&String| {
-                let other = self.params.get(*other).map(|other| other.kind);
-                !matches!(other, Some(ParamType::String | ParamType::Choice))
-            };
-            if let Some(input) = param.needs_input.values().find(|input| !self.inputs.contains_key(*input)) {
-                return Err(format!("parameter {name:?}: `needs_input` names {input:?}, which is no input"));
-            }
-            if let Some(other) = param.only_with.keys().find(text) {
-                return Err(format!(
-                    "parameter {name:?}: `only_with` names {other:?}, which is no parameter with a text"
-                ));
-            }
-        }
+        connected::check(self)?;
         for (name, size) in self.outputs.iter().filter_map(|(name, output)| Some((name, output.image_size.as_ref()?))) {
             let number =
                 |param: &&String| self.params.get(*param).is_some_and(|param| param.kind == ParamType::Integer);

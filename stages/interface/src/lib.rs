@@ -4,6 +4,7 @@
 mod artifact;
 mod blocks;
 pub mod checkpoint;
+mod connected;
 mod declaration;
 mod depth;
 pub mod memory;

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn it_stands_before_the_linear_layers_but_one_that_reads_the_image() {
-        for (name, sizes) in [("cnn2", vec![7744, 128]), ("mlp784", vec![784, 784]), ("convnet3", vec![1152])] {
+        for (name, sizes) in [("cnn2", vec![7744, 128]), ("mlp784", vec![784, 784]), ("convnet3", vec![2048])] {
             assert_eq!(network(name).dropout_sizes(), sizes, "{name}");
         }
     }

@@ -1,4 +1,4 @@
-//! Sets of images as files of NumPy: an archive `.npz` for each set, with `images` [N,C,H,W] and `labels` as they are in the cache.
+//! Sets of images as files of NumPy: an archive `.npz` for each set, with `images` \[N,C,H,W\] and `labels` as they are in the cache.
 
 use super::sets::{self, Chosen};
 use crate::exit::Fault;
@@ -17,7 +17,7 @@ const ALIGNMENT: usize = 64;
 /// Writes the sets of these nodes into a folder, and gives how many there are.
 ///
 /// # Errors
-/// Those of [`sets::of`], or a file cannot be written.
+/// Those of `sets::of`, or a file cannot be written.
 pub fn write(subject: &Subject, chosen: Chosen, folder: &Path) -> Result<usize, Fault> {
     let sets = sets::of(subject, chosen)?;
     for found in &sets {

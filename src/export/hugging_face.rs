@@ -21,7 +21,7 @@ struct Written {
 /// Writes the sets of these nodes into a folder, and gives how many there are.
 ///
 /// # Errors
-/// Those of [`sets::of`], or a file cannot be written.
+/// Those of `sets::of`, or a file cannot be written.
 pub fn write(subject: &Subject, chosen: Chosen, folder: &Path) -> Result<usize, Fault> {
     let mut written = Vec::new();
     for found in sets::of(subject, chosen)? {

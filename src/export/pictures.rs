@@ -17,7 +17,7 @@ const FIRST: &str = "file_name";
 /// Writes the sets of these nodes into a folder, each into one of its own, and gives how many there are.
 ///
 /// # Errors
-/// Those of [`sets::of`], a set's images are no pictures, or a file cannot be written.
+/// Those of `sets::of`, a set's images are no pictures, or a file cannot be written.
 pub fn write(subject: &Subject, chosen: Chosen, folder: &Path) -> Result<usize, Fault> {
     let sets = sets::of(subject, chosen)?;
     for found in &sets {

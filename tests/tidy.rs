@@ -113,10 +113,11 @@ fn the_engine_without_its_worker_does_not_depend_on_torch() {
 #[test]
 fn only_the_worker_names_the_stages_and_torch() {
     let worker = Path::new("./src/bin/ddpipe-worker.rs");
+    // A module that is called `batch` is not torch.
+    let sources = sources().into_iter().map(|(path, text)| (path, text.replace(concat!("ba", "tch::"), "")));
     let (of_worker, of_engine): (Vec<_>, Vec<_>) =
-        sources().into_iter().filter(|(path, _)| path.starts_with("./src")).partition(|(path, _)| path == worker);
-    // A module may be called `batch`.
-    let marks = ["ddpipe_stages", " tch::", "(tch::", "<tch::", "&tch::", "torch_sys"];
+        sources.filter(|(path, _)| path.starts_with("./src")).partition(|(path, _)| path == worker);
+    let marks = ["ddpipe_stages", "tch::", "torch_sys"];
     assert_eq!(lines_with(of_worker.into_iter(), &marks).len(), 1);
     assert_none(lines_with(of_engine.into_iter(), &marks));
 }

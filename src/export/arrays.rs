@@ -5,14 +5,12 @@ use crate::exit::Fault;
 use crate::image_set::ImageSet;
 use crate::report::Subject;
 use crate::results::write_by;
+use ddpipe_interface::npy::header;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{DateTime, ZipWriter};
-
-/// The numbers of an array begin at a multiple of this many bytes.
-const ALIGNMENT: usize = 64;
 
 /// Writes the sets of these nodes into a folder, and gives how many there are.
 ///
@@ -51,17 +49,4 @@ fn archive(set: &mut ImageSet, file: &mut File) -> io::Result<()> {
         }
     }
     zip.finish()?.flush()
-}
-
-/// The head of an array of this type and shape, in version 1.0 of the format.
-fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
-    let axes: String = shape.iter().map(|size| format!("{size}, ")).collect();
-    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", axes.trim_end());
-    let length = (10 + text.len() + 1).next_multiple_of(ALIGNMENT);
-    text.extend(std::iter::repeat_n(' ', length - 10 - text.len() - 1));
-    text.push('\n');
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend((text.len() as u16).to_le_bytes());
-    header.extend(text.as_bytes());
-    header
 }

@@ -9,6 +9,7 @@ mod declaration;
 mod depth;
 pub mod memory;
 pub mod metric;
+pub mod npy;
 pub mod orphans;
 mod param;
 mod presets;

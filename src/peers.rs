@@ -88,7 +88,7 @@ impl Peers {
     /// Whether the run is to stop. Looked at a few times a second, however often it is asked.
     pub fn is_stopped(&self) -> bool {
         // Who has watched others to their end has nothing left to stop.
-        if self.role != Role::Watcher && self.look() { self.folder.join(STOP).exists() } else { false }
+        self.role != Role::Watcher && self.is_asked_to_stop()
     }
 
     /// The same for a process that watches others.

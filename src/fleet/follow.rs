@@ -7,6 +7,7 @@ use crate::event::{Event, Observer, Status};
 use crate::exit::{Exit, Fault};
 use crate::machine::HERE;
 use crate::peers::{PILOTS, Peers};
+use crate::results::write_whole;
 use crate::schedule::Interrupts;
 use crate::told::Following;
 use serde::{Deserialize, Serialize};
@@ -119,7 +120,8 @@ impl<'a> Fleet<'a> {
         let noted: Vec<Noted> = self.pilots.iter().map(note).collect();
         let path = self.peers.folder().join(PILOTS).join(JOBS);
         let text = serde_json::to_vec(&noted).map_err(|error| Fault::io("write", &path, &error.into()))?;
-        fs::write(&path, text).map_err(|error| Fault::io("write", &path, &error))
+        // Whole or not at all: who watches this run from elsewhere would start all pilots again.
+        write_whole(&path, &text)
     }
 
     fn add(&mut self, job: PilotJob, share: usize) {

@@ -39,6 +39,15 @@ impl Two {
 }
 
 impl Two {
+    /// Both projects have the same results, whole, and nothing left to do.
+    fn assert_both_have_all(&self) {
+        assert_eq!(self.ada.digests("two", &["a", "b"]), self.ben.digests("two", &["a", "b"]));
+        for project in [&self.ada, &self.ben] {
+            project.run(&["cache", "verify"]).ok();
+            go(project).ok().ran(&[]);
+        }
+    }
+
     /// Nobody is at work, and nobody is thought to be.
     fn assert_nothing_is_held(&self) {
         let leases = fs::read_dir(self.remote.join("leases-v1")).into_iter().flatten().flatten();
@@ -209,11 +218,7 @@ fn two_runs_at_once_on_one_remote_run_every_node_once() {
     assert!(waits["holder"].as_str().unwrap().contains(&format!("process {pid}")), "{waits}");
     two.assert_whole();
     two.assert_nothing_is_held();
-    assert_eq!(two.ada.digests("two", &["a", "b"]), two.ben.digests("two", &["a", "b"]));
-    for project in [&two.ada, &two.ben] {
-        project.run(&["cache", "verify"]).ok();
-        go(project).ok().ran(&[]);
-    }
+    two.assert_both_have_all();
 }
 
 #[test]
@@ -242,11 +247,7 @@ fn a_run_that_was_paused_and_overtaken_ends_with_the_same_results() {
     first.wait().ok();
     two.assert_whole();
     two.assert_nothing_is_held();
-    assert_eq!(two.ada.digests("two", &["a", "b"]), two.ben.digests("two", &["a", "b"]));
-    for project in [&two.ada, &two.ben] {
-        project.run(&["cache", "verify"]).ok();
-        go(project).ok().ran(&[]);
-    }
+    two.assert_both_have_all();
 }
 
 #[test]

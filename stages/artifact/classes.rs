@@ -1,6 +1,6 @@
 //! Whether two sets have the same classes: by name, where both have names.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 
 /// An error where two sets call a class differently: `whose` is `the images of "test"`, `of` what they go with.
 pub fn same_classes(whose: &str, names: &[String], of: &str, others: &[String]) -> Result<()> {
@@ -9,10 +9,8 @@ pub fn same_classes(whose: &str, names: &[String], of: &str, others: &[String]) 
     }
     let unlike = (0..).zip(names.iter().zip(others)).find(|(_, (name, other))| name != other);
     let Some((class, (name, other))) = unlike else { return Ok(()) };
-    ensure!(
-        false,
+    bail!(
         "class {class} is {name:?} in {whose} and {other:?} in {of}; read both with the same classes (one stage for both parts of a \
          data set numbers them alike, and so do equal `class_names`)"
     );
-    Ok(())
 }

@@ -100,8 +100,8 @@ impl Inputs {
 
     /// The input `start`, the set whose images a method optimises. An error if the set has a decoder, which only
     /// `distill.idc` can optimise: other methods would change stored images without regard to what they decode to, and
-    /// the decoded images are several times as many. An error, too, if the images of an input `real` were prepared otherwise, or their
-    /// classes have other names.
+    /// the decoded images are several times as many. An error, too, if the images of an input `real` were prepared
+    /// otherwise, or their classes have other names.
     pub fn start(&self) -> Result<SyntheticSet> {
         let set = self.stored("start")?;
         ensure!(

@@ -98,12 +98,13 @@ impl TrainingParams {
         Ok(())
     }
 
+    /// Says what of the learning rate's course lies behind the end of a training on so many images.
     fn check_length(&self, images: i64) -> Result<()> {
         let settings = self.settings(0);
         let (steps, epochs) = (settings.steps(images), self.epochs);
         let warm_up = match (self.warmup_steps, self.warmup_epochs) {
             (0, 0) => None,
-            (0, epochs) => Some(("warmup_epochs", epochs, epochs * settings.steps_per_epoch(images))),
+            (0, epochs) => Some(("warmup_epochs", epochs, epochs.saturating_mul(settings.steps_per_epoch(images)))),
             (steps, _) => Some(("warmup_steps", steps, steps)),
         };
         if let Some((name, given, _)) = warm_up.filter(|(_, _, length)| *length > steps) {
@@ -112,6 +113,7 @@ impl TrainingParams {
                  give {name} a smaller value too (a protocol may have set it)"
             );
         }
+        // Below 1 they are shares of the epochs.
         let later = |milestone: &f64| *milestone >= 1.0 && *milestone >= epochs as f64;
         ensure!(
             self.schedule != Schedule::Multistep || self.milestones.is_empty() || !self.milestones.iter().all(later),

@@ -1,6 +1,6 @@
 //! The convolutional teacher of a published exercise in knowledge distillation on MNIST: two convolutions of 3x3
-//! without padding, of 32 and 64 channels, a hidden layer of 128 units. Its student is `mlp784`. The
-//! exercise has dropout before both linear layers, which is a parameter of a training (`dropout.rs`).
+//! without padding, of 32 and 64 channels, a hidden layer of 128 units. Its student is `mlp784`. The exercise has
+//! dropout before both linear layers, which is a parameter of a training (`dropout.rs`).
 
 use super::NetworkError;
 use crate::network::builder::Builder;

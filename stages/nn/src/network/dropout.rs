@@ -1,7 +1,8 @@
 //! Dropout in a training: before a linear layer a share of the values that it reads is set to zero, drawn anew for every
 //! image and step, and the others are divided by the share that is kept, so that a test needs no change (after Srivastava
 //! et al., JMLR 2014, section 4). It stands before every linear layer but one that reads the image itself and those within
-//! a block or a transformer. Which values are kept comes in beside the images, as factors.
+//! a block or a transformer. Which values are kept comes in beside the images, as factors. Knows no step and no seed: a
+//! training draws.
 
 use super::layer::Layer;
 use super::{Network, Parameters};

@@ -9,6 +9,8 @@ use std::path::Path;
 
 /// Images of more channels are none.
 const CHANNELS: usize = 4096;
+/// Nor are there more classes, each of which is named.
+const CLASSES: u64 = 1_000_000;
 
 /// The images of a set, which stay in its file.
 pub struct ImageSet {
@@ -67,7 +69,7 @@ impl ImageSet {
             is_bytes,
             is_raw,
             scale: (0..shape[1]).map(|channel| scale(&about, channel, is_raw)).collect(),
-            classes: about["classes"].as_u64()? as usize,
+            classes: about["classes"].as_u64().filter(|classes| *classes <= CLASSES)? as usize,
             labels,
             soft,
             is_whitened: head.contains_key("whitening_inverse"),

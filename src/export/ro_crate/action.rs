@@ -37,7 +37,7 @@ pub fn all(
             };
             read.extend(id.map(|id| reference(id)));
         }
-        let action = match (&facts.record, facts.standing, &facts.failure) {
+        let mut action = match (&facts.record, facts.standing, &facts.failure) {
             (Some(record), ..) => {
                 let mut results = Vec::new();
                 for name in record.outputs.keys() {
@@ -51,7 +51,6 @@ pub fn all(
             (None, Standing::Failed, Some(failure)) => of_failure(subject, node, failure, made),
             _ => continue,
         };
-        let mut action = action;
         read.extend(parameters(subject, node, made));
         action["object"] = read.into();
         actions.push(made.add(action));

@@ -16,6 +16,7 @@ mod outcome;
 mod page;
 mod pictures;
 mod provenance;
+mod reliability;
 mod sets;
 mod standing;
 mod subject;

@@ -1,6 +1,8 @@
-//! Accuracy per class and the confusion of classes, from the documents of results that have them.
+//! Accuracy per class, the confusion of classes and reliability diagrams, from the documents of results that have them.
 
+use super::curves::Panel;
 use super::nodes::main_results;
+use super::reliability;
 use super::subject::Subject;
 use super::words::Link;
 use crate::pipeline::Node;
@@ -21,6 +23,10 @@ pub struct Classes {
     pub matrices: Vec<Matrix>,
     /// How many results have a matrix that is not shown.
     pub more: usize,
+    /// How often answers are right, by how sure they were.
+    pub reliability: Vec<Panel>,
+    /// How many stages have such a diagram that is not shown.
+    pub more_reliability: usize,
 }
 
 /// The accuracies per class of results of the same classes.
@@ -63,7 +69,8 @@ fn heat(share: f64) -> Heat {
 
 /// What is known by class; none where no result says anything.
 pub fn of(subject: &Subject) -> Option<Classes> {
-    let mut classes = Classes { tables: Vec::new(), matrices: Vec::new(), more: 0 };
+    let (reliability, more_reliability) = reliability::of(subject);
+    let mut classes = Classes { tables: Vec::new(), matrices: Vec::new(), more: 0, reliability, more_reliability };
     for node in &subject.pipeline.nodes {
         for (_, document) in subject.documents(node.id).iter() {
             if let Some((names, shares)) = accuracies(document) {
@@ -80,7 +87,7 @@ pub fn of(subject: &Subject) -> Option<Classes> {
             }
         }
     }
-    (!classes.tables.is_empty() || !classes.matrices.is_empty()).then_some(classes)
+    (!classes.tables.is_empty() || !classes.matrices.is_empty() || !classes.reliability.is_empty()).then_some(classes)
 }
 
 fn names(document: &Value, count: usize) -> Vec<String> {

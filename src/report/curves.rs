@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 /// So many lines share a panel; further ones are only in its numbers.
-const LINES: usize = 8;
+pub const LINES: usize = 8;
 /// So many points of a line are drawn.
 const POINTS: usize = 160;
 /// So many panels are shown at once; the others can be opened.
@@ -83,7 +83,7 @@ pub fn of(subject: &Subject) -> Curves {
 }
 
 /// The axes of a node without its seed.
-fn title(node: &Node) -> String {
+pub fn title(node: &Node) -> String {
     let values = node.axes.iter().filter(|(name, _)| *name != "seed").map(|(_, value)| plain(value));
     values.collect::<Vec<_>>().join(", ")
 }
@@ -137,26 +137,35 @@ fn panel(stage: &str, name: &str, gathered: &Gathered) -> Panel {
         String::new()
     };
     let left_out = all.len().saturating_sub(LINES);
-    let csv = csv(gathered.unit, &all);
     let chart = Chart {
         title: format!("{stage}: {words}"),
         x: Axis { title: gathered.unit.into(), scale: Scale::Linear },
         y: Axis { title: y, scale },
-        series: all.into_iter().take(LINES).map(thinned).collect(),
+        series: all.iter().take(LINES).cloned().map(thinned).collect(),
         note,
     };
-    let fits = csv.len() <= NUMBERS;
-    Panel {
-        title: chart.title.clone(),
-        svg: chart.inline(),
-        csv: if fits { format!("data:text/csv;base64,{}", STANDARD.encode(&csv)) } else { String::new() },
-        file: format!("{}-{}.csv", plain_name(stage), plain_name(name)),
-        note: match (left_out, fits) {
-            (0, true) => String::new(),
-            (0, false) => "its numbers are too many for this file; `ddpipe show` has them".to_string(),
-            (left_out, true) => format!("{} more in the numbers", counted(left_out, "line")),
-            (left_out, false) => format!("{} more in the documents that `ddpipe show` has", counted(left_out, "line")),
-        },
+    Panel::new(chart, gathered.unit, &all, &format!("{stage}-{name}"), left_out)
+}
+
+impl Panel {
+    /// A chart and the numbers of all its lines, over this unit, of which so many lines are not drawn.
+    pub fn new(chart: Chart, unit: &str, all: &[Series], file: &str, left_out: usize) -> Self {
+        let csv = csv(unit, all);
+        let fits = csv.len() <= NUMBERS;
+        Panel {
+            title: chart.title.clone(),
+            svg: chart.inline(),
+            csv: if fits { format!("data:text/csv;base64,{}", STANDARD.encode(&csv)) } else { String::new() },
+            file: format!("{}.csv", plain_name(file)),
+            note: match (left_out, fits) {
+                (0, true) => String::new(),
+                (0, false) => "its numbers are too many for this file; `ddpipe show` has them".to_string(),
+                (left_out, true) => format!("{} more in the numbers", counted(left_out, "line")),
+                (left_out, false) => {
+                    format!("{} more in the documents that `ddpipe show` has", counted(left_out, "line"))
+                }
+            },
+        }
     }
 }
 

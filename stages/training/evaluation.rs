@@ -46,8 +46,8 @@ pub fn evaluate(
         took += started.elapsed();
         tick()?;
     }
-    let (auc, ece) = (probabilities.auc(), probabilities.ece());
-    Ok(TestScores { auc, ece, confusion, agreement, seconds: took.as_secs_f64() })
+    let (auc, calibration) = (probabilities.auc(), probabilities.calibration());
+    Ok(TestScores { auc, calibration, confusion, agreement, seconds: took.as_secs_f64() })
 }
 
 /// \[B,1\] float64, whole numbers \[B\].

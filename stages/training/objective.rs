@@ -91,7 +91,7 @@ impl Objective {
     pub fn scored(self, scores: TestScores) -> TestScores {
         match self {
             Objective::CrossEntropy | Objective::Softened { .. } => scores,
-            Objective::SquaredError { .. } => TestScores { ece: None, ..scores },
+            Objective::SquaredError { .. } => TestScores { calibration: None, ..scores },
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::artifact::{Model, Prepared};
 use crate::context::Outputs;
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
-use ddpipe_nn::metrics::{AgreementReport, Confusion, TestScores};
+use ddpipe_nn::metrics::{AgreementReport, Calibration, Confusion, TestScores};
 use ddpipe_nn::network::{Network, ParameterSpec};
 use serde_json::{Value, json};
 
@@ -47,7 +47,8 @@ impl Trained<'_> {
             "balanced_accuracy": confusion.map(Confusion::balanced_accuracy),
             "macro_f1": confusion.map(Confusion::macro_f1),
             "auc": scores.and_then(|scores| scores.auc),
-            "ece": scores.and_then(|scores| scores.ece),
+            "ece": scores.and_then(TestScores::ece),
+            "calibration": scores.and_then(|scores| scores.calibration.as_ref()).map(Calibration::document),
             "per_class": confusion.map(Confusion::per_class),
             "confusion": confusion.map(|confusion| &confusion.rows),
             "epochs": self.state.history,
@@ -73,7 +74,7 @@ impl Trained<'_> {
             ("balanced_accuracy", confusion.map(Confusion::balanced_accuracy)),
             ("macro_f1", confusion.map(Confusion::macro_f1)),
             ("auc", scores.and_then(|scores| scores.auc)),
-            ("ece", scores.and_then(|scores| scores.ece)),
+            ("ece", scores.and_then(TestScores::ece)),
             ("images_per_second", scores.map(TestScores::images_per_second)),
         ];
         let outputs = measured.into_iter().fold(Outputs::default(), |outputs, (name, value)| match value {

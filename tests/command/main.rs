@@ -60,6 +60,7 @@ mod shells;
 mod show;
 mod signals;
 mod slurm;
+mod slurm_long;
 mod sources;
 mod table;
 mod verify;

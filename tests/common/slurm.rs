@@ -124,6 +124,34 @@ impl Slurm {
         self.nodes[node].take().into_iter().for_each(end);
     }
 
+    /// Takes a node away with everything that runs on it, as when it loses its power.
+    pub fn lose_node(&mut self, node: usize) {
+        self.kill_node(node);
+        // What a job starts knows its node and this cluster; its parent is the daemon's helper for the job.
+        let (of_node, of_cluster) = (format!("SLURMD_NODENAME={}", NODES[node]), format!("SLURM_CONF={}", self.conf()));
+        let mut lost: Vec<i32> = Vec::new();
+        for (pid, parent) in processes() {
+            let set = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let has = |variable: &String| set.split(|byte| *byte == 0).any(|it| it == variable.as_bytes());
+            if has(&of_node) && has(&of_cluster) {
+                lost.push(pid);
+                let name = fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
+                if name.starts_with("slurmstepd") {
+                    lost.push(parent);
+                }
+            }
+        }
+        let mut at = 0;
+        while at < lost.len() {
+            let parent = lost[at];
+            lost.extend(processes().into_iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
+            at += 1;
+        }
+        assert!(!lost.is_empty(), "no process of {}", NODES[node]);
+        let kill = |pid: &i32| nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::SIGKILL);
+        lost.iter().for_each(|pid| _ = kill(pid));
+    }
+
     /// What a program of Slurm says; nothing where it fails.
     pub fn call(&self, name: &str, arguments: &[&str]) -> String {
         let output =
@@ -174,6 +202,18 @@ impl Drop for Slurm {
             daemon.take().into_iter().for_each(end);
         }
     }
+}
+
+/// All processes, each with its parent.
+fn processes() -> Vec<(i32, i32)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+        found.extend(parent.map(|parent| (pid, parent)));
+    }
+    found
 }
 
 fn end(mut daemon: Child) {

@@ -11,7 +11,7 @@ use crate::training::{
 };
 use anyhow::{Context as _, Result};
 use ddpipe_interface::ArtifactType;
-use ddpipe_nn::metrics::{AgreementReport, Confusion, mean_std};
+use ddpipe_nn::metrics::{AgreementReport, Calibration, Confusion, mean_std};
 use ddpipe_nn::precision::Precision;
 use ddpipe_nn::stream::stream;
 use labels::{LabelParams, Lesson};
@@ -135,10 +135,18 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let (balanced, balanced_std) = mean_std(&each(|student| student.test.confusion.balanced_accuracy()));
     let (macro_f1, macro_f1_std) = mean_std(&each(|student| student.test.confusion.macro_f1()));
     let (auc, auc_std) = defined(&finished, |student| student.test.auc);
-    let (ece, ece_std) = defined(&finished, |student| student.test.ece);
+    let (ece, ece_std) = defined(&finished, |student| student.test.ece());
     let (speed, _) = mean_std(&each(|student| student.test.images_per_second()));
     let mut confusion = Confusion::new(set.classes() as usize);
     finished.iter().for_each(|student| confusion.add(&student.test.confusion));
+    // Like the confusion, over the answers of all students.
+    let mut calibration = finished.first().and_then(|student| student.test.calibration.clone());
+    for student in finished.iter().skip(1) {
+        match (&mut calibration, &student.test.calibration) {
+            (Some(all), Some(more)) => all.add(more),
+            _ => calibration = None,
+        }
+    }
     let mut document = json!({
         "origin": set.origin(),
         "network": network.spec(),
@@ -161,6 +169,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         "auc_std": auc_std.and_then(spread),
         "ece": ece,
         "ece_std": ece_std.and_then(spread),
+        "calibration": calibration.as_ref().map(Calibration::document),
         "per_class": confusion.per_class(),
         "confusion": confusion.rows,
         "epochs": finished.iter().map(|student| &student.epochs).collect::<Vec<_>>(),

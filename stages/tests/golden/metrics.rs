@@ -78,6 +78,6 @@ fn confidence_and_answer_come_from_the_same_logits() {
     let logits = Tensor::from_slice(&[3f32.ln(), 0.0, 3f32.ln(), 0.0]).reshape([2, 2]).to_device(Device::Cpu);
     let mut probabilities = Probabilities::new(2);
     probabilities.add(&Tensor::from_slice(&[0i64, 1]), &logits).unwrap();
-    assert!((probabilities.ece().unwrap() - 0.25).abs() < 1e-6, "{:?}", probabilities.ece());
+    assert!((probabilities.calibration().unwrap().error() - 0.25).abs() < 1e-6, "{:?}", probabilities.calibration());
     assert_eq!(probabilities.auc(), Some(0.5));
 }

@@ -12,7 +12,7 @@ mod significance;
 mod statistics;
 
 pub use agreement::{ANNOTATORS, Agreement, AgreementReport};
-pub use calibration::{BINS, expected_calibration_error};
+pub use calibration::{BINS, Calibration};
 pub use confusion::Confusion;
 pub use correlation::{kendall_tau_b, pearson, spearman};
 pub use roc::{roc_auc, roc_auc_one_vs_rest};

@@ -1,6 +1,6 @@
 //! All that one pass over test images says about a classifier, from its logits.
 
-use super::{Agreement, BINS, Confusion, expected_calibration_error, roc_auc, roc_auc_one_vs_rest};
+use super::{Agreement, BINS, Calibration, Confusion, roc_auc, roc_auc_one_vs_rest};
 use crate::transfer;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ pub struct TestScores {
     /// Area under the ROC curve of the probabilities: of class 1 where there are two classes, else the mean of each
     /// class against the rest. Nothing where it is not defined.
     pub auc: Option<f64>,
-    /// Expected calibration error of the probabilities, in [`BINS`] bins.
-    pub ece: Option<f64>,
+    /// How honest the probabilities are, in [`BINS`] bins. Nothing where they are none.
+    pub calibration: Option<Calibration>,
     /// The accuracy by annotators' votes, where the images have any.
     pub agreement: Option<Agreement>,
     /// Wall time of the pass; never part of an artifact.
@@ -23,6 +23,11 @@ pub struct TestScores {
 }
 
 impl TestScores {
+    /// Expected calibration error of the probabilities.
+    pub fn ece(&self) -> Option<f64> {
+        self.calibration.as_ref().map(Calibration::error)
+    }
+
     /// Images that were classified in a second of the pass.
     pub fn images_per_second(&self) -> f64 {
         let images: u64 = self.confusion.rows.iter().flatten().sum();
@@ -74,13 +79,13 @@ impl Probabilities {
         roc_auc(&scores, &positive)
     }
 
-    /// See [`TestScores::ece`].
-    pub fn ece(&self) -> Option<f64> {
+    /// See [`TestScores::calibration`].
+    pub fn calibration(&self) -> Option<Calibration> {
         let answer = |(row, &label): (&[f64], &i64)| {
             // The first of equal ones, as argmax has it.
             let best = (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
             (row[best], best as i64 == label)
         };
-        expected_calibration_error(self.rows.chunks(self.classes.max(1)).zip(&self.labels).map(answer), BINS)
+        Calibration::of(self.rows.chunks(self.classes.max(1)).zip(&self.labels).map(answer), BINS)
     }
 }

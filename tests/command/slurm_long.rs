@@ -1,0 +1,173 @@
+//! Runs on a real Slurm to which something happens: scenarios that take half a minute and more each, so that they run when asked
+//! for, by `tests/long/machines.sh`. Each prints a line: its name, how often stages ran, how many of the twelve had to run again,
+//! and how long the run took. In each, every node is on record at the end, whole, and nothing of the run is left.
+
+use crate::pilots::{assert_complete, noted, sweep};
+use crate::project::{Project, Running};
+use crate::slurm_cluster::{NODES, Slurm};
+use std::time::{Duration, Instant};
+
+const SETTINGS: &str = r#"
+[machines.slurm]
+queue = "slurm"
+[machines.slurm.pilots]
+gpu = { device = "cpu", gpus = 1, cpus = 1, memory = "300MiB", time = "TIME", options = ["--gres=gpu:1"] }
+
+[machines.by_commands]
+queue = "commands"
+submit = ["sbatch", "--parsable", "--no-requeue", "--job-name={name}", "--cpus-per-task={cpus}", "--mem={memory_mb}M", "--time={time_min}", "--output={log}", "{options}", "{script}"]
+status = ["squeue", "-h", "-t", "all", "-j", "{id}", "-o", "%i %T"]
+states = { queued = ["PENDING", "CONFIGURING"], running = ["RUNNING", "COMPLETING"], ended = ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"] }
+cancel = ["scancel", "{id}"]
+[machines.by_commands.pilots]
+cpu = { device = "cpu", cpus = 1, memory = "300MiB", time = "TIME", options = ["--gres=gpu:1"] }
+"#;
+
+/// How many stages the sweep has that note when they run.
+const STAGES: usize = 12;
+
+/// A run on a cluster.
+struct Scene {
+    name: &'static str,
+    cluster: Slurm,
+    project: Project,
+    run: Running,
+    begun: Instant,
+}
+
+/// Starts the sweep, each stage of so many seconds, on so many pilots; none where there is no Slurm.
+fn scene(name: &'static str, on: &str, pilots: &str, pause: f64, time: &str) -> Option<Scene> {
+    let cluster = Slurm::start()?;
+    let mut project = sweep();
+    project.file("home/.config/ddpipe/config.toml", SETTINGS.replace("TIME", time));
+    let conf = cluster.conf();
+    for (name, value) in
+        [("SLURM_CONF", conf.as_str()), ("DDPIPE_QUEUE_SECONDS", "0.5"), ("DDPIPE_HEARTBEAT_SECONDS", "1")]
+    {
+        project.env(name, value);
+    }
+    project.edit("pipelines/sweep.toml", "params = { log", &format!("params = {{ pause = {pause:?}, log"));
+    let run = project.start_run("pipelines/sweep.toml", &["--on", on, "--pilots", pilots]);
+    Some(Scene { name, cluster, project, run, begun: Instant::now() })
+}
+
+impl Scene {
+    /// Waits until so many stages have begun.
+    fn until_begun(&mut self, stages: usize) {
+        while noted(&self.project).values().sum::<usize>() < stages {
+            assert!(!self.run.has_ended(), "{}", self.run.out());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn running(&self) -> Vec<String> {
+        self.cluster.jobs("RUNNING")
+    }
+
+    /// The run ends well, no more than `again` stages ran twice, and nothing is left.
+    fn ends_well(self, again: usize) {
+        let Scene { name, cluster, project, run, begun } = self;
+        run.wait().ok();
+        let seconds = begun.elapsed().as_secs();
+        let ran: usize = noted(&project).values().sum();
+        println!("scenario: {name}: {ran} stages ran, {} again, {seconds} s", ran - STAGES);
+        assert!(ran <= STAGES + again, "{:?}", noted(&project));
+        // What waited is cancelled; what ran is over.
+        cluster.until("empty queue", |cluster| cluster.jobs("PENDING,RUNNING").is_empty());
+        assert_complete(&project);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_pilot_that_is_queued_again_goes_on() {
+    let Some(mut scene) = scene("queued again", "slurm", "2", 2.0, "10min") else { return };
+    scene.until_begun(3);
+    scene.cluster.call("scontrol", &["requeue", &scene.running()[0]]);
+    scene.ends_well(1);
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_controller_that_is_away_for_twenty_seconds_costs_nothing() {
+    let Some(mut scene) = scene("controller away for 20 s", "slurm", "2", 3.0, "10min") else { return };
+    scene.until_begun(3);
+    scene.cluster.end_controller();
+    std::thread::sleep(Duration::from_secs(20));
+    scene.cluster.start_controller();
+    scene.ends_well(0);
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_drained_node_leaves_its_work_to_the_other() {
+    let Some(mut scene) = scene("drained node", "slurm", "4", 2.0, "10min") else { return };
+    scene.until_begun(3);
+    scene.cluster.call("scontrol", &["update", "nodename=n2", "state=drain", "reason=test"]);
+    scene.ends_well(0);
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_pilot_whose_time_is_up_is_queued_again_and_goes_on() {
+    // One pilot and 108 s of work in jobs of a minute.
+    let Some(scene) = scene("time limit of a minute", "slurm", "1", 9.0, "1min") else { return };
+    scene.ends_well(4);
+}
+
+/// The daemon is gone, and the job goes on: its results count.
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_node_whose_daemon_dies_and_comes_back_costs_little() {
+    let Some(mut scene) = scene("slurmd killed, back after 40 s", "slurm", "2", 8.0, "10min") else { return };
+    scene.until_begun(2);
+    scene.cluster.kill_node(1);
+    std::thread::sleep(Duration::from_secs(40));
+    scene.cluster.start_node(1);
+    scene.ends_well(2);
+}
+
+/// The daemon and all processes of its jobs are gone, as when a node loses its power.
+fn a_node_dies(name: &'static str, on: &str) {
+    let Some(mut scene) = scene(name, on, "4", 8.0, "10min") else { return };
+    scene.until_begun(4);
+    scene.cluster.lose_node(1);
+    scene.ends_well(4);
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_node_that_dies_costs_what_it_had_begun() {
+    a_node_dies("node dies", "slurm");
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_node_that_dies_costs_what_it_had_begun_by_commands() {
+    a_node_dies("node dies, by commands", "by_commands");
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn a_pilot_that_waits_and_is_cancelled_is_not_missed() {
+    // Four GPUs, six pilots.
+    let Some(mut scene) = scene("waiting pilot cancelled", "slurm", "6", 2.0, "10min") else { return };
+    scene.until_begun(4);
+    scene.cluster.until("waiting pilots", |cluster| !cluster.jobs("PENDING").is_empty());
+    scene.cluster.call("scancel", &[&scene.cluster.jobs("PENDING")[0]]);
+    scene.ends_well(0);
+}
+
+#[test]
+#[ignore = "takes minutes: tests/long/machines.sh"]
+fn what_no_node_has_is_refused_at_once() {
+    let Some(cluster) = Slurm::start() else { return };
+    let mut project = sweep();
+    let settings = SETTINGS.replace("TIME", "10min").replace("--gres=gpu:1", "--gres=gpu:9");
+    project.file("home/.config/ddpipe/config.toml", settings);
+    project.env("SLURM_CONF", &cluster.conf());
+    let begun = Instant::now();
+    project.go("pipelines/sweep.toml", &["--on", "slurm"]).code(2).says("could not be submitted to slurm");
+    println!("scenario: more GPUs than a node has: refused in {} s", begun.elapsed().as_secs());
+    assert_eq!(NODES.len(), 2);
+}

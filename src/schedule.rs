@@ -27,7 +27,7 @@ use crate::plan::Planner;
 use crate::reason::Reason;
 use crate::sources::Sources;
 use commits::Commits;
-use ddpipe_cache::{Cache, CacheError, Claim, Commit, Holder, Lookup, Record};
+use ddpipe_cache::{Cache, CacheError, Claim, Collections, Commit, Holder, Key, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
 use decisions::Decisions;
 pub use jobs::Jobs;
@@ -318,10 +318,14 @@ impl<'a> Scheduler<'a> {
         }
         let address = self.pipeline.node(node).address();
         // Not waiting here: the other slots have work to do meanwhile.
+        let before = self.cache.collections()?;
         let mut looked = match forced {
             true => self.cache.lookup_forced(key, &address, &mut |_| false).map(Lookup::Miss),
             false => self.cache.lookup(key, &address, &mut |_| false),
         };
+        if matches!(looked, Ok(Lookup::Hit(_))) && !self.keeps(key, &before)? {
+            looked = self.cache.lookup(key, &address, &mut |_| false);
+        }
         if let Ok(Lookup::Hit(record)) = looked {
             if self.on_record(node, record, false) {
                 return Ok(());
@@ -337,6 +341,13 @@ impl<'a> Scheduler<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Pins a record that was found. False where garbage was collected meanwhile: such a collection may not have seen the pin, and
+    /// the record has to be looked for again.
+    fn keeps(&mut self, key: Key, before: &Collections) -> Result<bool, CacheError> {
+        self.observer.reaches(key);
+        Ok(self.cache.collections()?.none_since(before))
     }
 
     /// Whether a ready node is not for this process: it failed in another one, or this one computes nothing.

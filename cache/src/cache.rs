@@ -106,7 +106,10 @@ impl Cache {
     pub fn lookup(&self, key: Key, node: &str, waiter: &mut dyn FnMut(&Holder) -> bool) -> Result<Lookup, CacheError> {
         if let Some(record) = self.peek(key)? {
             self.touch(&[key]);
-            return Ok(Lookup::Hit(Box::new(record)));
+            // A collection that was about to remove the record has its claim, and goes by the time that it has then.
+            if !self.is_collecting()? {
+                return Ok(Lookup::Hit(Box::new(record)));
+            }
         }
         let claim = self.claim(key, node, false, waiter)?;
         let found = self.or_from_elsewhere(key, record::read(&self.0.layout, key)?, Look::InClaim)?;

@@ -46,12 +46,17 @@ impl Cache {
         Ok(Collecting(lock))
     }
 
+    /// Whether one is at work at this moment.
+    pub(crate) fn is_collecting(&self) -> Result<bool, CacheError> {
+        Lock::is_held(&self.layout().collecting())
+    }
+
     /// What is known of collections now.
     ///
     /// # Errors
     /// The lock or the mark cannot be read.
     pub fn collections(&self) -> Result<Collections, CacheError> {
-        let at_work = Lock::is_held(&self.layout().collecting())?;
+        let at_work = self.is_collecting()?;
         let path = self.layout().collected();
         let now = self.now();
         let last = match disk::look(&path) {
@@ -62,5 +67,45 @@ impl Cache {
         // One that began a moment ago may be followed by another within the same time stamp.
         let at_work = at_work || last.as_ref().is_some_and(|last| last.is_racy(now));
         Ok(Collections { at_work, last })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::Lookup;
+    use crate::harness::deeds::{BEFORE, commit, key};
+
+    /// The collection has looked at the record's time and is about to remove it when a run finds the record.
+    #[test]
+    fn a_record_that_a_collection_is_about_to_remove_is_not_counted_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let node = BEFORE[0];
+        commit(&cache, node, false).unwrap();
+        let before = cache.collections().unwrap();
+        let collecting = cache.begin_collecting().unwrap();
+        let Attempt::Locked(removal) = Lock::attempt(&cache.layout().claim(key(node))).unwrap() else {
+            panic!("nobody has the claim");
+        };
+        let found = cache.lookup(key(node), node, &mut |_| false);
+        assert!(matches!(found, Err(CacheError::Interrupted { .. })), "{found:?}");
+        std::fs::remove_file(cache.layout().record(key(node))).unwrap();
+        drop(removal);
+        assert!(matches!(cache.lookup(key(node), node, &mut |_| false), Ok(Lookup::Miss(_))));
+        drop(collecting);
+        assert!(!cache.collections().unwrap().none_since(&before));
+    }
+
+    /// A record that nobody removes at the moment is found all the same, and has the time of its use then.
+    #[test]
+    fn a_record_is_found_beside_a_collection() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        commit(&cache, BEFORE[0], false).unwrap();
+        let _collecting = cache.begin_collecting().unwrap();
+        assert!(matches!(cache.lookup(key(BEFORE[0]), BEFORE[0], &mut |_| false), Ok(Lookup::Hit(_))));
     }
 }

@@ -266,7 +266,7 @@ impl RunDir {
             self.write_reached(&reached.keys)?;
         }
         // A collection that began before the pin was written goes by the times of records.
-        if Lock::is_held(&self.cache.layout().collecting())? {
+        if self.cache.is_collecting()? {
             self.cache.touch(&new);
         }
         Ok(())

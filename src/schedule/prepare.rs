@@ -5,7 +5,7 @@
 use super::{Scheduler, State};
 use crate::event::Event;
 use crate::pipeline::{Endpoint, NodeId};
-use ddpipe_cache::{Cache, CacheError, Claim, Digest, Holder, Key, Lookup, Record};
+use ddpipe_cache::{Cache, CacheError, Claim, Collections, Digest, Holder, Key, Lookup, Record};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,8 @@ pub(super) struct Order {
     pub address: String,
     /// What it reads and is not here.
     pub distant: Vec<Distant>,
+    /// What was known of collections of garbage when it was ordered.
+    pub before: Collections,
 }
 
 /// An output that a node reads and that is not here.
@@ -158,9 +160,10 @@ impl Scheduler<'_> {
     pub(super) fn prepare(&mut self, node: NodeId, slot: usize, anew: bool) -> Result<(), CacheError> {
         let State::Ready { action, .. } = self.states.get(node) else { return Ok(()) };
         let (key, address) = (action.key, self.pipeline.node(node).address());
+        let before = self.cache.collections()?;
         let distant = if self.cache.has_remote() { self.distant(node)? } else { Vec::new() };
         self.slots[slot] = Some(node);
-        self.preparations.begin(self.cache, Order { node, slot, key, anew, address, distant });
+        self.preparations.begin(self.cache, Order { node, slot, key, anew, address, distant, before });
         Ok(())
     }
 
@@ -181,7 +184,7 @@ impl Scheduler<'_> {
 
     /// A node is prepared, or cannot be. Where it was decided about anew meanwhile, what was prepared is given back.
     pub(super) fn on_prepared(&mut self, order: Order, prepared: Prepared) {
-        let Order { node, slot, key, anew, .. } = order;
+        let Order { node, slot, key, anew, before, .. } = order;
         let is_kept = self.slots[slot] == Some(node);
         let is_wanted = matches!(self.states.get(node), State::Ready { action, .. } if action.key == key);
         if !is_wanted || !is_kept {
@@ -200,9 +203,11 @@ impl Scheduler<'_> {
                 self.waits(node, &holder);
                 Ok(())
             }
-            Prepared::OnRecord(record) => match self.on_record(node, record, anew) {
-                true => Ok(()),
-                false => self.prepare(node, slot, true),
+            Prepared::OnRecord(record) => match self.keeps(key, &before) {
+                Ok(false) => self.prepare(node, slot, anew),
+                Ok(true) if self.on_record(node, record, anew) => Ok(()),
+                Ok(true) => self.prepare(node, slot, true),
+                Err(error) => Err(error),
             },
             Prepared::Lost(makers) => {
                 self.make_again(makers);

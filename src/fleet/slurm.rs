@@ -44,9 +44,10 @@ impl Batch for Slurm {
         match self.call(&words, &self.script(order)?) {
             Ok(answer) => id(&answer).ok_or_else(|| format!("sbatch gave no job id, but {:?}", answer.trim())),
             Err(error) => {
-                // It may have arrived, and only the answer be lost.
+                // It may have arrived, and only the answer be lost. What was refused stands in the queue too, as a job that failed.
                 let arrived = self.queue(&[order.name()]).unwrap_or_default();
-                arrived.into_iter().find(|(_, seen)| seen.name == order.name()).map(|(id, _)| id).ok_or(error)
+                let lives = |seen: &Seen| seen.name == order.name() && !matches!(seen.state, JobState::Ended(_));
+                arrived.into_iter().find(|(_, seen)| lives(seen)).map(|(id, _)| id).ok_or(error)
             }
         }
     }

@@ -1,6 +1,7 @@
-//! Runs on a real Slurm to which something happens: scenarios that take half a minute and more each, so that they run when asked
-//! for, by `tests/long/machines.sh`. Each prints a line: its name, how often stages ran, how many of the twelve had to run again,
-//! and how long the run took. In each, every node is on record at the end, whole, and nothing of the run is left.
+//! Runs on a real Slurm to which something happens: scenarios that take half a minute and more each, so that they run where
+//! `DDPIPE_LONG` is set, as `tests/long/machines.sh` does. Each prints a line: its name, how often stages ran, how many of the
+//! twelve had to run again, and how long the run took. In each, every node is on record at the end, whole, and nothing of the run
+//! is left.
 
 use crate::pilots::{assert_complete, noted, sweep};
 use crate::project::{Project, Running};
@@ -35,9 +36,18 @@ struct Scene {
     begun: Instant,
 }
 
+/// A cluster, where long scenarios are asked for and there is Slurm.
+fn cluster() -> Option<Slurm> {
+    if std::env::var_os("DDPIPE_LONG").is_none() {
+        eprintln!("skipped: it takes minutes; tests/long/machines.sh runs it");
+        return None;
+    }
+    Slurm::start()
+}
+
 /// Starts the sweep, each stage of so many seconds, on so many pilots; none where there is no Slurm.
 fn scene(name: &'static str, on: &str, pilots: &str, pause: f64, time: &str) -> Option<Scene> {
-    let cluster = Slurm::start()?;
+    let cluster = cluster()?;
     let mut project = sweep();
     project.file("home/.config/ddpipe/config.toml", SETTINGS.replace("TIME", time));
     let conf = cluster.conf();
@@ -79,7 +89,6 @@ impl Scene {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_pilot_that_is_queued_again_goes_on() {
     let Some(mut scene) = scene("queued again", "slurm", "2", 2.0, "10min") else { return };
     scene.until_begun(3);
@@ -88,7 +97,6 @@ fn a_pilot_that_is_queued_again_goes_on() {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_controller_that_is_away_for_twenty_seconds_costs_nothing() {
     let Some(mut scene) = scene("controller away for 20 s", "slurm", "2", 3.0, "10min") else { return };
     scene.until_begun(3);
@@ -99,7 +107,6 @@ fn a_controller_that_is_away_for_twenty_seconds_costs_nothing() {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_drained_node_leaves_its_work_to_the_other() {
     let Some(mut scene) = scene("drained node", "slurm", "4", 2.0, "10min") else { return };
     scene.until_begun(3);
@@ -108,7 +115,6 @@ fn a_drained_node_leaves_its_work_to_the_other() {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_pilot_whose_time_is_up_is_queued_again_and_goes_on() {
     // One pilot and 72 s of work in jobs of a minute. Slurm would have it wait two minutes between them.
     let Some(mut scene) = scene("time limit of a minute", "slurm", "1", 6.0, "1min") else { return };
@@ -123,7 +129,6 @@ fn a_pilot_whose_time_is_up_is_queued_again_and_goes_on() {
 
 /// The daemon is gone, and the job goes on: its results count.
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_node_whose_daemon_dies_and_comes_back_costs_little() {
     let Some(mut scene) = scene("slurmd killed, back after 40 s", "slurm", "2", 8.0, "10min") else { return };
     scene.until_begun(2);
@@ -142,19 +147,16 @@ fn a_node_dies(name: &'static str, on: &str) {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_node_that_dies_costs_what_it_had_begun() {
     a_node_dies("node dies", "slurm");
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_node_that_dies_costs_what_it_had_begun_by_commands() {
     a_node_dies("node dies, by commands", "by_commands");
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn a_pilot_that_waits_and_is_cancelled_is_not_missed() {
     // Four GPUs, six pilots.
     let Some(mut scene) = scene("waiting pilot cancelled", "slurm", "6", 2.0, "10min") else { return };
@@ -165,9 +167,8 @@ fn a_pilot_that_waits_and_is_cancelled_is_not_missed() {
 }
 
 #[test]
-#[ignore = "takes minutes: tests/long/machines.sh"]
 fn what_no_node_has_is_refused_at_once() {
-    let Some(cluster) = Slurm::start() else { return };
+    let Some(cluster) = cluster() else { return };
     let mut project = sweep();
     let settings = SETTINGS.replace("TIME", "10min").replace("--gres=gpu:1", "--gres=gpu:9");
     project.file("home/.config/ddpipe/config.toml", settings);

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/../.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-cargo test --workspace --test command slurm_long:: -- --ignored --nocapture --test-threads=1 >"$log" 2>&1 || status=$?
+DDPIPE_LONG=1 cargo test --workspace --test command slurm_long:: -- --nocapture --test-threads=1 >"$log" 2>&1 || status=$?
 grep -E '^(test .*|)scenario: |^skipped|FAILED|panicked' "$log" | sed 's/^test .* \.\.\. scenario/scenario/' || true
 [ "$status" = 0 ] || { tail -n 40 "$log"; exit "$status"; }

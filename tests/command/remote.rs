@@ -291,7 +291,7 @@ fn what_was_forced_replaces_what_is_there() {
 fn a_remote_that_cannot_be_used_is_an_error_before_anything_runs() {
     let project = Project::counting();
     let refused = |url: &str| project.go("pipelines/two.toml", &["--remote", url]);
-    refused("s3://lab/ddpipe").code(2).says("a remote is file:///FOLDER");
+    refused("gs://lab/ddpipe").code(2).says("a remote is file:///FOLDER").says("or s3://BUCKET/PREFIX");
     refused("file://here").code(2).says("has to be absolute");
     refused("file:///nowhere/at/all").code(2).says("there is no folder /nowhere/at/all").says("mkdir -p");
     let kinds = format!("file://{}", project.path("kinds").display());

@@ -1,7 +1,7 @@
 //! One cache for several machines: a cache folder that reads through a store and writes to it behind the run. A store has
 //! names and whole objects and nothing else, no locks and no renaming: a plain folder, or a bucket.
 //!
-//! 1. [`Store`] (`store.rs`) and what implements it: `folder.rs`, `memory.rs`.
+//! 1. [`Store`] (`store.rs`) and what implements it: `folder.rs`, `memory.rs`, and with the feature `s3` `bucket.rs`.
 //! 2. [`Remote`] (`remote.rs`): a store and how long to wait for it. `asking.rs` tries again what may be tried again.
 //! 3. `bring.rs`: records and blobs from there, believed only when they were hashed here.
 //! 4. `publish.rs`: blobs and then the record to there. `sender.rs` does it behind a run, `push.rs` when asked.
@@ -13,6 +13,8 @@
 mod asking;
 pub mod beat;
 mod bring;
+#[cfg(feature = "s3")]
+pub mod bucket;
 mod folder;
 pub mod lease;
 mod leases;

@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const CONTENT: &[u8] = b"a distilled set";
 
@@ -55,6 +55,7 @@ fn objects_are_written_read_listed_and_removed() {
     assert!(matches!(store.get("a/b", 3), Err(StoreError::Other(why)) if why.contains("longer than 3 bytes")));
     let seen = store.head("a/b").unwrap().unwrap();
     assert_eq!((seen.bytes, seen.version), (CONTENT.len() as u64, first));
+    assert!(SystemTime::now().duration_since(seen.written).unwrap_or_default() < Duration::from_secs(60));
     assert_ne!(put(&store, "a/b", b"other").unwrap(), first);
     put(&store, "a/b", CONTENT).unwrap();
     for from in [0, 5, CONTENT.len(), CONTENT.len() + 1] {
@@ -68,6 +69,7 @@ fn objects_are_written_read_listed_and_removed() {
     assert!(store.read("empty/one", 0, &mut Vec::new()).unwrap());
     // A folder is a whole part of a name.
     put(&store, "a2/b", b"x").unwrap();
+    let seen = store.head("a/b").unwrap().unwrap();
     assert_eq!(store.list("a").unwrap(), [("a/b".to_string(), seen)]);
     assert_eq!(store.list("nothing").unwrap(), []);
     store.delete(&["a/b".into(), "a/c".into(), "empty/one".into()]).unwrap();

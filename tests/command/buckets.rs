@@ -44,6 +44,8 @@ fn what_one_project_computes_another_takes_from_the_bucket() {
     ada.edit("pipelines/two.toml", "to = 4", "to = 5");
     ada.run(&["cache", "pull", "pipelines/two.toml"]).ok().says("brought 1 outputs");
     assert_eq!(ada.digests("two", &["a", "b"]), ben.digests("two", &["a", "b"]));
+    ada.run(&["cache", "verify", "--remote", REMOTE]).ok().says("3 outputs are whole").says("3 records");
+    ada.run(&["cache", "gc", "--remote", REMOTE, "--yes"]).ok().says("kept 3 records").is_silent_about("removed");
     // On record here: no request.
     let before = endpoint.count();
     ada.go("pipelines/two.toml", &[]).ok().ran(&[]);

@@ -10,7 +10,7 @@ pub use settings::Settings;
 
 use super::store::{Seen, Store, StoreError};
 use crate::Digest;
-use answer::{Fault, percent_decoded};
+use answer::{Fault, moment, percent_decoded};
 use rusty_s3::actions::{DeleteObjectsResponse, ListObjectsV2, ObjectIdentifier};
 use rusty_s3::{Credentials, S3Action};
 use std::fmt;
@@ -219,7 +219,8 @@ impl Store for Bucket {
         }
         let action = self.bucket.put_object(Some(&self.credentials), &key);
         let response = self.send(&action, Some(&content), &[]).map_err(|fault| fault.error)?;
-        Ok(Seen { bytes, version: version(header(&response, "etag"), "") })
+        let written = moment(header(&response, "date"));
+        Ok(Seen { bytes, version: version(header(&response, "etag"), ""), written })
     }
 
     fn head(&self, name: &str) -> Result<Option<Seen>, StoreError> {
@@ -229,8 +230,9 @@ impl Store for Bucket {
             Err(fault) => return fault.absent(),
         };
         let bytes = header(&response, "content-length").parse().unwrap_or_default();
-        let version = version(header(&response, "etag"), header(&response, "last-modified"));
-        Ok(Some(Seen { bytes, version }))
+        let written = header(&response, "last-modified");
+        let version = version(header(&response, "etag"), written);
+        Ok(Some(Seen { bytes, version, written: moment(written) }))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<(String, Seen)>, StoreError> {
@@ -249,7 +251,8 @@ impl Store for Bucket {
                 let key = percent_decoded(&object.key);
                 let Some(name) = key.strip_prefix(&self.prefix) else { continue };
                 let version = version(&object.etag, &object.last_modified);
-                found.push((name.to_string(), Seen { bytes: object.size, version }));
+                let written = moment(&object.last_modified);
+                found.push((name.to_string(), Seen { bytes: object.size, version, written }));
             }
             match page.next_continuation_token {
                 // A store that gives the same page again would be asked for ever.

@@ -110,6 +110,11 @@ impl Remote {
         Remote { store, patience, pace: Pace::of_environment() }
     }
 
+    /// Requests to it, outside of any cache folder.
+    pub(super) fn asking(&self) -> Asking {
+        Asking::new(self.store.clone(), self.patience)
+    }
+
     /// The same with another pace.
     pub fn at_pace(self, pace: Pace) -> Self {
         Remote { pace, ..self }
@@ -301,6 +306,14 @@ impl Shared {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks whether a store is a remote, of a layout that this program knows.
+pub(super) fn known(asking: &Asking) -> Result<(), StoreError> {
+    match asking.ask(|store| store.get(MARK, MARK_LIMIT))? {
+        Some(text) => read(&text).map(drop),
+        None => Err(StoreError::Other(format!("nothing was ever sent there: it has no {MARK}"))),
+    }
 }
 
 fn read(text: &[u8]) -> Result<Mark, StoreError> {

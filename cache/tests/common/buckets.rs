@@ -38,6 +38,8 @@ pub enum Fault {
 pub struct Endpoint {
     pub url: String,
     pub objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// When each was written, in seconds since 1970.
+    times: Mutex<BTreeMap<String, i64>>,
     pub uploads: Mutex<BTreeMap<String, BTreeMap<u64, Vec<u8>>>>,
     /// Each request as `PUT lab/name`.
     pub asked: Mutex<Vec<String>>,
@@ -78,6 +80,7 @@ impl Endpoint {
         let endpoint = Arc::new(Endpoint {
             url: format!("http://{}", listener.local_addr().unwrap()),
             objects: Mutex::default(),
+            times: Mutex::default(),
             uploads: Mutex::default(),
             asked: Mutex::default(),
             requests: AtomicUsize::new(0),
@@ -235,9 +238,10 @@ impl Endpoint {
         let upload = asked("uploadId").unwrap_or_default();
         let mut objects = self.objects.lock().unwrap();
         let mut uploads = self.uploads.lock().unwrap();
+        let mut times = self.times.lock().unwrap();
         let is_known = uploads.contains_key(upload);
         match (request.method.as_str(), name) {
-            ("GET", "") if asked("list-type") == Some("2") => self.listing(request, &objects),
+            ("GET", "") if asked("list-type") == Some("2") => self.listing(request, &objects, &times),
             ("POST", "") if asked("delete").is_some() => {
                 if *self.no_batches.lock().unwrap() {
                     return refused(501, "NotImplemented", "one at a time");
@@ -272,6 +276,7 @@ impl Endpoint {
                     return refused(400, "InvalidPart", "another list of parts");
                 }
                 objects.insert(name.to_string(), parts.into_values().flatten().collect());
+                times.insert(name.to_string(), self.now());
                 found(b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>".to_vec())
             }
             ("DELETE", _) if !upload.is_empty() => {
@@ -279,6 +284,7 @@ impl Endpoint {
                 Answer { status: 204, ..found(Vec::new()) }
             }
             ("PUT", name) => {
+                times.insert(name.to_string(), self.now());
                 objects.insert(name.to_string(), request.body.clone());
                 tagged(tag(&request.body))
             }
@@ -288,12 +294,17 @@ impl Endpoint {
             }
             (_, name) => match objects.get(name) {
                 None => refused(404, "NoSuchKey", "The specified key does not exist."),
-                Some(bytes) => given(request, bytes),
+                Some(bytes) => {
+                    let mut answer = given(request, bytes);
+                    let written = http_date(times.get(name).copied().unwrap_or(0));
+                    answer.headers.push(("Last-Modified".into(), written));
+                    answer
+                }
             },
         }
     }
 
-    fn listing(&self, request: &Request, objects: &BTreeMap<String, Vec<u8>>) -> Answer {
+    fn listing(&self, request: &Request, objects: &BTreeMap<String, Vec<u8>>, times: &BTreeMap<String, i64>) -> Answer {
         let prefix = request.query.get("prefix").cloned().unwrap_or_default();
         let after = request.query.get("continuation-token").cloned().unwrap_or_default();
         let page = self.page.load(Ordering::SeqCst);
@@ -301,7 +312,10 @@ impl Endpoint {
         let names: Vec<(&String, &Vec<u8>)> = all.take(page + 1).collect();
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult>");
         for (name, bytes) in names.iter().take(page) {
-            let (size, tag, written) = (bytes.len(), tag(bytes), "2026-01-02T03:04:05.000Z");
+            let (size, tag, written) = (bytes.len(), tag(bytes), times.get(*name).copied().unwrap_or(0));
+            let (year, month, day) = date(written);
+            let (hour, minute, second) = (written / 3600 % 24, written / 60 % 60, written % 60);
+            let written = format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z");
             let tag = tag.replace('"', "&quot;");
             text.push_str(&format!(
                 "<Contents><Key>{}</Key><LastModified>{written}</LastModified><ETag>{tag}</ETag><Size>{size}</Size></Contents>",
@@ -418,14 +432,19 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468
 }
 
-/// A time as headers have it, without a true day of the week.
-fn http_date(seconds: i64) -> String {
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Year, month and day of a time.
+fn date(seconds: i64) -> (i64, i64, i64) {
     let all = seconds.div_euclid(86400);
     let year = (1970..).find(|year| days(year + 1, 1, 1) > all).unwrap();
     let month = (1..=12).rev().find(|month| days(year, *month, 1) <= all).unwrap();
-    let day = all - days(year, month, 1) + 1;
-    let week = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][all.rem_euclid(7) as usize];
+    (year, month, all - days(year, month, 1) + 1)
+}
+
+/// A time as headers have it.
+fn http_date(seconds: i64) -> String {
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (year, month, day) = date(seconds);
+    let week = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][seconds.div_euclid(86400).rem_euclid(7) as usize];
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{week}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT", months[month as usize - 1])
 }

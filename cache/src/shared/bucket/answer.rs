@@ -4,6 +4,7 @@ use crate::shared::store::StoreError;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use std::io;
+use std::time::{Duration, SystemTime};
 use ureq::http::HeaderMap;
 
 /// A clock that is off by more than this is mentioned.
@@ -144,6 +145,13 @@ fn field(xml: &str, name: &str) -> Option<String> {
     Some(shown).filter(|shown| !shown.is_empty())
 }
 
+/// A time as headers have it, or as listings do, in whole seconds; long ago where it cannot be read.
+pub(super) fn moment(text: &str) -> SystemTime {
+    let listed = text.parse::<Timestamp>().ok();
+    let second = listed.or_else(|| Some(rfc2822::parse(text).ok()?.timestamp())).map_or(0, |time| time.as_second());
+    SystemTime::UNIX_EPOCH + Duration::from_secs(second.try_into().unwrap_or_default())
+}
+
 /// A name as it was before a listing encoded it.
 pub(super) fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
@@ -192,6 +200,14 @@ mod tests {
         let skewed = told(403, &[("date", "Fri, 24 May 2013 00:00:00 GMT")], "AccessDenied");
         assert!(matches!(skewed, StoreError::Denied(text) if text.contains("minutes ahead of the store's")));
         assert!(matches!(told(418, &[], "Teapot"), StoreError::Other(_)));
+    }
+
+    #[test]
+    fn both_ways_to_write_a_time_are_read() {
+        let (header, listed) = ("Fri, 24 May 2013 00:00:00 GMT", "2013-05-24T00:00:00.250Z");
+        assert_eq!(moment(header), moment(listed));
+        assert_ne!(moment(header), SystemTime::UNIX_EPOCH);
+        assert_eq!(moment("yesterday"), SystemTime::UNIX_EPOCH);
     }
 
     #[test]

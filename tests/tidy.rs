@@ -92,8 +92,12 @@ fn no_path_of_one_machine_is_in_the_tree() {
 
 /// The packages that the package `ddpipe` is built from with these features, by name.
 fn packages(features: &[&str]) -> BTreeSet<String> {
+    packages_of("ddpipe", features)
+}
+
+fn packages_of(package: &str, features: &[&str]) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--offline", "--locked", "--package", "ddpipe", "--edges", "normal,build", "--prefix", "none"]);
+    cargo.args(["tree", "--offline", "--locked", "--package", package, "--edges", "normal,build", "--prefix", "none"]);
     let listed = cargo.args(features).output().unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let text = String::from_utf8(listed.stdout).unwrap();
@@ -107,6 +111,16 @@ fn the_engine_without_its_worker_does_not_depend_on_torch() {
     for torch in ["tch", "torch-sys", "ddpipe-stages"] {
         assert!(!alone.contains(torch), "the engine depends on {torch}");
         assert!(whole.contains(torch), "{torch} has another name by now");
+    }
+}
+
+#[test]
+fn only_the_engine_speaks_to_buckets() {
+    assert!(packages(&[]).contains("rusty-s3"), "it has another name by now");
+    let (alone, stages) = (packages(&["--no-default-features"]), packages_of("ddpipe-stages", &[]));
+    assert!(!alone.contains("rusty-s3"));
+    for network in ["rusty-s3", "ureq"] {
+        assert!(stages.contains("ddpipe-cache") && !stages.contains(network), "the stages depend on {network}");
     }
 }
 

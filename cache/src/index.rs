@@ -189,7 +189,7 @@ fn lookup(file: &[u8], entries: usize, count: usize, key: Key) -> Option<(Stamp,
 /// A range of the table that has the key, if the table has it. Keys are hashes, spread evenly: the first bytes of one say
 /// about where it is, and only few places are looked at, which lie beside each other.
 fn around<'a>(key: Key, count: usize, of: impl Fn(usize) -> Option<&'a [u8]>) -> Option<(usize, usize)> {
-    let key = key.bytes();
+    let key: &[u8] = key.bytes();
     let first = u64::from_be_bytes(*key.first_chunk()?);
     let guess = ((u128::from(first) * count as u128) >> 64) as usize;
     let (mut low, mut high, mut step) = (0, count, 4);

@@ -146,6 +146,11 @@ impl Layout {
         format!("{}/{}/{}.json", Self::RECORDS, &hex[..2], &hex[2..])
     }
 
+    /// The digest of the blob that has this name in a store.
+    pub fn named_blob(name: &str) -> Option<Digest> {
+        name.strip_prefix(Self::BLOBS)?.strip_prefix('/')?.replacen('/', "", 1).parse().ok()
+    }
+
     /// The key whose record has this name in a store.
     pub fn named_record(name: &str) -> Option<Key> {
         let name = name.strip_prefix(Self::RECORDS)?.strip_prefix('/')?.strip_suffix(".json")?;

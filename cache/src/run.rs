@@ -257,6 +257,9 @@ impl RunDir {
         if new.is_empty() {
             return Ok(());
         }
+        if let Some(shared) = self.cache.shared() {
+            shared.leases.reaches(&self.id, &self.pipeline, &new);
+        }
         if new.len() < MANY {
             let lines: String = new.iter().map(|key| sealed_line(*key)).collect();
             let path = self.path.join(SINCE);

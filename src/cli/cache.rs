@@ -1,6 +1,7 @@
 //! `ddpipe cache du|gc|verify|push|pull|status`: looking after the cache, and what it shares with others.
 
 mod collected;
+mod elsewhere;
 mod shared;
 
 use super::place::CacheArgs;
@@ -41,9 +42,11 @@ enum Command {
         /// Name every file
         #[arg(long, short)]
         verbose: bool,
+        #[command(flatten)]
+        there: elsewhere::GcArgs,
     },
     /// Read every blob and set damaged ones aside
-    Verify,
+    Verify(elsewhere::VerifyArgs),
     /// Send what the remote lacks: all results, or those of a manifest
     #[command(after_help = examples::PUSH)]
     Push(shared::PushArgs),
@@ -60,12 +63,16 @@ pub(super) fn run(args: Args) -> Done {
         Command::Pull(pull) => shared::pull(pull, &place),
         Command::Status(status) => shared::status(&status, &place),
         Command::Du => print(&usage(&place.open()?.du()?)),
-        Command::Gc { max_size, keep_runs, runs, yes, verbose } => {
+        Command::Gc { keep_runs, yes, there: there @ elsewhere::GcArgs { remote: Some(_), .. }, .. } => {
+            elsewhere::collect(&there, keep_runs, yes)
+        }
+        Command::Verify(there @ elsewhere::VerifyArgs { remote: Some(_) }) => elsewhere::verify(&there),
+        Command::Gc { max_size, keep_runs, runs, yes, verbose, .. } => {
             let cache = place.open()?;
             let report = cache.gc(GcOptions { max_size, keep_runs, runs, dry_run: !yes })?;
             print(&visible(&collected::text(&report, verbose)))
         }
-        Command::Verify => {
+        Command::Verify(_) => {
             let report = place.open()?.verify()?;
             print(&verified(&report))?;
             Ok(if report.is_clean() { Exit::Ok } else { Exit::Cache })

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// The arguments that name a remote.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArgs {
-    /// A remote cache, file:///FOLDER: what is not here is taken from it, and what is computed is given to it; none leaves
-    /// out the one of the settings
+    /// A remote cache, file:///FOLDER or s3://BUCKET/PREFIX: what is not here is taken from it, and what is computed is given
+    /// to it; none leaves out the one of the settings
     #[arg(long, value_name = "URL", env = "DDPIPE_REMOTE")]
     remote: Option<String>,
     /// A file of settings, read after the site's and the user's

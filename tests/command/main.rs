@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "s3")]
+#[path = "../../cache/tests/common/buckets.rs"]
+mod bucket_server;
 #[path = "../common/dice.rs"]
 mod dice;
 #[path = "../common/processes.rs"]
@@ -20,6 +23,8 @@ mod terminal;
 mod absent;
 mod baselines;
 mod basics;
+#[cfg(feature = "s3")]
+mod buckets;
 mod cache;
 mod check;
 mod ci_page;

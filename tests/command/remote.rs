@@ -2,8 +2,9 @@
 
 use crate::project::{Done, Project};
 use nix::sys::signal::Signal;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Two projects with the same pipeline, and a folder as their remote.
 struct Two {
@@ -278,6 +279,49 @@ fn a_stage_that_another_machine_computes_keeps_no_slot_from_other_stages() {
     second.ok().ran(&["c", "b"]);
 }
 
+/// As if everything below a folder had been written so many days ago.
+fn age(folder: &Path, days: u64) {
+    let then = SystemTime::now() - Duration::from_secs(days * 24 * 3600 + 60);
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.path().is_dir() {
+            true => age(&entry.path(), days),
+            false => File::open(entry.path()).unwrap().set_modified(then).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_remote_is_verified_and_its_garbage_goes_in_two_steps() {
+    let two = Two::new();
+    let url = format!("file://{}", two.remote.display());
+    let gc = |more: &[&str]| two.ada.run(&[&["cache", "gc", "--remote", &url], more].concat());
+    two.ada.run(&["cache", "verify", "--remote", &url]).code(3).says("nothing was ever sent there");
+    go(&two.ada).ok();
+    two.ben.edit("pipelines/two.toml", "to = 4", "to = 5");
+    go(&two.ben).ok().ran(&["b"]);
+    two.ada.run(&["cache", "verify", "--remote", &url]).ok().says("3 outputs are whole").says("3 records");
+    age(&two.remote, 40);
+    gc(&["--yes"]).ok().says("kept 3 records").is_silent_about("noted");
+    gc(&["--keep-runs", "0"]).ok().says("would note 6 records and outputs").says("--yes does it");
+    gc(&["--keep-runs", "0", "--yes"]).ok().says("noted 6 records and outputs").says("in 24 hours or later");
+    gc(&["--keep-runs", "0", "--yes"]).ok().is_silent_about("removed");
+    age(&two.remote.join("gc-v1"), 1);
+    // By then the first of them is needed again.
+    two.ada.edit("pipelines/two.toml", "to = 4", "to = 6");
+    go(&two.ada).ok().ran(&["b"]);
+    gc(&["--keep-runs", "0", "--yes"]).ok().says("removed 2 records and 2 outputs").is_silent_about("noted");
+    two.ada.run(&["cache", "verify", "--remote", &url]).ok().says("2 outputs are whole").says("2 records");
+    fs::remove_file(two.blob("a")).unwrap();
+    fs::write(two.blob("a"), "other").unwrap();
+    two.ada.run(&["cache", "verify", "--remote", &url]).code(3).says("damaged: blobs-v1/").says("a lost counted");
+    // A cache with runs has rules of its own.
+    let cache = format!("file://{}", two.ada.path(".ddpipe").display());
+    two.ada.run(&["cache", "gc", "--keep-days", "3"]).code(2);
+    two.ada.run(&["cache", "gc", "--remote", &cache]).code(3).says("nothing was ever sent there");
+    fs::copy(two.remote.join("ddpipe-cache.json"), two.ada.path(".ddpipe/ddpipe-cache.json")).unwrap();
+    two.ada.run(&["cache", "gc", "--remote", &cache]).code(3).says("it is a cache folder that runs use");
+}
+
 #[test]
 fn what_was_forced_replaces_what_is_there() {
     let two = Two::new();
@@ -291,7 +335,7 @@ fn what_was_forced_replaces_what_is_there() {
 fn a_remote_that_cannot_be_used_is_an_error_before_anything_runs() {
     let project = Project::counting();
     let refused = |url: &str| project.go("pipelines/two.toml", &["--remote", url]);
-    refused("s3://lab/ddpipe").code(2).says("a remote is file:///FOLDER");
+    refused("gs://lab/ddpipe").code(2).says("a remote is file:///FOLDER").says("or s3://BUCKET/PREFIX");
     refused("file://here").code(2).says("has to be absolute");
     refused("file:///nowhere/at/all").code(2).says("there is no folder /nowhere/at/all").says("mkdir -p");
     let kinds = format!("file://{}", project.path("kinds").display());

@@ -3,6 +3,7 @@
 
 use super::remote::{Patience, lock};
 use super::store::{Store, StoreError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub(super) struct Asking {
     store: Arc<dyn Store>,
     patience: Patience,
     state: Mutex<State>,
+    /// Whether a request was ever made.
+    asked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -27,7 +30,7 @@ struct State {
 impl Asking {
     pub fn new(store: Arc<dyn Store>, patience: Patience) -> Self {
         let state = State { left: patience.in_all, given_up: None, said: false };
-        Asking { store, patience, state: Mutex::new(state) }
+        Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
     }
 
     pub fn url(&self) -> &str {
@@ -42,6 +45,7 @@ impl Asking {
                 return Err(error);
             }
             tracing::debug!(url = self.url(), "a request");
+            self.asked.store(true, Ordering::Relaxed);
             match request(&*self.store) {
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.wait(pause, &error)?;
@@ -54,6 +58,16 @@ impl Asking {
                 answered => return answered,
             }
         }
+    }
+
+    /// Whether a request was ever made.
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Pauses for something that will soon be over there.
+    pub fn rest(&self, times: u32) {
+        thread::sleep((self.patience.first * times).min(self.patience.longest));
     }
 
     /// Pauses, if there is patience left.

@@ -9,6 +9,7 @@ use std::fs::Metadata;
 use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The folder in each top folder for files that have no name yet.
 const ASIDE: &str = "tmp";
@@ -190,7 +191,8 @@ impl Store for Folder {
 /// A file that is written anew is another file, or has another time.
 fn seen(metadata: &Metadata) -> Seen {
     let version = (metadata.mtime() as u64).wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec() as u64);
-    Seen { bytes: metadata.len(), version: version.rotate_left(20) ^ metadata.ino() }
+    let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    Seen { bytes: metadata.len(), version: version.rotate_left(20) ^ metadata.ino(), written }
 }
 
 /// Whether a folder can be used as a store: it is empty, or a store or a cache already.
@@ -199,7 +201,7 @@ pub(super) fn is_usable(root: &Path) -> io::Result<Option<String>> {
     for entry in disk::list(root)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    let folders = ["blobs-v", "records-v", "leases-v", "beats-v"];
+    let folders = ["blobs-v", "records-v", "leases-v", "beats-v", "reached-v", "gc-v"];
     let ours = |name: &String| {
         name == super::remote::MARK || name == "CACHEDIR.TAG" || folders.iter().any(|ours| name.starts_with(ours))
     };

@@ -4,16 +4,19 @@
 use super::asking::Asking;
 use super::beat::{self, Watch};
 use super::lease::{self, Bid, Name, Next};
+use super::reaches::Reaches;
 use super::remote::{Pace, drawn, lock};
 use super::store::StoreError;
 use crate::{Holder, Key, holder};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// No lease says more about its holder.
 const LIMIT: u64 = 1 << 14;
+/// What a process reaches is written again after so many heartbeats.
+const SELDOM: u32 = 40;
 
 /// The leases of one process at one store.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Leases {
     /// This process, by a name that nobody else has.
     holder: String,
     watch: Mutex<Watch>,
+    /// What this process reaches; shown with the heartbeats.
+    reaches: Reaches,
     /// The keys that are held or bid for, and the nodes that this is for.
     held: Mutex<HashMap<Key, String>>,
     beating: Mutex<Beating>,
@@ -71,6 +76,7 @@ impl Leases {
             pace,
             holder: format!("{host}-{}.{}", std::process::id(), &drawn()[..16]),
             watch: Mutex::default(),
+            reaches: Reaches::default(),
             held: Mutex::default(),
             beating: Mutex::default(),
             rung: Condvar::new(),
@@ -193,6 +199,9 @@ impl Leases {
     }
 
     fn beat(&self) -> Result<(), StoreError> {
+        if let Err(error) = self.reaches.show(&self.asking, &self.holder, self.pace.interval * SELDOM) {
+            tracing::debug!(%error, "what this run reaches is not noted there");
+        }
         let nodes: Vec<String> = lock(&self.held).values().cloned().collect();
         let body = serde_json::to_vec(&Holder::me(&nodes.join(" "))).unwrap_or_default();
         self.asking.ask(|store| store.put(&beat::object(&self.holder), body.len() as u64, &mut body.as_slice()))?;
@@ -200,12 +209,23 @@ impl Leases {
     }
 
     /// After how long to look again at a key that another process has: longer each time.
-    pub fn pause(&self, looks: u32) -> std::time::Duration {
+    pub fn pause(&self, looks: u32) -> Duration {
         (self.pace.interval / 8 * 2u32.saturating_pow(looks.min(4))).min(self.pace.interval * 2)
+    }
+
+    /// Notes what a run of this process reached.
+    pub fn reaches(&self, run: &str, pipeline: &str, keys: &[Key]) {
+        self.reaches.add(run, pipeline, keys);
     }
 
     /// Ends the heartbeats. What is still held counts as lost after a while.
     pub fn leave(&self) {
+        // One that found everything here asks for nothing at its end either.
+        if self.asking.was_asked()
+            && let Err(error) = self.reaches.show(&self.asking, &self.holder, Duration::ZERO)
+        {
+            tracing::debug!(%error, "what this run reached is not noted there");
+        }
         let mut beating = lock(&self.beating);
         let was = std::mem::replace(&mut beating.ended, true);
         self.rung.notify_all();

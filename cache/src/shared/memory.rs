@@ -4,13 +4,16 @@ use super::store::{Seen, Store, StoreError};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 /// Objects by name.
 #[derive(Debug, Default)]
 pub struct Memory {
     objects: Mutex<BTreeMap<String, Vec<u8>>>,
-    /// How many writings there were when an object was written.
-    versions: Mutex<BTreeMap<String, u64>>,
+    /// How many writings there were when an object was written, and when that was.
+    versions: Mutex<BTreeMap<String, (u64, SystemTime)>>,
+    /// How much time has passed that no clock has seen.
+    passed: Mutex<Duration>,
 }
 
 impl Memory {
@@ -18,12 +21,18 @@ impl Memory {
     pub fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Lets so much time pass there.
+    pub fn pass(&self, time: Duration) {
+        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
 }
 
 impl Memory {
     fn seen(&self, name: &str, bytes: &[u8]) -> Seen {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        Seen { bytes: bytes.len() as u64, version: versions.get(name).copied().unwrap_or(0) }
+        let (version, written) = versions.get(name).copied().unwrap_or((0, SystemTime::UNIX_EPOCH));
+        Seen { bytes: bytes.len() as u64, version, written }
     }
 }
 
@@ -56,11 +65,12 @@ impl Store for Memory {
             return Err(StoreError::Other(format!("{name}: {} bytes came instead of {bytes}", content.len())));
         }
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = versions.values().max().unwrap_or(&0) + 1;
-        versions.insert(name.to_string(), version);
+        let version = versions.values().map(|(version, _)| *version).max().unwrap_or(0) + 1;
+        let written = SystemTime::now() + *self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.insert(name.to_string(), (version, written));
         drop(versions);
         self.objects().insert(name.to_string(), content);
-        Ok(Seen { bytes, version })
+        Ok(Seen { bytes, version, written })
     }
 
     fn head(&self, name: &str) -> Result<Option<Seen>, StoreError> {

@@ -3,15 +3,20 @@
 //! that is damaged there is whole afterwards.
 
 use super::bring::RECORD_LIMIT;
+use super::collect::{self, LONGEST_SENDING};
 use super::portable::portable;
 use super::remote::Shared;
 use super::store::StoreError;
 use crate::layout::Layout;
 use crate::sealed::{self, Opened};
 use crate::{Cache, CacheError, Digest, Key, disk};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::time::Instant;
+
+/// A record is sent so often anew while its blobs are taken for garbage there; then it stays in the outbox.
+const TRIES: u32 = 5;
 
 /// What became of a record that was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +56,31 @@ impl Shared {
             self.marks.sent(key);
             return Ok(Sent::Newer);
         }
-        let (mut blobs, mut sent) = (0, 0);
-        for (digest, bytes) in &outputs {
-            if self.put_blob(cache, *digest, *bytes)? {
-                (blobs, sent) = (blobs + 1, sent + bytes);
-            } else if !self.has(key, *digest) {
-                self.marks.sent(key);
-                return Ok(Sent::Gone);
+        let digests: BTreeSet<Digest> = outputs.keys().copied().collect();
+        let mut tries = 0;
+        let (blobs, sent) = loop {
+            let began = Instant::now();
+            let (mut blobs, mut sent) = (0, 0);
+            for (digest, bytes) in &outputs {
+                if self.put_blob(cache, *digest, *bytes)? {
+                    (blobs, sent) = (blobs + 1, sent + bytes);
+                } else {
+                    // A record is there whose outputs are; one cannot be written whose outputs were not sent just now.
+                    self.marks.sent(key);
+                    let is_there = self.has(key, *digest);
+                    return Ok(if is_there { Sent::There { blobs, bytes: sent } } else { Sent::Gone });
+                }
             }
-        }
+            let is_removing = self.asking.ask(|store| collect::is_removing(store, &digests))?;
+            if !is_removing && began.elapsed() < LONGEST_SENDING {
+                break (blobs, sent);
+            }
+            tries += 1;
+            if tries == TRIES {
+                return Err(StoreError::Other("garbage is being collected there".into()).into());
+            }
+            self.asking.rest(tries);
+        };
         self.asking.ask(|store| store.put(&name, text.len() as u64, &mut text.as_slice()))?;
         self.trust(outputs.into_keys());
         self.marks.found(key);

@@ -106,7 +106,8 @@ impl Cache {
     }
 
     fn remote(&self) -> Result<&Shared, CacheError> {
-        let why = "none is named\n  name one with `--remote file:///FOLDER` or DDPIPE_REMOTE";
+        let why =
+            "none is named\n  name one with `--remote file:///FOLDER`, `--remote s3://BUCKET/PREFIX` or DDPIPE_REMOTE";
         self.shared().ok_or_else(|| CacheError::NoRemote { url: String::new(), why: why.into() })
     }
 

@@ -73,15 +73,19 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The remote at a URL, `file:///folder`.
+    /// The remote at a URL, `file:///folder` or `s3://bucket/prefix`. Makes no request.
     ///
     /// # Errors
-    /// The URL is none that this program knows, or there is no such folder, or one that holds something else.
+    /// The URL is none that this program knows, or there is no such folder, or one that holds something else, or what
+    /// reaches a bucket is missing.
     pub fn at(url: &str, patience: Patience) -> Result<Self, CacheError> {
         let refused = |why: String| CacheError::NoRemote { url: url.to_string(), why };
+        if url.starts_with("s3://") {
+            return Ok(Remote::over(bucket(url).map_err(refused)?, patience));
+        }
         let Some(path) = url.strip_prefix("file://") else {
-            let why = "a remote is file:///FOLDER, with the folder's absolute path\n  a cache folder without a remote is \
-                       named with `--cache DIR`";
+            let why = "a remote is file:///FOLDER, with the folder's absolute path, or s3://BUCKET/PREFIX\n  a cache folder \
+                       without a remote is named with `--cache DIR`";
             return Err(refused(why.into()));
         };
         let root = Path::new(path);
@@ -106,10 +110,27 @@ impl Remote {
         Remote { store, patience, pace: Pace::of_environment() }
     }
 
+    /// Requests to it, outside of any cache folder.
+    pub(super) fn asking(&self) -> Asking {
+        Asking::new(self.store.clone(), self.patience)
+    }
+
     /// The same with another pace.
     pub fn at_pace(self, pace: Pace) -> Self {
         Remote { pace, ..self }
     }
+}
+
+#[cfg(feature = "s3")]
+fn bucket(url: &str) -> Result<Arc<dyn Store>, String> {
+    use super::bucket::{Bucket, Settings};
+    let settings = Settings::of(|name| std::env::var(name).ok())?;
+    Ok(Arc::new(Bucket::new(url, settings)?))
+}
+
+#[cfg(not(feature = "s3"))]
+fn bucket(_url: &str) -> Result<Arc<dyn Store>, String> {
+    Err("this ddpipe was built without buckets\n  build it with `--features s3`, or name file:///FOLDER".into())
 }
 
 /// The leases of a cache folder that several machines open: one that has the mark of a store.
@@ -285,6 +306,14 @@ impl Shared {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks whether a store is a remote, of a layout that this program knows.
+pub(super) fn known(asking: &Asking) -> Result<(), StoreError> {
+    match asking.ask(|store| store.get(MARK, MARK_LIMIT))? {
+        Some(text) => read(&text).map(drop),
+        None => Err(StoreError::Other(format!("nothing was ever sent there: it has no {MARK}"))),
+    }
 }
 
 fn read(text: &[u8]) -> Result<Mark, StoreError> {

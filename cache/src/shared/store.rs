@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{Read, Write};
+use std::time::SystemTime;
 
 /// Where objects are kept. Names are those of the cache's layout, with `/` between folders.
 pub trait Store: fmt::Debug + Send + Sync {
@@ -54,6 +55,8 @@ pub struct Seen {
     pub bytes: u64,
     /// Another number after another writing, as far as the store can tell.
     pub version: u64,
+    /// When it was written, by the store's clock. Compared with other times of the same store alone.
+    pub written: SystemTime,
 }
 
 /// Why a store did not do what it was asked for.

@@ -124,7 +124,7 @@ fn open(place: &CacheArgs, remote: &RemoteArgs) -> Result<Cache, Fault> {
 
 fn unnamed() -> Fault {
     Fault::usage(
-        "no remote is named\n  name it with --remote file:///FOLDER, DDPIPE_REMOTE, or `[cache] remote` in \
+        "no remote is named\n  name it with --remote file:///FOLDER or s3://BUCKET/PREFIX, DDPIPE_REMOTE, or `[cache] remote` in \
          ~/.config/ddpipe/config.toml",
     )
 }

@@ -47,6 +47,13 @@ impl Training<'_> {
         self.phases.iter().map(|phase| phase.settings.steps(self.examples.count())).sum()
     }
 
+    /// The number of epochs of all phases, the last one of each being whole or not.
+    pub fn epochs(&self) -> u64 {
+        let count = self.examples.count();
+        let epochs = |settings: &Settings| settings.steps(count).div_ceil(settings.steps_per_epoch(count).max(1));
+        self.phases.iter().map(|phase| epochs(&phase.settings)).sum()
+    }
+
     /// Trains from `state` to the end and returns the final state, whose parameters are the average over the last phase
     /// where there is one. Epoch e is shuffled by `stream(seed, "shuffle", e)`;
     /// a training that continues from any state gives the same parameters as one that was not interrupted. An error if

@@ -354,3 +354,18 @@ fn regression_targets_are_learnt_as_such() {
     assert!(outputs.metrics["accuracy"] > 0.9 && !outputs.metrics.contains_key("ece"));
     assert!(message(trained("cross_entropy")).contains("regression targets"));
 }
+
+/// What is left out between is the test alone; the last epoch is always tested.
+#[test]
+fn testing_less_often_changes_nothing_but_the_accuracies_on_the_way() {
+    let stage = || train().param("epochs", 5);
+    let (always, seldom) = (stage().run().unwrap(), stage().param("test_every", 2).run().unwrap());
+    assert_eq!(always.metrics["accuracy"], seldom.metrics["accuracy"]);
+    let accuracies = |outputs: &Outputs| -> Vec<Option<f64>> {
+        let epochs = json(outputs, "metrics")["epochs"].as_array().unwrap().clone();
+        epochs.iter().map(|epoch| epoch["accuracy"].as_f64()).collect()
+    };
+    let (always, seldom) = (accuracies(&always), accuracies(&seldom));
+    assert!(always.iter().all(Option::is_some), "{always:?}");
+    assert_eq!(seldom, [None, always[1], None, always[3], always[4]]);
+}

@@ -1,4 +1,4 @@
-//! `train.classifier`: trains one network on labelled images and tests it after every epoch; `train.teacher` is the
+//! `train.classifier`: trains one network on labelled images and tests it as it goes on; `train.teacher` is the
 //! same with other defaults. The training loop and the report on the trained network are in `training`.
 
 use crate::context::{Context, Inputs, Outputs};
@@ -30,12 +30,13 @@ pub struct Params {
     class_weights: ClassWeights,
     #[serde(flatten)]
     tuning: Tuning,
+    test_every: u64,
 }
 
-/// Runs the stage: trains the network, tests it after every epoch if there is a test set, and writes model and metrics.
+/// Runs the stage: trains the network, tests it if there is a test set, and writes model and metrics.
 pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
     let Params { network, doubling, training, by_size, .. } = params;
-    let Params { learned_lr, loss, subset, geometric, class_weights, tuning, .. } = params;
+    let Params { learned_lr, loss, subset, geometric, class_weights, tuning, test_every, .. } = params;
     let set = TrainingSet::of(inputs, "train")?.drawn(ctx.seed, subset)?;
     let training = by_size.of(training.with_learned_lr(learned_lr, &set)?, set.examples().count())?;
     let objective = Objective::of(loss, &set)?;
@@ -61,6 +62,7 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
         augment: augment.as_deref(),
     };
     let (settings, images) = (training.settings(ctx.seed), set.examples().count());
+    let epochs = training_loop.epochs();
     // Seconds of all tests so far, and the scores of the last one.
     let (tested, mut scores) = (Cell::new(tested), None);
     let mut progress =
@@ -71,7 +73,9 @@ pub fn run(ctx: &Context, inputs: &Inputs, params: Params) -> Result<Outputs> {
             })
             .on_epoch(|report, state, result| {
                 report.epoch(result);
-                let Some(test) = &test else { return Ok(None) };
+                let epoch = result.epoch + 1;
+                let is_due = epoch % test_every == 0 || epoch == epochs;
+                let Some(test) = test.as_ref().filter(|_| is_due) else { return Ok(None) };
                 let now = training::evaluate(&network, &state.result(&settings)?, test, || report.tell(state, None))?;
                 let now = objective.scored(now);
                 tested.set(tested.get() + now.seconds);

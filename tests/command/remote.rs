@@ -294,8 +294,8 @@ fn age(folder: &Path, days: u64) {
 fn a_remote_is_verified_and_its_garbage_goes_in_two_steps() {
     let two = Two::new();
     let url = format!("file://{}", two.remote.display());
-    let gc = |more: &[&str]| two.ada.run(&[&["cache", "gc", "--remote", &url], more].concat());
-    two.ada.run(&["cache", "verify", "--remote", &url]).code(3).says("nothing was ever sent there");
+    let gc = |more: &[&str]| two.ada.run(&[&["cache", "gc", "--remote", &url][..], more].concat());
+    two.ada.run(&["cache", "verify", "--remote", &url]).code(2).says("nothing was ever sent there");
     go(&two.ada).ok();
     two.ben.edit("pipelines/two.toml", "to = 4", "to = 5");
     go(&two.ben).ok().ran(&["b"]);
@@ -317,9 +317,9 @@ fn a_remote_is_verified_and_its_garbage_goes_in_two_steps() {
     // A cache with runs has rules of its own.
     let cache = format!("file://{}", two.ada.path(".ddpipe").display());
     two.ada.run(&["cache", "gc", "--keep-days", "3"]).code(2);
-    two.ada.run(&["cache", "gc", "--remote", &cache]).code(3).says("nothing was ever sent there");
+    two.ada.run(&["cache", "gc", "--remote", &cache]).code(2).says("nothing was ever sent there");
     fs::copy(two.remote.join("ddpipe-cache.json"), two.ada.path(".ddpipe/ddpipe-cache.json")).unwrap();
-    two.ada.run(&["cache", "gc", "--remote", &cache]).code(3).says("it is a cache folder that runs use");
+    two.ada.run(&["cache", "gc", "--remote", &cache]).code(2).says("it is a cache folder that runs use");
 }
 
 #[test]

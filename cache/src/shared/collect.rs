@@ -105,9 +105,7 @@ impl Remote {
     /// like garbage.
     pub fn collect(&self, rules: Rules) -> Result<Collected, CacheError> {
         let asking = self.asking();
-        let url = asking.url().to_string();
-        let collected = collect(&asking, rules);
-        collected.map_err(|error| CacheError::Remote { url, error })
+        collect(&asking, rules).map_err(|error| remote::unusable(&asking, error))
     }
 }
 

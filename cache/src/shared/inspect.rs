@@ -43,7 +43,7 @@ impl Remote {
     /// It does not answer; a layout of a newer ddpipe is there.
     pub fn verify(&self, tell: &(dyn Fn(usize, usize) + Sync)) -> Result<Inspection, CacheError> {
         let asking = self.asking();
-        inspect(&asking, tell).map_err(|error| CacheError::Remote { url: asking.url().to_string(), error })
+        inspect(&asking, tell).map_err(|error| remote::unusable(&asking, error))
     }
 }
 

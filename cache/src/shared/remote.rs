@@ -308,6 +308,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why the whole of a remote cannot be read: it does not answer, or holds what must be left alone.
+pub(super) fn unusable(asking: &Asking, error: StoreError) -> CacheError {
+    let url = asking.url().to_string();
+    match error {
+        StoreError::Other(why) => CacheError::NoRemote { url, why },
+        error => CacheError::Remote { url, error },
+    }
+}
+
 /// Looks whether a store is a remote, of a layout that this program knows.
 pub(super) fn known(asking: &Asking) -> Result<(), StoreError> {
     match asking.ask(|store| store.get(MARK, MARK_LIMIT))? {

@@ -147,7 +147,7 @@ impl Endpoint {
             let mut ends = fault == Some(Fault::LostReply);
             let length = answer.body.len();
             match fault {
-                Some(Fault::WrongByte) if gives && request.query.get("list-type").is_none() => {
+                Some(Fault::WrongByte) if gives && !request.query.contains_key("list-type") => {
                     answer.body[length / 2] ^= 1
                 }
                 Some(Fault::Broken(at)) if gives => {

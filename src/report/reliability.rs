@@ -20,13 +20,21 @@ struct Bin {
     right: f64,
 }
 
+impl Bin {
+    fn is_drawn(&self) -> bool {
+        self.answers >= ANSWERS
+    }
+}
+
 /// The panels, and how many further ones there are.
 pub fn of(subject: &Subject) -> (Vec<Panel>, usize) {
     let mut stages: IndexMap<&str, IndexMap<String, Vec<Bin>>> = IndexMap::new();
     for node in &subject.pipeline.nodes {
         for (_, document) in subject.documents(node.id).iter() {
-            let Some(bins) = bins(document) else { continue };
-            let all = stages.entry(&node.stage).or_default().entry(title(node)).or_default();
+            let Some(bins) = bins(document).filter(|bins| bins.iter().any(Bin::is_drawn)) else { continue };
+            let axes = title(node);
+            let name = if axes.is_empty() { node.stage.clone() } else { axes };
+            let all = stages.entry(&node.stage).or_default().entry(name).or_default();
             all.resize(all.len().max(bins.len()), Bin::default());
             for (sum, bin) in all.iter_mut().zip(&bins) {
                 sum.answers += bin.answers;
@@ -54,13 +62,12 @@ fn bins(document: &Value) -> Option<Vec<Bin>> {
 
 fn panel(stage: &str, lines: &IndexMap<String, Vec<Bin>>) -> Panel {
     let points = |bins: &[Bin]| {
-        let enough = bins.iter().filter(|bin| bin.answers >= ANSWERS);
-        enough.map(|bin| Point::at(bin.confidence / bin.answers, bin.right / bin.answers)).collect()
+        let drawn = bins.iter().filter(|bin| bin.is_drawn());
+        drawn.map(|bin| Point::at(bin.confidence / bin.answers, bin.right / bin.answers)).collect()
     };
     let all: Vec<Series> =
         lines.iter().map(|(name, bins)| Series { name: name.clone(), points: points(bins) }).collect();
-    let ideal =
-        Series { name: "as often right as sure".into(), points: vec![Point::at(0.0, 0.0), Point::at(1.0, 1.0)] };
+    let ideal = Series { name: "perfect calibration".into(), points: vec![Point::at(0.0, 0.0), Point::at(1.0, 1.0)] };
     let chart = Chart {
         title: format!("{stage}: reliability"),
         x: Axis { title: "confidence".into(), scale: Scale::Linear },
@@ -97,7 +104,7 @@ mod tests {
             ],
         )]);
         let panel = panel("evaluate", &lines);
-        assert!(panel.svg.contains("dm") && panel.svg.contains("as often right as sure"), "{}", panel.svg);
+        assert!(panel.svg.contains("dm") && panel.svg.contains("perfect calibration"), "{}", panel.svg);
         let csv = panel.csv.split_once("base64,").unwrap().1;
         use base64::Engine as _;
         let csv = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(csv).unwrap()).unwrap();

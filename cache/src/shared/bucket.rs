@@ -10,7 +10,8 @@ pub use settings::Settings;
 
 use super::store::{Seen, Store, StoreError};
 use crate::Digest;
-use answer::{Fault, moment, percent_decoded};
+use answer::{Fault, moment};
+use percent_encoding::percent_decode_str;
 use rusty_s3::actions::{DeleteObjectsResponse, ListObjectsV2, ObjectIdentifier};
 use rusty_s3::{Credentials, S3Action};
 use std::fmt;
@@ -248,7 +249,7 @@ impl Store for Bucket {
             let text = self.ask(&action, None, &[]).map_err(|fault| fault.error)?;
             let page = ListObjectsV2::parse_response(&text).map_err(|error| not_understood("a listing", &error))?;
             for object in page.contents {
-                let key = percent_decoded(&object.key);
+                let key = percent_decode_str(&object.key).decode_utf8_lossy();
                 let Some(name) = key.strip_prefix(&self.prefix) else { continue };
                 let version = version(&object.etag, &object.last_modified);
                 let written = moment(&object.last_modified);

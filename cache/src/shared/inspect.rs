@@ -8,7 +8,6 @@ use super::there::{self, What};
 use crate::layout::Layout;
 use crate::{CacheError, Count, Digest, IncompleteRecord};
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write};
 
 /// What `ddpipe cache verify --remote` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,36 +109,13 @@ enum Blob {
 }
 
 fn look_at(asking: &Asking, name: &str, digest: Digest, seen: &Seen) -> Result<Blob, StoreError> {
-    let mut reading = Reading::default();
-    match asking.ask(|store| store.read(name, reading.bytes, &mut reading)) {
+    let mut hasher = blake3::Hasher::new();
+    match asking.ask(|store| store.read(name, hasher.count(), &mut hasher)) {
         Ok(false) => Ok(Blob::Gone),
-        Ok(true) if reading.bytes == seen.bytes && reading.digest() == digest => Ok(Blob::Whole(reading.bytes)),
+        Ok(true) if hasher.count() == seen.bytes && Digest::from(hasher.finalize()) == digest => {
+            Ok(Blob::Whole(seen.bytes))
+        }
         Ok(true) | Err(StoreError::Other(_)) => Ok(Blob::Damaged),
         Err(error) => Err(error),
-    }
-}
-
-/// Bytes that are hashed and not kept.
-#[derive(Default)]
-struct Reading {
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Reading {
-    fn digest(&self) -> Digest {
-        Digest::from(self.hasher.finalize())
-    }
-}
-
-impl Write for Reading {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

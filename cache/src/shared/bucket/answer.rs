@@ -3,6 +3,7 @@
 use crate::shared::store::StoreError;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use serde::Deserialize;
 use std::io;
 use std::time::{Duration, SystemTime};
 use ureq::http::HeaderMap;
@@ -49,14 +50,14 @@ impl Fault {
     /// The store answered with an error, whose text is XML or nothing.
     pub fn told(status: u16, headers: &HeaderMap, text: &str) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let code = field(text, "Code").unwrap_or_default();
-        let message = field(text, "Message").unwrap_or_default();
+        let Said { code, message, region } = quick_xml::de::from_str(text).unwrap_or_default();
+        let (code, message) = (shown(&code), shown(&message));
         let said = match (code.is_empty(), message.is_empty()) {
             (true, true) => format!("status {status}"),
             (false, true) => code.clone(),
             _ => format!("{code}: {message}"),
         };
-        let region = header("x-amz-bucket-region").map(str::to_string).or_else(|| field(text, "Region"));
+        let region = header("x-amz-bucket-region").or(region.as_deref()).map(shown);
         let error = match status {
             301 | 307 | 400 if region.is_some() && !code.contains("Token") => StoreError::NoSuchPlace(format!(
                 "{said}\n  the bucket is in another region: export AWS_REGION={}",
@@ -134,15 +135,18 @@ fn why_denied(code: &str, date: Option<&str>) -> String {
     }
 }
 
-/// The text of the first element of this name, without what stands in angle brackets.
-fn field(xml: &str, name: &str) -> Option<String> {
-    let from = xml.find(&format!("<{name}>"))? + name.len() + 2;
-    let text = xml[from..].split('<').next()?.trim();
-    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
-    let plain = plain.replace("&amp;", "&");
-    // It goes to a terminal.
-    let shown: String = plain.chars().filter(|letter| !letter.is_control()).take(300).collect();
-    Some(shown).filter(|shown| !shown.is_empty())
+/// What a store says of an error, as far as it says something that can be read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Said {
+    code: String,
+    message: String,
+    region: Option<String>,
+}
+
+/// A text of the store's that goes to a terminal.
+fn shown(text: &str) -> String {
+    text.trim().chars().filter(|letter| !letter.is_control()).take(300).collect()
 }
 
 /// A time as headers have it, or as listings do, in whole seconds; long ago where it cannot be read.
@@ -150,27 +154,6 @@ pub(super) fn moment(text: &str) -> SystemTime {
     let listed = text.parse::<Timestamp>().ok();
     let second = listed.or_else(|| Some(rfc2822::parse(text).ok()?.timestamp())).map_or(0, |time| time.as_second());
     SystemTime::UNIX_EPOCH + Duration::from_secs(second.try_into().unwrap_or_default())
-}
-
-/// A name as it was before a listing encoded it.
-pub(super) fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[cfg(test)]
@@ -208,11 +191,5 @@ mod tests {
         assert_eq!(moment(header), moment(listed));
         assert_ne!(moment(header), SystemTime::UNIX_EPOCH);
         assert_eq!(moment("yesterday"), SystemTime::UNIX_EPOCH);
-    }
-
-    #[test]
-    fn names_are_decoded() {
-        assert_eq!(percent_decoded("a%2Fb%20c%2"), "a/b c%2");
-        assert_eq!(percent_decoded("100%é"), "100%é");
     }
 }

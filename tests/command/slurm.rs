@@ -5,7 +5,8 @@ use crate::project::Project;
 use crate::slurm_cluster::Slurm;
 use std::collections::BTreeSet;
 
-const SETTINGS: &str = r#"
+/// Pilots of one GPU each, by Slurm itself and by its commands.
+pub const SETTINGS: &str = r#"
 [machines.slurm]
 queue = "slurm"
 [machines.slurm.pilots]
@@ -13,29 +14,35 @@ gpu = { device = "cpu", gpus = 1, cpus = 1, memory = "300MiB", time = "10min", o
 
 [machines.by_commands]
 queue = "commands"
-submit = ["sbatch", "--parsable", "--job-name={name}", "--cpus-per-task={cpus}", "--mem={memory_mb}M", "--time={time_min}", "--output={log}", "{options}", "{script}"]
+submit = ["sbatch", "--parsable", "--no-requeue", "--job-name={name}", "--cpus-per-task={cpus}", "--mem={memory_mb}M", "--time={time_min}", "--output={log}", "{options}", "{script}"]
 status = ["squeue", "-h", "-t", "all", "-j", "{id}", "-o", "%i %T"]
-states = { queued = ["PENDING", "CONFIGURING"], running = ["RUNNING", "COMPLETING"], ended = ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"] }
+states = { queued = ["PENDING", "CONFIGURING"], running = ["RUNNING", "COMPLETING"], ended = ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"] }
 cancel = ["scancel", "{id}"]
 [machines.by_commands.pilots]
-cpu = { device = "cpu", cpus = 1, memory = "300MiB", time = "10min" }
+cpu = { device = "cpu", cpus = 1, memory = "300MiB", time = "10min", options = ["--gres=gpu:1"] }
 "#;
 
 /// The sweep, beside a cluster; none where there is no Slurm.
 fn on_a_cluster() -> Option<(Slurm, Project)> {
     let cluster = Slurm::start()?;
+    let project = sweep_on(&cluster, SETTINGS);
+    // Each stage notes the GPUs that are for it.
+    let note = "open(params[\"log\"] + \".gpus\", \"a\").write(os.environ.get(\"CUDA_VISIBLE_DEVICES\", \"none\") + \"\\n\")\n";
+    project.edit("kinds/own/work/work.py", "print(\"at work\"", &format!("{note}print(\"at work\""));
+    Some((cluster, project))
+}
+
+/// The sweep for a cluster, with these settings; the queue and the heartbeats are quick.
+pub fn sweep_on(cluster: &Slurm, settings: &str) -> Project {
     let mut project = sweep();
-    project.file("home/.config/ddpipe/config.toml", SETTINGS);
+    project.file("home/.config/ddpipe/config.toml", settings);
     let conf = cluster.conf();
     for (name, value) in
         [("SLURM_CONF", conf.as_str()), ("DDPIPE_QUEUE_SECONDS", "0.5"), ("DDPIPE_HEARTBEAT_SECONDS", "1")]
     {
         project.env(name, value);
     }
-    // Each stage notes the GPUs that are for it.
-    let note = "open(params[\"log\"] + \".gpus\", \"a\").write(os.environ.get(\"CUDA_VISIBLE_DEVICES\", \"none\") + \"\\n\")\n";
-    project.edit("kinds/own/work/work.py", "print(\"at work\"", &format!("{note}print(\"at work\""));
-    Some((cluster, project))
+    project
 }
 
 fn every_node_was_computed_once(project: &Project) {

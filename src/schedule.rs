@@ -107,6 +107,8 @@ pub struct Scheduler<'a> {
     failed: Vec<Vec<String>>,
     states: States,
     decisions: Decisions,
+    /// What was known of garbage collections when a node on record was decided about last.
+    collections: Option<Collections>,
     commits: Commits,
     preparations: Preparations,
     slots: Vec<Option<NodeId>>,
@@ -165,6 +167,7 @@ impl<'a> Scheduler<'a> {
             slots: vec![None; executor.slots().len()],
             states: States::new(&graph.longest_path(seconds)),
             decisions: Decisions::new(nodes),
+            collections: cache.collections().ok(),
             commits: Commits::begin(),
             preparations: Preparations::default(),
             outcomes: vec![None; nodes],

@@ -2,6 +2,7 @@
 //! decides what may go.
 
 use crate::aside::{self, Aside, READ_ONLY};
+use crate::claim::{Attempt, Lock};
 use crate::incoming::Incoming;
 use crate::layout::Layout;
 use crate::shared::Shared;
@@ -11,6 +12,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Between two looks at a blob that is being removed.
+const POLL: Duration = Duration::from_millis(1);
 
 /// The blobs under `blobs-v1/`. They are named by content, so that putting one twice is harmless.
 #[derive(Debug)]
@@ -221,11 +227,26 @@ impl BlobStore {
                 }
                 // Whoever wrote it may not have come to flushing its name.
                 aside::flush_name(&path)?;
-                Ok(disk::exists(&path))
+                self.outlives_collection(digest)
             }
             Some(_) => {
                 self.layout.set_aside(&path, &format!("blob-{digest}"))?;
                 Ok(false)
+            }
+        }
+    }
+
+    /// Whether a blob whose time was renewed is there to stay. A garbage collection may have looked at its time before, and be
+    /// about to remove it: that is waited for. One that looks at it from now on leaves it.
+    fn outlives_collection(&self, digest: Digest) -> Result<bool, CacheError> {
+        let is_there = || disk::exists(&self.path(digest));
+        if !Lock::is_held(&self.layout.collecting())? {
+            return Ok(is_there());
+        }
+        loop {
+            match Lock::attempt(&self.layout.removal(digest))? {
+                Attempt::Locked(_lock) => return Ok(is_there()),
+                Attempt::Held(_) => thread::sleep(POLL),
             }
         }
     }

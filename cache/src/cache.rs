@@ -104,10 +104,11 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Interrupted`] when `waiter` said no; I/O errors.
     pub fn lookup(&self, key: Key, node: &str, waiter: &mut dyn FnMut(&Holder) -> bool) -> Result<Lookup, CacheError> {
+        let before = self.collections()?;
         if let Some(record) = self.peek(key)? {
             self.touch(&[key]);
             // A collection that was about to remove the record has its claim, and goes by the time that it has then.
-            if !self.is_collecting()? {
+            if self.collections()?.none_since(&before) {
                 return Ok(Lookup::Hit(Box::new(record)));
             }
         }

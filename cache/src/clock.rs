@@ -8,6 +8,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
+/// No clock of a file system goes in larger steps than this, but those that count whole seconds.
+pub(crate) const STEP: Duration = Duration::from_millis(10);
+
 /// By how much that clock is ahead of this machine's, or behind. Found out once in a process.
 #[derive(Debug, Default)]
 pub(crate) struct Clock(OnceLock<Offset>);
@@ -50,6 +53,8 @@ fn seen(written: &Path, now: SystemTime) -> Option<Offset> {
     let time = disk::look(written).ok()?.modified().ok()?;
     Some(match time.duration_since(now) {
         Ok(ahead) => Offset::Ahead(ahead),
+        // The time of a file is that of the last step of the clock.
+        Err(behind) if behind.duration() < STEP => Offset::Ahead(Duration::ZERO),
         Err(behind) => Offset::Behind(behind.duration()),
     })
 }

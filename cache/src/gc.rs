@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use survey::{Stored, Survey};
+use survey::{Blob, Stored, Survey};
 
 /// What is younger may belong to a record that is about to be written.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -125,12 +125,12 @@ impl Cache {
     pub fn gc(&self, options: GcOptions) -> Result<GcReport, CacheError> {
         // Before anything is looked at: who pins something from now on and sees nobody at work is seen by the survey.
         let _collecting = if options.dry_run { None } else { Some(self.begin_collecting()?) };
-        let survey = Survey::of(self, options.keep_runs)?;
+        let survey = Survey::of(self, options.keep_runs, options.dry_run)?;
         let mut collector = Collector { layout: self.layout(), options, report: GcReport::default(), gone: Vec::new() };
         collector.report = GcReport {
             dry_run: options.dry_run,
             before: survey.total,
-            pinned: survey.records.iter().filter(|stored| survey.pinned.contains(&stored.key)).count(),
+            pinned: survey.records.iter().filter(|stored| survey.pinned.contains(&stored.about.key)).count(),
             claimed: survey.claimed.len(),
             ..GcReport::default()
         };
@@ -198,6 +198,15 @@ impl Collector<'_> {
         Ok(false)
     }
 
+    /// Removes a blob unless it was used, or somebody is about to count on it.
+    fn remove_blob(&mut self, digest: Digest, blob: &Blob, of: Option<&Arc<Evicted>>) -> Result<(), CacheError> {
+        let lock = if self.options.dry_run { None } else { Some(Lock::attempt(&self.layout.removal(digest))?) };
+        if !matches!(lock, Some(Attempt::Held(_))) {
+            self.remove_unless_used(Garbage::Blob, &blob.path, blob.written, of)?;
+        }
+        Ok(())
+    }
+
     fn remove_leftovers(&mut self, survey: &Survey) -> Result<(), CacheError> {
         for entry in walk::entries(self.layout.root())? {
             if Layout::is_older_version(&entry.name) {
@@ -254,7 +263,7 @@ impl Collector<'_> {
     fn remove_orphans(&mut self, survey: &Survey) -> Result<(), CacheError> {
         for (digest, blob) in &survey.blobs {
             if !survey.uses.contains_key(digest) && blob.written < survey.settled_before {
-                self.remove_unless_used(Garbage::Blob, &blob.path, blob.written, None)?;
+                self.remove_blob(*digest, blob, None)?;
             }
         }
         Ok(())
@@ -265,7 +274,12 @@ impl Collector<'_> {
             Record(&'a Stored),
             Scratch(&'a Path),
         }
-        let records = survey.records.iter().map(|stored| (stored.used, stored.key, Candidate::Record(stored)));
+        let may_go = |stored: &&Stored| stored.shows_use && !survey.is_awaited(stored);
+        let records = survey
+            .records
+            .iter()
+            .filter(may_go)
+            .map(|stored| (stored.about.used, stored.about.key, Candidate::Record(stored)));
         let unfinished = survey.scratch.iter().filter(|(key, ..)| !survey.has_record(*key));
         let scratch = unfinished.map(|(key, path, used)| (*used, *key, Candidate::Scratch(path)));
         let mut candidates: Vec<_> =
@@ -288,7 +302,8 @@ impl Collector<'_> {
     /// Removes a record, then the blobs that only it named: a crash or a power cut in between leaves orphans, not records
     /// without their blobs.
     fn evict(&mut self, stored: &Stored, survey: &Survey, uses: &mut HashMap<Digest, usize>) -> Result<(), CacheError> {
-        if !self.remove_unless_used(Garbage::Record, &stored.path, stored.dated, Some(&stored.about))? {
+        let about = Arc::new(stored.about.clone());
+        if !self.remove_unless_used(Garbage::Record, &stored.path, stored.dated, Some(&about))? {
             return Ok(());
         }
         if !self.options.dry_run
@@ -302,7 +317,7 @@ impl Collector<'_> {
             if *left == 0
                 && let Some(blob) = survey.blobs.get(digest)
             {
-                self.remove_unless_used(Garbage::Blob, &blob.path, blob.written, Some(&stored.about))?;
+                self.remove_blob(*digest, blob, Some(&about))?;
             }
         }
         Ok(())

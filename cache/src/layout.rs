@@ -165,6 +165,11 @@ impl Layout {
         self.root.join("blobs-v1/tmp")
     }
 
+    /// The lock under which a garbage collection removes a blob, and under which one that is there is counted on meanwhile.
+    pub fn removal(&self, digest: Digest) -> PathBuf {
+        self.blobs_tmp().join(format!("{digest}.lock"))
+    }
+
     pub fn blob(&self, digest: Digest) -> PathBuf {
         self.sharded("blobs-v1/", &digest.hex(), "")
     }

@@ -4,7 +4,12 @@
 use super::{Scheduler, State};
 use crate::pipeline::NodeId;
 use crate::plan::{Plan, Verdict};
+use ddpipe_cache::{CacheError, Holder, Lookup, Record};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How often a claim is looked at that somebody has for longer than a garbage collection would: for about a second.
+const PATIENCE: usize = 10;
 
 /// Which nodes have to be decided about.
 #[derive(Debug)]
@@ -109,12 +114,44 @@ impl Scheduler<'_> {
         let known = |read: NodeId| states.get(read).record();
         match self.planner.verdict(id, &known) {
             Verdict::NotSelected => self.states.set(id, State::NotSelected),
-            Verdict::Fresh(record) => self.fresh(id, record),
+            Verdict::Fresh(record) => self.count_on(id, record),
             Verdict::Run { action, reasons } => self.states.set(id, State::Ready { action, reasons }),
             Verdict::Missing { file } => self.missing(id, &file),
             Verdict::LeftOut { file } => self.leave_out(id, &file),
             Verdict::Unreadable { error } => self.fail_for_cache(id, &error),
             Verdict::Waiting { .. } => {}
+        }
+    }
+
+    /// A node is on record, if no garbage collection removed the record before it could see that this run counts on it.
+    fn count_on(&mut self, id: NodeId, record: Arc<Record>) {
+        match self.is_kept(id, &record) {
+            Ok(true) => self.fresh(id, record),
+            Ok(false) => {
+                self.decisions.due.insert(id);
+            }
+            Err(error) => self.fail_for_cache(id, &error),
+        }
+    }
+
+    fn is_kept(&mut self, id: NodeId, record: &Record) -> Result<bool, CacheError> {
+        self.observer.reaches(record.key);
+        let now = self.cache.collections()?;
+        let quiet = self.collections.as_ref().is_some_and(|before| now.none_since(before));
+        self.collections = Some(now);
+        if quiet {
+            return Ok(true);
+        }
+        let (address, mut looks) = (self.pipeline.node(id).address(), 0);
+        // A collection has a claim for a moment. Who has it for longer computes the node again, and removes nothing.
+        let mut patience = |_: &Holder| {
+            looks += 1;
+            looks < PATIENCE
+        };
+        match self.cache.lookup(record.key, &address, &mut patience) {
+            Ok(Lookup::Miss(_)) => Ok(false),
+            Ok(Lookup::Hit(_)) | Err(CacheError::Interrupted { .. }) => Ok(true),
+            Err(error) => Err(error),
         }
     }
 

@@ -118,7 +118,7 @@ pub fn offered(cache: &Cache, nodes: &[String]) -> Result<Vec<(Claim, Record)>, 
     Ok(offered)
 }
 
-fn record(node: &str, outputs: [(Digest, u64); 2]) -> Record {
+pub fn record(node: &str, outputs: [(Digest, u64); 2]) -> Record {
     let output = |(digest, bytes)| Output { digest, bytes, artifact_type: "dataset".into() };
     Record {
         format: FORMAT,

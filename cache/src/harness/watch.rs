@@ -81,10 +81,21 @@ struct Watch {
     seen: usize,
     struck: bool,
     events: Option<Vec<Event>>,
+    /// What is done before each operation; its own operations are not told to it.
+    other: Option<Box<dyn FnMut(usize)>>,
+    before: usize,
 }
 
 thread_local! {
     static WATCH: RefCell<Watch> = RefCell::default();
+}
+
+/// Does it, and something else before each of its operations, which is told how many there were so far.
+pub fn before_each<T>(other: impl FnMut(usize) + 'static, act: impl FnOnce() -> T) -> T {
+    WATCH.with_borrow_mut(|watch| *watch = Watch { other: Some(Box::new(other)), ..Watch::default() });
+    let result = act();
+    WATCH.take();
+    result
 }
 
 /// Does it under this fault; what came of it, and whether the fault was met.
@@ -109,6 +120,13 @@ pub fn report(key: Key) {
 
 /// What stands in `disk.rs` around every operation.
 pub fn on<T>(op: Op<'_>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if let Some(mut other) = WATCH.with_borrow_mut(|watch| watch.other.take()) {
+        other(WATCH.with_borrow(|watch| watch.before));
+        WATCH.with_borrow_mut(|watch| {
+            watch.before += 1;
+            watch.other = Some(other);
+        });
+    }
     match WATCH.with_borrow_mut(|watch| watch.verdict(class(&op))) {
         Some(fault) if fault.how != How::ThoughDone => Err(io::Error::from_raw_os_error(fault.errno)),
         verdict => {

@@ -20,9 +20,10 @@ use crate::exit::Fault;
 use crate::graph::Graph;
 use crate::ledger::beside_table;
 use crate::pipeline::{NodeId, Pipeline};
+use crate::plan::{Plan, Verdict};
 use crate::terminal::{Colour, Style};
 use crate::visible::visible;
-use ddpipe_cache::{Cache, Digest, Record};
+use ddpipe_cache::{Cache, CacheError, Digest, Record};
 use ddpipe_interface::ArtifactType;
 use indexmap::IndexMap;
 use stamp::Stamp;
@@ -139,6 +140,24 @@ pub fn try_folder(pipeline: &Pipeline, graph: &Graph, folder: &Path) -> Result<(
         message: format!("{}; --results DIR or DDPIPE_RESULTS puts results elsewhere", fault.message),
         ..fault
     })
+}
+
+/// Brings what records of nodes that nobody reads leave here from the cache's remote, if it has one. False where something is not to be had:
+/// then its node has to run.
+///
+/// # Errors
+/// Something cannot be written here.
+pub fn bring(pipeline: &Pipeline, graph: &Graph, cache: &Cache, plan: &Plan) -> Result<bool, CacheError> {
+    let mut all = true;
+    for id in graph.ends().filter(|_| cache.has_remote()) {
+        let Some(Verdict::Fresh(record)) = plan.verdicts.get(id.index()) else { continue };
+        let Some(kind) = pipeline.catalog.declaration(&pipeline.node(id).kind) else { continue };
+        let shown = kind.outputs.iter().filter(|(_, output)| is_shown(output.artifact));
+        for made in shown.filter_map(|(name, _)| record.outputs.get(name)) {
+            all &= cache.bring(made.digest, made.bytes)?;
+        }
+    }
+    Ok(all)
 }
 
 /// Whether outputs of a type become files for people.

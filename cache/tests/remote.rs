@@ -18,8 +18,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const CONTENT: &[u8] = b"a distilled set";
-const FAULTS: [Fault; 6] =
-    [Fault::Unavailable, Fault::ReplyLost, Fault::Broken, Fault::Cut, Fault::WrongByte, Fault::Denied];
+const FAULTS: [Fault; 7] =
+    [Fault::Unavailable, Fault::ReplyLost, Fault::Broken, Fault::Cut, Fault::WrongByte, Fault::Denied, Fault::ReadOnly];
 
 /// Several cache folders and one remote.
 struct Lab {
@@ -144,7 +144,7 @@ fn each_fault_at_each_request_of_a_publication_leaves_whole_objects_and_a_true_o
             let (reached, is_there) = (lab.store.count() > at, lab.has_record(key("distill")));
             lab.assert_sound();
             assert_eq!(unsent.records, u64::from(!is_there), "{fault:?} at {at}");
-            if fault != Fault::Denied {
+            if !matches!(fault, Fault::Denied | Fault::ReadOnly) {
                 assert!(is_there, "{fault:?} at {at} is survived by asking again");
             }
             // The next command sends the rest.
@@ -206,6 +206,25 @@ fn a_wrong_secret_ends_it_at_once() {
 }
 
 #[test]
+fn a_store_that_takes_nothing_is_read_all_the_same() {
+    let lab = Lab::new();
+    lab.give("ada", "distill");
+    lab.store.fail(Fault::ReadOnly, 0, usize::MAX);
+    let ben = lab.cache("ben");
+    let run = ben.new_run("pipeline").unwrap();
+    assert!(lab.run(&ben, "evaluate"), "it is not there, and no lease can be taken");
+    run.pin(&[key("evaluate")]).unwrap();
+    assert!(!lab.run(&ben, "distill"), "it is on record there");
+    assert!(ben.bring(Digest::of(CONTENT), CONTENT.len() as u64).unwrap());
+    assert_eq!(sent(&ben).records, 1, "what was computed waits for a store that takes it");
+    let refused = lab.cache("ben").push(None, &mut |_, _| {}).unwrap_err();
+    assert!(refused.to_string().contains("refuses"), "{refused}");
+    lab.store.heal();
+    lab.cache("ben").push(None, &mut |_, _| {}).unwrap();
+    assert!(lab.has_record(key("evaluate")));
+}
+
+#[test]
 fn a_store_that_is_silent_is_left_alone_after_a_while_and_loses_nothing() {
     let lab = Lab::new();
     lab.store.fail(Fault::Unavailable, 0, usize::MAX);
@@ -245,6 +264,33 @@ fn a_spoilt_blob_is_doubted_made_again_and_whole_afterwards() {
         lab.assert_sound();
         assert!(lab.cache("eve").bring(digest, CONTENT.len() as u64).unwrap());
         assert!(ben.verify().unwrap().is_clean());
+    }
+}
+
+/// Another process than the one that met the damage.
+#[test]
+fn what_was_found_to_be_damaged_is_known_to_later_processes_and_sent_anew() {
+    let digest = Digest::of(CONTENT);
+    let name = format!("blobs-v1/{}/{}", &digest.hex()[..2], &digest.hex()[2..]);
+    for by_push in [true, false] {
+        let lab = Lab::new();
+        lab.give("ada", "distill");
+        lab.store.inner.objects().get_mut(&name).unwrap()[0] ^= 1;
+        assert!(!lab.run(&lab.cache("ben"), "distill"), "nothing was read yet");
+        assert!(!lab.cache("ben").bring(digest, CONTENT.len() as u64).unwrap());
+        assert!(lab.cache("ben").peek(key("distill")).unwrap().is_none(), "its output counts as lost");
+        if by_push {
+            let ada = lab.cache("ada");
+            assert_eq!(ada.push(None, &mut |_, _| {}).unwrap().records, 0, "its length is right there");
+            lab.store.inner.objects().get_mut(&name).unwrap().pop();
+            assert_eq!(ada.push(None, &mut |_, _| {}).unwrap().records, 1);
+        } else {
+            let ben = lab.cache("ben");
+            assert!(lab.run(&ben, "distill"));
+            sent(&ben);
+        }
+        lab.assert_sound();
+        assert!(lab.cache("eve").bring(digest, CONTENT.len() as u64).unwrap());
     }
 }
 

@@ -1,6 +1,7 @@
 //! A remote that two projects share, each with a cache folder of its own.
 
 use crate::project::{Done, Project};
+use crate::slow;
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -145,6 +146,35 @@ fn a_spoilt_output_of_the_remote_is_made_again_once_and_is_whole_afterwards() {
         two.assert_whole();
         two.ben.run(&["cache", "verify"]).ok();
     }
+}
+
+/// No stage reads it; the run's results do.
+#[test]
+fn a_spoilt_output_that_nobody_reads_is_made_again_in_the_same_run() {
+    let pipeline = "[pipeline]\nname = \"last\"\nkinds = [\"../kinds\"]\n\n[stages.a]\nkind = \"own.slow\"\nparams = { name = \"a\", steps = 1 }\n";
+    let mut two = Two::new();
+    let url = format!("file://{}", two.remote.display());
+    for project in [&mut two.ada, &mut two.ben] {
+        *project = slow::project();
+        project.file("pipelines/slow.toml", pipeline);
+        project.env("DDPIPE_REMOTE", &url);
+    }
+    let go = |project: &Project| project.go("pipelines/slow.toml", &[]);
+    go(&two.ada).ok().ran(&["a"]);
+    let digest = two.ada.digests("last", &["a"])["a.written"].clone();
+    let blob = two.remote.join("blobs-v1").join(&digest[..2]).join(&digest[2..]);
+    let whole = fs::read(&blob).unwrap();
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, [&whole[1..], b"!"].concat()).unwrap();
+    go(&two.ben).ok().ran(&["a"]).says("has other bytes there than its name says");
+    assert_eq!(fs::read(&blob).unwrap(), whole);
+    two.assert_whole();
+    go(&two.ben).ok().ran(&[]);
+    // Where it was cut, a push from where it is whole mends it too.
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, &whole[1..]).unwrap();
+    two.ada.run(&["cache", "push"]).ok().says("sent 1 results (1 outputs");
+    assert_eq!(fs::read(&blob).unwrap(), whole);
 }
 
 #[test]

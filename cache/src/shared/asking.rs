@@ -1,5 +1,5 @@
 //! Requests, and trying them again. What a store refuses is not asked for again; one that does not answer is waited for, so
-//! long in all, and then nothing more is asked of it by this process.
+//! long in all, and then nothing more is asked of it by this process. A store that takes nothing may still be read.
 
 use super::remote::{Patience, lock};
 use super::store::{Store, StoreError};
@@ -23,13 +23,24 @@ struct State {
     left: Duration,
     /// Why nothing more is asked.
     given_up: Option<StoreError>,
-    /// Whether that was said.
-    said: bool,
+    /// Why nothing more is written.
+    closed: Option<StoreError>,
+    /// What of that was said.
+    said: Option<GaveUp>,
+}
+
+/// What a process does without from now on, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum GaveUp {
+    /// Writing to the store.
+    Writing(StoreError),
+    /// The store.
+    All(StoreError),
 }
 
 impl Asking {
     pub fn new(store: Arc<dyn Store>, patience: Patience) -> Self {
-        let state = State { left: patience.in_all, given_up: None, said: false };
+        let state = State { left: patience.in_all, given_up: None, closed: None, said: None };
         Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
     }
 
@@ -37,8 +48,34 @@ impl Asking {
         self.store.url()
     }
 
-    /// Makes a request, and again while the store does not answer.
+    /// Makes a request that changes nothing, and again while the store does not answer.
     pub fn ask<T>(&self, mut request: impl FnMut(&dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let refused = |error: &StoreError, state: &mut State| {
+            if matches!(error, StoreError::Denied(_) | StoreError::NoSuchPlace(_) | StoreError::Full(_)) {
+                state.given_up = Some(error.clone());
+            }
+        };
+        self.request(&mut request, &refused)
+    }
+
+    /// Makes a request that writes or deletes, likewise. One that is refused is the last of its sort.
+    pub fn change<T>(&self, mut request: impl FnMut(&dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some(error) = lock(&self.state).closed.clone() {
+            return Err(error);
+        }
+        let refused = |error: &StoreError, state: &mut State| match error {
+            StoreError::Denied(_) | StoreError::Full(_) => state.closed = Some(error.clone()),
+            StoreError::NoSuchPlace(_) => state.given_up = Some(error.clone()),
+            _ => {}
+        };
+        self.request(&mut request, &refused)
+    }
+
+    fn request<T>(
+        &self,
+        request: &mut dyn FnMut(&dyn Store) -> Result<T, StoreError>,
+        refused: &dyn Fn(&StoreError, &mut State),
+    ) -> Result<T, StoreError> {
         let mut pause = self.patience.first;
         loop {
             if let Some(error) = lock(&self.state).given_up.clone() {
@@ -51,8 +88,8 @@ impl Asking {
                     self.wait(pause, &error)?;
                     pause = (pause * 2).min(self.patience.longest);
                 }
-                Err(error @ (StoreError::Denied(_) | StoreError::NoSuchPlace(_) | StoreError::Full(_))) => {
-                    lock(&self.state).given_up = Some(error.clone());
+                Err(error) => {
+                    refused(&error, &mut lock(&self.state));
                     return Err(error);
                 }
                 answered => return answered,
@@ -85,11 +122,13 @@ impl Asking {
         Ok(())
     }
 
-    /// Why nothing more is asked, the first time that somebody wants to know.
-    pub fn gave_up(&self) -> Option<StoreError> {
+    /// What was given up, the first time that somebody wants to know.
+    pub fn gave_up(&self) -> Option<GaveUp> {
         let mut state = lock(&self.state);
-        let error = state.given_up.clone().filter(|_| !state.said);
-        state.said |= error.is_some();
-        error
+        let all = state.given_up.clone().map(GaveUp::All);
+        let now =
+            all.or_else(|| state.closed.clone().map(GaveUp::Writing)).filter(|now| state.said.as_ref() != Some(now))?;
+        state.said = Some(now.clone());
+        Some(now)
     }
 }

@@ -1,6 +1,7 @@
 //! What is in the remote comes here: records when they are looked for, blobs when somebody needs their bytes. Nothing is
 //! believed unread. What does not prove to be right counts as absent, and that is said once.
 
+use super::asking::GaveUp;
 use super::remote::Shared;
 use super::store::StoreError;
 use crate::claim::{Attempt, Lock};
@@ -75,13 +76,14 @@ impl Shared {
     }
 
     /// Brings a blob here, of at most so many bytes. False where it is not to be had; then it is not looked for again, and
-    /// counts as lost.
+    /// counts as lost. Where it is damaged there or gone, later processes know that too, until it was sent anew.
     ///
     /// # Errors
     /// It cannot be written here.
     pub fn bring(&self, blobs: &BlobStore, digest: Digest, most: Option<u64>) -> Result<bool, CacheError> {
         let name = Layout::blob_name(digest);
         let short = digest.short();
+        let mut damaged = false;
         for _ in 0..2 {
             if self.is_doubted(digest) {
                 break;
@@ -98,10 +100,15 @@ impl Shared {
                         return Ok(true);
                     }
                     self.say(&format!("blob {short} has other bytes there than its name says"));
+                    damaged = true;
                 }
-                Err(StoreError::Other(why)) => self.say(&format!("blob {short} cannot be read there: {why}")),
+                Err(StoreError::Other(why)) => {
+                    self.say(&format!("blob {short} cannot be read there: {why}"));
+                    damaged = true;
+                }
                 Ok(false) => {
                     self.say(&format!("blob {short} is not there any more"));
+                    damaged = true;
                     break;
                 }
                 Err(error) => {
@@ -111,13 +118,21 @@ impl Shared {
             }
         }
         self.doubt(digest);
+        if damaged {
+            self.marks.doubt(digest);
+        }
         Ok(false)
     }
 
-    /// Says that the store is not used any more, when that is so.
+    /// Says that the store is not used any more, or is only read, when that is so.
     pub(super) fn say_trouble(&self, error: &StoreError) {
         match self.asking.gave_up() {
-            Some(error) => tracing::warn!("the remote {} {error}; this command goes on without it", self.url()),
+            Some(GaveUp::All(error)) => {
+                tracing::warn!("the remote {} {error}; this command goes on without it", self.url());
+            }
+            Some(GaveUp::Writing(error)) => {
+                tracing::warn!("the remote {} {error}; this command only reads from it", self.url());
+            }
             None => tracing::debug!(%error, "the remote did not answer a request"),
         }
     }

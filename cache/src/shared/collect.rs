@@ -124,7 +124,7 @@ fn collect(asking: &Asking, rules: Rules) -> Result<Collected, StoreError> {
     };
     collected.removed_notes = survey.ended.len() as u64;
     if !rules.dry_run {
-        asking.ask(|store| store.delete(&survey.ended))?;
+        asking.change(|store| store.delete(&survey.ended))?;
     }
     let noted = noted(asking)?;
     let age = noted.as_ref().map(|(_, written)| now.duration_since(*written).unwrap_or_default());
@@ -148,7 +148,7 @@ fn collect(asking: &Asking, rules: Rules) -> Result<Collected, StoreError> {
     }
     collected.noted = garbage.objects.values().map(|seen| seen.0).fold(Count::default(), add);
     if !rules.dry_run {
-        asking.ask(|store| store.delete(&[NOW.to_string()]))?;
+        asking.change(|store| store.delete(&[NOW.to_string()]))?;
     }
     Ok(collected)
 }
@@ -172,7 +172,7 @@ fn refuse_caches(asking: &Asking) -> Result<(), StoreError> {
 /// What time it is by the store's clock.
 fn time_there(asking: &Asking) -> Result<SystemTime, StoreError> {
     let text = drawn();
-    asking.ask(|store| store.put(NOW, text.len() as u64, &mut text.as_bytes()))?;
+    asking.change(|store| store.put(NOW, text.len() as u64, &mut text.as_bytes()))?;
     let seen = asking.ask(|store| store.head(NOW))?;
     Ok(seen.ok_or_else(|| StoreError::Other(format!("{NOW} is not there after it was written")))?.written)
 }
@@ -189,10 +189,10 @@ fn note(asking: &Asking, rules: Rules, garbage: &Noted) -> Result<(), StoreError
         return Ok(());
     }
     if garbage.objects.is_empty() {
-        return asking.ask(|store| store.delete(&[NOTED.to_string()]));
+        return asking.change(|store| store.delete(&[NOTED.to_string()]));
     }
     let text = sealed::seal_large(garbage).map_err(|error| StoreError::Other(error.to_string()))?;
-    asking.ask(|store| store.put(NOTED, text.len() as u64, &mut text.as_slice())).map(drop)
+    asking.change(|store| store.put(NOTED, text.len() as u64, &mut text.as_slice())).map(drop)
 }
 
 /// The removal of what is noted.
@@ -217,7 +217,7 @@ impl Removal<'_> {
             let left = self.unchanged(batch, |there| (&there.name, &there.seen))?;
             let names: Vec<String> = left.iter().map(|there| there.name.clone()).collect();
             if !self.rules.dry_run {
-                self.asking.ask(|store| store.delete(&names))?;
+                self.asking.change(|store| store.delete(&names))?;
             }
             left.iter().for_each(|there| collected.removed_records += Count::one(there.seen.bytes));
             gone.extend(names);
@@ -272,13 +272,13 @@ impl Removal<'_> {
         let list = format!("{REMOVING}{}", drawn());
         let text = batch.iter().map(|(digest, ..)| format!("{}\n", digest.hex())).collect::<String>();
         if !self.rules.dry_run {
-            self.asking.ask(|store| store.put(&list, text.len() as u64, &mut text.as_bytes()))?;
+            self.asking.change(|store| store.put(&list, text.len() as u64, &mut text.as_bytes()))?;
         }
         let left = self.unchanged(batch, |(_, name, seen)| (name, seen))?;
         let names: Vec<String> = left.iter().map(|(_, name, _)| name.clone()).collect();
         if !self.rules.dry_run {
-            self.asking.ask(|store| store.delete(&names))?;
-            self.asking.ask(|store| store.delete(std::slice::from_ref(&list)))?;
+            self.asking.change(|store| store.delete(&names))?;
+            self.asking.change(|store| store.delete(std::slice::from_ref(&list)))?;
         }
         left.iter().for_each(|(_, _, seen)| collected.removed_blobs += Count::one(seen.bytes));
         gone.extend(names);

@@ -105,7 +105,7 @@ impl Leases {
         // From here on it is taken back if anything goes wrong.
         lock(&self.held).insert(key, node.to_string());
         let mine = Lease { name: name.clone(), leases: self.clone(), settled: false };
-        self.asking.ask(|store| store.put(&name.object(), body.len() as u64, &mut body.as_slice()))?;
+        self.asking.change(|store| store.put(&name.object(), body.len() as u64, &mut body.as_slice()))?;
         let mut bid = Bid::new();
         loop {
             let live = self.list(key)?.live;
@@ -153,7 +153,7 @@ impl Leases {
         let mine = listed.iter().filter(|name| name.holder == self.holder);
         let strays: Vec<String> = mine.filter(|name| !held.contains_key(&name.key)).map(Name::object).collect();
         drop(held);
-        if strays.is_empty() { Ok(()) } else { self.asking.ask(|store| store.delete(&strays)) }
+        if strays.is_empty() { Ok(()) } else { self.asking.change(|store| store.delete(&strays)) }
     }
 
     /// Who has a lease, in its own words.
@@ -169,7 +169,7 @@ impl Leases {
         let names = listed.iter().filter_map(|(object, _)| Name::of_object(object));
         let earlier = names.filter(|other| other.key == name.key && other.attempt <= name.attempt);
         let objects: Vec<String> = earlier.map(|other| other.object()).chain([name.object()]).collect();
-        if let Err(error) = self.asking.ask(|store| store.delete(&objects)) {
+        if let Err(error) = self.asking.change(|store| store.delete(&objects)) {
             tracing::debug!(%error, "a lease stays until its holder is taken for dead");
         }
     }
@@ -204,7 +204,7 @@ impl Leases {
         }
         let nodes: Vec<String> = lock(&self.held).values().cloned().collect();
         let body = serde_json::to_vec(&Holder::me(&nodes.join(" "))).unwrap_or_default();
-        self.asking.ask(|store| store.put(&beat::object(&self.holder), body.len() as u64, &mut body.as_slice()))?;
+        self.asking.change(|store| store.put(&beat::object(&self.holder), body.len() as u64, &mut body.as_slice()))?;
         Ok(())
     }
 
@@ -231,7 +231,7 @@ impl Leases {
         self.rung.notify_all();
         if beating.begun && !was && lock(&self.held).is_empty() {
             let object = beat::object(&self.holder);
-            if let Err(error) = self.asking.ask(|store| store.delete(std::slice::from_ref(&object))) {
+            if let Err(error) = self.asking.change(|store| store.delete(std::slice::from_ref(&object))) {
                 tracing::debug!(%error, "a heartbeat stays");
             }
         }
@@ -253,7 +253,7 @@ impl Drop for Lease {
         }
         lock(&self.leases.held).remove(&self.name.key);
         let object = self.name.object();
-        if let Err(error) = self.leases.asking.ask(|store| store.delete(std::slice::from_ref(&object))) {
+        if let Err(error) = self.leases.asking.change(|store| store.delete(std::slice::from_ref(&object))) {
             tracing::debug!(%error, "a lease stays until its holder is taken for dead");
         }
     }

@@ -1,5 +1,5 @@
-//! What a cache folder notes of its remote: which records are complete there, and which wait to be sent. Each is an empty
-//! file named by its key, in a folder named after the remote's URL. Notes only: what they say is found out by reading, and
+//! What a cache folder notes of its remote: which records are complete there, which wait to be sent, and which blobs were found
+//! to be damaged there. Each is an empty file named by its key or digest, in a folder named after the remote's URL. Notes only: what they say is found out by reading, and
 //! a lost one costs a request.
 
 use super::remote::lock;
@@ -12,6 +12,8 @@ use std::sync::Mutex;
 
 /// The file beside the marks that has the store's id.
 const ID: &str = "id";
+/// The folder beside the marks that names damaged blobs.
+const DOUBTED: &str = "doubted";
 
 /// The notes of one remote.
 #[derive(Debug)]
@@ -20,12 +22,19 @@ pub(super) struct Marks {
     outbox: PathBuf,
     /// What is noted to be there, once that was asked for.
     known: Mutex<Option<HashSet<Key>>>,
+    /// What is noted to be damaged there, likewise.
+    doubted: Mutex<Option<HashSet<Digest>>>,
 }
 
 impl Marks {
     pub fn new(layout: &Layout, url: &str) -> Self {
         let name = &Digest::of(url.as_bytes()).hex()[..16];
-        Marks { there: layout.there(name), outbox: layout.outbox(name), known: Mutex::default() }
+        Marks {
+            there: layout.there(name),
+            outbox: layout.outbox(name),
+            known: Mutex::default(),
+            doubted: Mutex::default(),
+        }
     }
 
     /// The store has this id, or none. If it had another one when it was noted down, nothing noted holds.
@@ -46,6 +55,7 @@ impl Marks {
             tracing::warn!(path = %self.there.display(), %error, "what was known of another remote stays");
         }
         *known = Some(HashSet::new());
+        *lock(&self.doubted) = Some(HashSet::new());
         drop(known);
         note(&path, id.as_bytes());
     }
@@ -65,6 +75,32 @@ impl Marks {
         if self.known(|known| known.remove(&key)) {
             remove(&self.there.join(key.hex()));
         }
+    }
+
+    /// Notes that a blob is damaged there, or gone.
+    pub fn doubt(&self, digest: Digest) {
+        if self.doubted(|doubted| doubted.insert(digest)) {
+            note(&self.there.join(DOUBTED).join(digest.hex()), b"");
+        }
+    }
+
+    pub fn is_doubted(&self, digest: Digest) -> bool {
+        self.doubted(|doubted| doubted.contains(&digest))
+    }
+
+    /// Notes that a blob was sent there.
+    pub fn trust(&self, digest: Digest) {
+        if self.doubted(|doubted| doubted.remove(&digest)) {
+            remove(&self.there.join(DOUBTED).join(digest.hex()));
+        }
+    }
+
+    fn doubted<T>(&self, act: impl FnOnce(&mut HashSet<Digest>) -> T) -> T {
+        let mut doubted = lock(&self.doubted);
+        act(doubted.get_or_insert_with(|| {
+            let noted = walk::entries(&self.there.join(DOUBTED)).unwrap_or_default();
+            noted.into_iter().filter_map(|entry| entry.name.parse().ok()).collect()
+        }))
     }
 
     fn known<T>(&self, act: impl FnOnce(&mut HashSet<Key>) -> T) -> T {

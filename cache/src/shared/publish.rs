@@ -81,7 +81,7 @@ impl Shared {
             }
             self.asking.rest(tries);
         };
-        self.asking.ask(|store| store.put(&name, text.len() as u64, &mut text.as_slice()))?;
+        self.asking.change(|store| store.put(&name, text.len() as u64, &mut text.as_slice()))?;
         self.trust(outputs.into_keys());
         self.marks.found(key);
         self.marks.sent(key);
@@ -92,7 +92,7 @@ impl Shared {
     fn put_blob(&self, cache: &Cache, digest: Digest, bytes: u64) -> Result<bool, NotSent> {
         let name = Layout::blob_name(digest);
         let mut wrong = false;
-        let sent = self.asking.ask(|store| {
+        let sent = self.asking.change(|store| {
             let Ok(Some(file)) = cache.blobs().open(digest) else { return Ok(None) };
             let mut body = Hashed { file, hasher: blake3::Hasher::new(), expected: digest, wrong: false };
             let put = store.put(&name, bytes, &mut body);

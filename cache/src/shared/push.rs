@@ -6,7 +6,7 @@ use super::sender::Unsent;
 use super::store::{Seen, StoreError};
 use crate::layout::Layout;
 use crate::{Cache, CacheError, Count, Key, walk};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,8 @@ pub struct Status {
 }
 
 impl Cache {
-    /// Sends what the remote lacks: of these records, or of all. Those in the outbox come first, and are sent also where
+    /// Sends what the remote lacks: of these records, or of all, and what is there with outputs that are missing, have another
+    /// length or were found to be damaged. Those in the outbox come first, and are sent also where
     /// there is one of their key already. `tell` is called after each record with how many are done, and of how many.
     ///
     /// # Errors
@@ -58,8 +59,13 @@ impl Cache {
         let mut keys: Vec<Key> = shared.marks.outbox()?.into_iter().filter(is_wanted).collect();
         let first: HashSet<Key> = keys.iter().copied().collect();
         let here = walk::records(self.layout())?.into_iter().map(|(key, _)| key).filter(is_wanted);
-        let (known, missing): (Vec<Key>, Vec<Key>) =
-            here.filter(|key| !first.contains(key)).partition(|key| there.contains(key));
+        let blobs: HashMap<String, u64> =
+            self.listed(shared, Layout::BLOBS)?.into_iter().map(|(name, seen)| (name, seen.bytes)).collect();
+        let (mut known, mut missing) = (Vec::new(), Vec::new());
+        for key in here.filter(|key| !first.contains(key)) {
+            let is_whole = there.contains(&key) && self.is_whole_there(shared, key, &blobs)?;
+            if is_whole { &mut known } else { &mut missing }.push(key);
+        }
         keys.extend(missing);
         let mut pushed = Pushed { before: known.len() as u64, ..Pushed::default() };
         known.into_iter().for_each(|key| shared.marks.found(key));
@@ -76,6 +82,14 @@ impl Cache {
             tell(index + 1, of);
         }
         Ok(pushed)
+    }
+
+    /// Whether the outputs of a record that is here are all there, with their lengths and not known to be damaged.
+    fn is_whole_there(&self, shared: &Shared, key: Key, blobs: &HashMap<String, u64>) -> Result<bool, CacheError> {
+        let record = crate::record::read(self.layout(), key)?;
+        let mut outputs = record.iter().flat_map(|record| record.outputs.values());
+        let is_there = |digest, bytes| blobs.get(&Layout::blob_name(digest)) == Some(&bytes);
+        Ok(outputs.all(|output| is_there(output.digest, output.bytes) && !shared.is_doubted(output.digest)))
     }
 
     /// What is here and what is there; also whether the remote can be written to.

@@ -55,7 +55,7 @@ impl Reaches {
         }
         let text = sealed::seal_large(&state.reached).map_err(|error| StoreError::Other(error.to_string()))?;
         drop(state);
-        asking.ask(|store| store.put(&object(holder), text.len() as u64, &mut text.as_slice()))?;
+        asking.change(|store| store.put(&object(holder), text.len() as u64, &mut text.as_slice()))?;
         lock(&self.state).written = Some((count, Instant::now()));
         Ok(())
     }

@@ -240,7 +240,7 @@ impl Shared {
         }
         if writes && matches!(*met, Some(None)) {
             let (mark, text) = Mark::new()?;
-            self.asking.ask(|store| store.put(MARK, text.len() as u64, &mut text.as_slice()))?;
+            self.asking.change(|store| store.put(MARK, text.len() as u64, &mut text.as_slice()))?;
             self.marks.is_of(&mark.id);
             *met = Some(Some(mark));
         }
@@ -258,7 +258,7 @@ impl Shared {
 
     /// Whether an output is believed to be there.
     pub fn has(&self, key: Key, digest: Digest) -> bool {
-        if lock(&self.doubted).contains(&digest) {
+        if self.is_doubted(digest) {
             self.marks.forget(key);
             return false;
         }
@@ -266,7 +266,7 @@ impl Shared {
     }
 
     pub(super) fn is_doubted(&self, digest: Digest) -> bool {
-        lock(&self.doubted).contains(&digest)
+        lock(&self.doubted).contains(&digest) || self.marks.is_doubted(digest)
     }
 
     pub(super) fn doubt(&self, digest: Digest) {
@@ -278,6 +278,7 @@ impl Shared {
         let mut doubted = lock(&self.doubted);
         digests.for_each(|digest| {
             doubted.remove(&digest);
+            self.marks.trust(digest);
         });
     }
 

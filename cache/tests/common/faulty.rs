@@ -22,6 +22,8 @@ pub enum Fault {
     WrongByte,
     /// A secret that is wrong.
     Denied,
+    /// A secret that may read and nothing else.
+    ReadOnly,
 }
 
 /// A store in memory with faults.
@@ -52,7 +54,12 @@ impl Faulty {
         self.requests.load(Ordering::SeqCst)
     }
 
+    /// The fault of a request that reads.
     fn next(&self) -> Option<Fault> {
+        self.next_change().filter(|fault| *fault != Fault::ReadOnly)
+    }
+
+    fn next_change(&self) -> Option<Fault> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let plan = *self.plan.lock().unwrap();
         plan.filter(|(_, at, requests)| (*at..at.saturating_add(*requests)).contains(&number)).map(|(fault, ..)| fault)
@@ -62,7 +69,7 @@ impl Faulty {
     fn plain<T>(&self, fault: Option<Fault>, act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         match fault {
             None => act(),
-            Some(Fault::Denied) => Err(StoreError::Denied("the signature does not match".into())),
+            Some(Fault::Denied | Fault::ReadOnly) => Err(StoreError::Denied("the signature does not match".into())),
             Some(Fault::ReplyLost) => {
                 act()?;
                 Err(StoreError::Unavailable("timed out".into()))
@@ -111,7 +118,7 @@ impl Store for Faulty {
     }
 
     fn put(&self, name: &str, bytes: u64, body: &mut dyn Read) -> Result<Seen, StoreError> {
-        let fault = self.next();
+        let fault = self.next_change();
         self.plain(fault, || self.inner.put(name, bytes, body))
     }
 
@@ -126,7 +133,7 @@ impl Store for Faulty {
     }
 
     fn delete(&self, names: &[String]) -> Result<(), StoreError> {
-        let fault = self.next();
+        let fault = self.next_change();
         self.plain(fault, || self.inner.delete(names))
     }
 }

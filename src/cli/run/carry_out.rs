@@ -113,7 +113,11 @@ impl Begun<'_> {
         pins.pin(&plan.fresh())?;
         // A collection that removed something before it could see the pins: then every record is looked for again.
         let mut is_certain = before.and_then(|before| Ok(cache.collections()?.none_since(&before))).unwrap_or(false);
-        if plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected)) {
+        // What is damaged in a remote is noticed here, while its node can still run.
+        is_certain &= of_pilot.is_some() || results::bring(pipeline, graph, cache, &plan)?;
+        if !is_certain
+            || plan.verdicts.iter().any(|verdict| !matches!(verdict, Verdict::Fresh(_) | Verdict::NotSelected))
+        {
             results::try_folder(pipeline, graph, &folder)?;
         }
         let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();

@@ -28,7 +28,7 @@ pub use comparison::comparison;
 pub(crate) use curves::curves as curves_of;
 pub(crate) use pictures::dimensions;
 pub use standing::Standing;
-pub use subject::Subject;
+pub use subject::{Call, Subject};
 
 use askama::Template;
 

@@ -142,14 +142,14 @@ pub enum CacheError {
         why: String,
     },
     /// A remote that did not do what it was asked for.
-    #[error(
-        "the remote {url} {error}\n  what is not sent stays in the outbox: `ddpipe cache push` sends it when the remote is back"
-    )]
+    #[error("the remote {url} {error}\n  {way_out}")]
     Remote {
         /// Its URL.
         url: String,
         /// What it said.
         error: StoreError,
+        /// What to do.
+        way_out: &'static str,
     },
     /// A folder that holds something else.
     #[error(

@@ -73,6 +73,14 @@ impl Args {
             say(folder, mlflow::write(subject, folder)?, "run");
         }
         if let Some(folder) = ro_crate {
+            if subject.records().next().is_none() {
+                let name = &subject.pipeline.name;
+                let message = format!(
+                    "{name} has no results to describe\n  `ddpipe run` makes them; {} stays as it is",
+                    folder.display()
+                );
+                return Err(Fault::usage(message));
+            }
             say(folder, ro_crate::write(subject, folder)?, "action");
         }
         let wanted = selectors(subject.pipeline, &self.select, "select")?;

@@ -13,7 +13,7 @@ use crate::ledger;
 use crate::load::load;
 use crate::pipeline::NodeId;
 use crate::place;
-use crate::report::Subject;
+use crate::report::{Call, Subject};
 use crate::resolve::project_of;
 use crate::slots;
 use crate::started::Started;
@@ -97,8 +97,9 @@ impl SubjectArgs {
         let project = manifest.open(&slots::find("auto", None, None)?)?;
         let planned = project.planned()?;
         let (pipeline, commit) = (&project.pipeline, commit::of(&project.pipeline.root));
+        let call = Call::of_overrides(&project.invocation.overrides);
         let mut subject =
-            Subject::of_plan(pipeline, &project.graph, &project.cache, &planned.plan, &planned.sources, commit);
+            Subject::of_plan(pipeline, &project.graph, &project.cache, &planned.plan, &planned.sources, commit, call);
         subject.baseline = beside_baseline(&subject);
         subject.published = published(&subject, &project.invocation);
         make(&subject)

@@ -6,7 +6,7 @@ use crate::pipeline::Node;
 use crate::report::words::{counted, plain};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ddpipe_figure::{Axis, Chart, Point, Scale, Series};
+use ddpipe_figure::{Axis, Chart, Look, Point, Scale, Series};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -82,10 +82,10 @@ pub fn of(subject: &Subject) -> Curves {
     Curves { shown: panels, others, more }
 }
 
-/// The axes of a node without its seed.
+/// The axes of a node without its seed, as they stand in its address.
 pub fn title(node: &Node) -> String {
-    let values = node.axes.iter().filter(|(name, _)| *name != "seed").map(|(_, value)| plain(value));
-    values.collect::<Vec<_>>().join(", ")
+    let axes = node.axes.iter().filter(|(name, _)| *name != "seed");
+    axes.map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// The curves of a node: name, what a step is, and the single curves.
@@ -123,7 +123,11 @@ pub fn curves(subject: &Subject, node: &Node) -> Vec<(String, &'static str, Vec<
 }
 
 fn panel(stage: &str, name: &str, gathered: &Gathered) -> Panel {
-    let series = |(title, curves): (&String, &Vec<Curve>)| Series { name: title.clone(), points: mean(curves) };
+    let series = |(title, curves): (&String, &Vec<Curve>)| Series {
+        name: title.clone(),
+        points: mean(curves),
+        look: Look::Line,
+    };
     let all: Vec<Series> = gathered.lines.iter().map(series).collect();
     let several = gathered.lines.values().map(Vec::len).max().unwrap_or(1);
     let finite = || all.iter().flat_map(|line| &line.points).map(|point| point.y).filter(|value| value.is_finite());
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn a_thinned_line_keeps_its_peaks() {
         let points = (0..10_000).map(|x| Point::at(f64::from(x), if x == 5003 { 9.0 } else { 1.0 })).collect();
-        let line = thinned(Series { name: String::new(), points });
+        let line = thinned(Series { name: String::new(), points, look: Look::Line });
         assert!(line.points.len() <= POINTS && line.points.iter().any(|point| point.y == 9.0));
     }
 

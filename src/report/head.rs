@@ -159,14 +159,12 @@ fn again(subject: &Subject) -> String {
     let root = &subject.pipeline.root;
     let file = subject.pipeline.file.strip_prefix(root).unwrap_or(&subject.pipeline.file);
     let mut words = vec!["ddpipe".to_string(), "run".to_string(), file.display().to_string()];
-    if let Some(started) = &subject.started {
-        words.extend(started.profile.iter().flat_map(|name| ["--profile".to_string(), name.clone()]));
-        words.extend(started.sets.iter().flat_map(|(path, value)| ["--set".to_string(), format!("{path}={value}")]));
-        words.extend(started.select.iter().flat_map(|node| ["--select".to_string(), node.clone()]));
-    }
-    let env = subject.started.iter().flat_map(|started| &started.env);
+    let call = &subject.call;
+    words.extend(call.profile.iter().flat_map(|name| ["--profile".to_string(), name.clone()]));
+    words.extend(call.sets.iter().flat_map(|(path, value)| ["--set".to_string(), format!("{path}={value}")]));
+    words.extend(call.select.iter().flat_map(|node| ["--select".to_string(), node.clone()]));
     // Where data may be downloaded to is not what was asked for.
-    let env = env.filter(|(name, _)| name != "DDPIPE_DATA");
+    let env = call.env.iter().filter(|(name, _)| name.starts_with("DDPIPE_VAR_"));
     let env: Vec<String> = env.map(|(name, value)| format!("{name}={} ", command::quoted(value))).collect();
     env.concat() + &command::line(&words)
 }

@@ -3,7 +3,7 @@
 
 use super::curves::{LINES, Panel, title};
 use super::subject::Subject;
-use ddpipe_figure::{Axis, Chart, Point, Scale, Series};
+use ddpipe_figure::{Axis, Chart, Look, Point, Scale, Series};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -65,18 +65,30 @@ fn panel(stage: &str, lines: &IndexMap<String, Vec<Bin>>) -> Panel {
         let drawn = bins.iter().filter(|bin| bin.is_drawn());
         drawn.map(|bin| Point::at(bin.confidence / bin.answers, bin.right / bin.answers)).collect()
     };
-    let all: Vec<Series> =
-        lines.iter().map(|(name, bins)| Series { name: name.clone(), points: points(bins) }).collect();
-    let ideal = Series { name: "perfect calibration".into(), points: vec![Point::at(0.0, 0.0), Point::at(1.0, 1.0)] };
+    let line = |(name, bins): (&String, &Vec<Bin>)| {
+        let name = format!("{name} (ECE {:.1} %)", 100.0 * calibration_error(bins));
+        Series { name, points: points(bins), look: Look::Marked }
+    };
+    let all: Vec<Series> = lines.iter().map(line).collect();
+    let ends = vec![Point::at(0.0, 0.0), Point::at(1.0, 1.0)];
+    let ideal = Series { name: "as sure as right".into(), points: ends, look: Look::Guide };
     let chart = Chart {
         title: format!("{stage}: reliability"),
         x: Axis { title: "confidence".into(), scale: Scale::Linear },
         y: Axis { title: "share of right answers".into(), scale: Scale::Linear },
         series: all.iter().take(LINES - 1).cloned().chain([ideal]).collect(),
-        note: "below the diagonal networks are surer than they are right".into(),
+        note: format!(
+            "below the dashed line networks are surer than they are right, above it less sure; bins of {ANSWERS} answers and more"
+        ),
     };
     let left_out = (all.len() + 1).saturating_sub(LINES);
     Panel::new(chart, "confidence", &all, &format!("{stage}-reliability"), left_out)
+}
+
+/// The expected calibration error: how far confidence and accuracy are apart in a bin, on the mean over all answers.
+fn calibration_error(bins: &[Bin]) -> f64 {
+    let answers: f64 = bins.iter().map(|bin| bin.answers).sum();
+    bins.iter().map(|bin| (bin.confidence - bin.right).abs()).sum::<f64>() / answers.max(1.0)
 }
 
 #[cfg(test)]
@@ -104,10 +116,10 @@ mod tests {
             ],
         )]);
         let panel = panel("evaluate", &lines);
-        assert!(panel.svg.contains("dm") && panel.svg.contains("perfect calibration"), "{}", panel.svg);
+        assert!(panel.svg.contains(">dm (ECE 25.7 %)<") && panel.svg.contains("as sure as right"), "{}", panel.svg);
         let csv = panel.csv.split_once("base64,").unwrap().1;
         use base64::Engine as _;
         let csv = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(csv).unwrap()).unwrap();
-        assert_eq!(csv, "line,confidence,value,deviation\r\n\"dm\",0.9,0.7,\r\n");
+        assert_eq!(csv, "line,confidence,value,deviation\r\n\"dm (ECE 25.7 %)\",0.9,0.7,\r\n");
     }
 }

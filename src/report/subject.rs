@@ -10,6 +10,7 @@ use crate::expect::{self, Checks};
 use crate::graph::Graph;
 use crate::history::{Past, State};
 use crate::ledger::Row;
+use crate::manifest::Overrides;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::{Plan, Verdict};
 use crate::sources::Sources;
@@ -44,6 +45,8 @@ pub struct Subject<'a> {
     pub run: Option<Past>,
     /// What the run was started with.
     pub started: Option<Started>,
+    /// What the command that makes it again is called with.
+    pub call: Call,
     /// The state of the project's git repository.
     pub commit: Option<Commit>,
     /// What the run told.
@@ -65,6 +68,33 @@ pub struct Subject<'a> {
     /// What earlier runs told of nodes on record, by the node's place.
     earlier: HashMap<NodeId, (PathBuf, Work)>,
     documents: RefCell<HashMap<NodeId, Documents>>,
+}
+
+/// What is laid over the manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// `--profile`, in order.
+    pub profile: Vec<String>,
+    /// `--set`, in order.
+    pub sets: Vec<(String, String)>,
+    /// Variables of the environment that change the manifest.
+    pub env: Vec<(String, String)>,
+    /// `--select`, in order.
+    pub select: Vec<String>,
+}
+
+impl Call {
+    /// That of a run.
+    fn of_run(started: &Started) -> Self {
+        let Started { profile, sets, env, select, .. } = started.clone();
+        Call { profile, sets, env, select }
+    }
+
+    /// That of a plan of everything.
+    pub fn of_overrides(overrides: &Overrides) -> Self {
+        let Overrides { profile, sets, env, .. } = overrides.clone();
+        Call { profile, sets, env, select: Vec::new() }
+    }
 }
 
 /// What is known of a node.
@@ -104,6 +134,7 @@ impl<'a> Subject<'a> {
         let started = past.started();
         let ended = past.ended().cloned().unwrap_or_default();
         let commit = started.as_ref().and_then(|started| started.commit.clone());
+        let call = started.as_ref().map(Call::of_run).unwrap_or_default();
         let Ended { sources, faults, expectations, .. } = ended;
         let mut subject = Subject {
             pipeline,
@@ -111,6 +142,7 @@ impl<'a> Subject<'a> {
             cache,
             run: Some(past),
             started,
+            call,
             commit,
             journal,
             nodes,
@@ -143,6 +175,7 @@ impl<'a> Subject<'a> {
         plan: &Plan,
         sources: &Sources,
         commit: Option<Commit>,
+        call: Call,
     ) -> Self {
         let nodes: Vec<Facts> = plan.verdicts.iter().map(of_verdict).collect();
         let mut subject = Subject {
@@ -151,6 +184,7 @@ impl<'a> Subject<'a> {
             cache,
             run: None,
             started: None,
+            call,
             commit,
             journal: Journal::default(),
             nodes,

@@ -93,6 +93,10 @@ fn cell(markdown: &str) -> Cell {
             letter => text.push(letter),
         }
     }
+    // What a page for a browser may not have as it is; `&` last, so that nothing is read twice.
+    let text = [("&lt;", "<"), ("&gt;", ">"), ("&#64;", "@"), ("&amp;", "&")]
+        .into_iter()
+        .fold(text, |text, (written, letter)| text.replace(written, letter));
     Cell { text, bold: inner.is_some() }
 }
 
@@ -145,5 +149,6 @@ mod tests {
         }
         assert_eq!(text("words\n\nand C:\\more", false), "words\n\nand C:\\more");
         assert_eq!(text("| only |", false), "only");
+        assert_eq!(text("| a &lt;b&gt; &amp;lt; &#64;c |", false), "a <b> &lt; @c");
     }
 }

@@ -200,7 +200,15 @@ impl Lab {
         let pipeline = self.load();
         let (graph, cache, plan) = (Graph::link(&pipeline), self.cache(), self.attempt().planned(&pipeline));
         let found = sources::look(&pipeline, &cache, &vec![true; pipeline.nodes.len()]).unwrap();
-        ddpipe::report::page(&ddpipe::report::Subject::of_plan(&pipeline, &graph, &cache, &plan, &found, None))
+        ddpipe::report::page(&ddpipe::report::Subject::of_plan(
+            &pipeline,
+            &graph,
+            &cache,
+            &plan,
+            &found,
+            None,
+            Default::default(),
+        ))
     }
 
     /// The record of a node as the cache has it now.

@@ -114,6 +114,10 @@ impl Asking {
             state.given_up = Some(error.clone());
             return Err(error.clone());
         }
+        if state.left == self.patience.in_all {
+            let (url, left) = (self.url(), self.patience.in_all);
+            tracing::warn!("the remote {url} {error}; it is asked again, for {left:?} in all");
+        }
         let pause = pause.min(state.left);
         state.left -= pause;
         drop(state);

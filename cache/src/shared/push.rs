@@ -138,7 +138,8 @@ impl Cache {
 
 impl Shared {
     fn trouble(&self, error: StoreError) -> CacheError {
-        CacheError::Remote { url: self.url().to_string(), error }
+        let way_out = "what is not sent stays in the outbox: `ddpipe cache push` sends it when the remote is back";
+        CacheError::Remote { url: self.url().to_string(), error, way_out }
     }
 
     fn not_sent(&self, error: NotSent) -> CacheError {

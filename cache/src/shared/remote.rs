@@ -314,7 +314,7 @@ pub(super) fn unusable(asking: &Asking, error: StoreError) -> CacheError {
     let url = asking.url().to_string();
     match error {
         StoreError::Other(why) => CacheError::NoRemote { url, why },
-        error => CacheError::Remote { url, error },
+        error => CacheError::Remote { url, error, way_out: "the same command tries again" },
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It does not answer, or not now. The only one that is tried again.
-    #[error("does not answer: {0}")]
+    #[error("cannot be used now: {0}")]
     Unavailable(String),
     /// It does not allow that.
     #[error("refuses: {0}")]

@@ -2,7 +2,7 @@
 
 use crate::scale::Range;
 use crate::text::{escape, shortened, width};
-use crate::{Chart, Point, Series};
+use crate::{Chart, Look, Point, Series};
 use std::fmt::Write as _;
 
 /// The width of a chart and the height of its plot, in pixels.
@@ -109,7 +109,7 @@ impl Chart {
     }
 
     fn draw(&self, svg: &mut String, series: &Series, index: usize, x: &Range, y: &Range) {
-        let (colour, dash) = look(index);
+        let (colour, dash, wide) = look(series, index);
         for piece in series.points.split(|point| !self.shows(point)).filter(|piece| !piece.is_empty()) {
             let banded: Vec<(f64, f64, f64)> = piece
                 .iter()
@@ -126,15 +126,18 @@ impl Chart {
                 let path = path(there.chain(back));
                 let _ = writeln!(svg, "<path d=\"{path}Z\" fill=\"{colour}\" fill-opacity=\"0.18\"/>");
             }
-            if let [point] = piece {
+            let marked = if piece.len() == 1 || series.look == Look::Marked { piece } else { &[] };
+            for point in marked {
                 let (at, high) = (across(x, point.x), up(y, point.y));
                 let _ = writeln!(svg, "<circle cx=\"{at:.1}\" cy=\"{high:.1}\" r=\"3\" fill=\"{colour}\"/>");
+            }
+            if piece.len() == 1 {
                 continue;
             }
             let path = path(piece.iter().map(|point| (across(x, point.x), up(y, point.y))));
             let _ = writeln!(
                 svg,
-                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" stroke-dasharray=\"{dash}\"/>"
+                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{wide}\" stroke-dasharray=\"{dash}\"/>"
             );
         }
     }
@@ -154,10 +157,10 @@ impl Chart {
         for (index, name) in names.iter().enumerate() {
             let (row, column) = (index / columns, index % columns);
             let (at, y) = (RIGHT + column as f64 * widest, top + row as f64 * LINE + 10.0);
-            let (colour, dash) = look(index);
+            let (colour, dash, wide) = look(&self.series[index], index);
             let _ = writeln!(
                 legend.svg,
-                "<path d=\"M{at:.1} {mid:.1}h28\" stroke=\"{colour}\" stroke-width=\"1.8\" stroke-dasharray=\"{dash}\"/>",
+                "<path d=\"M{at:.1} {mid:.1}h28\" stroke=\"{colour}\" stroke-width=\"{wide}\" stroke-dasharray=\"{dash}\"/>",
                 mid = y - 4.0
             );
             text(&mut legend.svg, "legend", at + 34.0, y, "start", name);
@@ -172,9 +175,14 @@ struct Legend {
     height: f64,
 }
 
-/// The colour and the dashes of the line with this number.
-fn look(index: usize) -> (&'static str, &'static str) {
-    (COLOURS[index % COLOURS.len()], DASHES[index / COLOURS.len() % DASHES.len()])
+/// The colour, the dashes and the width of the line with this number.
+fn look(series: &Series, index: usize) -> (&'static str, &'static str, f64) {
+    match series.look {
+        Look::Guide => ("#888", "4 4", 1.0),
+        Look::Line | Look::Marked => {
+            (COLOURS[index % COLOURS.len()], DASHES[index / COLOURS.len() % DASHES.len()], 1.8)
+        }
+    }
 }
 
 fn across(x: &Range, value: f64) -> f64 {
@@ -204,7 +212,7 @@ fn text(svg: &mut String, class: &str, x: f64, y: f64, anchor: &str, words: &str
 
 #[cfg(test)]
 mod tests {
-    use crate::{Axis, Chart, Point, Scale, Series};
+    use crate::{Axis, Chart, Look, Point, Scale, Series};
 
     fn chart(scale: Scale, series: Vec<Series>) -> Chart {
         let axis = |title: &str, scale| Axis { title: title.into(), scale };
@@ -213,7 +221,7 @@ mod tests {
     }
 
     fn series(name: &str, points: &[(f64, f64)]) -> Series {
-        Series { name: name.into(), points: points.iter().map(|(x, y)| Point::at(*x, *y)).collect() }
+        Series { name: name.into(), points: points.iter().map(|(x, y)| Point::at(*x, *y)).collect(), look: Look::Line }
     }
 
     #[test]
@@ -245,9 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn a_guide_takes_no_colour_and_marks_are_circles() {
+        let marked = Series { look: Look::Marked, ..series("a", &[(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)]) };
+        let guide = Series { look: Look::Guide, ..series("b", &[(0.0, 0.0), (2.0, 2.0)]) };
+        let svg = chart(Scale::Linear, vec![marked, guide]).svg();
+        assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
+        assert!(
+            svg.contains("stroke=\"#888\" stroke-width=\"1\" stroke-dasharray=\"4 4\"") && !svg.contains("#d55e00"),
+            "{svg}"
+        );
+    }
+
+    #[test]
     fn a_band_is_drawn_around_its_line() {
         let point = |x: f64| Point { x, y: 2.0, band: Some((-1.0, 3.0)) };
-        let line = Series { name: String::new(), points: vec![point(0.0), point(1.0)] };
+        let line = Series { name: String::new(), points: vec![point(0.0), point(1.0)], look: Look::Line };
         for scale in [Scale::Linear, Scale::Log] {
             let svg = chart(scale, vec![line.clone()]).svg();
             assert!(svg.contains("fill-opacity") && !svg.contains("NaN"), "{svg}");

@@ -2,14 +2,14 @@
 //! colours that colour-blind readers can tell apart, dashes beside colours, light and dark. Knows no stage and no file.
 //!
 //! ```
-//! use ddpipe_figure::{Axis, Chart, Point, Scale, Series};
+//! use ddpipe_figure::{Axis, Chart, Look, Point, Scale, Series};
 //!
 //! let points = (1..=100).map(|step| Point::at(step as f64, 1.0 / step as f64)).collect();
 //! let chart = Chart {
 //!     title: "Loss".into(),
 //!     x: Axis { title: "iteration".into(), scale: Scale::Linear },
 //!     y: Axis { title: "loss".into(), scale: Scale::Log },
-//!     series: vec![Series { name: "dm".into(), points }],
+//!     series: vec![Series { name: "dm".into(), points, look: Look::Line }],
 //!     note: String::new(),
 //! };
 //! assert!(chart.svg().starts_with("<svg"));
@@ -53,6 +53,21 @@ pub struct Series {
     pub name: String,
     /// Its points, by ascending x. Those that are not finite, or not positive on a logarithmic axis, interrupt the line.
     pub points: Vec<Point>,
+    /// How it is drawn.
+    pub look: Look,
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// In a colour of its own.
+    #[default]
+    Line,
+    /// Likewise, with a mark at each point: few measurements.
+    Marked,
+    /// Thin, grey and dashed: no measurement, but what one is compared with. Stands behind the others in the list, whose colours it does
+    /// not change.
+    Guide,
 }
 
 /// A point of a line.

@@ -6,7 +6,7 @@ use crate::context::{Context, Inputs, Outputs};
 use crate::report::sheet::csv;
 use crate::report::sheet::document;
 use anyhow::Result;
-use ddpipe_figure::{Axis, Chart, Point, Scale, Series};
+use ddpipe_figure::{Axis, Chart, Look, Point, Scale, Series};
 use ddpipe_interface::ArtifactType;
 use line::Line;
 use serde::Deserialize;
@@ -52,7 +52,7 @@ fn series(line: &Line) -> Series {
         let band = cell.std.map(|std| (cell.mean - std, cell.mean + std));
         Point { x: *step as f64, y: cell.mean, band }
     };
-    Series { name: line.title.clone(), points: line.points.iter().map(point).collect() }
+    Series { name: line.title.clone(), points: line.points.iter().map(point).collect(), look: Look::Line }
 }
 
 /// The lines as CSV.

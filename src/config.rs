@@ -3,6 +3,7 @@
 
 use crate::exit::Fault;
 use crate::machine::Machine;
+use ddpipe_cache::shared::keys::{NoKey, PublicKey};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,10 @@ const USER: &str = "ddpipe/config.toml";
 pub struct Config {
     /// The URL of the remote that caches have.
     pub remote: Option<String>,
+    /// The keys whose records from remotes are believed.
+    pub trusted: Vec<PublicKey>,
+    /// Whether records from remotes have to be signed; where nobody says so, if keys are named.
+    pub require_signature: Option<bool>,
     /// The machines that `--on` names.
     pub machines: IndexMap<String, Machine>,
 }
@@ -28,6 +33,8 @@ struct Written {
     #[serde(default)]
     cache: WrittenCache,
     #[serde(default)]
+    trust: WrittenTrust,
+    #[serde(default)]
     machines: IndexMap<String, Machine>,
 }
 
@@ -35,6 +42,27 @@ struct Written {
 #[serde(deny_unknown_fields)]
 struct WrittenCache {
     remote: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTrust {
+    #[serde(default)]
+    keys: Vec<Key>,
+    require_signature: Option<bool>,
+}
+
+/// A key as a text.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Key(PublicKey);
+
+impl TryFrom<String> for Key {
+    type Error = NoKey;
+
+    fn try_from(text: String) -> Result<Self, NoKey> {
+        text.parse().map(Key)
+    }
 }
 
 impl Config {
@@ -61,7 +89,9 @@ impl Config {
     }
 
     fn lay_over(&mut self, text: &str) -> Result<(), toml::de::Error> {
-        let Written { cache: WrittenCache { remote }, machines } = toml::from_str(text)?;
+        let Written { cache: WrittenCache { remote }, trust, machines } = toml::from_str(text)?;
+        self.trusted.extend(trust.keys.into_iter().map(|Key(key)| key));
+        self.require_signature = trust.require_signature.or(self.require_signature);
         self.remote = remote.or(self.remote.take());
         self.machines.extend(machines);
         Ok(())
@@ -69,8 +99,13 @@ impl Config {
 }
 
 fn users() -> Option<PathBuf> {
+    Some(folder()?.join(USER))
+}
+
+/// The user's folder for settings of all programs.
+pub fn folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    Some(set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?.join(USER))
+    set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))
 }
 
 #[cfg(test)]
@@ -86,6 +121,10 @@ mod tests {
         assert_eq!(config.remote.as_deref(), Some("file:///site"));
         config.lay_over("[cache]\nremote = \"file:///mine\"\n").unwrap();
         assert_eq!(config.remote.as_deref(), Some("file:///mine"));
+        config.lay_over("[trust]\nkeys = [\"ada:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"]\n").unwrap();
+        assert_eq!((config.trusted.len(), config.require_signature), (1, None));
+        let said = config.lay_over("[trust]\nkeys = [\"ada\"]\n").unwrap_err().to_string();
+        assert!(said.contains("line 2") && said.contains("\"ada\" is no key"), "{said}");
         let said = config.lay_over("[cache]\nremoet = \"file:///mine\"\n").unwrap_err().to_string();
         assert!(said.contains("line 2") && said.contains("remoet") && said.contains("`remote`"), "{said}");
     }

@@ -25,7 +25,7 @@
 //!    at the end, [`run_report`] says all of it to CI systems,
 //!    [`report`] to people, as one HTML file, and [`export`] to other programs; [`image_set`] reads sets of images for both.
 //! 6. [`cli`]: one module for each subcommand; [`exit`] has the exit codes, [`config`] the settings of a user or a site, [`machine`] what
-//!    they say of machines that pilots run on.
+//!    they say of machines that pilots run on, [`trust`] whose results of a remote are believed.
 
 pub mod address;
 pub mod allowed;
@@ -95,6 +95,7 @@ pub mod table;
 pub mod templates;
 pub mod terminal;
 pub mod told;
+pub mod trust;
 pub mod upstream;
 mod visible;
 pub mod when;

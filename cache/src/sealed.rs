@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub(crate) const CHECK: &str = "check";
+/// Signatures of the checksum, which stand beside it in a remote and are not part of what it is over.
+pub(crate) const SIGNATURES: &str = "signatures";
 
 /// What a record's file holds.
 pub(crate) enum Opened {
@@ -52,6 +54,7 @@ pub(crate) fn open(text: &[u8]) -> Option<Opened> {
     let mut fields: Map<String, Value> = serde_json::from_slice(text).ok()?;
     let format = fields.get("format")?.as_u64()?;
     let stated = fields.shift_remove(CHECK);
+    fields.shift_remove(SIGNATURES);
     match (format, stated) {
         // As ddpipe wrote them before there were checksums.
         (1, None) => {}

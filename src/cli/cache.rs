@@ -1,4 +1,4 @@
-//! `ddpipe cache du|gc|verify|push|pull|status`: looking after the cache, and what it shares with others.
+//! `ddpipe cache du|gc|verify|push|pull|status|key`: looking after the cache, and what it shares with others.
 
 mod collected;
 mod elsewhere;
@@ -54,6 +54,12 @@ enum Command {
     Pull(shared::PullArgs),
     /// Say what is here, what is in the remote, and what waits to be sent
     Status(shared::StatusArgs),
+    /// Print the public key of one's own records in remotes; makes the key if there is none
+    Key {
+        /// The name of a new key [default: the user's name]
+        #[arg(long)]
+        name: Option<String>,
+    },
 }
 
 pub(super) fn run(args: Args) -> Done {
@@ -62,6 +68,7 @@ pub(super) fn run(args: Args) -> Done {
         Command::Push(push) => shared::push(push, &place),
         Command::Pull(pull) => shared::pull(pull, &place),
         Command::Status(status) => shared::status(&status, &place),
+        Command::Key { name } => shared::key(name.as_deref()),
         Command::Du => print(&usage(&place.open()?.du()?)),
         Command::Gc { keep_runs, yes, there: there @ elsewhere::GcArgs { remote: Some(_), .. }, .. } => {
             elsewhere::collect(&there, keep_runs, yes)

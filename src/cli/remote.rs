@@ -2,8 +2,10 @@
 
 use crate::config::Config;
 use crate::exit::Fault;
+use crate::trust;
 use ddpipe_cache::shared::{Patience, Remote};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The arguments that name a remote.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -31,11 +33,16 @@ impl RemoteArgs {
     /// # Errors
     /// It cannot be used; those of the settings.
     pub fn open(&self, patience: Patience) -> Result<Option<Remote>, Fault> {
-        let named = match &self.remote {
-            Some(url) => Some(url.clone()),
-            None => self.config()?.remote,
-        };
-        let url = named.filter(|url| !url.is_empty() && url != "none");
-        Ok(url.map(|url| Remote::at(&url, patience)).transpose()?)
+        let is_one = |url: &String| !url.is_empty() && url != "none";
+        if self.remote.as_ref().is_some_and(|url| !is_one(url)) {
+            return Ok(None);
+        }
+        let config = self.config()?;
+        let Some(url) = self.remote.clone().or_else(|| config.remote.clone()).filter(is_one) else { return Ok(None) };
+        let remote = Remote::at(&url, patience)?;
+        Ok(Some(match trust::keys(&config)? {
+            Some(keys) => remote.with_notary(Arc::new(keys)),
+            None => remote,
+        }))
     }
 }

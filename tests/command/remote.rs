@@ -391,3 +391,36 @@ fn the_settings_of_a_user_name_the_remote_and_those_of_a_project_do_not() {
     project.env("DDPIPE_CONFIG", &path);
     project.go("pipelines/two.toml", &[]).code(2).says("other.toml").says("line 2").says("remoet");
 }
+
+/// Ben believes Ada and himself.
+#[test]
+fn results_are_believed_of_those_whose_keys_are_trusted() {
+    let mut two = Two::new();
+    let home = |project: &Project| project.path("home").display().to_string();
+    for project in [&mut two.ada, &mut two.ben] {
+        project.env("DDPIPE_KEY_FILE", &format!("{}/key", home(project)));
+    }
+    let ada = two.ada.run(&["cache", "key", "--name", "ada"]).ok().out.trim().to_string();
+    assert!(ada.starts_with("ada:"), "{ada}");
+    assert_eq!(two.ada.run(&["cache", "key"]).ok().out.trim(), ada, "it is made once");
+    let settings = format!("[trust]\nkeys = [\"{ada}\"]\n");
+    two.ben.file("settings.toml", &settings);
+    let path = two.ben.path("settings.toml").display().to_string();
+    two.ben.env("DDPIPE_CONFIG", &path);
+    go(&two.ada).ok().ran(&["a", "b"]);
+    go(&two.ben).ok().ran(&[]);
+    // Another one who has no key.
+    let mut eve = Project::counting();
+    eve.env("DDPIPE_REMOTE", &format!("file://{}", two.remote.display()));
+    eve.env("DDPIPE_KEY_FILE", &format!("{}/key", home(&eve)));
+    for project in [&eve, &two.ben] {
+        project.edit("pipelines/two.toml", "to = 4", "to = 5");
+    }
+    go(&eve).ok().ran(&["b"]);
+    go(&two.ben).ok().ran(&["b"]).says("is not used: it is not signed");
+    two.ben.run(&["cache", "status"]).ok();
+    // A key that others may read is none.
+    let key = two.ada.path("home/key");
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    go(&two.ada).code(2).says("others may read it").says("chmod 600");
+}

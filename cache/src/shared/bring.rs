@@ -3,6 +3,7 @@
 
 use super::asking::GaveUp;
 use super::remote::Shared;
+use super::sign;
 use super::store::StoreError;
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
@@ -53,6 +54,10 @@ impl Shared {
                 return None;
             }
         };
+        if let Some(Err(why)) = self.notary.as_deref().map(|notary| sign::judged(&text, notary)) {
+            self.refuse(&format!("record {} is not used: {why}", key.short()));
+            return None;
+        }
         if let Err(error) = self.keep(cache, &record, look) {
             tracing::warn!(%key, %error, "a record of the remote was not noted here");
         }

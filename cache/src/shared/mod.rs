@@ -8,7 +8,8 @@
 //! 5. `leases.rs`: who computes a key, across machines; `lease.rs` and `beat.rs` have the rules, without input and output.
 //! 6. `marks.rs`: which records wait to be sent, and which are known to be complete there. `reaches.rs`: what a run reaches, for
 //!    others to see.
-//! 7. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
+//! 7. [`Notary`] (`sign.rs`) signs records on their way there and judges those from there; with the feature `sign` `keys.rs` is one.
+//! 8. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
 //!
 //! Knows no graph, no nodes' meaning and no other process.
 
@@ -20,6 +21,8 @@ pub mod bucket;
 mod collect;
 mod folder;
 mod inspect;
+#[cfg(feature = "sign")]
+pub mod keys;
 pub mod lease;
 mod leases;
 mod marks;
@@ -30,6 +33,7 @@ mod push;
 mod reaches;
 mod remote;
 mod sender;
+mod sign;
 mod store;
 mod there;
 
@@ -44,4 +48,5 @@ pub use push::{Pushed, Status};
 pub use remote::{Pace, Patience, Remote};
 pub(crate) use remote::{Shared, leases_in};
 pub use sender::Unsent;
+pub use sign::{Notary, Signature};
 pub use store::{Seen, Store, StoreError};

@@ -9,6 +9,7 @@ use std::path::Path;
 pub(super) fn portable(text: &[u8]) -> Option<Vec<u8>> {
     let mut fields: Map<String, Value> = serde_json::from_slice(text).ok()?;
     fields.shift_remove(sealed::CHECK);
+    fields.shift_remove(sealed::SIGNATURES);
     if let Some(Value::Object(sources)) = fields.get_mut("sources") {
         for source in sources.values_mut() {
             if let Some(path) = source.get_mut("path") {

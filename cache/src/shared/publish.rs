@@ -6,6 +6,7 @@ use super::bring::RECORD_LIMIT;
 use super::collect::{self, LONGEST_SENDING};
 use super::portable::portable;
 use super::remote::Shared;
+use super::sign;
 use super::store::StoreError;
 use crate::layout::Layout;
 use crate::sealed::{self, Opened};
@@ -44,6 +45,10 @@ impl Shared {
         let Some((text, outputs)) = whole(cache, key)? else {
             self.marks.sent(key);
             return Ok(Sent::Gone);
+        };
+        let text = match &self.notary {
+            Some(notary) => sign::signed(text, &**notary),
+            None => text,
         };
         self.meet(true)?;
         let name = Layout::record_name(key);

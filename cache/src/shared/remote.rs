@@ -6,6 +6,7 @@ use super::folder::{self, Folder};
 use super::leases::Leases;
 use super::marks::Marks;
 use super::sender::Sender;
+use super::sign::Notary;
 use super::store::{Store, StoreError};
 use crate::layout::Layout;
 use crate::{Cache, CacheError, Digest, Key, disk};
@@ -70,6 +71,7 @@ pub struct Remote {
     store: Arc<dyn Store>,
     patience: Patience,
     pace: Pace,
+    notary: Option<Arc<dyn Notary>>,
 }
 
 impl Remote {
@@ -107,7 +109,12 @@ impl Remote {
 
     /// A remote over any store.
     pub fn over(store: Arc<dyn Store>, patience: Patience) -> Self {
-        Remote { store, patience, pace: Pace::of_environment() }
+        Remote { store, patience, pace: Pace::of_environment(), notary: None }
+    }
+
+    /// The same, whose records are signed and judged.
+    pub fn with_notary(self, notary: Arc<dyn Notary>) -> Self {
+        Remote { notary: Some(notary), ..self }
     }
 
     /// Requests to it, outside of any cache folder.
@@ -185,6 +192,7 @@ pub(crate) struct Shared {
     pub leases: Arc<Leases>,
     pub(super) marks: Marks,
     pub(super) sender: Sender,
+    pub(super) notary: Option<Arc<dyn Notary>>,
     /// Blobs that are not to be had there, whatever the marks say.
     doubted: Mutex<HashSet<Digest>>,
     /// Records that were not there, and when that was.
@@ -199,7 +207,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub fn new(remote: Remote, layout: &Layout) -> Result<Self, CacheError> {
-        let Remote { store, patience, pace } = remote;
+        let Remote { store, patience, pace, notary } = remote;
         let is_itself = |path: &Path| path.canonicalize().ok() == layout.root().canonicalize().ok();
         if let Some(path) = store.url().strip_prefix("file://")
             && is_itself(Path::new(path))
@@ -215,6 +223,7 @@ impl Shared {
             leases,
             marks,
             sender: Sender::default(),
+            notary,
             doubted: Mutex::default(),
             absent: Mutex::default(),
             said: Mutex::default(),

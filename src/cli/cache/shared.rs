@@ -1,4 +1,4 @@
-//! `ddpipe cache push|pull|status`: what a cache shares with its remote.
+//! `ddpipe cache push|pull|status|key`: what a cache shares with its remote.
 
 use crate::cli::place::CacheArgs;
 use crate::cli::project::ManifestArgs;
@@ -9,6 +9,7 @@ use crate::note::say;
 use crate::plan::Verdict;
 use crate::size;
 use crate::slots;
+use crate::trust;
 use crate::visible::visible;
 use ddpipe_cache::Cache;
 use ddpipe_cache::shared::{Patience, Pushed, Status};
@@ -112,6 +113,12 @@ pub(super) fn pull(args: PullArgs, _place: &CacheArgs) -> Done {
 
 pub(super) fn status(args: &StatusArgs, place: &CacheArgs) -> Done {
     print(&visible(&told(&open(place, &args.remote)?.remote_status()?)))
+}
+
+pub(super) fn key(name: Option<&str>) -> Done {
+    let (public, path) = trust::own_or_new(name)?;
+    say(format!("the secret is in {}, for you alone", path.display()));
+    print(&format!("{public}\n"))
 }
 
 /// The cache that is named or found, with its remote.

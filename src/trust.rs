@@ -1,0 +1,84 @@
+//! Whose results are believed: one's own key, which is a file beside the settings, and the keys that the settings name.
+
+use crate::config::{self, Config};
+use crate::exit::{Exit, Fault};
+use ddpipe_cache::shared::keys::{Keys, PublicKey, Signer};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The file in the folder for settings, and the variable that names another one.
+const FILE: &str = "ddpipe/key";
+const VARIABLE: &str = "DDPIPE_KEY_FILE";
+
+/// One's own key and those of the settings. None where there is neither: then records are neither signed nor judged.
+///
+/// # Errors
+/// The file of the key cannot be read, or others may read it.
+pub fn keys(config: &Config) -> Result<Option<Keys>, Fault> {
+    let own = match path() {
+        Some(path) => own(&path)?,
+        None => None,
+    };
+    let required = config.require_signature.unwrap_or(!config.trusted.is_empty());
+    let trusted = config.trusted.clone();
+    Ok((own.is_some() || required).then_some(Keys { own, trusted, required }))
+}
+
+/// One's own public key; made with this name if there is none.
+///
+/// # Errors
+/// The file cannot be read or written, or the name is none.
+pub fn own_or_new(name: Option<&str>) -> Result<(PublicKey, PathBuf), Fault> {
+    let path = path()
+        .ok_or_else(|| Fault::usage(format!("there is no folder for settings\n  name a file with {VARIABLE}")))?;
+    if let Some(own) = own(&path)? {
+        return Ok((own.public(), path));
+    }
+    let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "me".into());
+    let name = name.map_or_else(user, str::to_string);
+    let mut seed = [0; 32];
+    let fault = |error: &dyn std::fmt::Display| Fault {
+        exit: Exit::Cache,
+        message: format!("could not write the key {}: {error}", path.display()),
+    };
+    getrandom::fill(&mut seed).map_err(|error| fault(&error))?;
+    let signer =
+        Signer::new(&name, seed).map_err(|error| Fault::usage(format!("{error}\n  name the key with --name")))?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| fault(&error))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            writeln!(file, "{}", signer.line()).and_then(|()| file.sync_all()).map_err(|error| fault(&error))?;
+            Ok((signer.public(), path))
+        }
+        // Another command was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => own_or_new(Some(&name)),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+fn path() -> Option<PathBuf> {
+    let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(config::folder()?.join(FILE)))
+}
+
+fn own(path: &Path) -> Result<Option<Signer>, Fault> {
+    let fault = |why: String| Fault::usage(format!("the key {}: {why}", path.display()));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fault(format!("could not read it: {error}"))),
+    };
+    let mode = file.metadata().map_err(|error| fault(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(fault(format!("others may read it\n  chmod 600 {}", path.display())));
+    }
+    let mut line = String::new();
+    let read = file.take(1024).read_to_string(&mut line);
+    read.map_err(|error| fault(format!("could not read it: {error}")))?;
+    let wrong = |_| fault("it holds no key\n  move it away, and `ddpipe cache key` makes another".into());
+    Signer::of_line(&line).map(Some).map_err(wrong)
+}

@@ -36,6 +36,16 @@ pub trait Records: Sync {
     fn find_described(&self, key: &Key, _description: &mut Description) -> Result<Option<Record>, CacheError> {
         self.find(key)
     }
+    /// As [`Records::find_described`], as far as that takes no request to another machine.
+    fn find_here(&self, key: &Key, description: &mut Description) -> Result<Option<Record>, CacheError> {
+        self.find_described(key, description)
+    }
+    /// Whether records may come from another machine.
+    fn are_elsewhere_too(&self) -> bool {
+        false
+    }
+    /// Looks there for the records of these keys, which are not here, at the same time; what is found is here afterwards.
+    fn look_ahead(&self, _keys: &[Key]) {}
     /// The first output of a record whose bytes are no longer in the cache.
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError>;
     /// The newest record of a node of this pipeline.

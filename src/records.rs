@@ -14,6 +14,21 @@ impl Records for Cache {
         self.record_described(*key, description.entries_mut())
     }
 
+    fn find_here(&self, key: &Key, description: &mut Description) -> Result<Option<Record>, CacheError> {
+        match self.has_remote() {
+            true => self.record_here(*key, description.entries_mut()),
+            false => self.find_described(key, description),
+        }
+    }
+
+    fn are_elsewhere_too(&self) -> bool {
+        self.has_remote()
+    }
+
+    fn look_ahead(&self, keys: &[Key]) {
+        Cache::look_ahead(self, keys);
+    }
+
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError> {
         Ok(self.lost_outputs(record)?.into_iter().next())
     }

@@ -205,6 +205,14 @@ impl Cache {
         self.or_from_elsewhere(key, self.look_up(key, description, &|| self.now())?, Look::Plan)
     }
 
+    /// As [`Cache::record_described`], of this folder alone.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn record_here(&self, key: Key, description: &mut Vec<(String, String)>) -> Result<Option<Record>, CacheError> {
+        self.look_up(key, description, &|| self.now())
+    }
+
     pub(crate) fn look_up(
         &self,
         key: Key,

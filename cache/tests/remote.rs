@@ -112,6 +112,23 @@ fn what_one_folder_computes_another_takes() {
 }
 
 #[test]
+fn many_records_are_looked_for_at_once_and_each_once() {
+    let lab = Lab::new();
+    let nodes: Vec<String> = (0..100).map(|number| format!("node {number}")).collect();
+    let ada = lab.cache("ada");
+    nodes.iter().take(60).for_each(|node| assert!(lab.run(&ada, node)));
+    assert_eq!(sent(&ada), Unsent::default());
+    let ben = lab.cache("ben");
+    let keys: Vec<Key> = nodes.iter().map(|node| key(node)).collect();
+    let before = lab.store.count();
+    ben.look_ahead(&keys);
+    // One for the remote's mark.
+    assert_eq!(lab.store.count() - before, keys.len() + 1);
+    let found = keys.iter().filter(|key| ben.peek(**key).unwrap().is_some()).count();
+    assert_eq!((found, lab.store.count() - before), (60, keys.len() + 1), "also what is absent is known");
+}
+
+#[test]
 fn what_is_on_record_here_makes_no_request() {
     let lab = Lab::new();
     let cache = lab.cache("ada");

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ddpipe_figure::{Axis, Chart, Look, Point, Scale, Series};
 use indexmap::IndexMap;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// So many lines share a panel; further ones are only in its numbers.
 pub const LINES: usize = 8;
@@ -136,16 +137,21 @@ fn panel(stage: &str, name: &str, gathered: &Gathered) -> Panel {
     let words = name.replace('_', " ");
     let y = if scale == Scale::Log { format!("{words} (logarithmic)") } else { words.clone() };
     let note = if several > 1 {
-        format!("mean of up to {several} curves and one standard deviation around it")
+        let where_to = if scale == Scale::Log { ", no lower than the lowest of them" } else { "" };
+        format!("mean of up to {several} curves and one standard deviation around it{where_to}")
     } else {
         String::new()
     };
     let left_out = all.len().saturating_sub(LINES);
+    let shown = |(line, curves): (&Series, &Vec<Curve>)| {
+        let line = if scale == Scale::Log { above_the_lowest(line.clone(), curves) } else { line.clone() };
+        thinned(line)
+    };
     let chart = Chart {
         title: format!("{stage}: {words}"),
         x: Axis { title: gathered.unit.into(), scale: Scale::Linear },
         y: Axis { title: y, scale },
-        series: all.iter().take(LINES).cloned().map(thinned).collect(),
+        series: all.iter().take(LINES).zip(gathered.lines.values()).map(shown).collect(),
         note,
     };
     Panel::new(chart, gathered.unit, &all, &format!("{stage}-{name}"), left_out)
@@ -191,6 +197,21 @@ fn mean(curves: &[Curve]) -> Vec<Point> {
     let mut points: Vec<Point> = at.into_iter().map(point).collect();
     points.sort_by(|one, other| one.x.total_cmp(&other.x));
     points
+}
+
+/// A line whose band reaches no lower than the lowest of its curves: below the mean of a few losses a standard deviation may lead to
+/// zero, which a logarithmic axis shows as a fall to the bottom.
+fn above_the_lowest(mut line: Series, curves: &[Curve]) -> Series {
+    let mut lowest: HashMap<u64, f64> = HashMap::new();
+    for (x, y) in curves.iter().flatten() {
+        lowest.entry(x.to_bits()).and_modify(|low| *low = low.min(*y)).or_insert(*y);
+    }
+    for Point { x, band, .. } in &mut line.points {
+        if let (Some((low, _)), Some(lowest)) = (band, lowest.get(&x.to_bits())) {
+            *low = low.max(*lowest);
+        }
+    }
+    line
 }
 
 /// A line with fewer points: of each stretch the lowest and the highest, so that no peak is lost.
@@ -256,6 +277,15 @@ mod tests {
         assert_eq!(field("=1+1"), "\"'=1+1\"");
         assert_eq!(field("a \"b\", c"), "\"a \"\"b\"\", c\"");
         assert_eq!(plain_name("../=x<y>"), "____x_y_");
+    }
+
+    #[test]
+    fn on_a_logarithmic_axis_a_band_ends_at_the_lowest_curve() {
+        let curves = vec![vec![(1.0, 0.1)], vec![(1.0, 0.1)], vec![(1.0, 10.0)]];
+        let line = Series { name: String::new(), points: mean(&curves), look: Look::Line };
+        assert!(line.points[0].band.is_some_and(|(low, _)| low < 0.0));
+        let band = above_the_lowest(line, &curves).points[0].band;
+        assert!(band.is_some_and(|(low, high)| low == 0.1 && high > 9.0), "{band:?}");
     }
 
     #[test]

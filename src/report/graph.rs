@@ -14,7 +14,7 @@ const HEIGHT: f64 = 42.0;
 const ACROSS: f64 = 44.0;
 const DOWN: f64 = 12.0;
 /// So many letters of a name are shown.
-const LETTERS: usize = 23;
+const LETTERS: usize = 21;
 /// So many letters a kind and the counts have together.
 const ROOM: usize = 25;
 /// How often the order within the layers is improved.

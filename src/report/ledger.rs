@@ -43,7 +43,8 @@ pub struct Entry {
     pub why: String,
 }
 
-/// The ledger; none where the manifest names no figure for what is in it. Figures for cells that were not run are counted only.
+/// The ledger; none where the manifest names no figure for what is in it. Cells that were not run, and those for which nothing is
+/// published, are counted only: what was measured for these stands in the tables.
 pub fn of(subject: &Subject) -> Option<Ledger> {
     let rows = &subject.published;
     if rows.is_empty() {
@@ -53,7 +54,8 @@ pub fn of(subject: &Subject) -> Option<Ledger> {
     rows.iter().for_each(|row| *counts.entry(row.verdict).or_default() += 1);
     counts.sort_keys();
     let counts: Vec<String> = counts.iter().map(|(verdict, count)| format!("{count} {}", verdict.words())).collect();
-    let there: Vec<&Row> = rows.iter().filter(|row| row.verdict != Verdict::NotRun).collect();
+    let there: Vec<&Row> =
+        rows.iter().filter(|row| !matches!(row.verdict, Verdict::NotRun | Verdict::NothingPublished)).collect();
     let more = there.len().saturating_sub(ROWS);
     let counts = format!("{}: {}.", counted(rows.len(), "figure"), counts.join(", "));
     Some(Ledger { counts, entries: there.into_iter().take(ROWS).map(|row| entry(subject, row)).collect(), more })

@@ -8,6 +8,8 @@ use ddpipe::plan::{Choice, Plan, Planner, Records};
 use ddpipe::schedule::{Interrupts, Run, Scheduler, Summary};
 use ddpipe::sources::Sources;
 use ddpipe_cache::{Cache, CacheError, Key, Record};
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A cache that counts what it is asked.
@@ -15,12 +17,40 @@ struct Counted {
     cache: Cache,
     found: AtomicUsize,
     outputs: AtomicUsize,
+    /// Records that are on another machine, those of them that are here by now, and how many were asked for at a time.
+    distant: HashMap<Key, Record>,
+    near: Mutex<HashMap<Key, Record>>,
+    waves: Mutex<Vec<usize>>,
+}
+
+impl Counted {
+    fn new(cache: Cache) -> Self {
+        let (found, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Counted { cache, found, outputs, distant: HashMap::new(), near: Mutex::default(), waves: Mutex::default() }
+    }
 }
 
 impl Records for Counted {
     fn find(&self, key: &Key) -> Result<Option<Record>, CacheError> {
         self.found.fetch_add(1, Ordering::SeqCst);
         self.cache.find(key)
+    }
+
+    fn find_here(&self, key: &Key, description: &mut Description) -> Result<Option<Record>, CacheError> {
+        match self.distant.is_empty() {
+            true => self.find_described(key, description),
+            false => Ok(self.near.lock().unwrap().get(key).cloned()),
+        }
+    }
+
+    fn are_elsewhere_too(&self) -> bool {
+        !self.distant.is_empty()
+    }
+
+    fn look_ahead(&self, keys: &[Key]) {
+        self.waves.lock().unwrap().push(keys.len());
+        let found = keys.iter().filter_map(|key| Some((*key, self.distant.get(key)?.clone())));
+        self.near.lock().unwrap().extend(found);
     }
 
     fn find_described(&self, key: &Key, description: &mut Description) -> Result<Option<Record>, CacheError> {
@@ -53,7 +83,7 @@ fn manifest(width: usize) -> String {
 fn run(lab: &Lab, is_certain: bool) -> (Summary, usize, usize) {
     let (pipeline, sources) = (lab.load(), Sources::default());
     let graph = Graph::link(&pipeline);
-    let counted = Counted { cache: lab.cache(), found: AtomicUsize::new(0), outputs: AtomicUsize::new(0) };
+    let counted = Counted::new(lab.cache());
     let choice = Choice { device: "cpu".into(), ..Choice::default() };
     let mut planner = Planner::new(&pipeline, &graph, &counted, &sources, Default::default(), &choice);
     let plan: Plan = planner.plan();
@@ -109,4 +139,21 @@ fn a_run_that_computes_everything_looks_for_each_record_a_bounded_number_of_time
         // The plan knows the inputs of the first node alone; then each is decided about when its inputs are there.
         assert_eq!(found, nodes + 1, "{width}");
     }
+}
+
+/// A stage of 500 nodes waits for another machine as long as one node does.
+#[test]
+fn records_of_another_machine_are_asked_for_in_waves() {
+    let lab = Lab::new(&manifest(500));
+    run(&lab, true);
+    let (pipeline, sources) = (lab.load(), Sources::default());
+    let graph = Graph::link(&pipeline);
+    let mut counted = Counted::new(lab.cache());
+    counted.distant = lab.cache().records().unwrap().into_iter().map(|record| (record.key, record)).collect();
+    let choice = Choice { device: "cpu".into(), ..Choice::default() };
+    let mut planner = Planner::new(&pipeline, &graph, &counted, &sources, Default::default(), &choice);
+    let plan = planner.plan();
+    assert_eq!(plan.fresh().len(), pipeline.nodes.len());
+    assert_eq!(*counted.waves.lock().unwrap(), [500, 500], "single nodes are asked for as they come");
+    assert_eq!(counted.found.load(Ordering::SeqCst), 2, "the data and the table");
 }

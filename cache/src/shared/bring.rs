@@ -5,6 +5,7 @@ use super::asking::GaveUp;
 use super::remote::Shared;
 use super::sign;
 use super::store::StoreError;
+use super::there;
 use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
 use crate::record;
@@ -13,6 +14,9 @@ use crate::{BlobStore, Cache, CacheError, Digest, Key, Record};
 
 /// No record is longer.
 pub(super) const RECORD_LIMIT: u64 = 1 << 20;
+
+/// So many records are looked for at the same time.
+const AHEAD: usize = 64;
 
 /// Who looks for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +148,20 @@ impl Shared {
 }
 
 impl Cache {
+    /// Looks for the records of these keys in the remote, many at the same time, so that they are known when a plan asks for each. What
+    /// goes wrong shows then. Nothing without a remote.
+    pub fn look_ahead(&self, keys: &[Key]) {
+        let Some(shared) = self.shared() else { return };
+        // The first request looks at the remote itself.
+        let Some((first, others)) = keys.split_first() else { return };
+        shared.record(self, *first, Look::Plan);
+        let look = |key: &Key| {
+            shared.record(self, *key, Look::Plan);
+            Ok(())
+        };
+        let _ = there::at_once(others, AHEAD, look, &|_, _| {});
+    }
+
     /// Notes the record of a key that is claimed, if the remote has one by now.
     pub(crate) fn look_elsewhere(&self, key: Key) {
         if let Some(shared) = self.shared() {

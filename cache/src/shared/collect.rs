@@ -257,7 +257,7 @@ impl Removal<'_> {
             let (name, seen) = told(item);
             Ok(self.asking.ask(|store| store.head(name))?.is_some_and(|now| As::of(&now) == As::of(seen)))
         };
-        let same = there::at_once(batch, look, &|_, _| {})?;
+        let same = there::at_once(batch, there::AT_ONCE, look, &|_, _| {})?;
         Ok(batch.iter().zip(same).filter_map(|(item, same)| same.then_some(item)).collect())
     }
 

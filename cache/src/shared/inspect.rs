@@ -58,7 +58,7 @@ fn inspect(asking: &Asking, tell: &(dyn Fn(usize, usize) + Sync)) -> Result<Insp
     let records = there::records(asking, &listed, &|done, _| tell(done, all))?;
     let read = |(digest, name, seen): &(Digest, String, Seen)| Ok((*digest, look_at(asking, name, *digest, seen)?));
     let whole: HashMap<Digest, Blob> =
-        there::at_once(&blobs, read, &|done, _| tell(listed.len() + done, all))?.into_iter().collect();
+        there::at_once(&blobs, there::AT_ONCE, read, &|done, _| tell(listed.len() + done, all))?.into_iter().collect();
     let mut named = HashSet::new();
     for there in records {
         let record = match there.what {

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// So many requests at a time: a bucket answers each after a while, and many at once.
-const AT_ONCE: usize = 16;
+/// So many requests at a time, each for much: a bucket answers each after a while, and many at once.
+pub(super) const AT_ONCE: usize = 16;
 
 /// An object under the name of a record.
 #[derive(Debug)]
@@ -57,13 +57,14 @@ pub(super) fn records(
         };
         Ok(Some(There { name: name.clone(), seen: *seen, what }))
     };
-    Ok(at_once(&named, read, tell)?.into_iter().flatten().collect())
+    Ok(at_once(&named, AT_ONCE, read, tell)?.into_iter().flatten().collect())
 }
 
-/// Does it with each of these, several at a time, and gives the results in the same order; stops at the first failure.
+/// Does it with each of these, so many at a time, and gives the results in the same order; stops at the first failure.
 /// `tell` is called with how many are done, and of how many.
 pub(super) fn at_once<T: Sync, R: Send>(
     items: &[T],
+    most: usize,
     work: impl Fn(&T) -> Result<R, StoreError> + Sync,
     tell: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<R>, StoreError> {
@@ -71,7 +72,7 @@ pub(super) fn at_once<T: Sync, R: Send>(
     let fault: Mutex<Option<StoreError>> = Mutex::default();
     let results: Mutex<Vec<Option<R>>> = Mutex::new(items.iter().map(|_| None).collect());
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(items.len()) {
+        for _ in 0..most.min(items.len()) {
             scope.spawn(|| {
                 while lock(&fault).is_none() {
                     let index = next.fetch_add(1, Ordering::Relaxed);

@@ -96,7 +96,7 @@ impl Survey {
             Err(StoreError::Other(_)) => Ok(Reached::default()),
             Err(error) => Err(error),
         };
-        let lists = there::at_once(&listed, read, &|_, _| {})?;
+        let lists = there::at_once(&listed, there::AT_ONCE, read, &|_, _| {})?;
         let mut holding = Holding::default();
         let mut pipelines: HashMap<String, (HashSet<String>, HashSet<Key>)> = HashMap::new();
         for ((name, seen), list) in listed.iter().zip(lists) {

@@ -73,11 +73,10 @@ impl Args {
             say(folder, mlflow::write(subject, folder)?, "run");
         }
         if let Some(folder) = ro_crate {
-            if subject.records().next().is_none() {
-                let name = &subject.pipeline.name;
+            if subject.records().next().is_none() && folder.join(ro_crate::DESCRIPTION).exists() {
+                let (name, folder) = (&subject.pipeline.name, folder.display());
                 let message = format!(
-                    "{name} has no results to describe\n  `ddpipe run` makes them; {} stays as it is",
-                    folder.display()
+                    "{name} has no results, and {folder} describes some; it stays as it is\n  name another folder"
                 );
                 return Err(Fault::usage(message));
             }

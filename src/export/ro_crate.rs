@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The file that describes the crate.
-const DESCRIPTION: &str = "ro-crate-metadata.json";
+pub const DESCRIPTION: &str = "ro-crate-metadata.json";
 /// The RO-Crate specification and the profile.
 const SPECIFICATION: &str = "https://w3id.org/ro/crate/1.1";
 const PROFILE: &str = "https://w3id.org/ro/wfrun/process/0.5";

@@ -77,9 +77,7 @@ fn panel(stage: &str, lines: &IndexMap<String, Vec<Bin>>) -> Panel {
         x: Axis { title: "confidence".into(), scale: Scale::Linear },
         y: Axis { title: "share of right answers".into(), scale: Scale::Linear },
         series: all.iter().take(LINES - 1).cloned().chain([ideal]).collect(),
-        note: format!(
-            "below the dashed line networks are surer than they are right, above it less sure; bins of {ANSWERS} answers and more"
-        ),
+        note: "below the dashed line networks are surer than they are right, above it less sure".into(),
     };
     let left_out = (all.len() + 1).saturating_sub(LINES);
     Panel::new(chart, "confidence", &all, &format!("{stage}-reliability"), left_out)

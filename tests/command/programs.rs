@@ -199,6 +199,26 @@ fn nothing_that_a_program_starts_outlives_its_stage() {
     }
 }
 
+const FILES: &str = r#"import os
+held = []
+for number in os.listdir("/proc/self/fd"):
+    try:
+        if os.readlink("/proc/self/fd/" + number).endswith("/lock"): held.append(int(number))
+    except FileNotFoundError:
+        pass
+assert len(held) == 1 and held[0] >= 100, held
+open("outputs/made.bin", "w").write("made")
+"#;
+
+/// A shell that gives the number 3 or 9 to a file of its own does not let go of the lock that keeps the next run waiting.
+#[test]
+fn a_program_has_the_lock_of_its_folder_where_scripts_do_not_close_it() {
+    let project = Project::new();
+    program(&project, "", "", FILES);
+    pipeline(&project, "[stages.a]\nkind = \"own.step\"\n");
+    project.go("pipelines/own.toml", &[]).ok();
+}
+
 #[test]
 fn programs_run_as_they_were_accepted_and_not_otherwise() {
     let project = Project::counting();

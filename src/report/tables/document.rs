@@ -87,7 +87,8 @@ impl Document {
         match it.unit.as_deref() {
             Some("percent") => (100.0, "%", it.digits),
             Some("MiB") => (1.0 / f64::from(1 << 20), "MiB", it.digits),
-            unit => (1.0, unit.unwrap_or_default(), it.digits),
+            None | Some("none") => (1.0, "", it.digits),
+            Some(unit) => (1.0, unit, it.digits),
         }
     }
 

@@ -70,9 +70,16 @@ pub fn run(mut command: Command, ctx: &Context, lock: &ScratchLock, abandoned: &
     Ok(())
 }
 
+/// The lock has this number or a higher one in a program: shells and scripts give low ones to files of their own, and would let go
+/// of it.
+const LOCK: i32 = 100;
+
 /// The worker blocks and ignores signals for reasons of its own, and children inherit that.
 fn start_afresh(lock: BorrowedFd<'_>) -> nix::Result<()> {
-    fcntl(lock, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    if fcntl(lock, FcntlArg::F_DUPFD(LOCK)).is_err() {
+        // The process may not have so many.
+        fcntl(lock, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    }
     SigSet::empty().thread_set_mask()?;
     // SAFETY: the default action is no handler of ours.
     unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;

@@ -17,12 +17,22 @@ const VARIABLE: &str = "DDPIPE_KEY_FILE";
 /// # Errors
 /// The file of the key cannot be read, or others may read it.
 pub fn keys(config: &Config) -> Result<Option<Keys>, Fault> {
-    let own = match path() {
-        Some(path) => own(&path)?,
-        None => None,
-    };
+    let path = path();
+    let own = path.as_deref().map(own).transpose()?.flatten();
+    if let (None, Some(path)) =
+        (&own, path.filter(|_| std::env::var_os(VARIABLE).is_some_and(|named| !named.is_empty())))
+    {
+        let message =
+            format!("{VARIABLE} names {}, which is not there\n  `ddpipe cache key` makes a key there", path.display());
+        return Err(Fault::usage(message));
+    }
     let required = config.require_signature.unwrap_or(!config.trusted.is_empty());
     let trusted = config.trusted.clone();
+    if required && own.is_none() {
+        tracing::warn!(
+            "what is sent to remotes is not signed, since there is no key of one's own; `ddpipe cache key` makes one"
+        );
+    }
     Ok((own.is_some() || required).then_some(Keys { own, trusted, required }))
 }
 
@@ -34,10 +44,16 @@ pub fn own_or_new(name: Option<&str>) -> Result<(PublicKey, PathBuf), Fault> {
     let path = path()
         .ok_or_else(|| Fault::usage(format!("there is no folder for settings\n  name a file with {VARIABLE}")))?;
     if let Some(own) = own(&path)? {
-        return Ok((own.public(), path));
+        let public = own.public();
+        if name.is_some_and(|name| name != public.name()) {
+            let message = format!("there is a key already: {public}\n  move {} away to make another", path.display());
+            return Err(Fault::usage(message));
+        }
+        return Ok((public, path));
     }
-    let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "me".into());
-    let name = name.map_or_else(user, str::to_string);
+    let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let unnamed = |_| Fault::usage("nothing says what you are called\n  name the key with --name");
+    let name = name.map_or_else(user, |name| Ok(name.to_string())).map_err(unnamed)?;
     let mut seed = [0; 32];
     let fault = |error: &dyn std::fmt::Display| Fault {
         exit: Exit::Cache,
@@ -72,7 +88,11 @@ fn own(path: &Path) -> Result<Option<Signer>, Fault> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fault(format!("could not read it: {error}"))),
     };
-    let mode = file.metadata().map_err(|error| fault(error.to_string()))?.permissions().mode();
+    let metadata = file.metadata().map_err(|error| fault(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(fault(format!("it is no file\n  name another one with {VARIABLE}")));
+    }
+    let mode = metadata.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(fault(format!("others may read it\n  chmod 600 {}", path.display())));
     }

@@ -116,6 +116,23 @@ fn an_edited_record_is_refused_whatever_its_signature_says() {
     }
 }
 
+/// Results of a time before there was a key, or of somebody who had none.
+#[test]
+fn a_push_signs_what_is_there_unsigned() {
+    let lab = Lab::new();
+    assert!(lab.run("ada", None));
+    let push = |keys: Keys| {
+        let remote = Remote::over(lab.store.clone(), Patience::default()).with_notary(Arc::new(keys));
+        let cache = Cache::open_sharing(&lab.folder.path().join("ada"), None, Some(remote)).unwrap();
+        let pushed = cache.push(None, &mut |_, _| {}).unwrap();
+        (pushed.records, pushed.before)
+    };
+    assert_eq!(push(keys(None, &[])), (0, 1), "there is nothing to sign with");
+    assert_eq!(push(keys(Some("ada"), &[])), (1, 0));
+    assert_eq!(push(keys(Some("ada"), &[])), (0, 1));
+    assert!(!lab.run("ben", Some(keys(Some("ben"), &["ada"]))));
+}
+
 /// A signature is beside the record and no part of it: who does not ask for any, and older programs' copies, lose nothing.
 #[test]
 fn what_is_kept_here_of_a_signed_record_is_the_record() {

@@ -73,12 +73,12 @@ impl Args {
             say(folder, mlflow::write(subject, folder)?, "run");
         }
         if let Some(folder) = ro_crate {
-            if subject.records().next().is_none() && folder.join(ro_crate::DESCRIPTION).exists() {
-                let (name, folder) = (&subject.pipeline.name, folder.display());
-                let message = format!(
-                    "{name} has no results, and {folder} describes some; it stays as it is\n  name another folder"
-                );
-                return Err(Fault::usage(message));
+            let name = ro_crate::name(subject);
+            if let Some(other) = ro_crate::described(folder).filter(|other| *other != name) {
+                let folder = folder.display();
+                return Err(Fault::usage(format!(
+                    "{folder} describes {other}, and not {name}\n  name a folder of its own"
+                )));
             }
             say(folder, ro_crate::write(subject, folder)?, "action");
         }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The file that describes the crate.
-pub const DESCRIPTION: &str = "ro-crate-metadata.json";
+const DESCRIPTION: &str = "ro-crate-metadata.json";
 /// The RO-Crate specification and the profile.
 const SPECIFICATION: &str = "https://w3id.org/ro/crate/1.1";
 const PROFILE: &str = "https://w3id.org/ro/wfrun/process/0.5";
@@ -40,11 +40,25 @@ pub fn write(subject: &Subject, folder: &Path) -> Result<usize, Fault> {
     Ok(actions.len())
 }
 
+/// What a crate is called: its pipeline and its run.
+pub fn name(subject: &Subject) -> String {
+    let pipeline = &subject.pipeline.name;
+    let run = subject.run.as_ref();
+    entity::text(&run.map_or_else(|| pipeline.clone(), |run| format!("{pipeline}, run {}", run.seen.id)))
+}
+
+/// What the crate in a folder is called; none where there is no crate.
+pub fn described(folder: &Path) -> Option<String> {
+    let text = std::fs::read(folder.join(DESCRIPTION)).ok()?;
+    let document: Value = serde_json::from_slice(&text).ok()?;
+    let root = document["@graph"].as_array()?.iter().find(|entity| entity["@id"] == "./")?;
+    Some(root["name"].as_str()?.to_string())
+}
+
 fn root(subject: &Subject, software: &str, manifest: &[String], actions: &[String], made: &mut Crate) {
     let run = subject.run.as_ref();
     let published = run.map_or_else(std::time::SystemTime::now, |run| run.begun());
-    let name = run
-        .map_or_else(|| subject.pipeline.name.clone(), |run| format!("{}, run {}", subject.pipeline.name, run.seen.id));
+    let name = name(subject);
     let about =
         subject.pipeline.about.clone().unwrap_or_else(|| format!("Results of the pipeline {}", subject.pipeline.name));
     let licence = licence(subject.pipeline.licence.as_deref(), made);
@@ -53,7 +67,7 @@ fn root(subject: &Subject, software: &str, manifest: &[String], actions: &[Strin
         "@id": "./",
         "@type": "Dataset",
         "conformsTo": reference(PROFILE),
-        "name": entity::text(&name),
+        "name": name,
         "description": entity::text(&about),
         "datePublished": when::rfc3339(published),
         "license": licence,

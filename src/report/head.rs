@@ -163,6 +163,10 @@ fn again(subject: &Subject) -> String {
     words.extend(call.profile.iter().flat_map(|name| ["--profile".to_string(), name.clone()]));
     words.extend(call.sets.iter().flat_map(|(path, value)| ["--set".to_string(), format!("{path}={value}")]));
     words.extend(call.select.iter().flat_map(|node| ["--select".to_string(), node.clone()]));
+    let own = |kind: &str| subject.pipeline.catalog.declaration(kind).is_some_and(|kind| kind.command.is_some());
+    if subject.pipeline.nodes.iter().any(|node| own(&node.kind)) {
+        words.push("--allow-commands".into());
+    }
     // Where data may be downloaded to is not what was asked for.
     let env = call.env.iter().filter(|(name, _)| name.starts_with("DDPIPE_VAR_"));
     let env: Vec<String> = env.map(|(name, value)| format!("{name}={} ", command::quoted(value))).collect();

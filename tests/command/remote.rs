@@ -407,12 +407,15 @@ fn results_are_believed_of_those_whose_keys_are_trusted() {
     two.ben.file("settings.toml", &settings);
     let path = two.ben.path("settings.toml").display().to_string();
     two.ben.env("DDPIPE_CONFIG", &path);
+    go(&two.ben).code(2).says("DDPIPE_KEY_FILE names").says("ddpipe cache key");
+    two.ben.run(&["cache", "key", "--name", "ben"]).ok();
+    two.ben.run(&["cache", "key", "--name", "ada"]).code(2).says("there is a key already: ben:");
     go(&two.ada).ok().ran(&["a", "b"]);
     go(&two.ben).ok().ran(&[]);
     // Another one who has no key.
     let mut eve = Project::counting();
     eve.env("DDPIPE_REMOTE", &format!("file://{}", two.remote.display()));
-    eve.env("DDPIPE_KEY_FILE", &format!("{}/key", home(&eve)));
+    eve.env("XDG_CONFIG_HOME", &home(&eve));
     for project in [&eve, &two.ben] {
         project.edit("pipelines/two.toml", "to = 4", "to = 5");
     }

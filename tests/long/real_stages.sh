@@ -11,7 +11,7 @@ cache=pilots
 begun=$SECONDS
 ddpipe run pipelines/ci.toml --on here --pilots 2 &
 run=$!
-pilots() { pgrep -f -- "--pilot.*$place|$place.*--pilot" || true; }
+pilots() { pgrep -f -- "--pilot[ =].*$place|$place.*--pilot[ =]" || true; }
 until [ "$(pilots | wc -l)" -ge 2 ] && [ "$(ls "$place/pilots/records-v1" 2>/dev/null | wc -l)" -ge 10 ]; do
   kill -0 "$run" 2>/dev/null || { echo "the run ended before a pilot could be killed"; exit 1; }
   sleep 0.2

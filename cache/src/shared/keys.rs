@@ -67,6 +67,13 @@ impl fmt::Debug for Signer {
     }
 }
 
+impl PublicKey {
+    /// What the key is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl FromStr for PublicKey {
     type Err = NoKey;
 
@@ -106,11 +113,15 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// One's own key and those of others.
+    fn believed(&self) -> impl Iterator<Item = PublicKey> {
+        self.trusted.iter().cloned().chain(self.own.as_ref().map(Signer::public))
+    }
+
     fn is_signed_by(&self, signature: &Signature, check: &str) -> bool {
         let Ok(sig) = STANDARD.decode(&signature.sig) else { return false };
         let Ok(sig) = ed25519_dalek::Signature::from_slice(&sig) else { return false };
-        let own = self.own.as_ref().map(Signer::public);
-        let mut named = self.trusted.iter().chain(&own).filter(|key| key.name == signature.key);
+        let mut named = self.believed().filter(|key| key.name == signature.key);
         let message = format!("{CONTEXT}{check}");
         named.any(|key| key.key.verify_strict(message.as_bytes(), &sig).is_ok())
     }
@@ -128,10 +139,16 @@ impl Notary for Keys {
             return Ok(());
         }
         let names: Vec<&str> = signatures.iter().map(|signature| signature.key.as_str()).filter_map(checked).collect();
-        Err(match names.as_slice() {
-            [] => "it is not signed".to_string(),
-            names => format!("its signature by {} is none of a key that is trusted here", names.join(", ")),
+        let known = names.iter().find(|name| self.believed().any(|key| key.name == **name));
+        Err(match (names.as_slice(), known) {
+            ([], _) => "it is not signed".to_string(),
+            (_, Some(name)) => format!("its signature does not fit the key of {name}"),
+            (names, None) => format!("its signature by {} is none of a key that is trusted here", names.join(", ")),
         })
+    }
+
+    fn would_sign(&self, check: &str, signatures: &[Signature]) -> bool {
+        self.own.is_some() && !signatures.iter().any(|signature| self.is_signed_by(signature, check))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Sending what is missing there when asked to, and what both sides hold.
 
+use super::bring::RECORD_LIMIT;
 use super::publish::{NotSent, Sent};
 use super::remote::Shared;
 use super::sender::Unsent;
+use super::sign;
 use super::store::{Seen, StoreError};
+use super::there;
 use crate::layout::Layout;
 use crate::{Cache, CacheError, Count, Key, walk};
 use std::collections::{HashMap, HashSet};
@@ -46,7 +49,7 @@ pub struct Status {
 
 impl Cache {
     /// Sends what the remote lacks: of these records, or of all, and what is there with outputs that are missing, have another
-    /// length or were found to be damaged. Those in the outbox come first, and are sent also where
+    /// length or were found to be damaged, or without a signature that it would have from here. Those in the outbox come first, and are sent also where
     /// there is one of their key already. `tell` is called after each record with how many are done, and of how many.
     ///
     /// # Errors
@@ -67,6 +70,8 @@ impl Cache {
             if is_whole { &mut known } else { &mut missing }.push(key);
         }
         keys.extend(missing);
+        let (unsigned, known): (Vec<Key>, Vec<Key>) = self.unsigned(shared, known)?;
+        keys.extend(unsigned);
         let mut pushed = Pushed { before: known.len() as u64, ..Pushed::default() };
         known.into_iter().for_each(|key| shared.marks.found(key));
         let of = keys.len();
@@ -82,6 +87,20 @@ impl Cache {
             tell(index + 1, of);
         }
         Ok(pushed)
+    }
+
+    /// Parts these records, which are there: those that lack a signature there which they would have from here, and the others.
+    fn unsigned(&self, shared: &Shared, known: Vec<Key>) -> Result<(Vec<Key>, Vec<Key>), CacheError> {
+        let Some(notary) = shared.notary.as_deref() else { return Ok((Vec::new(), known)) };
+        let lacks = |key: &Key| {
+            let name = Layout::record_name(*key);
+            let text = shared.asking.ask(|store| store.get(&name, RECORD_LIMIT))?;
+            Ok((*key, text.is_some_and(|text| sign::lacks_ours(&text, notary))))
+        };
+        let looked =
+            there::at_once(&known, there::AT_ONCE, lacks, &|_, _| {}).map_err(|error| shared.trouble(error))?;
+        let (unsigned, signed): (Vec<_>, Vec<_>) = looked.into_iter().partition(|(_, lacks)| *lacks);
+        Ok((unsigned.into_iter().map(|(key, _)| key).collect(), signed.into_iter().map(|(key, _)| key).collect()))
     }
 
     /// Whether the outputs of a record that is here are all there, with their lengths and not known to be damaged.

@@ -25,6 +25,10 @@ pub trait Notary: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why not, in words.
     fn judge(&self, check: &str, signatures: &[Signature]) -> Result<(), String>;
+
+    /// Whether one who sends what has this checksum would add a signature that is missing: there is a key to sign with, and no signature
+    /// of one that is trusted.
+    fn would_sign(&self, check: &str, signatures: &[Signature]) -> bool;
 }
 
 /// The text of a record with a signature, in place of those that it had.
@@ -42,11 +46,21 @@ pub(super) fn signed(text: Vec<u8>, notary: &dyn Notary) -> Vec<u8> {
 
 /// Whether a record's text, whose checksum fits, is believed; else why not.
 pub(super) fn judged(text: &[u8], notary: &dyn Notary) -> Result<(), String> {
+    let (check, signatures) = parts(text)?;
+    notary.judge(&check, &signatures)
+}
+
+/// Whether a record there lacks a signature that it would have, were it sent from here.
+pub(super) fn lacks_ours(text: &[u8], notary: &dyn Notary) -> bool {
+    parts(text).is_ok_and(|(check, signatures)| notary.would_sign(&check, &signatures))
+}
+
+/// The checksum of a record's text, and its signatures.
+fn parts(text: &[u8]) -> Result<(String, Vec<Signature>), String> {
     let fields: Map<String, Value> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let signatures = fields.get(sealed::SIGNATURES).cloned().unwrap_or_else(|| Value::Array(Vec::new()));
-    let signatures: Vec<Signature> =
-        serde_json::from_value(signatures).map_err(|_| "its signatures cannot be read".to_string())?;
+    let signatures = serde_json::from_value(signatures).map_err(|_| "its signatures cannot be read".to_string())?;
     // Records of the first format have no checksum, and so no signature either.
     let check = fields.get(sealed::CHECK).and_then(Value::as_str).unwrap_or_default();
-    notary.judge(check, &signatures)
+    Ok((check.to_string(), signatures))
 }

@@ -78,7 +78,7 @@ fn documents_show_what_their_ledgers_and_manifests_say() {
     let args = ["ledger", "--update", "docs/results.md", "--check"];
     let shown = Command::new(env!("CARGO_BIN_EXE_ddpipe")).args(args).current_dir(root).output().unwrap();
     assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
-    let stated: Vec<Figure> = ["paper/mnist.toml", "paper/fashion.toml"]
+    let stated: Vec<Figure> = ["paper/mnist.toml", "paper/fashion.toml", "projectA/mnist.toml"]
         .iter()
         .flat_map(|name| loaded(&root.join("pipelines").join(name), Vec::new()).published)
         .map(|published| published.figure)

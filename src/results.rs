@@ -142,8 +142,8 @@ pub fn try_folder(pipeline: &Pipeline, graph: &Graph, folder: &Path) -> Result<(
     })
 }
 
-/// Brings what records of nodes that nobody reads leave here from the cache's remote, if it has one. False where something is not to be had:
-/// then its node has to run.
+/// Brings the files of nodes that nobody reads here from the cache's remote, if it has one. False where something is not to
+/// be had: then its node has to run.
 ///
 /// # Errors
 /// Something cannot be written here.

@@ -1,4 +1,5 @@
-//! Whose results are believed: one's own key, which is a file beside the settings, and the keys that the settings name.
+//! Whose results are believed: one's own key, which is a file beside the settings, and the keys that the settings name. Knows
+//! no records and no remote.
 
 use crate::config::{self, Config};
 use crate::exit::{Exit, Fault};
@@ -17,10 +18,12 @@ const VARIABLE: &str = "DDPIPE_KEY_FILE";
 /// # Errors
 /// The file of the key cannot be read, or others may read it.
 pub fn keys(config: &Config) -> Result<Option<Keys>, Fault> {
-    let path = path();
-    let own = path.as_deref().map(own).transpose()?.flatten();
-    if let (None, Some(path)) =
-        (&own, path.filter(|_| std::env::var_os(VARIABLE).is_some_and(|named| !named.is_empty())))
+    let own = match path() {
+        Some(path) => own(&path)?,
+        None => None,
+    };
+    if own.is_none()
+        && let Some(path) = named()
     {
         let message =
             format!("{VARIABLE} names {}, which is not there\n  `ddpipe cache key` makes a key there", path.display());
@@ -77,8 +80,11 @@ pub fn own_or_new(name: Option<&str>) -> Result<(PublicKey, PathBuf), Fault> {
 }
 
 fn path() -> Option<PathBuf> {
-    let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    named.or_else(|| Some(config::folder()?.join(FILE)))
+    named().or_else(|| Some(config::folder()?.join(FILE)))
+}
+
+fn named() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn own(path: &Path) -> Result<Option<Signer>, Fault> {

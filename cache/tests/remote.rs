@@ -128,6 +128,21 @@ fn many_records_are_looked_for_at_once_and_each_once() {
     assert_eq!((found, lab.store.count() - before), (60, keys.len() + 1), "also what is absent is known");
 }
 
+/// A bucket that is asked for too much at once says so, and has time.
+#[test]
+fn pauses_of_requests_at_the_same_time_are_one() {
+    let lab = Lab::new();
+    let keys: Vec<Key> = (0..64).map(|number| key(&format!("node {number}"))).collect();
+    let pause = Duration::from_millis(20);
+    let patience = Patience { first: pause, longest: pause * 8, in_all: pause * 100 };
+    let remote = Remote::over(lab.store.clone(), patience);
+    let cache = Cache::open_sharing(&lab.path("ada"), None, Some(remote)).unwrap();
+    // Behind the remote's mark and the first record; added up they would be given up after fewer.
+    lab.store.fail(Fault::Unavailable, 2, 150);
+    cache.look_ahead(&keys);
+    assert_eq!(lab.store.count(), 1 + keys.len() + 150, "each was answered in the end");
+}
+
 #[test]
 fn what_is_on_record_here_makes_no_request() {
     let lab = Lab::new();

@@ -199,8 +199,8 @@ fn mean(curves: &[Curve]) -> Vec<Point> {
     points
 }
 
-/// A line whose band reaches no lower than the lowest of its curves: below the mean of a few losses a standard deviation may lead to
-/// zero, which a logarithmic axis shows as a fall to the bottom.
+/// A line whose band reaches no lower than the lowest of its curves: below the mean of a few losses a standard deviation may
+/// lead to zero, which a logarithmic axis shows as a fall to the bottom.
 fn above_the_lowest(mut line: Series, curves: &[Curve]) -> Series {
     let mut lowest: HashMap<u64, f64> = HashMap::new();
     for (x, y) in curves.iter().flatten() {

@@ -7,11 +7,11 @@ use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs;
 
-const WORK_STAGE: &str = r#"name = "own.work"
+const TASK_STAGE: &str = r#"name = "own.task"
 help = "Notes that it runs"
 version = 1
 seeded = true
-command = ["python3", "work.py"]
+command = ["python3", "task.py"]
 [inputs]
 before = { type = ["metrics"], help = "what came before", optional = true }
 [outputs]
@@ -22,7 +22,7 @@ log = { type = "string", help = "where it notes that" }
 fault = { type = "string", default = "", help = "what goes wrong" }
 "#;
 
-const WORK_PROGRAM: &str = r#"import json, os, signal, sys, time
+const TASK_PROGRAM: &str = r#"import json, os, signal, sys, time
 told = json.load(open("params.json"))
 params = told["params"]
 with open(params["log"], "a") as log:
@@ -44,12 +44,12 @@ json.dump({"metrics": {"sum": float(total)}}, open("outputs/metrics.json", "w"))
 /// A sweep: six nodes that read nothing, six that read one each, and a table of all.
 pub fn sweep() -> Project {
     let project = Project::new();
-    project.file("kinds/own/work/stage.toml", WORK_STAGE).file("kinds/own/work/work.py", WORK_PROGRAM);
+    project.file("kinds/own/task/stage.toml", TASK_STAGE).file("kinds/own/task/task.py", TASK_PROGRAM);
     project.with_gather();
     let log = project.path("log").display().to_string();
     let stage = |name: &str, more: &str| {
         format!(
-            "[stages.{name}]\nkind = \"own.work\"\nmatrix = {{ seed = {{ from = 0, to = 5 }} }}\n\
+            "[stages.{name}]\nkind = \"own.task\"\nmatrix = {{ seed = {{ from = 0, to = 5 }} }}\n\
              params = {{ log = {log:?} }}\n{more}"
         )
     };
@@ -176,7 +176,7 @@ fn a_node_that_fails_is_tried_once_and_stops_the_run_unless_it_is_to_go_on() {
     for keep_going in [false, true] {
         let project = sweep();
         let log = project.path("log").display().to_string();
-        let more = format!("\n[stages.bad]\nkind = \"own.work\"\nparams = {{ log = {log:?}, fault = \"fail\" }}\n");
+        let more = format!("\n[stages.bad]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"fail\" }}\n");
         project.file("pipelines/sweep.toml", project.read("pipelines/sweep.toml") + &more);
         let mut args = ON.to_vec();
         args.extend(keep_going.then_some("--keep-going"));
@@ -195,7 +195,7 @@ fn a_node_that_fails_is_tried_once_and_stops_the_run_unless_it_is_to_go_on() {
 fn a_node_that_kills_its_pilot_each_time_is_at_fault_after_three() {
     let project = sweep();
     let log = project.path("log").display().to_string();
-    let more = format!("\n[stages.bad]\nkind = \"own.work\"\nparams = {{ log = {log:?}, fault = \"kill\" }}\n");
+    let more = format!("\n[stages.bad]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"kill\" }}\n");
     project.file("pipelines/sweep.toml", project.read("pipelines/sweep.toml") + &more);
     let run = project.go("pipelines/sweep.toml", &["--on", "here", "--pilots", "2", "--keep-going"]);
     run.code(1).says("the pilot that had it was lost 3 times");

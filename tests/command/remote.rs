@@ -151,12 +151,13 @@ fn a_spoilt_output_of_the_remote_is_made_again_once_and_is_whole_afterwards() {
 /// No stage reads it; the run's results do.
 #[test]
 fn a_spoilt_output_that_nobody_reads_is_made_again_in_the_same_run() {
-    let pipeline = "[pipeline]\nname = \"last\"\nkinds = [\"../kinds\"]\n\n[stages.a]\nkind = \"own.slow\"\nparams = { name = \"a\", steps = 1 }\n";
+    let stage = "[stages.a]\nkind = \"own.slow\"\nparams = { name = \"a\", steps = 1 }\n";
+    let pipeline = format!("[pipeline]\nname = \"last\"\nkinds = [\"../kinds\"]\n\n{stage}");
     let mut two = Two::new();
     let url = format!("file://{}", two.remote.display());
     for project in [&mut two.ada, &mut two.ben] {
         *project = slow::project();
-        project.file("pipelines/slow.toml", pipeline);
+        project.file("pipelines/slow.toml", &pipeline);
         project.env("DDPIPE_REMOTE", &url);
     }
     let go = |project: &Project| project.go("pipelines/slow.toml", &[]);

@@ -28,7 +28,7 @@ fn on_a_cluster() -> Option<(Slurm, Project)> {
     let project = sweep_on(&cluster, SETTINGS);
     // Each stage notes the GPUs that are for it.
     let note = "open(params[\"log\"] + \".gpus\", \"a\").write(os.environ.get(\"CUDA_VISIBLE_DEVICES\", \"none\") + \"\\n\")\n";
-    project.edit("kinds/own/work/work.py", "print(\"at work\"", &format!("{note}print(\"at work\""));
+    project.edit("kinds/own/task/task.py", "print(\"at work\"", &format!("{note}print(\"at work\""));
     Some((cluster, project))
 }
 

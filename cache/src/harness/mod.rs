@@ -3,7 +3,7 @@
 //! tries `DDPIPE_SOAK` times as much. `docs/reliability.md` has the sizes and what was found.
 #![allow(clippy::unwrap_used)]
 
-mod beside;
+mod collecting;
 mod damage;
 pub(crate) mod deeds;
 mod faults;

@@ -6,7 +6,7 @@ use super::store::{Store, StoreError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A store and the patience that is left.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Asking {
 #[derive(Debug)]
 struct State {
     left: Duration,
+    /// Until when pauses are counted: those of requests at the same time are one.
+    counted: Option<Instant>,
     /// Why nothing more is asked.
     given_up: Option<StoreError>,
     /// Why nothing more is written.
@@ -40,7 +42,7 @@ pub(super) enum GaveUp {
 
 impl Asking {
     pub fn new(store: Arc<dyn Store>, patience: Patience) -> Self {
-        let state = State { left: patience.in_all, given_up: None, closed: None, said: None };
+        let state = State { left: patience.in_all, counted: None, given_up: None, closed: None, said: None };
         Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
     }
 
@@ -119,7 +121,10 @@ impl Asking {
             tracing::warn!("the remote {url} {error}; it is asked again, for {left:?} in all");
         }
         let pause = pause.min(state.left);
-        state.left -= pause;
+        let (now, end) = (Instant::now(), Instant::now() + pause);
+        let counted = state.counted.map_or(now, |counted| counted.max(now));
+        state.left = state.left.saturating_sub(end.saturating_duration_since(counted));
+        state.counted = Some(counted.max(end));
         drop(state);
         tracing::info!(url = self.url(), %error, ?pause, "asked again after a pause");
         thread::sleep(pause);

@@ -98,8 +98,14 @@ impl Shared {
                 break;
             }
             let mut incoming = blobs.incoming(most.unwrap_or(u64::MAX))?;
-            let met = self.meet(false);
-            let read = met.and_then(|_| self.asking.ask(|store| store.read(&name, incoming.bytes(), &mut incoming)));
+            if let Err(error) = self.meet(false) {
+                match error {
+                    StoreError::Other(why) => self.say(&why),
+                    error => self.say_trouble(&error),
+                }
+                break;
+            }
+            let read = self.asking.ask(|store| store.read(&name, incoming.bytes(), &mut incoming));
             if let Some(fault) = incoming.fault() {
                 return Err(fault);
             }
@@ -148,8 +154,8 @@ impl Shared {
 }
 
 impl Cache {
-    /// Looks for the records of these keys in the remote, many at the same time, so that they are known when a plan asks for each. What
-    /// goes wrong shows then. Nothing without a remote.
+    /// Looks for the records of these keys in the remote, many at the same time, so that they are known when a plan asks
+    /// for each. What goes wrong shows then. Nothing without a remote.
     pub fn look_ahead(&self, keys: &[Key]) {
         let Some(shared) = self.shared() else { return };
         // The first request looks at the remote itself.

@@ -1,4 +1,5 @@
-//! Keys of Ed25519 for the signatures of records: one's own, and those of people who are believed.
+//! Keys of Ed25519 for the signatures of records: one's own, and those of people who are believed. Knows no files
+//! and no settings.
 
 use super::sign::{Notary, Signature};
 use base64::Engine as _;

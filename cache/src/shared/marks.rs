@@ -1,6 +1,6 @@
-//! What a cache folder notes of its remote: which records are complete there, which wait to be sent, and which blobs were found
-//! to be damaged there. Each is an empty file named by its key or digest, in a folder named after the remote's URL. Notes only: what they say is found out by reading, and
-//! a lost one costs a request.
+//! What a cache folder notes of its remote: which records are complete there, which wait to be sent, and which blobs were
+//! found to be damaged there. Each is an empty file named by its key or digest, in a folder named after the remote's URL.
+//! Notes only: what they say is found out by reading, and a lost one costs a request.
 
 use super::remote::lock;
 use crate::layout::Layout;

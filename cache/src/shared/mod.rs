@@ -8,7 +8,8 @@
 //! 5. `leases.rs`: who computes a key, across machines; `lease.rs` and `beat.rs` have the rules, without input and output.
 //! 6. `marks.rs`: which records wait to be sent, and which are known to be complete there. `reaches.rs`: what a run reaches, for
 //!    others to see.
-//! 7. [`Notary`] (`sign.rs`) signs records on their way there and judges those from there; with the feature `sign` `keys.rs` is one.
+//! 7. [`Notary`] (`sign.rs`) signs records on their way there and judges those from there; with the feature `sign`
+//!    `keys.rs` is one.
 //! 8. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
 //!
 //! Knows no graph, no nodes' meaning and no other process.

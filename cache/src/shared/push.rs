@@ -4,7 +4,7 @@ use super::bring::RECORD_LIMIT;
 use super::publish::{NotSent, Sent};
 use super::remote::Shared;
 use super::sender::Unsent;
-use super::sign;
+use super::sign::{self, Notary};
 use super::store::{Seen, StoreError};
 use super::there;
 use crate::layout::Layout;
@@ -49,8 +49,8 @@ pub struct Status {
 
 impl Cache {
     /// Sends what the remote lacks: of these records, or of all, and what is there with outputs that are missing, have another
-    /// length or were found to be damaged, or without a signature that it would have from here. Those in the outbox come first, and are sent also where
-    /// there is one of their key already. `tell` is called after each record with how many are done, and of how many.
+    /// length or were found to be damaged, or without a signature that it would have from here. Those in the outbox come
+    /// first, and are sent also where there is one of their key already. `tell` is called after each record with how many are done, and of how many.
     ///
     /// # Errors
     /// There is no remote, or it does not take a record; then the rest is still to be sent.
@@ -91,7 +91,8 @@ impl Cache {
 
     /// Parts these records, which are there: those that lack a signature there which they would have from here, and the others.
     fn unsigned(&self, shared: &Shared, known: Vec<Key>) -> Result<(Vec<Key>, Vec<Key>), CacheError> {
-        let Some(notary) = shared.notary.as_deref() else { return Ok((Vec::new(), known)) };
+        let signs = |notary: &&dyn Notary| notary.sign("").is_some();
+        let Some(notary) = shared.notary.as_deref().filter(signs) else { return Ok((Vec::new(), known)) };
         let lacks = |key: &Key| {
             let name = Layout::record_name(*key);
             let text = shared.asking.ask(|store| store.get(&name, RECORD_LIMIT))?;

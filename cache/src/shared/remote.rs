@@ -32,7 +32,7 @@ pub struct Patience {
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// All pauses of this process together. Then it goes on without the store.
+    /// All pauses of this process together, those of requests at the same time as one. Then it goes on without the store.
     pub in_all: Duration,
 }
 

@@ -26,8 +26,8 @@ pub trait Notary: fmt::Debug + Send + Sync {
     /// Why not, in words.
     fn judge(&self, check: &str, signatures: &[Signature]) -> Result<(), String>;
 
-    /// Whether one who sends what has this checksum would add a signature that is missing: there is a key to sign with, and no signature
-    /// of one that is trusted.
+    /// Whether one who sends what has this checksum would add a signature that is missing: there is a key to sign with, and no
+    /// signature of one that is trusted.
     fn would_sign(&self, check: &str, signatures: &[Signature]) -> bool;
 }
 

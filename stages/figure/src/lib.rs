@@ -65,8 +65,8 @@ pub enum Look {
     Line,
     /// Likewise, with a mark at each point: few measurements.
     Marked,
-    /// Thin, grey and dashed: no measurement, but what one is compared with. Stands behind the others in the list, whose colours it does
-    /// not change.
+    /// Thin, grey and dashed: no measurement, but what one is compared with. Stands behind the others in the list, whose
+    /// colours it does not change.
     Guide,
 }
 

@@ -70,8 +70,8 @@ pub fn run(mut command: Command, ctx: &Context, lock: &ScratchLock, abandoned: &
     Ok(())
 }
 
-/// The lock has this number or a higher one in a program: shells and scripts give low ones to files of their own, and would let go
-/// of it.
+/// The lock has this number or a higher one in a program: shells and scripts give low ones to files of their own, and would
+/// let go of it.
 const LOCK: i32 = 100;
 
 /// The worker blocks and ignores signals for reasons of its own, and children inherit that.

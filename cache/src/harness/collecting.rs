@@ -120,7 +120,7 @@ fn everywhere(node: &'static str, prepare: fn(&Cache)) -> usize {
 #[test]
 fn what_a_run_commits_beside_a_collection_is_there_afterwards() {
     let tried = everywhere(NEW, |_| {});
-    println!("beside: commits at {tried} pairs of places of a collection, 0 lost");
+    println!("collecting: commits at {tried} pairs of places of a collection, 0 lost");
     assert!(tried > 150, "{tried}");
 }
 
@@ -128,7 +128,7 @@ fn what_a_run_commits_beside_a_collection_is_there_afterwards() {
 #[test]
 fn what_a_run_finds_beside_a_collection_is_there_afterwards() {
     let tried = everywhere("idle", |_| {});
-    println!("beside: finds at {tried} pairs of places of a collection, 0 lost");
+    println!("collecting: finds at {tried} pairs of places of a collection, 0 lost");
     assert!(tried > 150, "{tried}");
 }
 
@@ -141,6 +141,6 @@ fn what_a_run_has_in_common_with_what_goes_is_there_afterwards() {
         let [_, shared] = content(BEFORE[1]);
         age(&cache.blobs().path(Digest::of(&shared)));
     });
-    println!("beside: commits of the same bytes at {tried} pairs of places of a collection, 0 lost");
+    println!("collecting: commits of the same bytes at {tried} pairs of places of a collection, 0 lost");
     assert!(tried > 150, "{tried}");
 }

@@ -2,6 +2,7 @@
 //! a project brings along. Validation, defaults, help and the JSON Schema read them from here. Knows no manifest.
 
 use crate::diagnostic::{Diagnostic, Place, Report, SourceText, shown_path};
+use ddpipe_cache::Digest;
 use ddpipe_interface::{Declaration, DeclarationError};
 use indexmap::IndexMap;
 use std::io;
@@ -48,6 +49,12 @@ impl Catalog {
         }
         catalog.kinds.sort_unstable_keys();
         if report.is_empty() { Ok(catalog) } else { Err(report) }
+    }
+
+    /// The digest of all declarations that ddpipe brings along: two builds with the same plan the same.
+    pub fn digest_of_built_in() -> Digest {
+        let texts = BUILT_IN.iter().map(|(file, text)| format!("{file} {}\n{text}", text.len()));
+        Digest::of(texts.collect::<String>().as_bytes())
     }
 
     /// A catalog of exactly these kinds; of two with one name, the last.

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file's name in the folder of a run.
-const FILE: &str = "outcome.json";
+pub const FILE: &str = "outcome.json";
 /// So many results of a node are noted, in the order in which its kind declares them; its record has all.
 const RESULTS: usize = 4;
 

@@ -104,7 +104,7 @@ pub fn told(cache: &Cache, pipelines: &[String]) -> Result<Vec<Told>, Fault> {
     let of_these = |run: &RunSeen| pipelines.is_empty() || pipelines.contains(&run.pipeline);
     let mut told: Vec<Told> = Vec::new();
     let mut first: HashMap<(String, Vec<ddpipe_cache::Key>), usize> = HashMap::new();
-    for past in cache.runs()?.into_iter().filter(of_these).map(Past::of) {
+    for past in whole(cache)?.into_iter().filter(of_these).map(Past::of) {
         let what = (past.seen.pipeline.clone(), past.seen.reached.clone());
         let repeated = first.get(&what).copied().filter(|_| past.only_looked() && !past.seen.kept);
         match repeated.and_then(|at| told.get_mut(at)) {
@@ -121,6 +121,14 @@ pub fn told(cache: &Cache, pipelines: &[String]) -> Result<Vec<Told>, Fault> {
     Ok(told)
 }
 
+/// All runs, the oldest first, without what single pilots did of one: that is a part of its run.
+///
+/// # Errors
+/// Those of the cache.
+pub fn whole(cache: &Cache) -> Result<Vec<RunSeen>, Fault> {
+    Ok(cache.runs()?.into_iter().filter(|run| run.part_of.is_none()).collect())
+}
+
 /// The run that is meant: by its name, as [`LAST`], or by the first letters of its id.
 ///
 /// # Errors
@@ -130,6 +138,7 @@ pub fn find(cache: &Cache, wanted: &str) -> Result<RunSeen, Fault> {
     if let Some(at) = runs.iter().position(|run| run.name.as_deref() == Some(wanted) || run.id == wanted) {
         return Ok(runs.swap_remove(at));
     }
+    runs.retain(|run| run.part_of.is_none());
     if wanted == LAST && !runs.is_empty() {
         return Ok(runs.swap_remove(runs.len() - 1));
     }

@@ -86,6 +86,7 @@ pub mod schedule;
 pub mod schema;
 pub mod selection;
 pub mod selector;
+pub mod sent;
 pub mod size;
 pub mod slots;
 pub mod sources;

@@ -28,6 +28,9 @@ pub struct Machine {
     /// Variables of the pilots.
     #[serde(default)]
     pub env: IndexMap<String, String>,
+    /// Nodes share no folder with this machine: the folder of a node for what it gets from the remote and for its cache, with
+    /// variables of the node.
+    pub local: Option<String>,
     /// Words before the programs of the batch system: `ssh` and a host.
     #[serde(default)]
     pub via: Vec<String>,

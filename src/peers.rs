@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The file that asks a run to stop.
-const STOP: &str = "stop";
+pub const STOP: &str = "stop";
 /// The folder of failures.
-const FAILED: &str = "failed";
+pub const FAILED: &str = "failed";
 /// The folder of what pilots have begun and not ended.
-const BEGUN: &str = "begun";
+pub const BEGUN: &str = "begun";
 /// So often a node may be at work in a pilot that is lost.
 const LOST: usize = 3;
 /// The folder of what is known of pilots.

@@ -3,6 +3,7 @@
 
 use crate::config::{self, Config};
 use crate::exit::{Exit, Fault};
+use crate::sent::Trust;
 use ddpipe_cache::shared::keys::{Keys, PublicKey, Signer};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -37,6 +38,42 @@ pub fn keys(config: &Config) -> Result<Option<Keys>, Fault> {
         );
     }
     Ok((own.is_some() || required).then_some(Keys { own, trusted, required }))
+}
+
+/// Whose records a run believes, for its pilots; none where nothing is signed.
+///
+/// # Errors
+/// Those of [`keys`].
+pub fn told(config: &Config) -> Result<Option<Trust>, Fault> {
+    let Some(keys) = keys(config)? else { return Ok(None) };
+    let own = keys.own.iter().map(Signer::public);
+    let mut believed: Vec<String> = own.chain(keys.trusted.iter().cloned()).map(|key| key.to_string()).collect();
+    believed.sort();
+    believed.dedup();
+    Ok(Some(Trust { keys: believed, required: keys.required }))
+}
+
+/// In a pilot: believes what its run believes.
+///
+/// # Errors
+/// The run would not believe this pilot; a key is none.
+pub fn lay_over(trust: &Trust, config: &mut Config) -> Result<(), Fault> {
+    let trusted = trust.keys.iter().map(|key| key.parse::<PublicKey>()).collect::<Result<Vec<_>, _>>();
+    config.trusted = trusted.map_err(|error| Fault::usage(format!("the keys of the run: {error}")))?;
+    config.require_signature = Some(trust.required);
+    if !trust.required {
+        return Ok(());
+    }
+    let own = path().map(|path| own(&path)).transpose()?.flatten().map(|own| own.public());
+    if own.as_ref().is_some_and(|own| config.trusted.contains(own)) {
+        return Ok(());
+    }
+    let has = own.map_or("there is no key".to_string(), |own| format!("the key is {own}"));
+    Err(Fault::usage(format!(
+        "nobody would believe what this pilot computes: the run believes signed records alone, and on {} {has}\n  name a file \
+         with the key in {VARIABLE}, in `env` of the machine's settings",
+        ddpipe_cache::host()
+    )))
 }
 
 /// One's own public key; made with this name if there is none.

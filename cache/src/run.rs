@@ -31,6 +31,8 @@ struct Reached {
     /// Grows by one with every run of the cache, whatever the clock says; 0 of runs before there were numbers.
     #[serde(default)]
     number: u64,
+    #[serde(default)]
+    part_of: Option<String>,
     keys: BTreeSet<Key>,
 }
 
@@ -39,6 +41,8 @@ struct Reached {
 struct Reaches<'a> {
     pipeline: &'a str,
     number: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_of: Option<&'a str>,
     keys: &'a BTreeSet<Key>,
 }
 
@@ -57,6 +61,7 @@ pub struct RunDir {
     path: PathBuf,
     pipeline: String,
     number: u64,
+    part_of: Option<String>,
     reached: Mutex<Reaching>,
     /// Held for its `Drop`, and seen by `gc` and by lists of runs.
     _running: Lock,
@@ -81,6 +86,8 @@ pub struct RunSeen {
     pub pipeline: String,
     /// Its number among the runs of the cache; 0 of runs before there were numbers.
     pub number: u64,
+    /// The run that it is a part of: this is what one of its pilots did.
+    pub part_of: Option<String>,
     /// The keys whose records it used or made.
     pub reached: Vec<Key>,
     /// The process of the run, while it is at work.
@@ -107,6 +114,15 @@ impl Cache {
     /// A new folder for a run of this pipeline, such as `runs/20261121-101502-a1b2`: UTC, then the fraction of the
     /// second in steps of 1/65536 s.
     pub fn new_run(&self, pipeline: &str) -> Result<RunDir, CacheError> {
+        self.begin_run(pipeline, None)
+    }
+
+    /// A new folder for what this process does of a run of several, which has another folder.
+    pub fn new_part(&self, pipeline: &str, run: &str) -> Result<RunDir, CacheError> {
+        self.begin_run(pipeline, Some(run.to_string()))
+    }
+
+    fn begin_run(&self, pipeline: &str, part_of: Option<String>) -> Result<RunDir, CacheError> {
         let (id, path) = loop {
             let id = id_at(SystemTime::now());
             let path = self.layout().runs().join(&id);
@@ -128,7 +144,7 @@ impl Cache {
         self.clock().saw(&lock);
         let number = self.next_number()?;
         let (pipeline, reached) = (pipeline.to_string(), Mutex::default());
-        let run = RunDir { cache: self.clone(), id, path, pipeline, number, reached, _running: running };
+        let run = RunDir { cache: self.clone(), id, path, pipeline, number, part_of, reached, _running: running };
         run.write_reached(&BTreeSet::new())?;
         Ok(run)
     }
@@ -160,7 +176,7 @@ impl Cache {
             let since = read_since(&entry.path.join(SINCE))?;
             // A run whose file was damaged pins what stands behind it.
             let damaged =
-                (!since.is_empty()).then(|| Reached { pipeline: String::new(), number: 0, keys: BTreeSet::new() });
+                (!since.is_empty()).then(|| Reached { pipeline: String::new(), number: 0, part_of: None, keys: BTreeSet::new() });
             if let Some(mut reached) = read(&entry.path.join(REACHED))?.or(damaged) {
                 reached.keys.extend(since);
                 let kept = kept::read(&entry.path)?;
@@ -174,6 +190,7 @@ impl Cache {
                     path: entry.path,
                     pipeline: reached.pipeline,
                     number: reached.number,
+                    part_of: reached.part_of,
                     reached: reached.keys.into_iter().collect(),
                 });
             }
@@ -207,10 +224,10 @@ pub(crate) fn date_records(layout: &Layout, run: &RunSeen) {
 }
 
 /// Counts the runs of each pipeline, told from the newest to the oldest. A run that reached nothing but what a later one of
-/// the same pipeline reached too does not count.
+/// the same pipeline reached too does not count, and the parts of a run count as one.
 pub(crate) struct Counted {
     keep: usize,
-    pipelines: HashMap<String, (usize, HashSet<Key>)>,
+    pipelines: HashMap<String, (HashSet<String>, HashSet<Key>)>,
 }
 
 impl Counted {
@@ -220,14 +237,14 @@ impl Counted {
 
     /// Whether this run is one of the last `keep` that count, or repeats one of them.
     pub fn is_among_the_last(&mut self, run: &RunSeen) -> bool {
-        let (count, reached) = self.pipelines.entry(run.pipeline.clone()).or_default();
+        let (runs, reached) = self.pipelines.entry(run.pipeline.clone()).or_default();
         if run.reached.iter().any(|key| !reached.contains(key)) {
-            *count += 1;
-            if *count <= self.keep {
+            runs.insert(run.part_of.clone().unwrap_or_else(|| run.id.clone()));
+            if runs.len() <= self.keep {
                 reached.extend(&run.reached);
             }
         }
-        *count <= self.keep
+        runs.len() <= self.keep
     }
 }
 
@@ -289,7 +306,8 @@ impl RunDir {
 
     fn write_reached(&self, keys: &BTreeSet<Key>) -> Result<(), CacheError> {
         let path = self.path.join(REACHED);
-        let reached = Reaches { pipeline: &self.pipeline, number: self.number, keys };
+        let part_of = self.part_of.as_deref();
+        let reached = Reaches { pipeline: &self.pipeline, number: self.number, part_of, keys };
         let text = sealed::seal_large(&reached).map_err(|error| CacheError::io("write", &path)(error.into()))?;
         let mut aside = Aside::new(&self.path)?;
         aside.write(&text)?;

@@ -7,6 +7,7 @@ use super::remote::RemoteArgs;
 use super::{Done, print};
 use crate::executor::worker_program;
 use crate::exit::Exit;
+use crate::sent;
 use crate::size;
 use ddpipe_cache::Cache;
 use std::path::Path;
@@ -22,6 +23,12 @@ pub struct Args {
     on: Option<String>,
     #[command(flatten)]
     settings: RemoteArgs,
+    /// The name under which the answer goes into the remote: in a job whose node shares no folder with the asking command
+    #[arg(long, hide = true, value_name = "NAME", requires = "local")]
+    tell: Option<String>,
+    /// The folder of the node that it would work in
+    #[arg(long, hide = true, value_name = "DIR")]
+    local: Option<String>,
 }
 
 /// The last words if nothing is wrong.
@@ -54,12 +61,19 @@ pub(super) fn run(args: Args) -> Done {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     findings.note("ddpipe", format!("{}, {} cores", env!("CARGO_PKG_VERSION"), cores));
     worker(&mut findings);
-    cache(&mut findings, &args.cache.folder());
+    match args.local.as_deref().map(sent::folder) {
+        None => cache(&mut findings, &args.cache.folder()),
+        Some(Ok(place)) => cache(&mut findings, &place.join("cache")),
+        Some(Err(fault)) => findings.wrong("local", fault.message, "the setting `local` of the machine"),
+    }
     let verdict = match findings.wrong {
         0 => format!("{WELL}\n"),
         1 => "1 thing is wrong\n".to_string(),
         wrong => format!("{wrong} things are wrong\n"),
     };
+    if let Some(name) = &args.tell {
+        far::tell(name, &args.settings, &format!("{}{verdict}", findings.text))?;
+    }
     print(&format!("{}{verdict}", findings.text))?;
     Ok(if findings.wrong == 0 { Exit::Ok } else { Exit::Stage })
 }

@@ -2,10 +2,12 @@
 
 use crate::config::Config;
 use crate::exit::Fault;
+use crate::sent::Trust;
 use crate::trust;
 use ddpipe_cache::shared::{Patience, Remote};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The arguments that name a remote.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -17,6 +19,12 @@ pub struct RemoteArgs {
     /// A file of settings, read after the site's and the user's
     #[arg(long, value_name = "FILE", env = "DDPIPE_CONFIG")]
     config: Option<PathBuf>,
+    /// How long the remote is waited for in all; by default, as long as a plain run does.
+    #[arg(skip)]
+    pub patience: Option<Duration>,
+    /// Whose records are believed, in place of what the settings say: in a pilot.
+    #[arg(skip)]
+    pub trust: Option<Trust>,
 }
 
 impl RemoteArgs {
@@ -25,14 +33,21 @@ impl RemoteArgs {
     /// # Errors
     /// They cannot be read.
     pub fn config(&self) -> Result<Config, Fault> {
-        Config::read(self.config.as_deref())
+        let mut config = Config::read(self.config.as_deref())?;
+        if let Some(trust) = &self.trust {
+            trust::lay_over(trust, &mut config)?;
+        }
+        Ok(config)
     }
 
     /// The remote, if one is named anywhere.
     ///
     /// # Errors
     /// It cannot be used; those of the settings.
-    pub fn open(&self, patience: Patience) -> Result<Option<Remote>, Fault> {
+    pub fn open(&self, mut patience: Patience) -> Result<Option<Remote>, Fault> {
+        if let Some(longest) = self.patience {
+            patience.in_all = longest;
+        }
         let is_one = |url: &String| !url.is_empty() && url != "none";
         if self.remote.as_ref().is_some_and(|url| !is_one(url)) {
             return Ok(None);

@@ -11,6 +11,7 @@ pub(super) mod on;
 mod pilots;
 mod reports;
 mod sending;
+mod sent;
 pub(super) mod words;
 
 use self::carry_out::Begun;
@@ -18,6 +19,7 @@ use self::cut_off::CutOff;
 use self::live_report::LiveReport;
 use self::on::On;
 use self::reports::{ReportArgs, Reports};
+use self::sent::LaidOut;
 use super::Done;
 use super::allow::{self, Commands};
 use super::interrupts::Signals;
@@ -32,6 +34,7 @@ use crate::peers::Peers;
 use crate::schedule::Interrupts;
 use crate::slots;
 use crate::started::Started;
+use ddpipe_cache::Digest;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -85,6 +88,12 @@ pub struct Args {
     /// The number of this pilot of the run that --from-run names
     #[arg(long, hide = true, value_name = "N", requires = "from_run", conflicts_with_all = ["on", "detach"])]
     pilot: Option<usize>,
+    /// The digest of what was sent to this pilot, which shares no folder with the command that started it
+    #[arg(long, hide = true, value_name = "DIGEST", requires_all = ["pilot", "local"])]
+    sent: Option<Digest>,
+    /// The folder of this node for that
+    #[arg(long, hide = true, value_name = "DIR", requires = "sent")]
+    local: Option<String>,
     /// Make a missed expectation an error (exit code 4)
     #[arg(long)]
     check: bool,
@@ -101,7 +110,7 @@ pub struct Args {
     reports: ReportArgs,
 }
 
-pub(super) fn run(args: Args) -> Done {
+pub(super) fn run(mut args: Args) -> Done {
     if args.detach {
         return detached::start();
     }
@@ -116,12 +125,13 @@ pub(super) fn run(args: Args) -> Done {
     if args.json {
         log::tell_programs();
     }
+    let laid_out = sent::lay_out(&mut args)?;
     let reports = Reports::new(&args.reports, &args.manifest, args.json);
-    reports.end(reports.begin().and_then(|()| whole(&args, &reports)))
+    reports.end(reports.begin().and_then(|()| whole(&args, &reports, laid_out)))
 }
 
 /// From the command line to the record of what came of it.
-fn whole(args: &Args, reports: &Reports) -> Done {
+fn whole(args: &Args, reports: &Reports, laid_out: Option<LaidOut>) -> Done {
     let begun = Instant::now();
     let (interrupts, stopped) = (Interrupts::default(), CutOff::new(begun, args.json));
     let words = stopped.clone();
@@ -136,7 +146,17 @@ fn whole(args: &Args, reports: &Reports) -> Done {
             slots
         }
     };
-    let project = args.manifest.open(&slots).inspect_err(|_| {
+    let commit = laid_out.as_ref().and_then(|laid_out| laid_out.commit.clone());
+    let (invocation, far) = match laid_out {
+        Some(LaidOut { invocation, run, .. }) => (Ok(invocation), Some(run)),
+        None => (args.manifest.invocation(), None),
+    };
+    let mut manifest = args.manifest.clone();
+    if sent::is_far(on.as_ref()) {
+        manifest.remote.patience = Some(sent::PATIENCE);
+    }
+    let opened = invocation.and_then(|invocation| manifest.open_as(invocation, &slots));
+    let project = opened.inspect_err(|_| {
         // They are found a second time, which only a program is worth.
         if reports.are_wanted() {
             reports.faulty(&args.manifest.faults());
@@ -153,7 +173,7 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     };
     let baseline = args.reports.baseline.as_ref().map(named).transpose()?;
     if on.is_some() {
-        pilots::prepare(project)?;
+        pilots::prepare(project, args, on.as_ref())?;
     }
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
@@ -162,13 +182,24 @@ fn whole(args: &Args, reports: &Reports) -> Done {
         reports.warn(text);
     }
 
-    let run = Rc::new(project.cache.new_run(&project.pipeline.name)?);
-    let peers = match args.pilot {
-        Some(number) => pilots::begin(&args.manifest, &project.cache, number, &run)?,
-        None => Peers::alone(run.path()),
+    let name = &project.pipeline.name;
+    let (run, peers, mirror) = match (args.pilot, &args.manifest.from_run) {
+        (Some(number), Some(whole)) => {
+            let part = pilots::Part { run: project.cache.new_part(name, whole)?, whole, number };
+            match far.and_then(|run| project.cache.notes(&run)) {
+                Some(notes) => part.begin_far(notes, &interrupts)?,
+                None => part.begin(&project.cache)?,
+            }
+        }
+        _ => {
+            let run = project.cache.new_run(name)?;
+            let peers = Peers::alone(run.path());
+            (run, peers, None)
+        }
     };
+    let run = Rc::new(run);
     detached::begin(&run)?;
-    let commit = commit::of(&project.pipeline.root);
+    let commit = commit.or_else(|| commit::of(&project.pipeline.root));
     let Invocation { overrides, select, .. } = &project.invocation;
     Started::now(&project.pipeline, overrides, select, commit.clone()).write(&run, &project.pipeline)?;
     let mut ended = Ended::begun();
@@ -183,6 +214,8 @@ fn whole(args: &Args, reports: &Reports) -> Done {
     if let Err(error) = ended.write(run) {
         say(error);
     }
+    // The others see how it ended before it is gone.
+    drop(mirror);
     let Some(page) = live.map(LiveReport::finish) else { return done };
     match page {
         Ok(()) => {

@@ -79,7 +79,7 @@ impl SubjectArgs {
             let same = started.profile == over.profile && started.sets == over.sets;
             real(&started.manifest) == wanted && (same || !given)
         };
-        let runs = cache.runs()?.into_iter().rev();
+        let runs = history::whole(cache)?.into_iter().rev();
         Ok(runs.into_iter().find(|run| Started::in_folder(&run.path).is_ok_and(|started| is_ours(&started))))
     }
 

@@ -54,7 +54,7 @@ pub(super) fn run(args: Args) -> Done {
 
 /// The newest run that is at work.
 fn at_work(cache: &Cache) -> Result<RunSeen, Fault> {
-    let mut runs = cache.runs()?;
+    let mut runs = history::whole(cache)?;
     let newest = runs.iter().rposition(|run| run.running.is_some());
     if let Some(newest) = newest {
         return Ok(runs.swap_remove(newest));

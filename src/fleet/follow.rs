@@ -9,6 +9,7 @@ use crate::machine::HERE;
 use crate::peers::{PILOTS, Peers};
 use crate::results::write_whole;
 use crate::schedule::Interrupts;
+use crate::sent::Mirror;
 use crate::told::Following;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -72,6 +73,8 @@ pub struct Fleet<'a> {
     pub queue: &'a mut dyn Queue,
     /// Whether they go on after a failure.
     pub keep_going: bool,
+    /// What carries their words here, where they share no folder with this machine.
+    pub mirror: Option<&'a Mirror>,
     pilots: Vec<Pilot>,
     told: HashSet<String>,
     in_vain: usize,
@@ -82,7 +85,7 @@ impl<'a> Fleet<'a> {
     /// One without pilots.
     pub fn new(peers: &'a Peers, runs: PathBuf, queue: &'a mut dyn Queue, keep_going: bool) -> Self {
         let (pilots, told) = (Vec::new(), HashSet::new());
-        Fleet { peers, runs, queue, keep_going, pilots, told, in_vain: 0, counted: None }
+        Fleet { peers, runs, queue, keep_going, mirror: None, pilots, told, in_vain: 0, counted: None }
     }
 
     /// Takes over the pilots that another command started for this run. How many of them live.
@@ -185,7 +188,7 @@ impl<'a> Fleet<'a> {
         // Asked first: what was told before the end is read after it.
         let has_ended = outcome_of(&self.runs, self.peers.folder(), job.number).is_some();
         let state = self.queue.status(&job, has_ended);
-        let stops = self.tell(index, observer);
+        let mut stops = self.tell(index, observer);
         let how = match &state {
             JobState::Ended(how) => how.clone(),
             JobState::Unknown if has_ended => How::Itself,
@@ -194,6 +197,11 @@ impl<'a> Fleet<'a> {
                 return Ok(stops);
             }
         };
+        if let Some(mirror) = self.mirror {
+            // Its last words may still be on their way.
+            mirror.carry();
+            stops |= self.tell(index, observer);
+        }
         self.pilots[index].is_over = true;
         if self.is_lost(index, how, asked || stops, observer) {
             let next = self.pilots.iter().map(|pilot| pilot.job.number).max().unwrap_or(0) + 1;

@@ -46,8 +46,11 @@ pub fn script(machine: &Machine, order: &PilotOrder, variables: &[(String, Strin
     let mut text = format!("#!/bin/sh\n# ddpipe, pilot {} of the run {}\n", order.number, order.run);
     machine.setup.iter().for_each(|line| text.push_str(&format!("{line}\n")));
     text.push_str(&exports(variables));
-    let folder = quoted(&order.folder.display().to_string());
-    text.push_str(&format!("cd {folder} || exit 2\n{} & pid=$!\n", line(&command(machine, order))));
+    if machine.local.is_none() {
+        let folder = quoted(&order.folder.display().to_string());
+        text.push_str(&format!("cd {folder} || exit 2\n"));
+    }
+    text.push_str(&format!("{} & pid=$!\n", line(&command(machine, order))));
     text.push_str("early=\ntrap 'early=1; kill -TERM $pid' USR1\ntrap 'kill -TERM $pid' TERM\n");
     if let Warned::After(seconds) = warned {
         text.push_str(&format!("(sleep {seconds} && kill -USR1 $$) 2>/dev/null & clock=$!\n"));

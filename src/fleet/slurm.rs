@@ -40,7 +40,7 @@ impl Batch for Slurm {
     }
 
     fn submit(&mut self, order: &PilotOrder) -> Result<String, String> {
-        let words = submission(&self.pilot, order);
+        let words = submission(&self.machine, &self.pilot, order);
         match self.call(&words, &self.script(order)?) {
             Ok(answer) => id(&answer).ok_or_else(|| format!("sbatch gave no job id, but {:?}", answer.trim())),
             Err(error) => {
@@ -65,8 +65,10 @@ impl Batch for Slurm {
 }
 
 /// The words that submit a pilot; its script goes to their standard input.
-fn submission(pilot: &PilotType, order: &PilotOrder) -> Vec<String> {
+fn submission(machine: &Machine, pilot: &PilotType, order: &PilotOrder) -> Vec<String> {
     let seconds = pilot.time.as_secs();
+    // Where nodes share no folder, the file is in the folder that the job is started in there.
+    let log = if machine.local.is_none() { order.log.display().to_string() } else { format!("{}.log", order.name()) };
     let mut words: Vec<String> = ["sbatch", "--parsable", "--nodes=1", "--ntasks=1", "--requeue", "--open-mode=append"]
         .map(str::to_string)
         .to_vec();
@@ -76,7 +78,7 @@ fn submission(pilot: &PilotType, order: &PilotOrder) -> Vec<String> {
         format!("--mem={}M", pilot.memory_mib()),
         format!("--time={}", seconds.div_ceil(60)),
         format!("--signal=B:USR1@{}", early(seconds)),
-        format!("--output={}", order.log.display()),
+        format!("--output={log}"),
     ]);
     words.extend(pilot.options.iter().cloned());
     words
@@ -156,10 +158,15 @@ mod tests {
     #[test]
     fn a_submission_asks_for_what_the_type_says() {
         let told = "device = \"cuda\"\ncpus = 8\nmemory = \"32GiB\"\ntime = \"8h\"\noptions = [\"--partition=gpu\"]\n";
-        let words = submission(&toml::from_str(told).unwrap(), &PilotOrder::sample());
+        let mut machine: Machine = toml::from_str("queue = \"slurm\"\n[pilots]\n").unwrap();
+        let pilot = toml::from_str(told).unwrap();
+        let words = submission(&machine, &pilot, &PilotOrder::sample());
         let expected = "sbatch --parsable --nodes=1 --ntasks=1 --requeue --open-mode=append --job-name=ddpipe-20261129t1200-x-2 \
                         --cpus-per-task=8 --mem=32768M --time=480 --signal=B:USR1@120 \
                         --output=/lab/p/.ddpipe/runs/20261129T1200-x/pilots/2.log --partition=gpu";
         assert_eq!(words.join(" "), expected);
+        machine.local = Some("$TMPDIR/ddpipe".into());
+        let words = submission(&machine, &pilot, &PilotOrder::sample());
+        assert!(words.contains(&"--output=ddpipe-20261129t1200-x-2.log".to_string()), "{words:?}");
     }
 }

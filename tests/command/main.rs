@@ -60,6 +60,7 @@ mod reports;
 mod results;
 mod runs;
 mod screen;
+mod sent;
 mod sharing;
 mod shells;
 mod show;

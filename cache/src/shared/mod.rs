@@ -10,7 +10,8 @@
 //!    others to see.
 //! 7. [`Notary`] (`sign.rs`) signs records on their way there and judges those from there; with the feature `sign`
 //!    `keys.rs` is one.
-//! 8. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
+//! 8. [`Notes`] (`notes.rs`): what the processes of one run tell each other, where they share no folder.
+//! 9. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
 //!
 //! Knows no graph, no nodes' meaning and no other process.
 
@@ -28,6 +29,7 @@ pub mod lease;
 mod leases;
 mod marks;
 mod memory;
+mod notes;
 mod portable;
 mod publish;
 mod push;
@@ -45,6 +47,7 @@ pub use inspect::Inspection;
 pub(crate) use leases::{Lease, Leases, Taken};
 pub(crate) use marks::{known_elsewhere, waiting};
 pub use memory::Memory;
+pub use notes::{FileHere, Notes};
 pub use push::{Pushed, Status};
 pub use remote::{Pace, Patience, Remote};
 pub(crate) use remote::{Shared, leases_in};

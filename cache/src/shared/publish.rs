@@ -4,6 +4,7 @@
 
 use super::bring::RECORD_LIMIT;
 use super::collect::{self, LONGEST_SENDING};
+use super::notes::FileHere;
 use super::portable::portable;
 use super::remote::Shared;
 use super::sign;
@@ -116,6 +117,36 @@ impl Shared {
             return Ok(false);
         }
         Ok(sent?.is_some())
+    }
+}
+
+impl Shared {
+    /// Sends a file as a blob.
+    pub(super) fn put_file(&self, file: &FileHere) -> Result<(), NotSent> {
+        let FileHere { path, digest, bytes } = file;
+        let mut fault = None;
+        let sent = self.asking.change(|store| {
+            let file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) => {
+                    fault = Some(CacheError::io("read", path)(error));
+                    return Ok(());
+                }
+            };
+            let mut body = Hashed { file, hasher: blake3::Hasher::new(), expected: *digest, wrong: false };
+            let put = store.put(&Layout::blob_name(*digest), *bytes, &mut body);
+            if body.wrong {
+                let error = io::Error::other("it has changed since the run began");
+                fault = Some(CacheError::io("send", path)(error));
+            }
+            put.map(drop)
+        });
+        if let Some(fault) = fault {
+            return Err(fault.into());
+        }
+        sent?;
+        self.trust(std::iter::once(*digest));
+        Ok(())
     }
 }
 

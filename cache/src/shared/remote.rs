@@ -117,6 +117,11 @@ impl Remote {
         Remote { notary: Some(notary), ..self }
     }
 
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        self.store.url()
+    }
+
     /// Requests to it, outside of any cache folder.
     pub(super) fn asking(&self) -> Asking {
         Asking::new(self.store.clone(), self.patience)
@@ -263,6 +268,10 @@ impl Shared {
 
     pub(super) fn note_absent(&self, key: Key) {
         lock(&self.absent).insert(key, Instant::now());
+    }
+
+    pub(super) fn forget_absent(&self) {
+        lock(&self.absent).clear();
     }
 
     /// Whether an output is believed to be there.

@@ -11,6 +11,7 @@ use crate::note::say;
 use crate::schedule::Interrupts;
 use crate::visible::visible;
 use ddpipe_cache::Cache;
+use ddpipe_cache::shared::{Patience, Remote};
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -18,8 +19,29 @@ use std::time::{Duration, Instant};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
+/// The same where the words come through a remote.
+const LOOK_FAR: Duration = Duration::from_secs(1);
+/// The note in a remote that has the words.
+const ANSWER: &str = "doctor.txt";
 /// After a job is over, its words may take so long to be seen on this machine.
 const LATE: Duration = Duration::from_secs(10);
+
+/// In the job: puts what it has found where the asking command looks for it.
+pub fn tell(name: &str, settings: &RemoteArgs, text: &str) -> Result<(), Fault> {
+    let remote = remote(settings)?;
+    let failed = |error| Fault { exit: Exit::Cache, message: format!("the remote {} {error}", remote.url()) };
+    remote.notes(name).put(ANSWER, text.as_bytes()).map(drop).map_err(failed)
+}
+
+fn remote(settings: &RemoteArgs) -> Result<Remote, Fault> {
+    let none = || {
+        Fault::usage(
+            "the nodes of the machine share no folder with this one (`local`), and no remote is named\n  name one with --remote \
+             URL, or in the settings",
+        )
+    };
+    settings.open(Patience::default())?.ok_or_else(none)
+}
 
 /// Has a job say what it finds, and says where and how.
 pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) -> Done {
@@ -31,12 +53,23 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
     let failed = |error: std::io::Error| Fault::io("make a folder in", &cache, &error);
     let folder = tempfile::Builder::new().prefix("doctor-").tempdir_in(&cache).map_err(failed)?;
     let run = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let arguments = ["doctor".to_string(), "--cache".into(), cache.display().to_string()];
+    let notes = match &on.machine.local {
+        None => None,
+        Some(_) => Some(remote(settings)?.notes(&run)),
+    };
+    let mut arguments = vec!["doctor".to_string()];
+    match &on.machine.local {
+        None => arguments.extend(["--cache".into(), cache.display().to_string()]),
+        Some(local) => {
+            let url = remote(settings)?.url().to_string();
+            arguments.extend(["--tell".into(), run.clone(), "--local".into(), local.clone(), "--remote".into(), url]);
+        }
+    }
     let order = PilotOrder {
         number: 1,
         run: run.clone(),
         run_folder: folder.path().to_path_buf(),
-        arguments: arguments.to_vec(),
+        arguments,
         folder: std::env::current_dir()?,
         log: folder.path().join("1.log"),
     };
@@ -45,7 +78,14 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
     let mut queue = on.queue(&run);
     let (begun, job) = (Instant::now(), queue.submit(&order)?);
     say(format!("submitted to {} as {}: {}", on.name, job.id, on.pilot.words()));
-    let words = || fs::read(&order.log).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+    let words = || {
+        let text = match &notes {
+            Some(notes) => notes.get(ANSWER).ok().flatten().unwrap_or_default(),
+            None => fs::read(&order.log).unwrap_or_default(),
+        };
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let look = if notes.is_some() { LOOK_FAR } else { LOOK };
     let is_told =
         |text: &str| text.lines().last().is_some_and(|line| verdicts.iter().any(|verdict| line.ends_with(verdict)));
     let (mut over, mut why) = (None::<Instant>, String::new());
@@ -53,6 +93,10 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
         let text = words();
         if is_told(&text) {
             let seconds = begun.elapsed().as_secs_f64();
+            if let Some(notes) = &notes {
+                // It is of no use any more; a collection would remove it later.
+                let _ = notes.remove(ANSWER);
+            }
             print(&visible(&format!("{text}answered  after {seconds:.0} s\n")))?;
             return Ok(if text.trim_end().ends_with(verdicts[0]) { Exit::Ok } else { Exit::Stage });
         }
@@ -73,6 +117,6 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
             }
             _ => {}
         }
-        thread::sleep(LOOK);
+        thread::sleep(look);
     }
 }

@@ -140,11 +140,14 @@ impl Begun<'_> {
         }
 
         signals.begin();
+        let fresh = plan.fresh();
         let (peers, plan) = match args.on.is_some() && !expected.is_empty() {
             true => {
                 let fleet = {
-                    let (on, shares) = (self.on.as_ref(), &shares);
-                    pilots::Pilots { args, project, run, on, shares, signals, interrupts: &interrupts }
+                    let (on, shares, sources) = (self.on.as_ref(), &shares, &sources);
+                    let (fresh, commit) = (fresh.as_slice(), self.commit.as_ref());
+                    let interrupts = &interrupts;
+                    pilots::Pilots { args, project, sources, fresh, commit, run, on, shares, signals, interrupts }
                 };
                 let peers = fleet.carry_out(&mut observers)?;
                 let before = cache.collections();

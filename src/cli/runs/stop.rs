@@ -2,10 +2,13 @@
 //! from any machine that reaches the folder.
 
 use crate::cli::{Done, print};
+use crate::ended::Ended;
 use crate::exit::{Exit, Fault};
 use crate::history;
 use crate::note::say;
-use crate::peers::{PILOTS, Peers};
+use crate::peers::{PILOTS, Peers, STOP};
+use crate::sent::SentTo;
+use ddpipe_cache::shared::{Patience, Remote, StoreError};
 use ddpipe_cache::{Cache, RunSeen};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,8 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn run(cache: &Cache, wanted: &str) -> Done {
     let run = history::find(cache, wanted)?;
     let processes = processes(cache, &run)?;
-    if !at_work(&processes)? {
+    let sent = SentTo::of(&run.path).filter(|_| is_open(&run));
+    if sent.is_none() && !at_work(&processes)? {
         return print(&format!("run {} is not at work\n", run.id));
+    }
+    if let Some(sent) = &sent {
+        let notes = Remote::at(&sent.remote, Patience::default())?.notes(&run.id);
+        let failed = |error: StoreError| Fault { exit: Exit::Cache, message: format!("the remote {} {error}", sent.remote) };
+        notes.put(STOP, b"").map_err(failed)?;
     }
     Peers::watcher(&run.path).stop().map_err(|error| Fault::io("write a note into", &run.path, &error))?;
     let (begun, mut is_said) = (Instant::now(), false);
@@ -36,7 +45,17 @@ pub(super) fn run(cache: &Cache, wanted: &str) -> Done {
         }
         thread::sleep(LOOK);
     }
+    if sent.is_some() && is_open(&run) {
+        // Nobody watches its pilots.
+        return print(&format!("the pilots of run {} are asked to stop; the same command continues it\n", run.id));
+    }
     print(&format!("run {} has stopped; the same command continues it\n", run.id))
+}
+
+/// Whether nobody has seen the end of it.
+fn is_open(run: &RunSeen) -> bool {
+    let over = |ended: Ended| !matches!(Exit::of_code(ended.exit), Some(Exit::Terminated | Exit::HungUp));
+    !Ended::in_folder(&run.path).is_some_and(over)
 }
 
 /// The run, and the runs of its pilots.

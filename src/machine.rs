@@ -46,6 +46,8 @@ pub struct Machine {
     pub id: IdIn,
     /// How its state is asked for.
     pub status: Option<Vec<String>>,
+    /// Which word of a line of the answer is the state, from 1 on; the first that `states` names, where nothing is said.
+    pub column: Option<usize>,
     /// The words of the answer.
     #[serde(default)]
     pub states: States,
@@ -95,6 +97,9 @@ pub struct States {
     /// It is over.
     #[serde(default)]
     pub ended: Vec<String>,
+    /// It cannot run, or did not run well; it is cancelled then.
+    #[serde(default)]
+    pub failed: Vec<String>,
 }
 
 /// What one pilot gets.

@@ -5,14 +5,16 @@ use crate::exit::{Exit, Fault};
 use crate::note::say;
 use crate::schedule::Interrupts;
 use crate::terminal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::low_level;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the frame of a run that ends at once may take to go away.
 const ERASING: Duration = Duration::from_millis(100);
+/// The signals that a pilot gets within this time mean one thing: the batch system, its script and its group each send some.
+const TOGETHER: Duration = Duration::from_secs(10);
 
 /// The signals of a run.
 pub struct Signals {
@@ -22,13 +24,39 @@ pub struct Signals {
     taken: Arc<AtomicBool>,
 }
 
+/// What a signal means to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It has stages that save.
+    Computes,
+    /// It is a pilot: batch systems announce the end of its time by SIGUSR1 and SIGUSR2 too, and may send several signals for it.
+    Pilot,
+    /// It watches pilots, which only Ctrl-C is for as well.
+    Watches,
+    /// It waits for an answer.
+    Asks,
+}
+
+impl Manner {
+    /// What is said at the first signal.
+    fn words(self, signal: i32) -> Option<&'static str> {
+        match (self, signal) {
+            (Manner::Computes | Manner::Pilot, _) => {
+                Some("stopping: running stages save their checkpoints; again to stop at once")
+            }
+            (Manner::Watches, SIGINT) => Some("stopping: the pilots save their checkpoints; again to cancel them"),
+            (Manner::Watches | Manner::Asks, _) => None,
+        }
+    }
+}
+
 /// The last words on a run that a signal ends before anything runs.
 type LastWords = Box<dyn FnOnce(Exit) + Send>;
 
 impl Signals {
     /// Raises these interrupts at each signal. The third ends the process at once, whatever it is doing.
-    pub fn listen(interrupts: &Interrupts) -> Result<Self, Fault> {
-        Self::heed(interrupts, None)
+    pub fn listen(interrupts: &Interrupts, manner: Manner) -> Result<Self, Fault> {
+        Self::heed(interrupts, manner, None)
     }
 
     /// As [`Signals::listen`], for a run that has to prepare first: it digests files, downloads and plans, which may take
@@ -36,26 +64,34 @@ impl Signals {
     /// `last_words`.
     pub fn listen_from_the_start(
         interrupts: &Interrupts,
+        manner: Manner,
         last_words: impl FnOnce(Exit) + Send + 'static,
     ) -> Result<Self, Fault> {
-        Self::heed(interrupts, Some(Box::new(last_words)))
+        Self::heed(interrupts, manner, Some(Box::new(last_words)))
     }
 
-    fn heed(interrupts: &Interrupts, mut last_words: Option<LastWords>) -> Result<Self, Fault> {
+    fn heed(interrupts: &Interrupts, manner: Manner, mut last_words: Option<LastWords>) -> Result<Self, Fault> {
         let hangup = Some(SIGHUP).filter(|_| !is_ignored(SIGHUP));
-        let asked = [SIGINT, SIGTERM, SIGTSTP].into_iter().chain(hangup);
+        let of_batch = [SIGUSR1, SIGUSR2].into_iter().filter(|_| manner == Manner::Pilot);
+        let asked = [SIGINT, SIGTERM, SIGTSTP].into_iter().chain(hangup).chain(of_batch);
         let mut signals = signal_hook::iterator::Signals::new(asked)?;
         let (raised, over, first) = (interrupts.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicI32::new(0)));
         let (is_over, noted) = (over.clone(), first.clone());
         let taken = Arc::new(AtomicBool::new(last_words.is_none()));
         let claim = taken.clone();
         std::thread::spawn(move || {
+            let mut begun: Option<Instant> = None;
             for signal in signals.forever() {
+                let signal = if [SIGUSR1, SIGUSR2].contains(&signal) { SIGTERM } else { signal };
                 if signal == SIGTSTP {
                     // Ctrl-Z: the shell writes where the frame is.
                     without_frame(terminal::suspend);
                     let _ = low_level::emulate_default_handler(SIGTSTP);
                     terminal::resume();
+                    continue;
+                }
+                let first = *begun.get_or_insert_with(Instant::now);
+                if manner == Manner::Pilot && raised.count() > 0 && first.elapsed() < TOGETHER {
                     continue;
                 }
                 let _ = noted.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
@@ -74,11 +110,11 @@ impl Signals {
                         last_words(exit);
                         low_level::exit(exit as i32);
                     });
-                } else if raised.count() == 1 {
+                } else if raised.count() == 1
+                    && let Some(words) = manner.words(signal)
+                {
                     // Whoever reads this may have stopped reading.
-                    std::thread::spawn(|| {
-                        say("stopping: running stages save their checkpoints; again to stop at once");
-                    });
+                    std::thread::spawn(move || say(words));
                 }
             }
         });

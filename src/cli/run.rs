@@ -22,7 +22,7 @@ use self::reports::{ReportArgs, Reports};
 use self::sent::LaidOut;
 use super::Done;
 use super::allow::{self, Commands};
-use super::interrupts::Signals;
+use super::interrupts::{Manner, Signals};
 use super::log;
 use super::project::{Invocation, ManifestArgs};
 use crate::commit;
@@ -135,7 +135,12 @@ fn whole(args: &Args, reports: &Reports, laid_out: Option<LaidOut>) -> Done {
     let begun = Instant::now();
     let (interrupts, stopped) = (Interrupts::default(), CutOff::new(begun, args.json));
     let words = stopped.clone();
-    let signals = Signals::listen_from_the_start(&interrupts, move |exit| words.tell(exit))?;
+    let manner = match (args.pilot, &args.on) {
+        (Some(_), _) => Manner::Pilot,
+        (None, Some(_)) => Manner::Watches,
+        (None, None) => Manner::Computes,
+    };
+    let signals = Signals::listen_from_the_start(&interrupts, manner, move |exit| words.tell(exit))?;
     let on = args.on.as_deref().map(|named| On::find(named, &args.manifest.remote)).transpose()?.flatten();
     let slots = match &on {
         // What the nodes have is not looked for here.
@@ -178,7 +183,9 @@ fn whole(args: &Args, reports: &Reports, laid_out: Option<LaidOut>) -> Done {
     let needed = project.needed();
     let nodes = project.pipeline.nodes.iter().map(|node| node.id).filter(|id| needed[id.index()]);
     if let Some(text) = allow::check(project, args.allow_commands, nodes)? {
-        say(&text);
+        if args.pilot.is_none() {
+            say(&text);
+        }
         reports.warn(text);
     }
 

@@ -1,16 +1,20 @@
 //! What batch systems have in common: a pilot's script in the run's folder, a submission, and a look at all jobs at once that is
 //! not repeated too often. What none of them knows: whether a pilot computes anything.
 
-use super::{JobState, PilotJob, PilotOrder, Queue};
+use super::{How, JobState, PilotJob, PilotOrder, Queue};
 use crate::exit::{Exit, Fault};
 use std::collections::HashMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Between two looks at a batch system, which many people ask.
 const LOOK: Duration = Duration::from_secs(30);
 /// The same when there is reason to believe that something has changed.
 const SOON: Duration = Duration::from_secs(2);
+
+/// After a script is over, its batch system may take so long to say so.
+const LATE: Duration = Duration::from_secs(10);
 
 /// The calls of one batch system.
 pub trait Batch {
@@ -51,6 +55,10 @@ pub struct Batched<B> {
     machine: String,
     /// The start of the names of jobs.
     prefix: String,
+    /// The folder of scripts and logs.
+    logs: PathBuf,
+    /// When it was seen of a job that its script is over.
+    said: HashMap<String, Instant>,
     jobs: Vec<PilotJob>,
     states: HashMap<String, JobState>,
     looked: Option<Instant>,
@@ -58,8 +66,8 @@ pub struct Batched<B> {
 }
 
 impl<B: Batch> Batched<B> {
-    /// The queue of a machine of this name for the pilots of one run.
-    pub fn new(batch: B, machine: &str, run: &str) -> Self {
+    /// The queue of a machine of this name for the pilots of one run, with the folder of their logs.
+    pub fn new(batch: B, machine: &str, run: &str, logs: &Path) -> Self {
         let pause = std::env::var("DDPIPE_QUEUE_SECONDS").ok().and_then(|text| text.parse().ok());
         let pause = pause.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(LOOK);
         let prefix = super::job_name(run, None);
@@ -67,6 +75,8 @@ impl<B: Batch> Batched<B> {
             batch,
             machine: machine.into(),
             prefix,
+            logs: logs.to_path_buf(),
+            said: HashMap::new(),
             jobs: Vec::new(),
             states: HashMap::new(),
             looked: None,
@@ -76,6 +86,11 @@ impl<B: Batch> Batched<B> {
 
     fn name(&self, job: &PilotJob) -> String {
         format!("{}-{}", self.prefix, job.number)
+    }
+
+    /// Whether a pilot's script has said that it is over, which batch systems may say late or never.
+    fn has_said(&self, job: &PilotJob) -> bool {
+        self.logs.join(format!("{}.exit", job.number)).exists()
     }
 
     fn know(&mut self, job: &PilotJob) {
@@ -108,6 +123,8 @@ impl<B: Batch> Queue for Batched<B> {
 
     fn status(&mut self, job: &PilotJob, soon: bool) -> JobState {
         self.know(job);
+        let has_said = self.has_said(job);
+        let soon = soon || has_said;
         let pause = if soon { self.pause.min(SOON) } else { self.pause };
         if self.looked.is_none_or(|looked| looked.elapsed() >= pause) {
             self.looked = Some(Instant::now());
@@ -119,7 +136,13 @@ impl<B: Batch> Queue for Batched<B> {
                 Err(error) => tracing::info!(%error, "{} does not say what its jobs do", self.machine),
             }
         }
-        self.states.get(&job.id).cloned().unwrap_or(JobState::Unknown)
+        let state = self.states.get(&job.id).cloned().unwrap_or(JobState::Unknown);
+        if !has_said || matches!(state, JobState::Ended(_)) {
+            return state;
+        }
+        // How it ended the batch system knows best, if it says so soon.
+        let since = *self.said.entry(job.id.clone()).or_insert_with(Instant::now);
+        if since.elapsed() < LATE { state } else { JobState::Ended(How::Itself) }
     }
 
     fn cancel(&mut self, job: &PilotJob) {

@@ -4,9 +4,12 @@ use super::batch::Batch;
 use super::fill::{Filled, fill};
 use super::script::{self, Warned, early};
 use super::{How, JobState, PilotJob, PilotOrder};
-use crate::machine::{IdIn, Machine, PilotType, States};
+use crate::machine::{IdIn, Machine, PilotType};
 use std::collections::{HashMap, HashSet};
 use std::fs;
+
+/// A job that so many answers in a row do not have, and none had before, is gone.
+const MISSED: usize = 3;
 
 /// The commands of the settings.
 #[derive(Debug)]
@@ -19,13 +22,15 @@ pub struct Commands {
     names: HashMap<String, PilotOrder>,
     /// Those that were in a list once.
     listed: HashSet<String>,
+    /// How often the others were not in a list that could be had.
+    missed: HashMap<String, usize>,
 }
 
 impl Commands {
     /// Pilots of this type.
     pub fn new(machine: &Machine, pilot: &PilotType, variables: Vec<(String, String)>, run: &str) -> Self {
         let (machine, pilot, run) = (machine.clone(), pilot.clone(), run.to_string());
-        Commands { machine, pilot, variables, run, names: HashMap::new(), listed: HashSet::new() }
+        Commands { machine, pilot, variables, run, names: HashMap::new(), listed: HashSet::new(), missed: HashMap::new() }
     }
 
     /// The values of placeholders.
@@ -84,17 +89,28 @@ impl Batch for Commands {
             let order = self.order(job);
             // One that is asked about after it is forgotten is an error for many: then the pilot's own word counts.
             let state = match self.call(self.machine.status.as_ref(), &order, Some(&job.id)) {
-                Ok(answer) => match state(&self.machine.states, &answer, &job.id) {
-                    // Some forget a job as soon as it is over.
-                    JobState::Unknown if self.listed.contains(&job.id) => JobState::Ended(How::Itself),
-                    state => state,
+                Ok(answer) => match state(&self.machine, &answer, &job.id) {
+                    // Some forget a job as soon as it is over, and list a new one late.
+                    JobState::Unknown => {
+                        let missed = self.missed.entry(job.id.clone()).or_default();
+                        *missed += 1;
+                        let is_gone = self.listed.contains(&job.id) || *missed >= MISSED;
+                        if is_gone { JobState::Ended(How::Itself) } else { JobState::Unknown }
+                    }
+                    state => {
+                        if matches!(state, JobState::Ended(How::Lost(_))) {
+                            // It may stay in the list until somebody cancels it.
+                            let _ = self.cancel(job);
+                        }
+                        state
+                    }
                 },
                 Err(error) => {
                     tracing::info!(%error, "pilot {} is not known", job.number);
                     JobState::Unknown
                 }
             };
-            if state != JobState::Unknown {
+            if !matches!(state, JobState::Unknown) {
                 self.listed.insert(job.id.clone());
             }
             states.insert(job.id.clone(), state);
@@ -122,12 +138,17 @@ fn id(place: IdIn, answer: &str, name: &str) -> Option<String> {
     Some(id.to_string()).filter(|id| !id.is_empty())
 }
 
-/// The state of a job: the first word that the settings name, in a line that has the id.
-fn state(states: &States, answer: &str, id: &str) -> JobState {
+/// The state of a job: the first word that the settings name, in a line that has the id; or that in the column that they name.
+fn state(machine: &Machine, answer: &str, id: &str) -> JobState {
+    let (states, column) = (&machine.states, machine.column);
     for line in answer.lines().filter(|line| has(line, id)) {
         let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let line = column.map_or(line, |column| line.split_whitespace().nth(column.saturating_sub(1)).unwrap_or_default());
         for word in line.split(|letter: char| !word(letter)) {
             let is_in = |words: &Vec<String>| words.iter().any(|known| known == word);
+            if is_in(&states.failed) {
+                return JobState::Ended(How::Lost(format!("the batch system says {word}")));
+            }
             if is_in(&states.queued) {
                 return JobState::Queued(word.to_string());
             }
@@ -142,8 +163,13 @@ fn state(states: &States, answer: &str, id: &str) -> JobState {
     JobState::Unknown
 }
 
-/// Whether a line has an id that is not a part of a longer word; what is named after it, with a hyphen behind, counts.
+/// Whether a line has an id that is not a part of a longer word; what is named after it, with a hyphen behind, counts. A number
+/// has to be the first word: dates and counts have numbers too.
 fn has(line: &str, id: &str) -> bool {
+    if id.chars().all(|letter| letter.is_ascii_digit()) {
+        let mut words = line.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        return words.next() == Some(id);
+    }
     let inside = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
     line.match_indices(id).any(|(at, _)| {
         let (before, after) = (line[..at].chars().next_back(), line[at + id.len()..].chars().next());
@@ -153,7 +179,9 @@ fn has(line: &str, id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::machine::States;
 
     #[test]
     fn ids_are_found_where_the_settings_say() {
@@ -168,14 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn a_column_of_the_answer_says_the_state_and_failed_jobs_are_lost() {
+        let text = "queue = \"commands\"\ncolumn = 5\nstates = { queued = [\"qw\"], running = [\"r\"], failed = [\"Eqw\"] }\n[pilots]\n";
+        let machine: Machine = toml::from_str(text).unwrap();
+        let seen = |answer| state(&machine, answer, "29");
+        assert_eq!(seen("     29 0.5 ddpipe-202 r            qw    11/29/2026 15:48:16"), JobState::Queued("qw".into()));
+        assert_eq!(seen("     29 0.5 ddpipe-202 ada          r     11/29/2026 15:48:16 all.q@vm 1"), JobState::Running);
+        let lost = JobState::Ended(How::Lost("the batch system says Eqw".into()));
+        assert_eq!(seen("     29 0.5 ddpipe-202 ada          Eqw   11/29/2026"), lost);
+    }
+
+    #[test]
     fn a_state_is_the_first_known_word_in_a_line_with_the_id() {
         let words = |text: &str| text.split(' ').map(str::to_string).collect();
-        let states = States { queued: words("Q H"), running: words("R E"), ended: words("F") };
-        let seen = |answer| state(&states, answer, "17.pbs");
+        let states = States { queued: words("Q H"), running: words("R E"), ended: words("F"), failed: Vec::new() };
+        let mut machine: Machine = toml::from_str("queue = \"commands\"\n[pilots]\n").unwrap();
+        machine.states = states;
+        let seen = |answer| state(&machine, answer, "17.pbs");
         assert_eq!(seen("Job id  Name  S Queue\n16.pbs x R q\n17.pbs x Q q\n"), JobState::Queued("Q".into()));
         assert_eq!(seen("17.pbs  ddpipe  ada 00:00:10 R gpu"), JobState::Running);
         assert_eq!(seen("17.pbs  ddpipe  ada 00:00:10 F gpu"), JobState::Ended(How::Itself));
         assert!(has("| 1 | ddpipe-x-2 | RUNNING |", "1") && !has("| 2 | ddpipe-x-1 | RUNNING |", "1"));
+        assert!(!has("  30 0.5 ddpipe-x-2 ada r 11/29/2026 15:29:16", "29") && has(" 29 0.5 ddpipe ada r", "29"));
         assert!(has("ddpipe-x-1-k2x9d  1/1  Running", "ddpipe-x-1") && !has("ddpipe-x-12-k2x9d", "ddpipe-x-1"));
         assert_eq!(
             [seen(""), seen("16.pbs x R q"), seen("17.pbs x Z q")],

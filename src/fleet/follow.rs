@@ -11,12 +11,13 @@ use crate::results::write_whole;
 use crate::schedule::Interrupts;
 use crate::sent::Mirror;
 use crate::told::Following;
+use ddpipe_cache::shared::Pace;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks at pilots of this machine.
 const LOOK: Duration = Duration::from_millis(50);
@@ -79,13 +80,20 @@ pub struct Fleet<'a> {
     told: HashSet<String>,
     in_vain: usize,
     counted: Option<(usize, usize, Option<String>)>,
+    /// When the first pilot left because all was done.
+    done: Option<Instant>,
+    /// So long after that the others have left too, or have died.
+    dead_after: Duration,
 }
 
 impl<'a> Fleet<'a> {
     /// One without pilots.
     pub fn new(peers: &'a Peers, runs: PathBuf, queue: &'a mut dyn Queue, keep_going: bool) -> Self {
         let (pilots, told) = (Vec::new(), HashSet::new());
-        Fleet { peers, runs, queue, keep_going, mirror: None, pilots, told, in_vain: 0, counted: None }
+        // A pilot that waits for a lease of the dead notices after this time that all is done, and some more.
+        let dead_after = Pace::of_environment().ttl * 2;
+        let (mirror, counted, done) = (None, None, None);
+        Fleet { peers, runs, queue, keep_going, mirror, pilots, told, in_vain: 0, counted, done, dead_after }
     }
 
     /// Takes over the pilots that another command started for this run. How many of them live.
@@ -160,7 +168,7 @@ impl<'a> Fleet<'a> {
             }
             if interrupts.count() > 1 && !ended {
                 ended = true;
-                self.pilots.iter().for_each(|pilot| self.queue.cancel(&pilot.job));
+                self.pilots.iter().filter(|pilot| !pilot.is_over).for_each(|pilot| self.queue.cancel(&pilot.job));
             }
             for index in 0..self.pilots.len() {
                 if !self.pilots[index].is_over {
@@ -170,7 +178,7 @@ impl<'a> Fleet<'a> {
             if self.pilots.iter().all(|pilot| pilot.is_over) {
                 return Ok(Ended::Over);
             }
-            self.leave_unneeded(asked);
+            self.leave_unneeded(asked, observer);
             self.count(observer);
             thread::sleep(pause);
         }
@@ -206,26 +214,52 @@ impl<'a> Fleet<'a> {
         if self.is_lost(index, how, asked || stops, observer) {
             let next = self.pilots.iter().map(|pilot| pilot.job.number).max().unwrap_or(0) + 1;
             let share = self.pilots[index].share;
-            self.start(&order(next, share), share)?;
+            let started = self.start(&order(next, share), share);
+            match started {
+                Err(fault) if self.pilots.iter().any(|pilot| !pilot.is_over) => {
+                    let text = format!("{fault}\n  the other pilots go on");
+                    observer.on_event(&Event::Warning { text });
+                }
+                started => started?,
+            }
         }
         Ok(stops)
     }
 
     /// Cancels pilots that still wait to be started when they would have nothing to do: the run is to stop, or another one has
     /// left because all was done that could be.
-    fn leave_unneeded(&mut self, asked: bool) {
-        let has_left = |pilot: &Pilot| {
+    ///
+    /// One that should be at work and has said nothing for long after all was done has died, whatever its batch system says.
+    fn leave_unneeded(&mut self, asked: bool, observer: &mut dyn Observer) {
+        let is_done = self.is_done();
+        if is_done {
+            self.done.get_or_insert_with(Instant::now);
+        }
+        let is_late = self.done.is_some_and(|done| done.elapsed() > self.dead_after);
+        for pilot in self.pilots.iter_mut().filter(|pilot| !pilot.is_over) {
+            if matches!(pilot.state, JobState::Queued(_)) && (asked || is_done) {
+                self.queue.cancel(&pilot.job);
+                pilot.is_over = true;
+            } else if is_late {
+                let text = format!(
+                    "pilot {} ({}) has not ended, though all was done {:.0} s ago; it is cancelled",
+                    pilot.job.number,
+                    pilot.job.id,
+                    self.dead_after.as_secs_f64()
+                );
+                observer.on_event(&Event::Warning { text });
+                self.queue.cancel(&pilot.job);
+                pilot.is_over = true;
+            }
+        }
+    }
+
+    /// Whether a pilot has left because all was done that could be.
+    fn is_done(&self) -> bool {
+        self.pilots.iter().filter(|pilot| pilot.is_over).any(|pilot| {
             let outcome = outcome_of(&self.runs, self.peers.folder(), pilot.job.number);
-            pilot.is_over && outcome.is_some_and(|outcome| [Exit::Ok as u8, Exit::Stage as u8].contains(&outcome.exit))
-        };
-        let is_queued = |pilot: &&mut Pilot| !pilot.is_over && matches!(pilot.state, JobState::Queued(_));
-        if !(asked || self.pilots.iter().any(has_left)) {
-            return;
-        }
-        for pilot in self.pilots.iter_mut().filter(is_queued) {
-            self.queue.cancel(&pilot.job);
-            pilot.is_over = true;
-        }
+            outcome.is_some_and(|outcome| [Exit::Ok as u8, Exit::Stage as u8].contains(&outcome.exit))
+        })
     }
 
     /// Tells how many pilots do what, when that has changed.
@@ -305,9 +339,14 @@ impl<'a> Fleet<'a> {
         let number = self.pilots[index].job.number;
         let outcome = outcome_of(&self.runs, self.peers.folder(), number);
         // One whose time was up has ended well, and left work behind.
-        let has_left = outcome.is_some_and(|outcome| outcome.exit != Exit::Terminated as u8);
-        if has_left || stopped {
+        let is_up = outcome.as_ref().is_some_and(|outcome| outcome.exit == Exit::Terminated as u8);
+        if outcome.is_some() && !is_up || stopped {
             return false;
+        }
+        if is_up && how != How::Cancelled {
+            let text = format!("pilot {number} has left, since its time was up; another goes on where it saved");
+            observer.on_event(&Event::Warning { text });
+            return !self.is_done() && self.may_be_replaced();
         }
         let words = last_words(&self.peers.folder().join(PILOTS).join(format!("{number}.log")));
         let is_begun = run_of(self.peers.folder(), number).is_some();
@@ -320,9 +359,11 @@ impl<'a> Fleet<'a> {
         };
         words.iter().for_each(|line| text.push_str(&format!("\n  | {line}")));
         observer.on_event(&Event::Warning { text });
-        if !is_replaced {
-            return false;
-        }
+        is_replaced && !self.is_done() && self.may_be_replaced()
+    }
+
+    /// Whether pilots still get something done before they are lost.
+    fn may_be_replaced(&mut self) -> bool {
         self.in_vain += 1;
         let first = self.pilots.iter().map(|pilot| pilot.share + 1).max().unwrap_or(1);
         self.in_vain <= IN_VAIN * first

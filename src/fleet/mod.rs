@@ -28,7 +28,7 @@ pub use slurm::Slurm;
 
 use crate::exit::Fault;
 use crate::machine::{Machine, PilotType, QueueKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How one pilot is to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,17 +95,18 @@ pub trait Queue {
     fn cancel(&mut self, job: &PilotJob);
 }
 
-/// The queue of a machine of these settings, for pilots of this type and run.
+/// The queue of a machine of these settings, for pilots of this type and run, whose logs and scripts are in this folder.
 pub fn queue(
     name: &str,
     machine: &Machine,
     pilot: &PilotType,
     variables: Vec<(String, String)>,
     run: &str,
+    logs: &Path,
 ) -> Box<dyn Queue> {
     match machine.queue {
-        QueueKind::Slurm => Box::new(Batched::new(Slurm::new(machine, pilot, variables), name, run)),
-        QueueKind::Commands => Box::new(Batched::new(Commands::new(machine, pilot, variables, run), name, run)),
+        QueueKind::Slurm => Box::new(Batched::new(Slurm::new(machine, pilot, variables), name, run, logs)),
+        QueueKind::Commands => Box::new(Batched::new(Commands::new(machine, pilot, variables, run), name, run, logs)),
     }
 }
 
@@ -125,6 +126,11 @@ impl PilotOrder {
     /// The file of its script.
     pub fn script_file(&self) -> PathBuf {
         self.log.with_extension("sh")
+    }
+
+    /// The file that its script writes when it is over.
+    pub fn exit_file(&self) -> PathBuf {
+        self.log.with_extension("exit")
     }
 
     /// The file of a template that is filled in for it.

@@ -44,6 +44,11 @@ pub fn exports(variables: &[(String, String)]) -> String {
 /// The whole script.
 pub fn script(machine: &Machine, order: &PilotOrder, variables: &[(String, String)], warned: Warned) -> String {
     let mut text = format!("#!/bin/sh\n# ddpipe, pilot {} of the run {}\n", order.number, order.run);
+    if machine.local.is_none() {
+        // Batch systems say late that a job is over, or never.
+        let exit = quoted(&order.exit_file().display().to_string());
+        text.push_str(&format!("over={exit}\nrm -f \"$over\"\ntrap 'echo $? > \"$over\"' EXIT\n"));
+    }
     machine.setup.iter().for_each(|line| text.push_str(&format!("{line}\n")));
     text.push_str(&exports(variables));
     if machine.local.is_none() {
@@ -53,7 +58,10 @@ pub fn script(machine: &Machine, order: &PilotOrder, variables: &[(String, Strin
     text.push_str(&format!("{} & pid=$!\n", line(&command(machine, order))));
     text.push_str("early=\ntrap 'early=1; kill -TERM $pid' USR1\ntrap 'kill -TERM $pid' TERM\n");
     if let Warned::After(seconds) = warned {
-        text.push_str(&format!("(sleep {seconds} && kill -USR1 $$) 2>/dev/null & clock=$!\n"));
+        // The clock takes its `sleep` along when it is not needed any more, and holds no file of the script open.
+        text.push_str(&format!(
+            "(sleep {seconds} & s=$!; trap 'kill $s' TERM; wait $s && kill -USR1 $$) </dev/null >/dev/null 2>&1 & clock=$!\n"
+        ));
     }
     // A signal ends `wait`, and not what it waits for.
     text.push_str("while :; do wait $pid; code=$?; kill -0 $pid 2>/dev/null || break; done\n");
@@ -70,6 +78,6 @@ fn again(run: &Path) -> String {
     let stop = quoted(&crate::peers::stop_in(run).display().to_string());
     format!(
         "if [ -n \"$early\" ] && [ $code = 143 ] && [ ! -e {stop} ] && [ \"${{SLURM_RESTART_COUNT:-0}}\" -lt 10 ]; then\n  \
-         scontrol requeue \"$SLURM_JOB_ID\" && exit 0\nfi\n"
+         scontrol requeue \"$SLURM_JOB_ID\" && trap - EXIT && exit 0\nfi\n"
     )
 }

@@ -1,5 +1,6 @@
 //! Who wants the running stage to stop: a `Cancel` from the engine, SIGTERM, or the end of the engine itself. Ctrl-C
-//! in a terminal reaches the whole process group; it is for the engine alone, so SIGINT is ignored here.
+//! in a terminal reaches the whole process group, and so do SIGUSR1 and SIGUSR2 by which batch systems announce the end of a
+//! job's time; they are for the engine alone, so they are ignored here.
 
 use anyhow::{Context as _, Result};
 use ddpipe_interface::protocol::JobId;
@@ -59,6 +60,9 @@ impl Interrupts {
     }
 }
 
+/// Signals that reach the worker because it is in the group of the engine.
+pub const FOR_THE_ENGINE: [Signal; 3] = [Signal::SIGINT, Signal::SIGUSR1, Signal::SIGUSR2];
+
 /// The signals that a thread of their own waits for.
 pub struct Signals {
     set: SigSet,
@@ -71,8 +75,10 @@ pub fn block_signals() -> Result<Signals> {
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGHUP);
     set.thread_block().context("could not block signals")?;
-    // SAFETY: no handler is installed that could run in an unsuitable moment; the signal is only ignored.
-    unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.context("could not ignore SIGINT")?;
+    for of_engine in FOR_THE_ENGINE {
+        // SAFETY: no handler is installed that could run in an unsuitable moment; the signal is only ignored.
+        unsafe { signal(of_engine, SigHandler::SigIgn) }.context("could not ignore a signal")?;
+    }
     let parent = getppid();
     // The second net, after the socket's end. SIGHUP, as it also comes when merely the engine's thread that started
     // this process ends: then the parent is still the same, and nothing has happened.

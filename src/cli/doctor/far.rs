@@ -1,11 +1,11 @@
 //! `ddpipe doctor --on MACHINE`: a job that does nothing but say what a pilot would find there, started as a pilot would be.
 
-use crate::cli::interrupts::Signals;
+use crate::cli::interrupts::{Manner, Signals};
 use crate::cli::remote::RemoteArgs;
 use crate::cli::run::on::On;
 use crate::cli::{Done, print};
 use crate::exit::{Exit, Fault};
-use crate::fleet::{JobState, PilotOrder};
+use crate::fleet::{How, JobState, PilotOrder};
 use crate::machine::HERE;
 use crate::note::say;
 use crate::schedule::Interrupts;
@@ -74,8 +74,8 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
         log: folder.path().join("1.log"),
     };
     let interrupts = Interrupts::default();
-    let signals = Signals::listen(&interrupts)?;
-    let mut queue = on.queue(&run);
+    let signals = Signals::listen(&interrupts, Manner::Asks)?;
+    let mut queue = on.queue(&run, folder.path());
     let (begun, job) = (Instant::now(), queue.submit(&order)?);
     say(format!("submitted to {} as {}: {}", on.name, job.id, on.pilot.words()));
     let words = || {
@@ -88,7 +88,7 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
     let look = if notes.is_some() { LOOK_FAR } else { LOOK };
     let is_told =
         |text: &str| text.lines().last().is_some_and(|line| verdicts.iter().any(|verdict| line.ends_with(verdict)));
-    let (mut over, mut why) = (None::<Instant>, String::new());
+    let (mut over, mut why, mut how) = (None::<Instant>, String::new(), String::new());
     loop {
         let text = words();
         if is_told(&text) {
@@ -102,7 +102,7 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
         }
         if over.is_some_and(|over| over.elapsed() > LATE) {
             let text = if text.is_empty() { "it said nothing".to_string() } else { text };
-            let message = format!("the job is over and did not say what it found\n{}", text.trim_end());
+            let message = format!("the job is over{how} and did not say what it found\n{}", text.trim_end());
             return Err(Fault { exit: Exit::Stage, message });
         }
         if interrupts.count() > 0 {
@@ -110,7 +110,12 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
             return Ok(signals.first());
         }
         match queue.status(&job, true) {
-            JobState::Ended(_) => over = over.or(Some(Instant::now())),
+            JobState::Ended(ended) => {
+                over = over.or(Some(Instant::now()));
+                if let How::Lost(words) = ended {
+                    how = format!(" ({words})");
+                }
+            }
             JobState::Queued(reason) if reason != why && !reason.is_empty() && reason != "None" => {
                 say(format!("it waits ({reason}); Ctrl-C cancels it"));
                 why = reason;

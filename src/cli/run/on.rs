@@ -10,6 +10,7 @@ use crate::machine::{HERE, Machine, PilotType};
 use crate::pipeline::NodeId;
 use crate::slots::Slots;
 use indexmap::IndexMap;
+use std::path::Path;
 
 /// Variables of this command that pilots get too.
 const HANDED_ON: [&str; 4] = ["DDPIPE_WORKER", "DDPIPE_HEARTBEAT_SECONDS", "DDPIPE_CHECKPOINT_SECONDS", "DDPIPE_LOG"];
@@ -49,11 +50,11 @@ impl On {
         Ok(Some(On { name: name.to_string(), machine, pilot }))
     }
 
-    /// What starts the pilots of a run there.
-    pub fn queue(&self, run: &str) -> Box<dyn Queue> {
+    /// What starts the pilots of a run there, with the folder of their logs.
+    pub fn queue(&self, run: &str, logs: &Path) -> Box<dyn Queue> {
         let handed_on = HANDED_ON.iter().filter_map(|name| Some((name.to_string(), std::env::var(name).ok()?)));
         let own = self.machine.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-        fleet::queue(&self.name, &self.machine, &self.pilot, handed_on.chain(own).collect(), run)
+        fleet::queue(&self.name, &self.machine, &self.pilot, handed_on.chain(own).collect(), run, logs)
     }
 
     /// How many pilots work of this size wants.

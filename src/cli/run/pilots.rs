@@ -140,7 +140,14 @@ impl Pilots<'_> {
                 let path = folder.join(PILOTS);
                 fs::create_dir_all(&path).map_err(|error| Fault::io("create", &path, &error))?;
                 for share in 0..self.shares.len() {
-                    fleet.start(&order(share + 1, share), share)?;
+                    match fleet.start(&order(share + 1, share), share) {
+                        Err(fault) if share > 0 => {
+                            let text = format!("{fault}\n  the run goes on with {share} of {} pilots", self.shares.len());
+                            observer.on_event(&Event::Warning { text });
+                            break;
+                        }
+                        started => started?,
+                    }
                 }
             }
         }
@@ -191,7 +198,7 @@ impl Pilots<'_> {
     /// What starts the pilots of the run in this folder.
     fn queue(&self, folder: &Path) -> Box<dyn Queue> {
         match self.on {
-            Some(on) => on.queue(&name_of(folder)),
+            Some(on) => on.queue(&name_of(folder), &folder.join(PILOTS)),
             None => Box::new(Processes::default()),
         }
     }

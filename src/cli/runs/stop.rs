@@ -19,7 +19,11 @@ const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(cache: &Cache, wanted: &str) -> Done {
-    let run = history::find(cache, wanted)?;
+    let mut run = history::find(cache, wanted)?;
+    if let Some(whole) = &run.part_of {
+        // One of its pilots was named.
+        run = history::find(cache, whole)?;
+    }
     let processes = processes(cache, &run)?;
     let sent = SentTo::of(&run.path).filter(|_| is_open(&run));
     if sent.is_none() && !at_work(&processes)? {

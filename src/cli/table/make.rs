@@ -2,7 +2,7 @@
 //! shows has to be on record.
 
 use crate::cli::allow::{self, Commands};
-use crate::cli::interrupts::Signals;
+use crate::cli::interrupts::{Manner, Signals};
 use crate::cli::project::Project;
 use crate::cli::{absence, listed};
 use crate::commit;
@@ -47,7 +47,7 @@ pub fn record(project: &Project, address: &str, slots: Slots, allowed: Option<Co
         _ => return Err(not_on_record(project, address, &lacking)),
     }
     let interrupts = Interrupts::default();
-    let signals = Signals::listen(&interrupts)?;
+    let signals = Signals::listen(&interrupts, Manner::Computes)?;
     let stop = interrupts.clone();
     let mut executor = Local::new(LocalSettings {
         threads: slots.threads,

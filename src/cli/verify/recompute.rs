@@ -1,7 +1,7 @@
 //! `ddpipe verify --recompute`: runs recorded nodes again, beside the cache, and compares what comes out with the records.
 
 use super::super::allow;
-use super::super::interrupts::Signals;
+use super::super::interrupts::{Manner, Signals};
 use super::super::project::{Planned, Project};
 use super::super::{Done, print};
 use super::Args;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args, count: Option<usize>) -> Done {
     };
     let mut executor = Local::new(settings);
     let interrupts = Interrupts::default();
-    let signals = Signals::listen(&interrupts)?;
+    let signals = Signals::listen(&interrupts, Manner::Computes)?;
     let mut recompute = Recompute {
         pipeline: &project.pipeline,
         cache: &project.cache,

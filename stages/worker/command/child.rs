@@ -1,6 +1,7 @@
 //! A program in a process group of its own: its lines become progress and log, and nothing of it outlives the stage.
 
 use crate::context::{Context, Interrupted};
+use crate::worker::interrupts::FOR_THE_ENGINE;
 use crate::worker::scratch::ScratchLock;
 use anyhow::{Context as _, Result, bail};
 use ddpipe_interface::orphans;
@@ -22,6 +23,8 @@ const TICK: Duration = Duration::from_millis(30);
 const GRACE: Duration = Duration::from_secs(5);
 /// What its last lines have to arrive, once it has ended.
 const LAST_LINES: Duration = Duration::from_secs(2);
+/// Signals to the processes of a job come within this time.
+const TOLD_TOGETHER: Duration = Duration::from_secs(2);
 /// A longer line is cut into several.
 const LINE: usize = 4096;
 
@@ -60,6 +63,9 @@ pub fn run(mut command: Command, ctx: &Context, lock: &ScratchLock, abandoned: &
     let mut last = String::new();
     let status = group.watch(&lines, ctx, abandoned, &mut last)?;
     if !status.success() {
+        if was_told_to_end(status) && is_interrupted_soon(ctx) {
+            return Err(Interrupted.into());
+        }
         let how = match (status.code(), status.signal().map(Signal::try_from)) {
             (Some(code), _) => format!("exited with status {code}"),
             (None, Some(Ok(signal))) => format!("was killed by {signal}"),
@@ -81,9 +87,30 @@ fn start_afresh(lock: BorrowedFd<'_>) -> nix::Result<()> {
         fcntl(lock, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
     SigSet::empty().thread_set_mask()?;
-    // SAFETY: the default action is no handler of ours.
-    unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;
+    for ignored in FOR_THE_ENGINE {
+        // SAFETY: the default action is no handler of ours.
+        unsafe { signal(ignored, SigHandler::SigDfl) }?;
+    }
     prctl::set_pdeathsig(Signal::SIGKILL)
+}
+
+/// Whether a program ended by SIGTERM, or by what a shell makes of it.
+fn was_told_to_end(status: ExitStatus) -> bool {
+    const TERM: i32 = Signal::SIGTERM as i32;
+    status.signal() == Some(TERM) || status.code() == Some(128 + TERM)
+}
+
+/// Whether the stage is to stop, by now or in a moment: who ends a job of a batch system sends a signal to all of its processes,
+/// and the program may be the first to act on it.
+fn is_interrupted_soon(ctx: &Context) -> bool {
+    let until = Instant::now() + TOLD_TOGETHER;
+    while ctx.check().is_ok() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(TICK);
+    }
+    true
 }
 
 /// A running program and all it started; dropping it ends them.

@@ -172,6 +172,19 @@ impl Peers {
         Ok(())
     }
 
+    /// Whether this process is one of several that compute the run.
+    pub fn is_pilot(&self) -> bool {
+        self.role == Role::Pilot
+    }
+
+    /// Whether another pilot has begun a node, and neither ended nor been replaced.
+    pub fn is_begun_elsewhere(&self, node: &str) -> bool {
+        let (name, mine) = (short(node), self.begun(node));
+        let entries = fs::read_dir(self.folder.join(BEGUN)).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.into_iter().any(|entry| entry.starts_with(&name) && entry != mine)
+    }
+
     /// Notes that a node that this pilot had begun has ended, well or not.
     pub fn end(&self, node: &str) {
         if self.role == Role::Pilot {

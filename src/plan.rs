@@ -44,8 +44,9 @@ pub trait Records: Sync {
     fn are_elsewhere_too(&self) -> bool {
         false
     }
-    /// Looks there for the records of these keys, which are not here, at the same time; what is found is here afterwards.
-    fn look_ahead(&self, _keys: &[Key]) {}
+    /// Looks there for the records of these keys of a pipeline, which are not here, at the same time; what is found is here
+    /// afterwards.
+    fn look_ahead(&self, _pipeline: &str, _keys: &[Key]) {}
     /// The first output of a record whose bytes are no longer in the cache.
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError>;
     /// The newest record of a node of this pipeline.

@@ -25,8 +25,8 @@ impl Records for Cache {
         self.has_remote()
     }
 
-    fn look_ahead(&self, keys: &[Key]) {
-        Cache::look_ahead(self, keys);
+    fn look_ahead(&self, pipeline: &str, keys: &[Key]) {
+        Cache::look_ahead(self, pipeline, keys);
     }
 
     fn lost_output(&self, record: &Record) -> Result<Option<String>, CacheError> {

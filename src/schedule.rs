@@ -6,6 +6,7 @@ mod attempts;
 mod clocks;
 mod commits;
 mod decisions;
+mod idle;
 mod jobs;
 mod losses;
 mod messages;
@@ -30,6 +31,7 @@ use commits::Commits;
 use ddpipe_cache::{Cache, CacheError, Claim, Collections, Commit, Holder, Key, Lookup, Record};
 use ddpipe_interface::protocol::JobId;
 use decisions::Decisions;
+use idle::Idle;
 pub use jobs::Jobs;
 use prepare::Preparations;
 use state::{Running, State, States};
@@ -103,6 +105,8 @@ pub struct Scheduler<'a> {
     peers: Option<Peers>,
     /// When the clocks were last looked at.
     looked: Instant,
+    /// Since when there is nothing to do here.
+    idle: Idle,
     /// Per node, its attempts that failed and were followed by another, in words.
     failed: Vec<Vec<String>>,
     states: States,
@@ -189,6 +193,7 @@ impl<'a> Scheduler<'a> {
             sharing,
             peers,
             looked: Instant::now(),
+            idle: Idle::default(),
             failed: vec![Vec::new(); nodes],
         }
     }
@@ -212,6 +217,7 @@ impl<'a> Scheduler<'a> {
                 self.on_prepared(order, prepared);
             }
             self.watch_clocks();
+            self.leave_if_idle();
         }
         let kill = self.interrupts.count() > 1;
         self.preparations.finish();

@@ -231,6 +231,11 @@ pub(crate) fn write(layout: &Layout, record: &Record) -> Result<(), CacheError> 
     written_aside(layout, record)?.publish(&layout.record(record.key), ORDINARY)
 }
 
+/// The same without flushing it, for one that can be had again.
+pub(crate) fn write_unflushed(layout: &Layout, record: &Record) -> Result<(), CacheError> {
+    written_aside(layout, record)?.publish_accelerator(&layout.record(record.key))
+}
+
 /// A record's file, written and without its name.
 pub(crate) fn written_aside(layout: &Layout, record: &Record) -> Result<Aside, CacheError> {
     let path = layout.record(record.key);

@@ -259,6 +259,21 @@ impl RunDir {
         &self.path
     }
 
+    /// The pipeline's name.
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// Whether it is what one process does of a run of several.
+    pub fn is_part(&self) -> bool {
+        self.part_of.is_some()
+    }
+
+    /// What it has reached so far.
+    pub fn reached(&self) -> Vec<Key> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).keys.iter().copied().collect()
+    }
+
     /// Writes a file into the folder: whole or absent to every process, but not flushed.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), CacheError> {
         let mut aside = Aside::new(&self.path)?;

@@ -121,11 +121,61 @@ fn many_records_are_looked_for_at_once_and_each_once() {
     let ben = lab.cache("ben");
     let keys: Vec<Key> = nodes.iter().map(|node| key(node)).collect();
     let before = lab.store.count();
-    ben.look_ahead(&keys);
-    // One for the remote's mark.
-    assert_eq!(lab.store.count() - before, keys.len() + 1);
+    ben.look_ahead("digits", &keys);
+    // One for the remote's mark, one for packs, of which there are none.
+    assert_eq!(lab.store.count() - before, keys.len() + 2);
     let found = keys.iter().filter(|key| ben.peek(**key).unwrap().is_some()).count();
-    assert_eq!((found, lab.store.count() - before), (60, keys.len() + 1), "also what is absent is known");
+    assert_eq!((found, lab.store.count() - before), (60, keys.len() + 2), "also what is absent is known");
+}
+
+/// A run of these nodes, with its folder and its pack.
+fn run_of(lab: &Lab, cache: &Cache, nodes: &[String]) {
+    let run = cache.new_run("digits").unwrap();
+    for node in nodes {
+        lab.run(cache, node);
+    }
+    run.pin(&nodes.iter().map(|node| key(node)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(sent(cache), Unsent::default());
+    cache.pack(&run).unwrap();
+}
+
+#[test]
+fn who_begins_with_nothing_reads_packs_and_asks_for_what_they_lack() {
+    let lab = Lab::new();
+    let nodes: Vec<String> = (0..500).map(|number| format!("node {number}")).collect();
+    let keys: Vec<Key> = nodes.iter().map(|node| key(node)).collect();
+    run_of(&lab, &lab.cache("ada"), &nodes);
+    let packs = || lab.store.inner.list("packs-v1").unwrap();
+    assert_eq!(packs().len(), 1);
+    // The mark, the list and the pack.
+    let ben = lab.cache("ben");
+    let before = lab.store.count();
+    ben.look_ahead("digits", &keys);
+    assert!(keys.iter().all(|key| ben.peek(*key).unwrap().is_some()));
+    assert_eq!(lab.store.count() - before, 3);
+    assert!(!lab.run(&ben, "node 7"), "and the rest of it is believed");
+    assert_eq!(ben.blobs().read_verified(ben.peek(keys[7]).unwrap().unwrap().outputs["out"].digest).unwrap(), CONTENT);
+
+    // Who finds everything in packs writes none; who computes more does, and three stay.
+    run_of(&lab, &ben, &nodes);
+    assert_eq!(packs().len(), 1);
+    for more in 0..4 {
+        run_of(&lab, &ben, &[&nodes[..], &[format!("more {more}")]].concat());
+    }
+    assert_eq!(packs().len(), 3);
+
+    // A pack that is damaged or of a stranger is left out: each record is asked for.
+    for (name, _) in packs() {
+        lab.store.inner.put(&name, 4, &mut &b"none"[..]).unwrap();
+    }
+    let cleo = lab.cache("cleo");
+    cleo.look_ahead("digits", &keys);
+    assert!(keys.iter().all(|key| cleo.peek(*key).unwrap().is_some()));
+    // Another pipeline has packs of its own.
+    let dora = lab.cache("dora");
+    let before = lab.store.count();
+    dora.look_ahead("letters", &keys);
+    assert_eq!(lab.store.count() - before, keys.len() + 2);
 }
 
 /// A bucket that is asked for too much at once says so, and has time.
@@ -137,10 +187,10 @@ fn pauses_of_requests_at_the_same_time_are_one() {
     let patience = Patience { first: pause, longest: pause * 8, in_all: pause * 100 };
     let remote = Remote::over(lab.store.clone(), patience);
     let cache = Cache::open_sharing(&lab.path("ada"), None, Some(remote)).unwrap();
-    // Behind the remote's mark and the first record; added up they would be given up after fewer.
-    lab.store.fail(Fault::Unavailable, 2, 150);
-    cache.look_ahead(&keys);
-    assert_eq!(lab.store.count(), 1 + keys.len() + 150, "each was answered in the end");
+    // Behind the remote's mark, the list of packs and the first record; added up they would be given up after fewer.
+    lab.store.fail(Fault::Unavailable, 3, 150);
+    cache.look_ahead("digits", &keys);
+    assert_eq!(lab.store.count(), 2 + keys.len() + 150, "each was answered in the end");
 }
 
 #[test]

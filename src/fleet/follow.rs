@@ -142,21 +142,18 @@ impl<'a> Fleet<'a> {
     /// Tells what the pilots do until all are over. `order` says how to start one of this number on this part of the machine,
     /// in place of a lost one.
     /// A first interrupt asks them to stop, a second ends them; a hangup leaves them alone.
-    ///
-    /// # Errors
-    /// A pilot cannot be started.
     pub fn follow(
         &mut self,
         observer: &mut dyn Observer,
         interrupts: &Interrupts,
         leaves: &dyn Fn() -> bool,
         order: &dyn Fn(usize, usize) -> PilotOrder,
-    ) -> Result<Ended, Fault> {
+    ) -> Ended {
         let (mut asked, mut ended) = (false, false);
         let pause = if self.queue.machine() == HERE { LOOK } else { LOOK_FAR };
         loop {
             if leaves() {
-                return Ok(Ended::LeftAlone);
+                return Ended::LeftAlone;
             }
             if !asked && self.peers.is_asked_to_stop() {
                 // By `ddpipe runs stop`.
@@ -172,11 +169,11 @@ impl<'a> Fleet<'a> {
             }
             for index in 0..self.pilots.len() {
                 if !self.pilots[index].is_over {
-                    asked |= self.look_at(index, asked, observer, order)?;
+                    asked |= self.look_at(index, asked, observer, order);
                 }
             }
             if self.pilots.iter().all(|pilot| pilot.is_over) {
-                return Ok(Ended::Over);
+                return Ended::Over;
             }
             self.leave_unneeded(asked, observer);
             self.count(observer);
@@ -191,7 +188,7 @@ impl<'a> Fleet<'a> {
         asked: bool,
         observer: &mut dyn Observer,
         order: &dyn Fn(usize, usize) -> PilotOrder,
-    ) -> Result<bool, Fault> {
+    ) -> bool {
         let job = self.pilots[index].job.clone();
         // Asked first: what was told before the end is read after it.
         let has_ended = outcome_of(&self.runs, self.peers.folder(), job.number).is_some();
@@ -202,7 +199,7 @@ impl<'a> Fleet<'a> {
             JobState::Unknown if has_ended => How::Itself,
             _ => {
                 self.pilots[index].state = state;
-                return Ok(stops);
+                return stops;
             }
         };
         if let Some(mirror) = self.mirror {
@@ -214,16 +211,13 @@ impl<'a> Fleet<'a> {
         if self.is_lost(index, how, asked || stops, observer) {
             let next = self.pilots.iter().map(|pilot| pilot.job.number).max().unwrap_or(0) + 1;
             let share = self.pilots[index].share;
-            let started = self.start(&order(next, share), share);
-            match started {
-                Err(fault) if self.pilots.iter().any(|pilot| !pilot.is_over) => {
-                    let text = format!("{fault}\n  the other pilots go on");
-                    observer.on_event(&Event::Warning { text });
-                }
-                started => started?,
+            if let Err(fault) = self.start(&order(next, share), share) {
+                let others = self.pilots.iter().any(|pilot| !pilot.is_over);
+                let rest = if others { "the other pilots go on" } else { "no pilot is left; the same command continues" };
+                observer.on_event(&Event::Warning { text: format!("{fault}\n  {rest}") });
             }
         }
-        Ok(stops)
+        stops
     }
 
     /// Cancels pilots that still wait to be started when they would have nothing to do: the run is to stop, or another one has
@@ -232,7 +226,7 @@ impl<'a> Fleet<'a> {
     /// One that should be at work and has said nothing for long after all was done has died, whatever its batch system says.
     fn leave_unneeded(&mut self, asked: bool, observer: &mut dyn Observer) {
         let is_done = self.is_done();
-        if is_done {
+        if is_done && self.is_settled() {
             self.done.get_or_insert_with(Instant::now);
         }
         let is_late = self.done.is_some_and(|done| done.elapsed() > self.dead_after);
@@ -256,9 +250,18 @@ impl<'a> Fleet<'a> {
 
     /// Whether a pilot has left because all was done that could be.
     fn is_done(&self) -> bool {
-        self.pilots.iter().filter(|pilot| pilot.is_over).any(|pilot| {
+        self.pilots.iter().any(|pilot| {
             let outcome = outcome_of(&self.runs, self.peers.folder(), pilot.job.number);
             outcome.is_some_and(|outcome| [Exit::Ok as u8, Exit::Stage as u8].contains(&outcome.exit))
+        })
+    }
+
+    /// Whether a pilot has left because every node has an outcome: others have nothing to be at work on.
+    fn is_settled(&self) -> bool {
+        self.pilots.iter().any(|pilot| {
+            let outcome = outcome_of(&self.runs, self.peers.folder(), pilot.job.number);
+            let exit = outcome.and_then(|outcome| Exit::of_code(outcome.exit));
+            exit == Some(Exit::Ok) || exit == Some(Exit::Stage) && self.keep_going
         })
     }
 
@@ -340,13 +343,18 @@ impl<'a> Fleet<'a> {
         let outcome = outcome_of(&self.runs, self.peers.folder(), number);
         // One whose time was up has ended well, and left work behind.
         let is_up = outcome.as_ref().is_some_and(|outcome| outcome.exit == Exit::Terminated as u8);
+        let is_idle = outcome.as_ref().is_some_and(|outcome| outcome.exit == Exit::Interrupted as u8);
+        if is_idle && !stopped {
+            let text = format!("pilot {number} has left: it only waited for what others are at");
+            observer.on_event(&Event::Warning { text });
+        }
         if outcome.is_some() && !is_up || stopped {
             return false;
         }
         if is_up && how != How::Cancelled {
             let text = format!("pilot {number} has left, since its time was up; another goes on where it saved");
             observer.on_event(&Event::Warning { text });
-            return !self.is_done() && self.may_be_replaced();
+            return !self.is_done() && self.may_be_replaced(IN_VAIN);
         }
         let words = last_words(&self.peers.folder().join(PILOTS).join(format!("{number}.log")));
         let is_begun = run_of(self.peers.folder(), number).is_some();
@@ -354,19 +362,20 @@ impl<'a> Fleet<'a> {
         let (mut text, is_replaced) = match &how {
             How::Itself if !is_begun => (format!("pilot {number} ended before it began"), false),
             How::Itself => (format!("pilot {number} was lost: it is gone; {again}"), true),
+            How::Lost(how) if !is_begun => (format!("pilot {number} could not begin: {how}"), true),
             How::Lost(how) => (format!("pilot {number} was lost: {how}; {again}"), true),
             How::Cancelled => (format!("pilot {number} was cancelled; the others do its work"), false),
         };
         words.iter().for_each(|line| text.push_str(&format!("\n  | {line}")));
         observer.on_event(&Event::Warning { text });
-        is_replaced && !self.is_done() && self.may_be_replaced()
+        is_replaced && !self.is_done() && self.may_be_replaced(if is_begun { IN_VAIN } else { 1 })
     }
 
-    /// Whether pilots still get something done before they are lost.
-    fn may_be_replaced(&mut self) -> bool {
+    /// Whether pilots still get something done before they are lost; so many of each may be lost in vain.
+    fn may_be_replaced(&mut self, in_vain: usize) -> bool {
         self.in_vain += 1;
         let first = self.pilots.iter().map(|pilot| pilot.share + 1).max().unwrap_or(1);
-        self.in_vain <= IN_VAIN * first
+        self.in_vain <= in_vain * first
     }
 }
 

@@ -30,7 +30,23 @@ fn machines() -> IndexMap<String, Machine> {
 }
 
 /// What is submitted, asked and cancelled.
-const FILLED: [(&str, [&str; 3]); 6] = [
+const FILLED: [(&str, [&str; 3]); 8] = [
+    (
+        "pods",
+        [
+            "kubectl create -f TEMPLATE",
+            "kubectl get pods -l job-name=17 --no-headers",
+            "kubectl delete job 17 --wait=false",
+        ],
+    ),
+    (
+        "sge",
+        [
+            "qsub -terse -N NAME -S /bin/sh -cwd -V -j y -o LOG -pe smp 8 -l h_rt=28800,mem_free=32768M -l gpu=1 SCRIPT",
+            "qstat -u *",
+            "qdel 17",
+        ],
+    ),
     (
         "pbs",
         [
@@ -110,17 +126,23 @@ fn every_machine_of_the_page_is_read_and_its_commands_are_filled_in() {
         };
         assert_eq!(filled.each_ref().map(short), expected, "{name}");
         let script = commands.script(&order).unwrap();
-        assert!(script.contains("sleep 28680") && script.contains("run --pilot 2"), "{script}");
+        assert!(script.contains("left=28680") && script.contains("run --pilot 2"), "{script}");
     }
 }
 
 #[test]
 fn the_job_of_kubernetes_is_filled_in() {
     let page = page();
-    let template = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let machine = &machines()["kubernetes"];
-    let (order, pilot) = (PilotOrder::sample(), machine.pilot_type(None).unwrap());
-    let job = fill(template, &Filled { machine, pilot, order: &order, variables: &[], id: None }).unwrap();
+    let (machines, order) = (machines(), PilotOrder::sample());
+    let filled = |name: &str, at: usize| {
+        let template = page.split("```yaml\n").nth(at).unwrap().split("```").next().unwrap();
+        let machine = &machines[name];
+        let pilot = machine.pilot_type(None).unwrap();
+        fill(template, &Filled { machine, pilot, order: &order, variables: &[], id: None }).unwrap()
+    };
+    let pod = filled("pods", 1);
+    assert!(pod.contains(r#"command: ["/opt/ddpipe/bin/ddpipe","run","--pilot","2"]"#), "{pod}");
+    let job = filled("kubernetes", 2);
     for line in [
         "metadata: {name: ddpipe-20261129t1200-x-2}",
         "  activeDeadlineSeconds: 28800",

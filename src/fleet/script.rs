@@ -56,11 +56,13 @@ pub fn script(machine: &Machine, order: &PilotOrder, variables: &[(String, Strin
         text.push_str(&format!("cd {folder} || exit 2\n"));
     }
     text.push_str(&format!("{} & pid=$!\n", line(&command(machine, order))));
-    text.push_str("early=\ntrap 'early=1; kill -TERM $pid' USR1\ntrap 'kill -TERM $pid' TERM\n");
+    text.push_str("early=\ntrap 'early=1; kill -TERM $pid' USR1\ntrap 'kill -TERM $pid' TERM USR2\n");
     if let Warned::After(seconds) = warned {
-        // The clock takes its `sleep` along when it is not needed any more, and holds no file of the script open.
+        // The clock takes its `sleep` along when it is not needed any more, ends when the script is gone, and holds no file open.
         text.push_str(&format!(
-            "(sleep {seconds} & s=$!; trap 'kill $s' TERM; wait $s && kill -USR1 $$) </dev/null >/dev/null 2>&1 & clock=$!\n"
+            "(left={seconds}; trap 'kill $nap; exit' TERM\n while [ $left -gt 0 ]; do\n  step=10; [ $left -gt 10 ] || step=$left\n  \
+             sleep $step & nap=$!; wait $nap; left=$((left - step)); kill -0 $$ || exit\n done; kill -USR1 $$\n) </dev/null \
+             >/dev/null 2>&1 & clock=$!\n"
         ));
     }
     // A signal ends `wait`, and not what it waits for.

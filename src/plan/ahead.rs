@@ -39,7 +39,7 @@ impl Ahead {
             let mut found: Vec<Found> = nodes.into_par_iter().map(look).collect();
             let absent: Vec<Key> = found.iter().filter_map(Found::absent).collect();
             if !absent.is_empty() && planner.records.are_elsewhere_too() {
-                planner.records.look_ahead(&absent);
+                planner.records.look_ahead(&planner.pipeline.name, &absent);
                 for (index, found) in self.nodes.clone().zip(&mut found).filter(|(_, found)| found.absent().is_some()) {
                     *found = look(index);
                 }

@@ -11,16 +11,20 @@ pub struct Patience {
     pub silence: Duration,
     /// How long a stage that took too long has to save its checkpoint before its worker is killed.
     pub grace: Duration,
+    /// After so long a pilot leaves that only waits for what other pilots have begun.
+    pub idle: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { timeout: None, silence: Duration::from_secs(60), grace: Duration::from_secs(30) }
+        let seconds = Duration::from_secs;
+        Patience { timeout: None, silence: seconds(60), grace: seconds(30), idle: seconds(300) }
     }
 }
 
 impl Patience {
-    /// The default with this timeout, and with `DDPIPE_SILENCE_SECONDS` and `DDPIPE_GRACE_SECONDS` of the environment.
+    /// The default with this timeout, and with `DDPIPE_SILENCE_SECONDS`, `DDPIPE_GRACE_SECONDS` and `DDPIPE_IDLE_SECONDS` of
+    /// the environment.
     pub fn of_environment(timeout: Option<Duration>) -> Self {
         let seconds = |name: &str| {
             let text = std::env::var(name).ok()?;
@@ -31,6 +35,7 @@ impl Patience {
             timeout,
             silence: seconds("DDPIPE_SILENCE_SECONDS").unwrap_or(default.silence),
             grace: seconds("DDPIPE_GRACE_SECONDS").unwrap_or(default.grace),
+            idle: seconds("DDPIPE_IDLE_SECONDS").unwrap_or(default.idle),
         }
     }
 }

@@ -206,6 +206,23 @@ fn a_node_that_kills_its_pilot_each_time_is_at_fault_after_three() {
 }
 
 #[test]
+fn a_pilot_that_only_waits_for_another_leaves_and_comes_back_when_that_is_lost() {
+    let mut project = sweep();
+    project.env("DDPIPE_IDLE_SECONDS", "0.5");
+    let log = project.path("log").display().to_string();
+    let long = format!("\n[stages.long]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"long\", pause = 4.0 }}\n");
+    project.file("pipelines/sweep.toml", project.read("pipelines/sweep.toml") + &long);
+    let mut run = project.start_run("pipelines/sweep.toml", &ON);
+    assert!(run.until("it only waited for what others are at"), "{}", run.out());
+    let left = pilots(&project);
+    assert_eq!(left.len(), 1);
+    kill(Pid::from_raw(left[0]), Signal::SIGKILL).unwrap();
+    run.wait().ok().says("was lost");
+    assert_eq!(noted(&project)["0 long"], 2);
+    assert_complete(&project);
+}
+
+#[test]
 fn ctrl_c_stops_the_pilots_and_the_same_command_continues() {
     let project = sweep();
     let mut run = project.start_run("pipelines/sweep.toml", &ON);

@@ -47,7 +47,7 @@ impl Records for Counted {
         !self.distant.is_empty()
     }
 
-    fn look_ahead(&self, keys: &[Key]) {
+    fn look_ahead(&self, _pipeline: &str, keys: &[Key]) {
         self.waves.lock().unwrap().push(keys.len());
         let found = keys.iter().filter_map(|key| Some((*key, self.distant.get(key)?.clone())));
         self.near.lock().unwrap().extend(found);

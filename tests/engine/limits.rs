@@ -21,7 +21,7 @@ fn lab(limits: &str) -> Lab {
 }
 
 fn quick() -> Patience {
-    Patience { timeout: None, silence: Duration::from_millis(20), grace: Duration::from_millis(50) }
+    Patience { silence: Duration::from_millis(20), grace: Duration::from_millis(50), ..Patience::default() }
 }
 
 fn retried(ran: &Ran) -> Vec<u32> {

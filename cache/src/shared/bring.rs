@@ -2,6 +2,7 @@
 //! believed unread. What does not prove to be right counts as absent, and that is said once.
 
 use super::asking::GaveUp;
+use super::packs;
 use super::remote::Shared;
 use super::sign;
 use super::store::StoreError;
@@ -34,6 +35,13 @@ impl Shared {
         if look == Look::Plan && self.is_absent(key) {
             return None;
         }
+        // What a pack has was there; one in a claim wants to know what is there now.
+        if look == Look::Plan
+            && let Some(record) = self.packs.take(key).and_then(|text| self.believed(key, &text).ok())
+        {
+            self.note(cache, &record, look);
+            return Some(record);
+        }
         let name = Layout::record_name(key);
         let text = self.meet(false).and_then(|_| self.asking.ask(|store| store.get(&name, RECORD_LIMIT)));
         let text = match text {
@@ -47,26 +55,40 @@ impl Shared {
                 return None;
             }
         };
-        let record = match sealed::open(&text) {
+        match self.believed(key, &text) {
+            Ok(record) => {
+                self.packs.note_news();
+                self.note(cache, &record, look);
+                Some(record)
+            }
+            Err(why) => {
+                self.refuse(&format!("record {} {why}", key.short()));
+                None
+            }
+        }
+    }
+
+    /// The record in a text of the remote, if it is whole, right and believed; else why not.
+    fn believed(&self, key: Key, text: &[u8]) -> Result<Record, String> {
+        let record = match sealed::open(text) {
             Some(Opened::Record(record)) if record.key == key && Key::of(&record.description) == key => *record,
             Some(Opened::Newer(format)) => {
-                self.refuse(&format!("record {} has format {format}, of a newer ddpipe; it is not used", key.short()));
-                return None;
+                return Err(format!("has format {format}, of a newer ddpipe; it is not used"));
             }
-            _ => {
-                self.refuse(&format!("record {} is damaged there; it is not used", key.short()));
-                return None;
-            }
+            _ => return Err("is damaged there; it is not used".into()),
         };
-        if let Some(Err(why)) = self.notary.as_deref().map(|notary| sign::judged(&text, notary)) {
-            self.refuse(&format!("record {} is not used: {why}", key.short()));
-            return None;
+        match self.notary.as_deref().map(|notary| sign::judged(text, notary)) {
+            Some(Err(why)) => Err(format!("of {} is not used: {why}", record.node)),
+            _ => Ok(record),
         }
-        if let Err(error) = self.keep(cache, &record, look) {
-            tracing::warn!(%key, %error, "a record of the remote was not noted here");
+    }
+
+    /// Notes a record of the remote here, and that its outputs are there.
+    fn note(&self, cache: &Cache, record: &Record, look: Look) {
+        if let Err(error) = self.keep(cache, record, look) {
+            tracing::warn!(key = %record.key, %error, "a record of the remote was not noted here");
         }
-        self.marks.found(key);
-        Some(record)
+        self.marks.found(record.key);
     }
 
     /// Writes a record of the remote here; not while another process is about to write it.
@@ -80,7 +102,8 @@ impl Shared {
         };
         match record::find(cache.layout(), record.key)? {
             record::Found::Newer(_) => Ok(()),
-            _ => record::write(cache.layout(), record),
+            // One that a power cut takes is fetched again.
+            _ => record::write_unflushed(cache.layout(), record),
         }
     }
 
@@ -154,12 +177,17 @@ impl Shared {
 }
 
 impl Cache {
-    /// Looks for the records of these keys in the remote, many at the same time, so that they are known when a plan asks
+    /// Looks for the records of these keys of a pipeline in the remote, many at the same time, so that they are known when a plan asks
     /// for each. What goes wrong shows then. Nothing without a remote.
-    pub fn look_ahead(&self, keys: &[Key]) {
+    pub fn look_ahead(&self, pipeline: &str, keys: &[Key]) {
         let Some(shared) = self.shared() else { return };
         // The first request looks at the remote itself.
         let Some((first, others)) = keys.split_first() else { return };
+        if keys.len() >= packs::MANY
+            && let Err(error) = shared.meet(false).and_then(|_| shared.packs.look(&shared.asking, pipeline))
+        {
+            shared.say_trouble(&error);
+        }
         shared.record(self, *first, Look::Plan);
         let look = |key: &Key| {
             shared.record(self, *key, Look::Plan);

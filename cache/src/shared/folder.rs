@@ -201,7 +201,7 @@ pub(super) fn is_usable(root: &Path) -> io::Result<Option<String>> {
     for entry in disk::list(root)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    let folders = ["blobs-v", "records-v", "leases-v", "beats-v", "reached-v", "runs-v", "gc-v"];
+    let folders = ["blobs-v", "records-v", "leases-v", "beats-v", "reached-v", "runs-v", "packs-v", "gc-v"];
     let ours = |name: &String| {
         name == super::remote::MARK || name == "CACHEDIR.TAG" || folders.iter().any(|ours| name.starts_with(ours))
     };

@@ -10,8 +10,9 @@
 //!    others to see.
 //! 7. [`Notary`] (`sign.rs`) signs records on their way there and judges those from there; with the feature `sign`
 //!    `keys.rs` is one.
-//! 8. [`Notes`] (`notes.rs`): what the processes of one run tell each other, where they share no folder.
-//! 9. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
+//! 8. `packs.rs`: all records of a run as one object, for who begins with nothing.
+//! 9. [`Notes`] (`notes.rs`): what the processes of one run tell each other, where they share no folder.
+//! 10. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
 //!
 //! Knows no graph, no nodes' meaning and no other process.
 
@@ -30,6 +31,7 @@ mod leases;
 mod marks;
 mod memory;
 mod notes;
+mod packs;
 mod portable;
 mod publish;
 mod push;

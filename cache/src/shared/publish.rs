@@ -91,6 +91,7 @@ impl Shared {
         self.trust(outputs.into_keys());
         self.marks.found(key);
         self.marks.sent(key);
+        self.packs.note_news();
         Ok(Sent::There { blobs, bytes: sent })
     }
 

@@ -5,6 +5,7 @@ use super::asking::Asking;
 use super::folder::{self, Folder};
 use super::leases::Leases;
 use super::marks::Marks;
+use super::packs::Packs;
 use super::sender::Sender;
 use super::sign::Notary;
 use super::store::{Store, StoreError};
@@ -198,6 +199,7 @@ pub(crate) struct Shared {
     pub(super) marks: Marks,
     pub(super) sender: Sender,
     pub(super) notary: Option<Arc<dyn Notary>>,
+    pub(super) packs: Packs,
     /// Blobs that are not to be had there, whatever the marks say.
     doubted: Mutex<HashSet<Digest>>,
     /// Records that were not there, and when that was.
@@ -229,6 +231,7 @@ impl Shared {
             marks,
             sender: Sender::default(),
             notary,
+            packs: Packs::default(),
             doubted: Mutex::default(),
             absent: Mutex::default(),
             said: Mutex::default(),

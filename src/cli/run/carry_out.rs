@@ -206,7 +206,7 @@ impl Begun<'_> {
             observers.on_event(&Event::Warning { text });
         }
         faults.append(&mut written.faults);
-        faults.extend(sending::finish(cache, &self.interrupts, &mut observers).err());
+        faults.extend(sending::finish(cache, run, &self.interrupts, &mut observers).err());
         let seconds = self.begun.elapsed().as_secs_f64();
         observers.on_event(&Event::Ended { counts: ended.counts.clone(), seconds });
         let asked = |node: NodeId| needed.get(node.index()) == Some(&true);

@@ -153,7 +153,7 @@ impl Pilots<'_> {
         }
         let is_lost = || lost.load(Ordering::SeqCst);
         let leaves = || is_lost() || matches!(self.signals.first(), Exit::HungUp | Exit::Terminated);
-        match fleet.follow(observer, self.interrupts, &leaves, &order)? {
+        match fleet.follow(observer, self.interrupts, &leaves, &order) {
             Ended::Over => {
                 drop(mirror);
                 self.project.cache.look_anew();

@@ -4,15 +4,15 @@ use crate::event::{Event, Observer};
 use crate::exit::Fault;
 use crate::schedule::Interrupts;
 use crate::size;
-use ddpipe_cache::Cache;
 use ddpipe_cache::shared::Unsent;
+use ddpipe_cache::{Cache, RunDir};
 use std::time::{Duration, Instant};
 
 /// After so long it is said for what the command waits.
 const PATIENT: Duration = Duration::from_secs(2);
 
 /// Waits until everything is sent, or the user wants to go. Says what is left.
-pub fn finish(cache: &Cache, interrupts: &Interrupts, observers: &mut dyn Observer) -> Result<(), Fault> {
+pub fn finish(cache: &Cache, run: &RunDir, interrupts: &Interrupts, observers: &mut dyn Observer) -> Result<(), Fault> {
     if !cache.is_shared() {
         return Ok(());
     }
@@ -27,6 +27,11 @@ pub fn finish(cache: &Cache, interrupts: &Interrupts, observers: &mut dyn Observ
         }
         interrupts.count() == 0
     })?;
+    if interrupts.count() == 0
+        && let Err(error) = cache.pack(run)
+    {
+        tracing::debug!(%error, "what the run reached was not packed");
+    }
     if unsent != Unsent::default() {
         let text = format!("{} wait for `ddpipe cache push --remote {url}`", in_words(unsent));
         observers.on_event(&Event::Warning { text });

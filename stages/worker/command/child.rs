@@ -94,10 +94,10 @@ fn start_afresh(lock: BorrowedFd<'_>) -> nix::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)
 }
 
-/// Whether a program ended by SIGTERM, or by what a shell makes of it.
+/// Whether a program ended by a signal that means the end of its job, or by what a shell makes of it.
 fn was_told_to_end(status: ExitStatus) -> bool {
-    const TERM: i32 = Signal::SIGTERM as i32;
-    status.signal() == Some(TERM) || status.code() == Some(128 + TERM)
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGUSR2].map(|signal| signal as i32);
+    signals.iter().any(|signal| status.signal() == Some(*signal) || status.code() == Some(128 + signal))
 }
 
 /// Whether the stage is to stop, by now or in a moment: who ends a job of a batch system sends a signal to all of its processes,

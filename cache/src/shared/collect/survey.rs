@@ -6,7 +6,7 @@ use crate::sealed;
 use crate::shared::asking::Asking;
 use crate::shared::beat;
 use crate::shared::lease::{self, Name};
-use crate::shared::notes;
+use crate::shared::{notes, packs};
 use crate::shared::reaches::{self, Reached};
 use crate::shared::store::{Seen, StoreError};
 use crate::shared::there::{self, There, What};
@@ -120,7 +120,7 @@ impl Survey {
         Ok(holding)
     }
 
-    /// Leases of the dead, what killed collections left, and what runs of long ago told each other.
+    /// Leases of the dead, what killed collections left, and packs and words of runs of long ago.
     fn ended_notes(&self, asking: &Asking, is_alive: &dyn Fn(&str) -> bool) -> Result<Vec<String>, StoreError> {
         let leases = asking.ask(|store| store.list(lease::FOLDER))?;
         let is_dead = |(name, seen): &(String, Seen)| {
@@ -129,8 +129,9 @@ impl Survey {
         };
         let notes = asking.ask(|store| store.list(FOLDER))?.into_iter();
         let abandoned = notes.filter(|(name, seen)| name.starts_with(REMOVING) && self.age(seen) >= ABANDONED);
-        let told = asking.ask(|store| store.list(notes::FOLDER))?.into_iter();
-        let old = told.filter(|(_, seen)| self.age(seen) >= self.rules.keep);
+        let mut told = asking.ask(|store| store.list(notes::FOLDER))?;
+        told.extend(asking.ask(|store| store.list(packs::FOLDER))?);
+        let old = told.into_iter().filter(|(_, seen)| self.age(seen) >= self.rules.keep);
         Ok(leases.into_iter().filter(is_dead).chain(abandoned).chain(old).map(|(name, _)| name).collect())
     }
 }

@@ -142,7 +142,7 @@ pub enum CacheError {
         why: String,
     },
     /// A remote that did not do what it was asked for.
-    #[error("the remote {url} {error}\n  {way_out}")]
+    #[error("the remote {url}{}\n  {way_out}", .error.behind_a_name())]
     Remote {
         /// Its URL.
         url: String,

@@ -94,6 +94,20 @@ fn a_session_is_signed_and_a_bucket_can_be_used_without_a_prefix() {
 }
 
 #[test]
+fn where_listings_have_no_tags_the_time_of_writing_tells_one_object_from_the_next() {
+    let endpoint = Endpoint::start();
+    *endpoint.no_tags.lock().unwrap() = true;
+    let store = bucket(&endpoint);
+    put(&store, "records-v1/aa/bb.json", b"one").unwrap();
+    let seen = || store.list("records-v1").unwrap()[0].1;
+    let before = seen();
+    assert_eq!(store.head("records-v1/aa/bb.json").unwrap(), Some(before));
+    *endpoint.ahead.lock().unwrap() = 60;
+    put(&store, "records-v1/aa/bb.json", b"two").unwrap();
+    assert!(seen() != before && store.head("records-v1/aa/bb.json").unwrap() == Some(seen()));
+}
+
+#[test]
 fn many_objects_are_listed_page_by_page_and_removed_in_batches() {
     let endpoint = Endpoint::start();
     let store = bucket(&endpoint);

@@ -194,6 +194,25 @@ fn pauses_of_requests_at_the_same_time_are_one() {
 }
 
 #[test]
+fn a_store_that_refuses_now_and_then_is_not_given_up() {
+    let lab = Lab::new();
+    let first = Duration::from_millis(4);
+    let patience = Patience { first, longest: first, in_all: first * 2 };
+    let remote = Remote::over(lab.store.clone(), patience);
+    let cache = Cache::open_sharing(&lab.path("ada"), None, Some(remote)).unwrap();
+    for number in 0..10 {
+        // Each of these costs half of the patience, and a run makes more than ten requests.
+        lab.store.fail(Fault::Unavailable, 3, 1);
+        assert!(lab.run(&cache, &format!("node {number}")));
+        assert_eq!(sent(&cache), Unsent::default(), "node {number}");
+    }
+    // One that never answers is.
+    lab.store.fail(Fault::Unavailable, 0, usize::MAX);
+    lab.run(&cache, "another");
+    assert_eq!(sent(&cache).records, 1);
+}
+
+#[test]
 fn what_is_on_record_here_makes_no_request() {
     let lab = Lab::new();
     let cache = lab.cache("ada");

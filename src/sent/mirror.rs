@@ -86,7 +86,7 @@ impl Mirror {
 impl Shared {
     fn carry_on(&self, mut carried: Carried, lost: impl Fn(&StoreError)) {
         let pause = Pace::of_environment().interval.min(LOOK_FAR);
-        let mut looked: Option<Instant> = None;
+        let (mut looked, mut said): (Option<Instant>, Option<StoreError>) = (None, None);
         loop {
             let (ends, wanted, done) = {
                 let state = self.state();
@@ -105,7 +105,11 @@ impl Shared {
                     self.changed.notify_all();
                     return lost(&error);
                 }
-                Err(error) => tracing::warn!(%error, "a note of the run was not carried"),
+                Err(error) if said.as_ref() == Some(&error) => {}
+                Err(error) => {
+                    tracing::warn!("what the processes of the run tell each other is not carried now: {error}");
+                    said = Some(error);
+                }
             }
             let mut state = self.state();
             state.done = state.done.max(wanted);

@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// So many answers earn back one first pause.
+const EARNED: u32 = 4;
+
 /// A store and the patience that is left.
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -29,6 +32,8 @@ struct State {
     closed: Option<StoreError>,
     /// What of that was said.
     said: Option<GaveUp>,
+    /// Whether it was said that the store does not answer.
+    warned: bool,
 }
 
 /// What a process does without from now on, and why.
@@ -42,7 +47,7 @@ pub(super) enum GaveUp {
 
 impl Asking {
     pub fn new(store: Arc<dyn Store>, patience: Patience) -> Self {
-        let state = State { left: patience.in_all, counted: None, given_up: None, closed: None, said: None };
+        let state = State { left: patience.in_all, counted: None, given_up: None, closed: None, said: None, warned: false };
         Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
     }
 
@@ -94,8 +99,20 @@ impl Asking {
                     refused(&error, &mut lock(&self.state));
                     return Err(error);
                 }
-                answered => return answered,
+                answered => {
+                    self.be_patient_again();
+                    return answered;
+                }
             }
+        }
+    }
+
+    /// A store that answers earns back some of the patience that its refusals have cost: one that is asked for too much now and
+    /// then is not given up.
+    fn be_patient_again(&self) {
+        let mut state = lock(&self.state);
+        if state.left < self.patience.in_all {
+            state.left = (state.left + self.patience.first / EARNED).min(self.patience.in_all);
         }
     }
 
@@ -116,7 +133,7 @@ impl Asking {
             state.given_up = Some(error.clone());
             return Err(error.clone());
         }
-        if state.left == self.patience.in_all {
+        if state.left == self.patience.in_all && !std::mem::replace(&mut state.warned, true) {
             let (url, left) = (self.url(), self.patience.in_all);
             tracing::warn!("the remote {url} {error}; it is asked again, for {left:?} in all");
         }
@@ -129,6 +146,11 @@ impl Asking {
         tracing::info!(url = self.url(), %error, ?pause, "asked again after a pause");
         thread::sleep(pause);
         Ok(())
+    }
+
+    /// Why nothing more is asked.
+    pub fn given_up(&self) -> Option<StoreError> {
+        lock(&self.state).given_up.clone()
     }
 
     /// What was given up, the first time that somebody wants to know.

@@ -122,10 +122,7 @@ impl Shared {
             }
             let mut incoming = blobs.incoming(most.unwrap_or(u64::MAX))?;
             if let Err(error) = self.meet(false) {
-                match error {
-                    StoreError::Other(why) => self.say(&why),
-                    error => self.say_trouble(&error),
-                }
+                self.say_trouble(&error);
                 break;
             }
             let read = self.asking.ask(|store| store.read(&name, incoming.bytes(), &mut incoming));
@@ -171,7 +168,10 @@ impl Shared {
             Some(GaveUp::Writing(error)) => {
                 tracing::warn!("the remote {} {error}; this command only reads from it", self.url());
             }
-            None => tracing::debug!(%error, "the remote did not answer a request"),
+            None => match error {
+                StoreError::Other(why) => self.say(why),
+                error => tracing::debug!(%error, "the remote did not answer a request"),
+            },
         }
     }
 }

@@ -3,6 +3,7 @@
 //! honour one.
 
 mod answer;
+mod page;
 mod parts;
 mod settings;
 
@@ -12,11 +13,13 @@ use super::store::{Seen, Store, StoreError};
 use crate::Digest;
 use answer::{Fault, moment};
 use percent_encoding::percent_decode_str;
-use rusty_s3::actions::{DeleteObjectsResponse, ListObjectsV2, ObjectIdentifier};
+use page::Page;
+use rusty_s3::actions::{DeleteObjectsResponse, ObjectIdentifier};
 use rusty_s3::{Credentials, S3Action};
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
@@ -37,6 +40,8 @@ pub struct Bucket {
     bucket: rusty_s3::Bucket,
     credentials: Credentials,
     agent: Agent,
+    /// Whether a listing had no tags: then the tags of single answers cannot be compared with it.
+    without_tags: AtomicBool,
 }
 
 impl fmt::Debug for Bucket {
@@ -69,8 +74,18 @@ impl Bucket {
             .build();
         let bucket = settings.bucket(name)?;
         let url = format!("s3://{name}/{prefix}").trim_end_matches('/').to_string();
+        let without_tags = AtomicBool::new(false);
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Bucket { url, prefix, bucket, credentials: credentials.clone(), agent: config.into() })
+        Ok(Bucket { url, prefix, bucket, credentials: credentials.clone(), agent: config.into(), without_tags })
+    }
+
+    /// What tells one writing from the next: the object's tag, or its time where listings of the store give no tags.
+    fn version(&self, etag: &str, written: SystemTime) -> u64 {
+        let etag = etag.trim_matches('"').trim_start_matches("&quot;").trim_end_matches("&quot;");
+        if etag.is_empty() || self.without_tags.load(Ordering::Relaxed) {
+            return written.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        }
+        u64::from_str_radix(&Digest::of(etag.as_bytes()).hex()[..16], 16).unwrap_or_default()
     }
 
     /// The whole name of an object.
@@ -221,7 +236,7 @@ impl Store for Bucket {
         let action = self.bucket.put_object(Some(&self.credentials), &key);
         let response = self.send(&action, Some(&content), &[]).map_err(|fault| fault.error)?;
         let written = moment(header(&response, "date"));
-        Ok(Seen { bytes, version: version(header(&response, "etag"), ""), written })
+        Ok(Seen { bytes, version: self.version(header(&response, "etag"), written), written })
     }
 
     fn head(&self, name: &str) -> Result<Option<Seen>, StoreError> {
@@ -231,9 +246,8 @@ impl Store for Bucket {
             Err(fault) => return fault.absent(),
         };
         let bytes = header(&response, "content-length").parse().unwrap_or_default();
-        let written = header(&response, "last-modified");
-        let version = version(header(&response, "etag"), written);
-        Ok(Some(Seen { bytes, version, written: moment(written) }))
+        let written = moment(header(&response, "last-modified"));
+        Ok(Some(Seen { bytes, version: self.version(header(&response, "etag"), written), written }))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<(String, Seen)>, StoreError> {
@@ -247,12 +261,15 @@ impl Store for Bucket {
                 action.with_continuation_token(token);
             }
             let text = self.ask(&action, None, &[]).map_err(|fault| fault.error)?;
-            let page = ListObjectsV2::parse_response(&text).map_err(|error| not_understood("a listing", &error))?;
+            let page = Page::read(&text).map_err(|error| not_understood("a listing", &error))?;
             for object in page.contents {
                 let key = percent_decode_str(&object.key).decode_utf8_lossy();
                 let Some(name) = key.strip_prefix(&self.prefix) else { continue };
-                let version = version(&object.etag, &object.last_modified);
                 let written = moment(&object.last_modified);
+                if object.etag.is_empty() {
+                    self.without_tags.store(true, Ordering::Relaxed);
+                }
+                let version = self.version(&object.etag, written);
                 found.push((name.to_string(), Seen { bytes: object.size, version, written }));
             }
             match page.next_continuation_token {
@@ -294,12 +311,6 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// What tells one writing from the next: the object's tag, or its time where a store gives none.
-fn version(etag: &str, written: &str) -> u64 {
-    let etag = etag.trim_matches('"').trim_start_matches("&quot;").trim_end_matches("&quot;");
-    let told = if etag.is_empty() { written } else { etag };
-    u64::from_str_radix(&Digest::of(told.as_bytes()).hex()[..16], 16).unwrap_or_default()
-}
 
 fn not_understood(what: &str, error: &dyn fmt::Display) -> StoreError {
     StoreError::Other(format!("its answer to {what} is not understood: {error}"))

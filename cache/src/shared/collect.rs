@@ -289,7 +289,7 @@ impl Removal<'_> {
 /// The outputs of a record; none of what is no record.
 fn outputs(there: &There) -> BTreeSet<Digest> {
     match &there.what {
-        What::Record(record) => record.outputs.values().map(|output| output.digest).collect(),
+        What::Record(record, _) => record.outputs.values().map(|output| output.digest).collect(),
         What::Newer(_) | What::Damaged => BTreeSet::new(),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::asking::Asking;
 use super::remote::{self, Remote};
+use super::sign::{self, Notary};
 use super::store::{Seen, StoreError};
 use super::there::{self, What};
 use crate::layout::Layout;
@@ -20,6 +21,8 @@ pub struct Inspection {
     pub blobs: Count,
     /// Whole blobs that no record names.
     pub unnamed: Count,
+    /// Records that are not believed by the settings here: the node, and why.
+    pub refused: Vec<(String, String)>,
     /// Records of a newer format, of which nothing is known.
     pub newer: u64,
     /// The names of objects that are not what their name says.
@@ -42,11 +45,15 @@ impl Remote {
     /// It does not answer; a layout of a newer ddpipe is there.
     pub fn verify(&self, tell: &(dyn Fn(usize, usize) + Sync)) -> Result<Inspection, CacheError> {
         let asking = self.asking();
-        inspect(&asking, tell).map_err(|error| remote::unusable(&asking, error))
+        inspect(&asking, self.notary.as_deref(), tell).map_err(|error| remote::unusable(&asking, error))
     }
 }
 
-fn inspect(asking: &Asking, tell: &(dyn Fn(usize, usize) + Sync)) -> Result<Inspection, StoreError> {
+fn inspect(
+    asking: &Asking,
+    notary: Option<&dyn Notary>,
+    tell: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Inspection, StoreError> {
     remote::known(asking)?;
     let mut inspection = Inspection { url: asking.url().to_string(), ..Inspection::default() };
     // In this order: what is written meanwhile has its blobs before its record.
@@ -62,7 +69,12 @@ fn inspect(asking: &Asking, tell: &(dyn Fn(usize, usize) + Sync)) -> Result<Insp
     let mut named = HashSet::new();
     for there in records {
         let record = match there.what {
-            What::Record(record) => record,
+            What::Record(record, text) => {
+                if let Some(Err(why)) = notary.map(|notary| sign::judged(&text, notary)) {
+                    inspection.refused.push((record.node.clone(), why));
+                }
+                record
+            }
             What::Newer(_) => {
                 inspection.newer += 1;
                 continue;

@@ -10,6 +10,7 @@ use super::store::StoreError;
 use crate::{Holder, Key, holder};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(crate) struct Leases {
     held: Mutex<HashMap<Key, String>>,
     beating: Mutex<Beating>,
     rung: Condvar,
+    /// Whether it was said that leases cannot be taken.
+    said: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +83,7 @@ impl Leases {
             held: Mutex::default(),
             beating: Mutex::default(),
             rung: Condvar::new(),
+            said: AtomicBool::new(false),
         }
     }
 
@@ -88,7 +92,12 @@ impl Leases {
         match self.try_take(key, node) {
             Ok(taken) => taken,
             Err(error) => {
-                tracing::debug!(%key, %error, "no lease was taken");
+                match &error {
+                    StoreError::Other(why) if !self.said.swap(true, Ordering::Relaxed) => {
+                        tracing::warn!("no leases can be taken, so others may compute the same: {why}");
+                    }
+                    _ => tracing::debug!(%key, %error, "no lease was taken"),
+                }
                 Taken::Unknown
             }
         }
@@ -168,7 +177,8 @@ impl Leases {
         let listed = self.asking.ask(|store| store.list(lease::FOLDER)).unwrap_or_default();
         let names = listed.iter().filter_map(|(object, _)| Name::of_object(object));
         let earlier = names.filter(|other| other.key == name.key && other.attempt <= name.attempt);
-        let objects: Vec<String> = earlier.map(|other| other.object()).chain([name.object()]).collect();
+        let mut objects: Vec<String> = earlier.map(|other| other.object()).filter(|object| *object != name.object()).collect();
+        objects.push(name.object());
         if let Err(error) = self.asking.change(|store| store.delete(&objects)) {
             tracing::debug!(%error, "a lease stays until its holder is taken for dead");
         }

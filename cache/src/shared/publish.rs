@@ -25,6 +25,8 @@ const TRIES: u32 = 5;
 pub(super) enum Sent {
     /// It is there, and so many blobs of so many bytes were sent with it.
     There { blobs: u64, bytes: u64 },
+    /// It was there before, with outputs that are not here, and was not written again.
+    ThereAlone,
     /// It is not whole here any more: collected, damaged, or its blobs were never here.
     Gone,
     /// A record of a newer ddpipe is there, which stays.
@@ -74,7 +76,7 @@ impl Shared {
                     // A record is there whose outputs are; one cannot be written whose outputs were not sent just now.
                     self.marks.sent(key);
                     let is_there = self.has(key, *digest);
-                    return Ok(if is_there { Sent::There { blobs, bytes: sent } } else { Sent::Gone });
+                    return Ok(if is_there { Sent::ThereAlone } else { Sent::Gone });
                 }
             }
             let is_removing = self.asking.ask(|store| collect::is_removing(store, &digests))?;

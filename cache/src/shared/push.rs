@@ -20,6 +20,8 @@ pub struct Pushed {
     pub blobs: Count,
     /// Records that were there before.
     pub before: u64,
+    /// Records that are there with outputs that are not here: they could not be written again, as to be signed.
+    pub there_alone: u64,
     /// Records whose outputs are not all here, which cannot be sent.
     pub incomplete: u64,
     /// Records in whose place one of a newer ddpipe stays.
@@ -81,6 +83,7 @@ impl Cache {
                     pushed.records += 1;
                     pushed.blobs += Count { files: blobs, bytes };
                 }
+                Sent::ThereAlone => pushed.there_alone += 1,
                 Sent::Gone => pushed.incomplete += 1,
                 Sent::Newer => pushed.newer += 1,
             }
@@ -137,6 +140,12 @@ impl Cache {
             unsent: self.unsent()?,
             refused: shared.refused(),
         })
+    }
+
+    /// Why nothing more is asked of the remote, if that is so.
+    pub fn remote_trouble(&self) -> Option<CacheError> {
+        let shared = self.shared()?;
+        shared.asking.given_up().map(|error| super::remote::unusable(&shared.asking, error))
     }
 
     fn remote(&self) -> Result<&Shared, CacheError> {

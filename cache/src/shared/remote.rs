@@ -72,7 +72,7 @@ pub struct Remote {
     store: Arc<dyn Store>,
     patience: Patience,
     pace: Pace,
-    notary: Option<Arc<dyn Notary>>,
+    pub(super) notary: Option<Arc<dyn Notary>>,
 }
 
 impl Remote {
@@ -335,7 +335,8 @@ pub(super) fn unusable(asking: &Asking, error: StoreError) -> CacheError {
     let url = asking.url().to_string();
     match error {
         StoreError::Other(why) => CacheError::NoRemote { url, why },
-        error => CacheError::Remote { url, error, way_out: "the same command tries again" },
+        error @ StoreError::Unavailable(_) => CacheError::Remote { url, error, way_out: "the same command tries again" },
+        error => CacheError::Remote { url, error, way_out: "nothing was done there" },
     }
 }
 
@@ -349,7 +350,11 @@ pub(super) fn known(asking: &Asking) -> Result<(), StoreError> {
 
 fn read(text: &[u8]) -> Result<Mark, StoreError> {
     let mark: Mark = serde_json::from_slice(text)
-        .map_err(|error| StoreError::Other(format!("its {MARK} cannot be read: {error}")))?;
+        .map_err(|error| {
+        StoreError::Other(format!(
+            "its {MARK} cannot be read: {error}\n  if nobody can mend it, remove it there: `ddpipe cache push` makes another"
+        ))
+    })?;
     if mark.layout > LAYOUT {
         let layout = mark.layout;
         return Err(StoreError::Other(format!("its layout {layout} belongs to a newer ddpipe than this one")));

@@ -59,6 +59,16 @@ pub struct Seen {
     pub written: SystemTime,
 }
 
+impl StoreError {
+    /// In words behind the name of the store.
+    pub fn behind_a_name(&self) -> String {
+        match self {
+            StoreError::Other(why) => format!(": {why}"),
+            error => format!(" {error}"),
+        }
+    }
+}
+
 /// Why a store did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

@@ -24,8 +24,8 @@ pub(super) struct There {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// A record that is whole and right.
-    Record(Box<Record>),
+    /// A record that is whole and right, and its text.
+    Record(Box<Record>, Vec<u8>),
     /// One of a newer format.
     Newer(u64),
     /// Anything else.
@@ -48,9 +48,10 @@ pub(super) fn records(
             Err(StoreError::Other(_)) => None,
             Err(error) => return Err(error),
         };
-        let what = match text.as_deref().and_then(sealed::open) {
+        let opened = text.as_deref().and_then(sealed::open);
+        let what = match opened {
             Some(Opened::Record(record)) if record.key == *key && Key::of(&record.description) == *key => {
-                What::Record(record)
+                What::Record(record, text.unwrap_or_default())
             }
             Some(Opened::Newer(format)) => What::Newer(format),
             _ => What::Damaged,

@@ -50,6 +50,8 @@ pub struct Endpoint {
     pub page: AtomicUsize,
     /// Whether several objects cannot be removed at once.
     pub no_batches: Mutex<bool>,
+    /// Whether listings have no tags.
+    pub no_tags: Mutex<bool>,
     /// By how many seconds its clock is ahead.
     pub ahead: Mutex<i64>,
     token: Option<String>,
@@ -87,6 +89,7 @@ impl Endpoint {
             plan: Mutex::default(),
             page: AtomicUsize::new(1000),
             no_batches: Mutex::new(false),
+            no_tags: Mutex::default(),
             ahead: Mutex::new(0),
             token: token.map(str::to_string),
         });
@@ -316,9 +319,10 @@ impl Endpoint {
             let (year, month, day) = date(written);
             let (hour, minute, second) = (written / 3600 % 24, written / 60 % 60, written % 60);
             let written = format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z");
-            let tag = tag.replace('"', "&quot;");
+            let tag = format!("<ETag>{}</ETag>", tag.replace('"', "&quot;"));
+            let tag = if *self.no_tags.lock().unwrap() { String::new() } else { tag };
             text.push_str(&format!(
-                "<Contents><Key>{}</Key><LastModified>{written}</LastModified><ETag>{tag}</ETag><Size>{size}</Size></Contents>",
+                "<Contents><Key>{}</Key><LastModified>{written}</LastModified>{tag}<Size>{size}</Size></Contents>",
                 encoded(name, "")
             ));
         }

@@ -1,12 +1,14 @@
 //! `ddpipe cache verify|gc --remote URL`: looking after a remote. Neither opens a cache folder.
 
 use crate::cli::{Done, print};
+use crate::config::Config;
 use crate::exit::{Exit, Fault};
 use crate::note::say;
 use crate::size;
+use crate::trust;
 use crate::visible::visible;
 use ddpipe_cache::shared::{Collected, Inspection, Patience, Remote, Rules};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Read everything.
@@ -37,9 +39,19 @@ fn open(url: Option<&String>) -> Result<Remote, Fault> {
     Ok(Remote::at(url.map(String::as_str).unwrap_or_default(), Patience::default())?)
 }
 
+/// The same with the keys of the settings.
+fn trusting(url: Option<&String>) -> Result<Remote, Fault> {
+    let keys = trust::keys(&Config::read(None)?)?;
+    let remote = open(url)?;
+    Ok(match keys {
+        Some(keys) => remote.with_notary(Arc::new(keys)),
+        None => remote,
+    })
+}
+
 pub(super) fn verify(args: &VerifyArgs) -> Done {
     let told = Mutex::new(Instant::now());
-    let inspection = open(args.remote.as_ref())?.verify(&|done, of| {
+    let inspection = trusting(args.remote.as_ref())?.verify(&|done, of| {
         if let Ok(mut told) = told.lock()
             && told.elapsed() > BETWEEN
         {
@@ -58,7 +70,7 @@ pub(super) fn collect(args: &GcArgs, keep_runs: usize, yes: bool) -> Done {
 }
 
 fn inspected(inspection: &Inspection) -> String {
-    let Inspection { url, records, blobs, unnamed, newer, damaged, incomplete } = inspection;
+    let Inspection { url, records, blobs, unnamed, refused, newer, damaged, incomplete } = inspection;
     let mut text =
         format!("{url}: {} outputs are whole ({}), {records} records\n", blobs.files, size::show(blobs.bytes));
     for name in damaged {
@@ -66,6 +78,9 @@ fn inspected(inspection: &Inspection) -> String {
     }
     for record in incomplete {
         text.push_str(&format!("{} lost {}\n", record.node, record.lost.join(", ")));
+    }
+    for (node, why) in refused {
+        text.push_str(&format!("not believed here: {node}: {why}\n"));
     }
     if *newer > 0 {
         text.push_str(&format!("{newer} records are of a newer ddpipe; nothing is said of them\n"));

@@ -74,6 +74,9 @@ pub(super) fn pull(args: PullArgs, _place: &CacheArgs) -> Done {
         return Err(unnamed());
     }
     let planned = project.planned()?;
+    if let Some(error) = project.cache.remote_trouble() {
+        return Err(error.into());
+    }
     let (mut wanted, mut absent) = (BTreeMap::new(), 0);
     for (verdict, needed) in planned.plan.verdicts.iter().zip(&planned.needed) {
         match verdict {
@@ -137,9 +140,15 @@ fn unnamed() -> Fault {
 }
 
 fn sent(pushed: &Pushed, url: &str) -> String {
-    let Pushed { records, blobs, before, incomplete, newer } = pushed;
+    let Pushed { records, blobs, before, there_alone, incomplete, newer } = pushed;
     let mut text = format!("sent {records} results ({} outputs, {}) to {url}", blobs.files, size::show(blobs.bytes));
     text.push_str(&format!("; {before} were there\n"));
+    if *there_alone > 0 {
+        text.push_str(&format!(
+            "{there_alone} results stay there as they are, without a signature from here: their outputs are not here\n  `ddpipe \
+             cache pull MANIFEST` brings them\n"
+        ));
+    }
     if *incomplete > 0 {
         text.push_str(&format!("{incomplete} results were not sent: their outputs are not all here\n"));
     }

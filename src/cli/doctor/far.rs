@@ -73,6 +73,11 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
         folder: std::env::current_dir()?,
         log: folder.path().join("1.log"),
     };
+    if let Some(notes) = &notes {
+        // What is wrong with the remote is said here, and costs no job.
+        let failed = |error| Fault { exit: Exit::Cache, message: format!("the remote {error}") };
+        notes.get(ANSWER).map_err(failed)?;
+    }
     let interrupts = Interrupts::default();
     let signals = Signals::listen(&interrupts, Manner::Asks)?;
     let mut queue = on.queue(&run, folder.path());

@@ -43,6 +43,9 @@ impl Fault {
         let text = error.to_string();
         Fault::of(match error.kind() {
             io::ErrorKind::InvalidData if text.contains("certificate") => refused_certificate(&text),
+            io::ErrorKind::InvalidData if text.contains("corrupt message") => StoreError::Denied(format!(
+                "{text}\n  its address may be one of http:// and not of https://"
+            )),
             _ => StoreError::Unavailable(text),
         })
     }
@@ -69,6 +72,10 @@ impl Fault {
             )),
             408 | 429 | 500 | 502..=504 => StoreError::Unavailable(said),
             507 => StoreError::Full(said),
+            _ if code.is_empty() && !text.trim().is_empty() => StoreError::NoSuchPlace(format!(
+                "{said}, in words that no S3 store has\n  check AWS_ENDPOINT_URL: something else answers there"
+            )),
+            _ if code.is_empty() => StoreError::Other(said),
             _ => Fault::coded(&code, &message).error,
         };
         Fault { status, code, error }
@@ -97,7 +104,7 @@ impl Fault {
 
     /// Whether the object is not there, and the bucket is.
     pub fn is_absence(&self) -> bool {
-        self.status == 404 && self.code != "NoSuchBucket"
+        self.status == 404 && !matches!(self.error, StoreError::NoSuchPlace(_))
     }
 
     /// Whether the store does not know such a request.
@@ -125,7 +132,7 @@ fn why_denied(code: &str, date: Option<&str>) -> String {
         return format!("\n  the clock of this machine is {by} the store's: set it");
     }
     match code {
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "NotSignedUp" => {
             "\n  AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not known there, or do not belong together".into()
         }
         "ExpiredToken" | "InvalidToken" => {
@@ -173,6 +180,9 @@ mod tests {
         assert!(matches!(told(503, &[], "SlowDown"), StoreError::Unavailable(text) if text == "SlowDown: a & b"));
         assert!(matches!(told(500, &[], ""), StoreError::Unavailable(_)));
         assert!(matches!(told(507, &[], ""), StoreError::Full(_)));
+        let of_others = |text| Fault::told(404, &HeaderMap::new(), text);
+        assert!(matches!(of_others("<html>not here</html>").error, StoreError::NoSuchPlace(why) if why.contains("something else answers")));
+        assert!(!of_others("<html>not here</html>").is_absence() && of_others("").is_absence());
         assert!(matches!(told(400, &[], "ExpiredToken"), StoreError::Denied(text) if text.contains("login is over")));
         assert!(matches!(told(404, &[], "NoSuchBucket"), StoreError::NoSuchPlace(_)));
         assert!(

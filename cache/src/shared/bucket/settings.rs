@@ -40,6 +40,9 @@ impl Settings {
         };
         let endpoint = value("AWS_ENDPOINT_URL_S3").or_else(|| value("AWS_ENDPOINT_URL"));
         let endpoint = endpoint.or_else(|| value("AWS_ENDPOINT"));
+        if let Some(address) = endpoint.as_ref().filter(|endpoint| !endpoint.contains("://")) {
+            return Err(format!("the store's address {address} does not begin with https:// or http://"));
+        }
         let in_the_clear = value("AWS_ALLOW_HTTP").is_some_and(|value| value == "1" || value == "true");
         if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| endpoint.starts_with("http://"))
             && !in_the_clear

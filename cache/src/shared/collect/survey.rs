@@ -52,7 +52,7 @@ impl Survey {
         ended.extend(beats.iter().filter(|(_, seen)| survey.age(seen) >= rules.grace).map(|(name, _)| name.clone()));
         ended.extend(reached.ended);
         let is_garbage = |there: &&There| match &there.what {
-            What::Record(record) => !reached.keys.contains(&record.key) && survey.age(&there.seen) >= rules.keep,
+            What::Record(record, _) => !reached.keys.contains(&record.key) && survey.age(&there.seen) >= rules.keep,
             What::Damaged => survey.is_settled(&there.seen),
             What::Newer(_) => false,
         };

@@ -17,6 +17,8 @@ const BEGUN: &str = crate::peers::BEGUN;
 const PILOTS: &str = crate::peers::PILOTS;
 /// In the remote, the folder of what single pilots wrote into folders of their own.
 const PARTS: &str = "parts";
+/// A piece of a journal that is so long is followed by another.
+const PIECE: usize = 256 << 10;
 /// The files of these folders that others want to see, in the order in which they are sent: once the last is there, all are.
 const WHOLE: [&str; 3] = ["reached.json", PROGRESS, crate::ended::FILE];
 
@@ -48,14 +50,14 @@ pub struct Carried {
     sent: HashMap<String, Option<(u64, SystemTime)>>,
     /// Notes from there that are here, as they were.
     got: HashMap<String, u64>,
-    /// How much of the journal is there.
-    journal: u64,
+    /// Where the piece of the journal begins that is being sent, and how much of it is there.
+    piece: (u64, usize),
 }
 
 impl Carried {
     /// Nothing yet.
     pub fn new(notes: Notes, folder: PathBuf, end: End) -> Self {
-        Carried { notes, folder, end, sent: HashMap::new(), got: HashMap::new(), journal: 0 }
+        Carried { notes, folder, end, sent: HashMap::new(), got: HashMap::new(), piece: (0, 0) }
     }
 
     /// Sends what the others have to know at once, if there is any: that a node was begun, has failed or has ended, that the run
@@ -94,10 +96,13 @@ impl Carried {
                 for file in WHOLE {
                     self.send(&format!("{PARTS}/{name}/{file}"), &part.join(file), true)?;
                 }
-                self.get_news(&self.notes.list()?)
+                let mut listed = self.notes.list(FAILED)?;
+                listed.extend(self.notes.list(BEGUN)?);
+                listed.extend(self.notes.look(STOP)?.map(|seen| (STOP.to_string(), seen)));
+                self.get_news(&listed)
             }
             End::Watcher { runs } => {
-                let listed = self.notes.list()?;
+                let listed = self.notes.list("")?;
                 self.get_news(&listed)?;
                 self.get_parts(&runs, &listed)
             }
@@ -118,19 +123,20 @@ impl Carried {
         Ok(())
     }
 
-    /// Sends the lines of the journal that are new.
+    /// Sends the piece of the journal that grows, if it has new lines; a long one is followed by another.
     fn send_journal(&mut self, part: &Path, name: &str) -> Result<(), StoreError> {
+        let (from, sent) = self.piece;
         let mut piece = Vec::new();
         let read = File::open(part.join(JOURNAL)).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.journal))?;
+            file.seek(SeekFrom::Start(from))?;
             file.read_to_end(&mut piece)
         });
         let whole = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        if read.is_err() || whole == 0 {
+        if read.is_err() || whole <= sent {
             return Ok(());
         }
-        self.notes.put(&format!("{PARTS}/{name}/{JOURNAL}/{:015}", self.journal), &piece[..whole])?;
-        self.journal += whole as u64;
+        self.notes.put(&format!("{PARTS}/{name}/{JOURNAL}/{from:015}"), &piece[..whole])?;
+        self.piece = if whole >= PIECE { (from + whole as u64, 0) } else { (from, whole) };
         Ok(())
     }
 
@@ -176,7 +182,7 @@ impl Carried {
             files.sort_by_key(|(file, _)| *file);
             for (file, (name, seen)) in &files {
                 let offset = file.strip_prefix(JOURNAL).and_then(|rest| rest.strip_prefix('/')?.parse::<u64>().ok());
-                if let Some(offset) = offset.filter(|_| !self.got.contains_key(name)) {
+                if let Some(offset) = offset.filter(|_| self.got.get(name) != Some(&seen.version)) {
                     self.get_piece(name, seen, &folder, offset)?;
                 }
             }
@@ -203,23 +209,23 @@ impl Carried {
         Ok(())
     }
 
-    /// Adds a piece of a journal where it belongs; one that was added before this process began counts as known.
+    /// Adds what is new of a piece of a journal.
     fn get_piece(&mut self, name: &str, seen: &Seen, folder: &Path, offset: u64) -> Result<(), StoreError> {
         let path = folder.join(JOURNAL);
         let here = fs::metadata(&path).map_or(0, |seen| seen.len());
-        if here == offset {
+        let Some(known) = here.checked_sub(offset) else { return Ok(()) };
+        if known < seen.bytes {
             let Some(piece) = self.notes.get(name)? else { return Ok(()) };
+            let new = piece.get(known as usize..).unwrap_or_default();
             let mut open = File::options();
-            let added = fs::create_dir_all(folder)
-                .and_then(|()| open.create(true).append(true).open(&path)?.write_all(&piece));
+            let added =
+                fs::create_dir_all(folder).and_then(|()| open.create(true).append(true).open(&path)?.write_all(new));
             if let Err(error) = added {
                 tracing::warn!(%error, "what a pilot told is not noted here");
                 return Ok(());
             }
         }
-        if here >= offset {
-            self.got.insert(name.to_string(), seen.version);
-        }
+        self.got.insert(name.to_string(), seen.version);
         Ok(())
     }
 }

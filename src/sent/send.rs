@@ -87,16 +87,15 @@ impl Parcel<'_> {
                 size::show(MOST_BYTES),
             )));
         }
-        let mut sent = (0, 0);
-        self.cache.send_files(notes, &files, &mut |file| sent = (sent.0 + 1, sent.1 + file.bytes))?;
+        let sent = self.cache.send_files(notes, &files)?;
         let text = spec.text();
         let failed = |error| {
             let url = self.cache.remote_url().unwrap_or_default().to_string();
             CacheError::Remote { url, error, way_out: "the same command tries again" }
         };
         notes.put(SPEC, &text).map_err(failed)?;
-        if sent.0 > 0 {
-            let text = format!("{} files ({}) were sent to the pilots", sent.0, size::show(sent.1));
+        if sent.files > 0 {
+            let text = format!("{} files ({}) were sent to the pilots", sent.files, size::show(sent.bytes));
             observer.on_event(&Event::Warning { text });
         }
         Ok(Digest::of(&text))

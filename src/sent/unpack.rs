@@ -7,10 +7,14 @@ use crate::exit::{Exit, Fault};
 use crate::manifest::Overrides;
 use ddpipe_cache::shared::Notes;
 use ddpipe_cache::{Cache, Commit, Digest};
+use rayon::prelude::*;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+/// So many files are brought at the same time.
+const AT_ONCE: usize = 16;
 
 /// A run as this node has it.
 pub struct Unpacked {
@@ -77,13 +81,15 @@ fn write(spec: &Spec, cache: &Cache, root: &Path) -> Result<(), Fault> {
         let path = above(&project.join(name))?;
         fs::write(&path, text).map_err(|error| Fault::io("write", &path, &error))?;
     }
-    spec.own.iter().try_for_each(|file| bring(file, cache, &project))?;
-    for (source, files) in &spec.sources {
+    let mut files: Vec<(&File, PathBuf)> = spec.own.iter().map(|file| (file, project.clone())).collect();
+    for (source, of_source) in &spec.sources {
         let folder = root.join("sources").join(source);
         fs::create_dir_all(&folder).map_err(|error| Fault::io("create", &folder, &error))?;
-        files.iter().try_for_each(|file| bring(file, cache, &folder))?;
+        files.extend(of_source.iter().map(|file| (file, folder.clone())));
     }
-    Ok(())
+    // Each waits for an answer most of the time.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE).build().map_err(std::io::Error::other)?;
+    pool.install(|| files.par_iter().try_for_each(|(file, folder)| bring(file, cache, folder)))
 }
 
 fn bring(file: &File, cache: &Cache, folder: &Path) -> Result<(), Fault> {

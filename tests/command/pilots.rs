@@ -1,6 +1,7 @@
 //! Runs that pilots compute: several processes on one cache, of which any may be lost, and a command that watches them and may
 //! go away and come back.
 
+use crate::processes;
 use crate::project::{Done, Project, Running};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -203,6 +204,25 @@ fn a_node_that_kills_its_pilot_each_time_is_at_fault_after_three() {
     assert_eq!(run.outcome("bad")["status"], "failed");
     project.run(&["cache", "verify"]).ok();
     assert!(noted(&project).iter().filter(|(what, _)| !what.contains("kill")).all(|(_, times)| *times <= 5));
+}
+
+/// Batch systems announce the end of a job's time to all of its processes, the stages' programs among them.
+#[test]
+fn a_signal_to_all_processes_of_a_pilot_has_it_leave_and_fails_no_stage() {
+    let project = sweep();
+    project.edit("pipelines/sweep.toml", "params = { log", "params = { pause = 0.5, log");
+    let mut run = project.start_run("pipelines/sweep.toml", &ON);
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR2] {
+        until_pilots_are_at_work(&project, &mut run, if signal == Signal::SIGUSR1 { 3 } else { 7 });
+        let pilot = pilots(&project)[0];
+        for process in processes::below(pilot).iter().map(|process| process.pid).chain([pilot]) {
+            let _ = kill(Pid::from_raw(process), signal);
+        }
+    }
+    let done = run.wait();
+    done.ok().says("since its time was up");
+    assert_eq!(counted(&done, "failed"), 0);
+    assert_complete(&project);
 }
 
 #[test]

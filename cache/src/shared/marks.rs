@@ -130,11 +130,16 @@ fn keys(folder: &Path) -> Result<Vec<Key>, CacheError> {
 
 /// Writes a small file. One that cannot be written costs a request later.
 fn note(path: &Path, text: &[u8]) {
-    let write = || {
-        if let Some(folder) = path.parent() {
-            disk::make_folders(folder)?;
+    let open = || match disk::open_or_create(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            disk::make_folders(path.parent().unwrap_or(path))?;
+            disk::open_or_create(path)
         }
-        disk::rewrite(&mut disk::open_or_create(path)?, path, text)
+        opened => opened,
+    };
+    let write = || {
+        let mut file = open()?;
+        if text.is_empty() { Ok(()) } else { disk::rewrite(&mut file, path, text) }
     };
     if let Err(error) = write() {
         tracing::warn!(path = %path.display(), %error, "a note about the remote was not written");

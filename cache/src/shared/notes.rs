@@ -3,12 +3,13 @@
 
 use super::asking::Asking;
 use super::publish::NotSent;
-use super::remote::Remote;
+use super::remote::{Remote, lock};
 use super::store::{Seen, StoreError};
+use super::there;
 use crate::layout::Layout;
-use crate::{Cache, CacheError, Digest};
+use crate::{Cache, CacheError, Count, Digest};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The folder of all runs in a store.
@@ -45,36 +46,42 @@ impl Cache {
         Some(Notes { asking, prefix: format!("{FOLDER}/{run}/") })
     }
 
-    /// Sends files to the remote as blobs, those that are not there already. `told` gets each file that is sent.
+    /// Sends files to the remote as blobs, those that are not there already, several at the same time. How many were sent.
     ///
     /// # Errors
     /// A file cannot be read or has changed; the remote does not take it.
-    pub fn send_files(
-        &self,
-        notes: &Notes,
-        files: &[FileHere],
-        told: &mut dyn FnMut(&FileHere),
-    ) -> Result<(), CacheError> {
-        let Some(shared) = self.shared() else { return Ok(()) };
+    pub fn send_files(&self, notes: &Notes, files: &[FileHere]) -> Result<Count, CacheError> {
+        let Some(shared) = self.shared() else { return Ok(Count::default()) };
         let failed = |error: NotSent| match error {
             NotSent::Here(error) => error,
             NotSent::There(error) => super::remote::unusable(&notes.asking, error),
         };
-        let mut send = || -> Result<(), NotSent> {
-            shared.meet(true)?;
-            let now = notes.put(NOW, b"")?.written;
-            for file in files {
-                let there = notes.asking.ask(|store| store.head(&Layout::blob_name(file.digest)))?;
-                let is_young = |seen: &Seen| now.duration_since(seen.written).unwrap_or_default() < YOUNG;
-                if there.is_some_and(|seen| seen.bytes == file.bytes && is_young(&seen)) {
-                    continue;
-                }
-                told(file);
-                shared.put_file(file)?;
+        let now = shared.meet(true).and_then(|_| notes.put(NOW, b"")).map_err(|error| failed(error.into()))?.written;
+        let here: Mutex<Option<CacheError>> = Mutex::default();
+        let send = |file: &FileHere| {
+            let there = notes.asking.ask(|store| store.head(&Layout::blob_name(file.digest)))?;
+            let is_young = |seen: &Seen| now.duration_since(seen.written).unwrap_or_default() < YOUNG;
+            if there.is_some_and(|seen| seen.bytes == file.bytes && is_young(&seen)) {
+                return Ok(None);
             }
-            Ok(())
+            match shared.put_file(file) {
+                Ok(()) => Ok(Some(file.bytes)),
+                Err(NotSent::There(error)) => Err(error),
+                Err(NotSent::Here(error)) => {
+                    *lock(&here) = Some(error);
+                    Err(StoreError::Other("a file is not as it was".into()))
+                }
+            }
         };
-        send().map_err(failed)
+        let sent = there::at_once(files, there::AT_ONCE, send, &|_, _| {});
+        if let Some(error) = lock(&here).take() {
+            return Err(error);
+        }
+        let sent = sent.map_err(|error| failed(error.into()))?.into_iter().flatten();
+        Ok(sent.fold(Count::default(), |mut count, bytes| {
+            count += Count::one(bytes);
+            count
+        }))
     }
 
     /// Takes nothing for absent any more that was not in the remote a moment ago: others have sent meanwhile.
@@ -113,14 +120,23 @@ impl Notes {
         self.asking.ask(|store| store.get(&self.name(name), LIMIT))
     }
 
-    /// All notes of the run, by name.
+    /// The notes of the run in this folder, or all if none is named, by name.
     ///
     /// # Errors
     /// Those of the store.
-    pub fn list(&self) -> Result<Vec<(String, Seen)>, StoreError> {
-        let listed = self.asking.ask(|store| store.list(self.prefix.trim_end_matches('/')))?;
+    pub fn list(&self, folder: &str) -> Result<Vec<(String, Seen)>, StoreError> {
+        let below = self.name(folder);
+        let listed = self.asking.ask(|store| store.list(below.trim_end_matches('/')))?;
         let below = |(name, seen): (String, Seen)| Some((name.strip_prefix(&self.prefix)?.to_string(), seen));
         Ok(listed.into_iter().filter_map(below).collect())
+    }
+
+    /// Whether there is a note of this name, and which.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn look(&self, name: &str) -> Result<Option<Seen>, StoreError> {
+        self.asking.ask(|store| store.head(&self.name(name)))
     }
 
     /// Removes a note.

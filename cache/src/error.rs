@@ -46,7 +46,7 @@ pub enum CacheError {
     /// The file system has no file locks (some network file systems are mounted without them).
     #[error(
         "the file system of {path} gives no file locks: {source}\n  put the cache on a file system that has them with \
-         `--cache DIR` (NFS: mount without `nolock`)",
+         `--cache DIR` (NFS: mount without `nolock`), and name a folder without locks as `--remote file:///DIR`",
         path = .path.display()
     )]
     NoLocks {

@@ -175,8 +175,12 @@ impl Cache {
             // In this order: what goes from the one into the other is seen in one of them.
             let since = read_since(&entry.path.join(SINCE))?;
             // A run whose file was damaged pins what stands behind it.
-            let damaged =
-                (!since.is_empty()).then(|| Reached { pipeline: String::new(), number: 0, part_of: None, keys: BTreeSet::new() });
+            let damaged = (!since.is_empty()).then(|| Reached {
+                pipeline: String::new(),
+                number: 0,
+                part_of: None,
+                keys: BTreeSet::new(),
+            });
             if let Some(mut reached) = read(&entry.path.join(REACHED))?.or(damaged) {
                 reached.keys.extend(since);
                 let kept = kept::read(&entry.path)?;

@@ -214,7 +214,12 @@ fn whole(args: &Args, reports: &Reports, laid_out: Option<LaidOut>) -> Done {
     let live = reports.page().map(|file| LiveReport::begin(file, project, run.id()));
     let (run, needed) = (&run, needed.as_slice());
     let with = Begun { args, reports, project, run, needed, commit, baseline, begun, signals, interrupts, peers, on };
-    let done = with.carry_out(slots, &mut ended);
+    let done = with.carry_out(slots, &mut ended).and_then(|exit| match &mirror {
+        Some(mirror) if mirror.is_lost() => {
+            Err(Fault { exit: Exit::Cache, message: "the remote that the run meets in was lost".into() })
+        }
+        _ => Ok(exit),
+    });
     ended.seconds = begun.elapsed().as_secs_f64();
     ended.exit = done.as_ref().map_or_else(|fault| fault.exit, |exit| *exit) as u8;
     ended.faults.extend(done.as_ref().err().map(ToString::to_string));

@@ -137,7 +137,9 @@ impl<B: Batch> Queue for Batched<B> {
             }
         }
         let state = self.states.get(&job.id).cloned().unwrap_or(JobState::Unknown);
-        if !has_said || matches!(state, JobState::Ended(_)) {
+        // One that waits again is begun anew.
+        if !has_said || matches!(state, JobState::Ended(_) | JobState::Queued(_)) {
+            self.said.remove(&job.id);
             return state;
         }
         // How it ended the batch system knows best, if it says so soon.

@@ -30,7 +30,15 @@ impl Commands {
     /// Pilots of this type.
     pub fn new(machine: &Machine, pilot: &PilotType, variables: Vec<(String, String)>, run: &str) -> Self {
         let (machine, pilot, run) = (machine.clone(), pilot.clone(), run.to_string());
-        Commands { machine, pilot, variables, run, names: HashMap::new(), listed: HashSet::new(), missed: HashMap::new() }
+        Commands {
+            machine,
+            pilot,
+            variables,
+            run,
+            names: HashMap::new(),
+            listed: HashSet::new(),
+            missed: HashMap::new(),
+        }
     }
 
     /// The values of placeholders.
@@ -143,7 +151,8 @@ fn state(machine: &Machine, answer: &str, id: &str) -> JobState {
     let (states, column) = (&machine.states, machine.column);
     for line in answer.lines().filter(|line| has(line, id)) {
         let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        let line = column.map_or(line, |column| line.split_whitespace().nth(column.saturating_sub(1)).unwrap_or_default());
+        let line =
+            column.map_or(line, |column| line.split_whitespace().nth(column.saturating_sub(1)).unwrap_or_default());
         for word in line.split(|letter: char| !word(letter)) {
             let is_in = |words: &Vec<String>| words.iter().any(|known| known == word);
             if is_in(&states.failed) {
@@ -200,7 +209,10 @@ mod tests {
         let text = "queue = \"commands\"\ncolumn = 5\nstates = { queued = [\"qw\"], running = [\"r\"], failed = [\"Eqw\"] }\n[pilots]\n";
         let machine: Machine = toml::from_str(text).unwrap();
         let seen = |answer| state(&machine, answer, "29");
-        assert_eq!(seen("     29 0.5 ddpipe-202 r            qw    11/29/2026 15:48:16"), JobState::Queued("qw".into()));
+        assert_eq!(
+            seen("     29 0.5 ddpipe-202 r            qw    11/29/2026 15:48:16"),
+            JobState::Queued("qw".into())
+        );
         assert_eq!(seen("     29 0.5 ddpipe-202 ada          r     11/29/2026 15:48:16 all.q@vm 1"), JobState::Running);
         let lost = JobState::Ended(How::Lost("the batch system says Eqw".into()));
         assert_eq!(seen("     29 0.5 ddpipe-202 ada          Eqw   11/29/2026"), lost);

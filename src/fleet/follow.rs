@@ -52,6 +52,8 @@ struct Pilot {
     /// The run that it has a folder for, and what is read there.
     following: Option<(String, Following)>,
     state: JobState,
+    /// How it said that it ended.
+    exit: Option<Exit>,
     is_over: bool,
 }
 
@@ -136,7 +138,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn add(&mut self, job: PilotJob, share: usize) {
-        self.pilots.push(Pilot { job, share, following: None, state: JobState::Unknown, is_over: false });
+        self.pilots.push(Pilot { job, share, following: None, state: JobState::Unknown, exit: None, is_over: false });
     }
 
     /// Tells what the pilots do until all are over. `order` says how to start one of this number on this part of the machine,
@@ -191,7 +193,7 @@ impl<'a> Fleet<'a> {
     ) -> bool {
         let job = self.pilots[index].job.clone();
         // Asked first: what was told before the end is read after it.
-        let has_ended = outcome_of(&self.runs, self.peers.folder(), job.number).is_some();
+        let has_ended = self.look_whether_ended(index);
         let state = self.queue.status(&job, has_ended);
         let mut stops = self.tell(index, observer);
         let how = match &state {
@@ -205,6 +207,7 @@ impl<'a> Fleet<'a> {
         if let Some(mirror) = self.mirror {
             // Its last words may still be on their way.
             mirror.carry();
+            self.look_whether_ended(index);
             stops |= self.tell(index, observer);
         }
         self.pilots[index].is_over = true;
@@ -213,11 +216,19 @@ impl<'a> Fleet<'a> {
             let share = self.pilots[index].share;
             if let Err(fault) = self.start(&order(next, share), share) {
                 let others = self.pilots.iter().any(|pilot| !pilot.is_over);
-                let rest = if others { "the other pilots go on" } else { "no pilot is left; the same command continues" };
+                let rest =
+                    if others { "the other pilots go on" } else { "no pilot is left; the same command continues" };
                 observer.on_event(&Event::Warning { text: format!("{fault}\n  {rest}") });
             }
         }
         stops
+    }
+
+    /// Looks whether a pilot has said that it ended, and how.
+    fn look_whether_ended(&mut self, index: usize) -> bool {
+        let outcome = outcome_of(&self.runs, self.peers.folder(), self.pilots[index].job.number);
+        self.pilots[index].exit = outcome.and_then(|outcome| Exit::of_code(outcome.exit));
+        self.pilots[index].exit.is_some()
     }
 
     /// Cancels pilots that still wait to be started when they would have nothing to do: the run is to stop, or another one has
@@ -250,19 +261,13 @@ impl<'a> Fleet<'a> {
 
     /// Whether a pilot has left because all was done that could be.
     fn is_done(&self) -> bool {
-        self.pilots.iter().any(|pilot| {
-            let outcome = outcome_of(&self.runs, self.peers.folder(), pilot.job.number);
-            outcome.is_some_and(|outcome| [Exit::Ok as u8, Exit::Stage as u8].contains(&outcome.exit))
-        })
+        self.pilots.iter().any(|pilot| matches!(pilot.exit, Some(Exit::Ok | Exit::Stage)))
     }
 
     /// Whether a pilot has left because every node has an outcome: others have nothing to be at work on.
     fn is_settled(&self) -> bool {
-        self.pilots.iter().any(|pilot| {
-            let outcome = outcome_of(&self.runs, self.peers.folder(), pilot.job.number);
-            let exit = outcome.and_then(|outcome| Exit::of_code(outcome.exit));
-            exit == Some(Exit::Ok) || exit == Some(Exit::Stage) && self.keep_going
-        })
+        let is_all = |exit| exit == Some(Exit::Ok) || exit == Some(Exit::Stage) && self.keep_going;
+        self.pilots.iter().any(|pilot| is_all(pilot.exit))
     }
 
     /// Tells how many pilots do what, when that has changed.
@@ -340,21 +345,30 @@ impl<'a> Fleet<'a> {
     /// Whether a pilot that is over was lost and another has to take its place.
     fn is_lost(&mut self, index: usize, how: How, stopped: bool, observer: &mut dyn Observer) -> bool {
         let number = self.pilots[index].job.number;
-        let outcome = outcome_of(&self.runs, self.peers.folder(), number);
-        // One whose time was up has ended well, and left work behind.
-        let is_up = outcome.as_ref().is_some_and(|outcome| outcome.exit == Exit::Terminated as u8);
-        let is_idle = outcome.as_ref().is_some_and(|outcome| outcome.exit == Exit::Interrupted as u8);
-        if is_idle && !stopped {
-            let text = format!("pilot {number} has left: it only waited for what others are at");
-            observer.on_event(&Event::Warning { text });
-        }
-        if outcome.is_some() && !is_up || stopped {
+        if stopped {
             return false;
         }
-        if is_up && how != How::Cancelled {
-            let text = format!("pilot {number} has left, since its time was up; another goes on where it saved");
+        let exit = self.pilots[index].exit;
+        let said = match exit {
+            // Its time was up: it has ended well, and left work behind.
+            Some(Exit::Terminated) if how != How::Cancelled => {
+                let text = format!("pilot {number} has left, since its time was up; another goes on where it saved");
+                observer.on_event(&Event::Warning { text });
+                return !self.is_done() && self.may_be_replaced(IN_VAIN);
+            }
+            Some(Exit::Interrupted) => Some("it only waited for what others are at".to_string()),
+            Some(Exit::Cache | Exit::Usage) => {
+                let outcome = outcome_of(&self.runs, self.peers.folder(), number);
+                Some(outcome.map(|outcome| outcome.faults.join("\n")).unwrap_or_default())
+            }
+            _ => None,
+        };
+        if let Some(said) = said {
+            let text = format!("pilot {number} has left: {said}");
             observer.on_event(&Event::Warning { text });
-            return !self.is_done() && self.may_be_replaced(IN_VAIN);
+        }
+        if exit.is_some_and(|exit| exit != Exit::Terminated) {
+            return false;
         }
         let words = last_words(&self.peers.folder().join(PILOTS).join(format!("{number}.log")));
         let is_begun = run_of(self.peers.folder(), number).is_some();

@@ -71,7 +71,8 @@ impl Carried {
             names = [PILOTS, FAILED, BEGUN].iter().flat_map(|folder| names_in(&self.folder, folder)).collect();
         }
         let is_ours = |name: &String| !self.got.contains_key(name);
-        let here: HashSet<String> = names.into_iter().filter(is_ours).filter(|name| self.folder.join(name).is_file()).collect();
+        let here: HashSet<String> =
+            names.into_iter().filter(is_ours).filter(|name| self.folder.join(name).is_file()).collect();
         for name in &here {
             self.send(name, &self.folder.join(name), false)?;
         }

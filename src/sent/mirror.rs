@@ -60,7 +60,12 @@ impl Mirror {
     }
 
     /// Of the command that watches: `folder` is the run's folder, `runs` that of all runs.
-    pub fn of_watcher(notes: Notes, folder: PathBuf, runs: PathBuf, lost: impl Fn(&StoreError) + Send + 'static) -> Self {
+    pub fn of_watcher(
+        notes: Notes,
+        folder: PathBuf,
+        runs: PathBuf,
+        lost: impl Fn(&StoreError) + Send + 'static,
+    ) -> Self {
         Self::begin(Carried::new(notes, folder, End::Watcher { runs }), lost)
     }
 
@@ -69,6 +74,11 @@ impl Mirror {
         let of_thread = shared.clone();
         let thread = thread::spawn(move || of_thread.carry_on(carried, lost));
         Mirror { shared, thread: Some(thread) }
+    }
+
+    /// Whether the remote was given up: nobody is heard any more, and nobody hears this process.
+    pub fn is_lost(&self) -> bool {
+        self.shared.state().is_lost
     }
 
     /// Carries everything now; returns when that is done, or the remote does not answer.

@@ -105,7 +105,8 @@ impl Spec {
             )));
         }
         let files = spec.own.iter().chain(spec.sources.values().flatten()).map(|file| file.path.as_str());
-        let mut paths = files.chain(spec.texts.keys().map(String::as_str)).chain(spec.sources.keys().map(String::as_str));
+        let mut paths =
+            files.chain(spec.texts.keys().map(String::as_str)).chain(spec.sources.keys().map(String::as_str));
         if let Some(path) = paths.find(|path| !is_below(path)) {
             return Err(Fault::usage(format!("what was sent to this pilot names {path:?}, outside of its folder")));
         }

@@ -230,7 +230,8 @@ fn a_pilot_that_only_waits_for_another_leaves_and_comes_back_when_that_is_lost()
     let mut project = sweep();
     project.env("DDPIPE_IDLE_SECONDS", "0.5");
     let log = project.path("log").display().to_string();
-    let long = format!("\n[stages.long]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"long\", pause = 4.0 }}\n");
+    let long =
+        format!("\n[stages.long]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"long\", pause = 4.0 }}\n");
     project.file("pipelines/sweep.toml", project.read("pipelines/sweep.toml") + &long);
     let mut run = project.start_run("pipelines/sweep.toml", &ON);
     assert!(run.until("it only waited for what others are at"), "{}", run.out());

@@ -95,7 +95,8 @@ impl Far {
     /// The processes of pilots.
     fn pilots(&self) -> Vec<i32> {
         let nodes = self.nodes().display().to_string();
-        let numbers = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let numbers =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let called = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let is_pilot = |pid: &i32| {
             let words = String::from_utf8_lossy(&called(pid)).into_owned();
@@ -154,8 +155,13 @@ fn pilots_that_share_no_folder_compute_every_node_once_with_files_that_were_sent
     let runs = far.folder.path().join("remote/runs-v1");
     let specs = fs::read_dir(&runs).unwrap().flatten().map(|run| run.path().join("spec.json"));
     let spec = fs::read_to_string(specs.filter(|spec| spec.exists()).last().unwrap()).unwrap();
-    assert!(!spec.replace(&project.path("log").display().to_string(), "").replace(
-        &project.path("read.log").display().to_string(), "").contains(&place), "{spec}");
+    assert!(
+        !spec
+            .replace(&project.path("log").display().to_string(), "")
+            .replace(&project.path("read.log").display().to_string(), "")
+            .contains(&place),
+        "{spec}"
+    );
 
     // Runs are told as if their pilots had been here, and single pilots are no runs.
     let ids = far.runs();
@@ -171,7 +177,11 @@ fn a_lost_pilot_is_replaced_a_failure_is_told_to_all_and_a_killer_is_at_fault() 
     let far = Far::new();
     let project = &far.project;
     let log = project.path("log").display().to_string();
-    let bad = |fault: &str| format!("\n[stages.{fault}]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"{fault}\", pause = 0.6 }}\n");
+    let bad = |fault: &str| {
+        format!(
+            "\n[stages.{fault}]\nkind = \"own.task\"\nparams = {{ log = {log:?}, fault = \"{fault}\", pause = 0.6 }}\n"
+        )
+    };
     project.file("pipelines/sweep.toml", project.read("pipelines/sweep.toml") + &bad("kill") + &bad("fail"));
     let run = project.go("pipelines/sweep.toml", &["--on", "far", "--pilots", "2", "--keep-going"]);
     run.code(1).says("was lost").says("the pilot that had it was lost 3 times");

@@ -84,6 +84,16 @@ fn a_controller_that_is_away_for_twenty_seconds_costs_nothing() {
     scene.ends_well(0);
 }
 
+/// Somebody's urgent job takes a node, and the pilots on it wait in the queue again.
+#[test]
+fn pilots_that_are_preempted_by_another_partition_are_queued_again() {
+    let Some(mut scene) = scene("preempted", "slurm", "4", 3.0, "10min") else { return };
+    scene.until_begun(4);
+    let urgent = ["-p", "urgent", "-w", "n1", "-n", "1", "-c", "4", "--mem=100M", "-t", "1", "--output=/dev/null"];
+    scene.cluster.call("sbatch", &[&urgent[..], &["--wrap", "sleep 8"]].concat());
+    scene.ends_well(4);
+}
+
 #[test]
 fn a_drained_node_leaves_its_work_to_the_other() {
     let Some(mut scene) = scene("drained node", "slurm", "4", 2.0, "10min") else { return };

@@ -87,7 +87,9 @@ impl Slurm {
              JobAcctGatherType=jobacct_gather/none\nAccountingStorageType=accounting_storage/none\n\
              GresTypes=gpu\nSlurmdParameters=config_overrides\n\
              NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{}-{}] CPUs=4 RealMemory=4000 Gres=gpu:2 \
-             State=UNKNOWN\nPartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP\n",
+             State=UNKNOWN\nPreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\n\
+             PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP PriorityTier=1\n\
+             PartitionName=urgent Nodes=n[1-2] MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF\n",
             port + 1,
             port + 2,
         );

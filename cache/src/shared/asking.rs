@@ -47,7 +47,8 @@ pub(super) enum GaveUp {
 
 impl Asking {
     pub fn new(store: Arc<dyn Store>, patience: Patience) -> Self {
-        let state = State { left: patience.in_all, counted: None, given_up: None, closed: None, said: None, warned: false };
+        let state =
+            State { left: patience.in_all, counted: None, given_up: None, closed: None, said: None, warned: false };
         Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
     }
 

@@ -12,8 +12,8 @@ pub use settings::Settings;
 use super::store::{Seen, Store, StoreError};
 use crate::Digest;
 use answer::{Fault, moment};
-use percent_encoding::percent_decode_str;
 use page::Page;
+use percent_encoding::percent_decode_str;
 use rusty_s3::actions::{DeleteObjectsResponse, ObjectIdentifier};
 use rusty_s3::{Credentials, S3Action};
 use std::fmt;
@@ -310,7 +310,6 @@ fn named(url: &str) -> Result<(&str, &str), String> {
 fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
-
 
 fn not_understood(what: &str, error: &dyn fmt::Display) -> StoreError {
     StoreError::Other(format!("its answer to {what} is not understood: {error}"))

@@ -9,8 +9,8 @@ use super::remote::{Pace, drawn, lock};
 use super::store::StoreError;
 use crate::{Holder, Key, holder};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -177,7 +177,8 @@ impl Leases {
         let listed = self.asking.ask(|store| store.list(lease::FOLDER)).unwrap_or_default();
         let names = listed.iter().filter_map(|(object, _)| Name::of_object(object));
         let earlier = names.filter(|other| other.key == name.key && other.attempt <= name.attempt);
-        let mut objects: Vec<String> = earlier.map(|other| other.object()).filter(|object| *object != name.object()).collect();
+        let mut objects: Vec<String> =
+            earlier.map(|other| other.object()).filter(|object| *object != name.object()).collect();
         objects.push(name.object());
         if let Err(error) = self.asking.change(|store| store.delete(&objects)) {
             tracing::debug!(%error, "a lease stays until its holder is taken for dead");

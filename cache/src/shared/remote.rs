@@ -335,7 +335,9 @@ pub(super) fn unusable(asking: &Asking, error: StoreError) -> CacheError {
     let url = asking.url().to_string();
     match error {
         StoreError::Other(why) => CacheError::NoRemote { url, why },
-        error @ StoreError::Unavailable(_) => CacheError::Remote { url, error, way_out: "the same command tries again" },
+        error @ StoreError::Unavailable(_) => {
+            CacheError::Remote { url, error, way_out: "the same command tries again" }
+        }
         error => CacheError::Remote { url, error, way_out: "nothing was done there" },
     }
 }

@@ -1,9 +1,9 @@
 //! `ddpipe run --on here`, and `--pilot`, by which a pilot knows itself: the pilots of a run on this machine. Each is this
 //! program on the same cache, with the manifest as it stands in the run's folder.
 
+use super::Args;
 use super::on::On;
 use super::sent::{self, Sending};
-use super::Args;
 use crate::cli::allow::Commands;
 use crate::cli::interrupts::Signals;
 use crate::cli::project::Project;
@@ -142,7 +142,8 @@ impl Pilots<'_> {
                 for share in 0..self.shares.len() {
                     match fleet.start(&order(share + 1, share), share) {
                         Err(fault) if share > 0 => {
-                            let text = format!("{fault}\n  the run goes on with {share} of {} pilots", self.shares.len());
+                            let text =
+                                format!("{fault}\n  the run goes on with {share} of {} pilots", self.shares.len());
                             observer.on_event(&Event::Warning { text });
                             break;
                         }
@@ -250,11 +251,8 @@ impl Pilots<'_> {
             None => {}
         }
         let outside = manifest.over.allow_outside && sent.is_none();
-        let flags = [
-            ("--keep-going", *keep_going),
-            ("--offline", *offline || sent.is_some()),
-            ("--allow-outside", outside),
-        ];
+        let flags =
+            [("--keep-going", *keep_going), ("--offline", *offline || sent.is_some()), ("--allow-outside", outside)];
         words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_string()));
         PilotOrder {
             number,

@@ -31,7 +31,8 @@ pub(super) fn run(cache: &Cache, wanted: &str) -> Done {
     }
     if let Some(sent) = &sent {
         let notes = Remote::at(&sent.remote, Patience::default())?.notes(&run.id);
-        let failed = |error: StoreError| Fault { exit: Exit::Cache, message: format!("the remote {} {error}", sent.remote) };
+        let failed =
+            |error: StoreError| Fault { exit: Exit::Cache, message: format!("the remote {} {error}", sent.remote) };
         notes.put(STOP, b"").map_err(failed)?;
     }
     Peers::watcher(&run.path).stop().map_err(|error| Fault::io("write a note into", &run.path, &error))?;

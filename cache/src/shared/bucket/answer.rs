@@ -43,9 +43,9 @@ impl Fault {
         let text = error.to_string();
         Fault::of(match error.kind() {
             io::ErrorKind::InvalidData if text.contains("certificate") => refused_certificate(&text),
-            io::ErrorKind::InvalidData if text.contains("corrupt message") => StoreError::Denied(format!(
-                "{text}\n  its address may be one of http:// and not of https://"
-            )),
+            io::ErrorKind::InvalidData if text.contains("corrupt message") => {
+                StoreError::Denied(format!("{text}\n  its address may be one of http:// and not of https://"))
+            }
             _ => StoreError::Unavailable(text),
         })
     }
@@ -181,7 +181,9 @@ mod tests {
         assert!(matches!(told(500, &[], ""), StoreError::Unavailable(_)));
         assert!(matches!(told(507, &[], ""), StoreError::Full(_)));
         let of_others = |text| Fault::told(404, &HeaderMap::new(), text);
-        assert!(matches!(of_others("<html>not here</html>").error, StoreError::NoSuchPlace(why) if why.contains("something else answers")));
+        assert!(
+            matches!(of_others("<html>not here</html>").error, StoreError::NoSuchPlace(why) if why.contains("something else answers"))
+        );
         assert!(!of_others("<html>not here</html>").is_absence() && of_others("").is_absence());
         assert!(matches!(told(400, &[], "ExpiredToken"), StoreError::Denied(text) if text.contains("login is over")));
         assert!(matches!(told(404, &[], "NoSuchBucket"), StoreError::NoSuchPlace(_)));

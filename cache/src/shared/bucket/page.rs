@@ -52,7 +52,8 @@ mod tests {
                     <KeyCount>2</KeyCount><Contents><Key>c</Key><LastModified>2026-11-29T16:00:00Z</LastModified><Size>4</Size></Contents>\
                     <IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
         let page = Page::read(text.as_bytes()).unwrap();
-        let told: Vec<_> = page.contents.iter().map(|object| (object.key.as_str(), object.etag.as_str(), object.size)).collect();
+        let told: Vec<_> =
+            page.contents.iter().map(|object| (object.key.as_str(), object.etag.as_str(), object.size)).collect();
         assert_eq!(told, [("a%20b", "\"x\"", 3), ("c", "", 4)]);
         assert_eq!(page.next_continuation_token.as_deref(), Some("t"));
         assert!(Page::read(b"<html><p>hello</html>").is_err());

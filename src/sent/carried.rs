@@ -39,6 +39,9 @@ pub enum End {
     },
 }
 
+/// A file of a part: its name there, and the note that has it.
+type FileThere<'a> = (&'a str, &'a (String, Seen));
+
 /// What was carried so far.
 #[derive(Debug)]
 pub struct Carried {
@@ -170,7 +173,7 @@ impl Carried {
 
     /// Takes over what pilots wrote into folders of their own.
     fn get_parts(&mut self, runs: &Path, listed: &[(String, Seen)]) -> Result<(), StoreError> {
-        let mut parts: BTreeMap<&str, Vec<(&str, &(String, Seen))>> = BTreeMap::new();
+        let mut parts: BTreeMap<&str, Vec<FileThere<'_>>> = BTreeMap::new();
         for entry in listed {
             let below = entry.0.strip_prefix(PARTS).and_then(|rest| rest.strip_prefix('/')?.split_once('/'));
             if let Some((part, file)) = below.filter(|(part, _)| is_plain(part)) {

@@ -160,6 +160,17 @@ impl Machine {
 
     /// What the settings lack or have too much, in words.
     pub fn fault(&self) -> Option<String> {
+        if let Some(local) = self.local.as_ref().filter(|local| !local.starts_with(['/', '$'])) {
+            return Some(format!(
+                "local = {local:?} is no absolute path of a node, and does not begin with a variable of it"
+            ));
+        }
+        if self.column == Some(0) {
+            return Some("column = 0: words of a line are counted from 1 on".into());
+        }
+        if self.max_pilots == 0 {
+            return Some("max_pilots = 0 leaves no pilot".into());
+        }
         let of_commands =
             [("submit", self.submit.is_some()), ("status", self.status.is_some()), ("cancel", self.cancel.is_some())];
         match self.queue {

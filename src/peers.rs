@@ -5,9 +5,11 @@ use crate::event::Failure;
 use ddpipe_cache::Digest;
 use ddpipe_interface::protocol::Cause;
 use std::cell::Cell;
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The file that asks a run to stop.
@@ -34,6 +36,18 @@ pub struct Peers {
     folder: PathBuf,
     role: Role,
     looked: Cell<Option<Instant>>,
+    /// What carries notes to and from the others, where they share no folder.
+    carrier: Option<Carrier>,
+}
+
+/// Carries the notes of a run to and from its other processes, and returns when that is done.
+#[derive(Clone)]
+pub struct Carrier(pub Arc<dyn Fn()>);
+
+impl fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Carrier")
+    }
 }
 
 /// Why pilots have not computed a node.
@@ -59,7 +73,7 @@ enum Role {
 impl Peers {
     /// Those of the run in this folder, which this process computes alone.
     pub fn alone(folder: &Path) -> Self {
-        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked: Cell::new(None) }
+        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked: Cell::new(None), carrier: None }
     }
 
     /// Those of the run in this folder, which this process computes with others.
@@ -70,6 +84,17 @@ impl Peers {
     /// Those of the run in this folder, which others compute.
     pub fn watcher(folder: &Path) -> Self {
         Peers { role: Role::Watcher, ..Peers::alone(folder) }
+    }
+
+    /// The same of a pilot that shares no folder with the others.
+    pub fn carried_by(self, carrier: Carrier) -> Self {
+        Peers { carrier: Some(carrier), ..self }
+    }
+
+    fn carry(&self) {
+        if let Some(Carrier(carry)) = &self.carrier {
+            carry();
+        }
     }
 
     /// The run's folder.
@@ -111,6 +136,8 @@ impl Peers {
         {
             tracing::warn!(node, %error, "other pilots are not told that it failed");
         }
+        // Before its claim ends: another pilot would take it.
+        self.carry();
     }
 
     /// Notes that a node has failed, so that nobody else of this run tries it.
@@ -133,6 +160,12 @@ impl Peers {
             return None;
         }
         fs::read(self.note(node)).ok().and_then(|text| serde_json::from_slice(&text).ok())
+    }
+
+    /// The same of a node whose claim this process has just got: what the others have noted by now counts.
+    pub fn failure_by_now(&self, node: &str) -> Option<Failure> {
+        self.carry();
+        self.failure(node)
     }
 
     /// Why a node that has not failed has no result, in a process that computes nothing; none where this process may compute

@@ -397,7 +397,13 @@ impl<'a> Scheduler<'a> {
     fn start(&mut self, node: NodeId, slot: usize, claim: Claim) -> Result<(), CacheError> {
         let State::Ready { action, reasons } = self.states.get(node) else { return Ok(()) };
         let (action, reasons) = (action.clone(), reasons.clone());
-        let begun = self.peers.as_ref().map_or(Ok(()), |peers| peers.begin(&self.pipeline.node(node).address()));
+        let address = self.pipeline.node(node).address();
+        if let Some(failure) = self.peers.as_ref().and_then(|peers| peers.failure_by_now(&address)) {
+            drop(claim);
+            self.fail_for_good(node, failure);
+            return Ok(());
+        }
+        let begun = self.peers.as_ref().map_or(Ok(()), |peers| peers.begin(&address));
         if let Err(failure) = begun {
             drop(claim);
             self.fail(node, failure.cause, failure.message, failure.hint, failure.log);
@@ -411,7 +417,7 @@ impl<'a> Scheduler<'a> {
         self.jobs += 1;
         let job = JobId(self.jobs);
         let order = self.job(job, node, &action)?;
-        let (address, kind) = (self.pipeline.node(node).address(), self.pipeline.node(node).kind.clone());
+        let kind = self.pipeline.node(node).kind.clone();
         let name = self.executor.slots()[slot].clone();
         let continues = crate::standing::step(self.cache, action.key, order.version);
         self.emit(Event::Started { node: address, kind, slot: name, reasons, continues });

@@ -241,7 +241,7 @@ fn a_store_that_falls_silent_is_given_up_and_a_broken_answer_is_continued() {
 
 fn cache(endpoint: &Endpoint, folder: &Path, name: &str) -> Cache {
     let pause = Duration::from_micros(50);
-    let patience = Patience { first: pause, longest: pause, in_all: pause * 4 };
+    let patience = Patience { first: pause, longest: pause, in_all: pause * 4, stubborn: false };
     let remote = Remote::over(Arc::new(bucket(endpoint)), patience);
     Cache::open_sharing(&folder.join(name), None, Some(remote)).unwrap()
 }

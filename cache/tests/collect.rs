@@ -80,7 +80,7 @@ impl Lab {
 
 fn over(store: Arc<dyn Store>) -> Remote {
     let pause = Duration::from_micros(20);
-    Remote::over(store, Patience { first: pause, longest: pause, in_all: pause * 50 })
+    Remote::over(store, Patience { first: pause, longest: pause, in_all: pause * 50, stubborn: false })
 }
 
 fn run(cache: &Cache, pipeline: Option<&str>, node: &str, content: &str) -> bool {

@@ -27,7 +27,7 @@ impl Lab {
 
     fn cache(&self, name: &str) -> Cache {
         let pause = Duration::from_micros(50);
-        let patience = Patience { first: pause, longest: pause, in_all: pause * 4 };
+        let patience = Patience { first: pause, longest: pause, in_all: pause * 4, stubborn: false };
         let remote = Remote::over(self.store.clone(), patience).at_pace(Pace::every(Duration::from_millis(10)));
         Cache::open_sharing(&self.folder.path().join(name), None, Some(remote)).unwrap()
     }

@@ -40,7 +40,7 @@ impl Lab {
     /// One that waits for the store so many times.
     fn patient(&self, name: &str, times: u32) -> Cache {
         let pause = Duration::from_micros(50);
-        let patience = Patience { first: pause, longest: pause, in_all: pause * times };
+        let patience = Patience { first: pause, longest: pause, in_all: pause * times, stubborn: false };
         let remote = Remote::over(self.store.clone(), patience);
         Cache::open_sharing(&self.path(name), None, Some(remote)).unwrap()
     }
@@ -184,7 +184,7 @@ fn pauses_of_requests_at_the_same_time_are_one() {
     let lab = Lab::new();
     let keys: Vec<Key> = (0..64).map(|number| key(&format!("node {number}"))).collect();
     let pause = Duration::from_millis(20);
-    let patience = Patience { first: pause, longest: pause * 8, in_all: pause * 100 };
+    let patience = Patience { first: pause, longest: pause * 8, in_all: pause * 100, stubborn: false };
     let remote = Remote::over(lab.store.clone(), patience);
     let cache = Cache::open_sharing(&lab.path("ada"), None, Some(remote)).unwrap();
     // Behind the remote's mark, the list of packs and the first record; added up they would be given up after fewer.
@@ -197,7 +197,7 @@ fn pauses_of_requests_at_the_same_time_are_one() {
 fn a_store_that_refuses_now_and_then_is_not_given_up() {
     let lab = Lab::new();
     let first = Duration::from_millis(4);
-    let patience = Patience { first, longest: first, in_all: first * 2 };
+    let patience = Patience { first, longest: first, in_all: first * 2, stubborn: false };
     let remote = Remote::over(lab.store.clone(), patience);
     let cache = Cache::open_sharing(&lab.path("ada"), None, Some(remote)).unwrap();
     for number in 0..10 {
@@ -295,7 +295,7 @@ fn a_wrong_secret_ends_it_at_once() {
     lab.store.fail(Fault::Denied, 0, usize::MAX);
     // A test that paused would not end.
     let hours = Duration::from_secs(3600);
-    let patience = Patience { first: hours, longest: hours, in_all: hours };
+    let patience = Patience { first: hours, longest: hours, in_all: hours, stubborn: false };
     let remote = Remote::over(lab.store.clone(), patience);
     let cache = Cache::open_sharing(&lab.path("ada"), None, Some(remote)).unwrap();
     lab.run(&cache, "distill");

@@ -64,7 +64,9 @@ pub(super) fn run(args: Args) -> Done {
     match args.local.as_deref().map(sent::folder) {
         None => cache(&mut findings, &args.cache.folder()),
         Some(Ok(place)) => cache(&mut findings, &place.join("cache")),
-        Some(Err(fault)) => findings.wrong("local", fault.message, "the setting `local` of the machine"),
+        Some(Err(fault)) => {
+            findings.wrong("local", fault.message, "another folder in the setting `local` of the machine")
+        }
     }
     let verdict = match findings.wrong {
         0 => format!("{WELL}\n"),

@@ -40,13 +40,22 @@ impl RemoteArgs {
         Ok(config)
     }
 
+    /// The remote without any keys, for words alone.
+    ///
+    /// # Errors
+    /// It cannot be used, or none is named.
+    pub fn bare(&self) -> Result<Remote, Fault> {
+        let url = self.remote.as_deref().unwrap_or_default();
+        Ok(Remote::at(url, Patience::default())?)
+    }
+
     /// The remote, if one is named anywhere.
     ///
     /// # Errors
     /// It cannot be used; those of the settings.
     pub fn open(&self, mut patience: Patience) -> Result<Option<Remote>, Fault> {
         if let Some(longest) = self.patience {
-            patience.in_all = longest;
+            (patience.in_all, patience.stubborn) = (longest, true);
         }
         let is_one = |url: &String| !url.is_empty() && url != "none";
         if self.remote.as_ref().is_some_and(|url| !is_one(url)) {

@@ -320,7 +320,8 @@ impl<'a> Subject<'a> {
 }
 
 fn record_of(cache: &Cache, key: Option<&String>) -> Option<Arc<Record>> {
-    cache.peek(key?.parse().ok()?).ok().flatten().map(Arc::new)
+    // Also where its outputs are in a remote alone: what it says of them is known.
+    cache.record(key?.parse().ok()?).ok().flatten().map(Arc::new)
 }
 
 fn of_ended(cache: &Cache, ended: &NodeEnded) -> Facts {

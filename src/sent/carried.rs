@@ -17,6 +17,8 @@ const BEGUN: &str = crate::peers::BEGUN;
 const PILOTS: &str = crate::peers::PILOTS;
 /// In the remote, the folder of what single pilots wrote into folders of their own.
 const PARTS: &str = "parts";
+/// The file in the folder of a part that names its run.
+const OF: &str = "of";
 /// A piece of a journal that is so long is followed by another.
 const PIECE: usize = 256 << 10;
 /// The files of these folders that others want to see, in the order in which they are sent: once the last is there, all are.
@@ -182,6 +184,9 @@ impl Carried {
         }
         for (part, mut files) in parts {
             let folder = runs.join(part);
+            if !self.is_a_part(part, &folder) {
+                continue;
+            }
             // The journal first: once it is seen that a part has ended, all of it is here.
             files.sort_by_key(|(file, _)| *file);
             for (file, (name, seen)) in &files {
@@ -199,11 +204,27 @@ impl Carried {
         Ok(())
     }
 
+    /// Whether what is noted there under this name is a part of this run: one of its pilots says so, and no other run has the
+    /// folder here. Whoever can write to the remote can write any name there.
+    fn is_a_part(&self, part: &str, folder: &Path) -> bool {
+        let marked = folder.join(OF);
+        let run = self.folder.file_name().unwrap_or_default().as_encoded_bytes();
+        if let Ok(of) = fs::read(&marked) {
+            return of == run;
+        }
+        let pilots = names_in(&self.folder, PILOTS).into_iter().filter(|name| name.ends_with(".run"));
+        let mut named = pilots.filter_map(|name| fs::read_to_string(self.folder.join(name)).ok());
+        // Marked before anything else of it is here.
+        !folder.exists()
+            && named.any(|named| named.trim() == part)
+            && fs::create_dir_all(folder).and_then(|()| fs::write(&marked, run)).is_ok()
+    }
+
     fn get(&mut self, name: &str, seen: &Seen, path: &Path) -> Result<(), StoreError> {
         if self.got.get(name) == Some(&seen.version) {
             return Ok(());
         }
-        let Some(text) = self.notes.get(name)? else { return Ok(()) };
+        let Some(text) = self.text(name, seen)? else { return Ok(()) };
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).map_err(Into::into);
         if let Err(fault) = written.and_then(|()| write_whole(path, &text)) {
             tracing::warn!(%fault, "what a pilot said is not noted here");
@@ -213,13 +234,25 @@ impl Carried {
         Ok(())
     }
 
+    /// The text of a note. One that is none of ours, such as one that is far too long, is left out, and the others are carried.
+    fn text(&mut self, name: &str, seen: &Seen) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.notes.get(name) {
+            Err(StoreError::Other(error)) => {
+                tracing::warn!("a note of the run is left out: {error}");
+                self.got.insert(name.to_string(), seen.version);
+                Ok(None)
+            }
+            text => text,
+        }
+    }
+
     /// Adds what is new of a piece of a journal.
     fn get_piece(&mut self, name: &str, seen: &Seen, folder: &Path, offset: u64) -> Result<(), StoreError> {
         let path = folder.join(JOURNAL);
         let here = fs::metadata(&path).map_or(0, |seen| seen.len());
         let Some(known) = here.checked_sub(offset) else { return Ok(()) };
         if known < seen.bytes {
-            let Some(piece) = self.notes.get(name)? else { return Ok(()) };
+            let Some(piece) = self.text(name, seen)? else { return Ok(()) };
             let new = piece.get(known as usize..).unwrap_or_default();
             let mut open = File::options();
             let added =

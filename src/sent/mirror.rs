@@ -76,6 +76,12 @@ impl Mirror {
         Mirror { shared, thread: Some(thread) }
     }
 
+    /// What carries everything when it is called.
+    pub fn carrier(&self) -> impl Fn() + 'static {
+        let shared = self.shared.clone();
+        move || shared.carry()
+    }
+
     /// Whether the remote was given up: nobody is heard any more, and nobody hears this process.
     pub fn is_lost(&self) -> bool {
         self.shared.state().is_lost
@@ -83,17 +89,21 @@ impl Mirror {
 
     /// Carries everything now; returns when that is done, or the remote does not answer.
     pub fn carry(&self) {
-        let mut state = self.shared.state();
-        state.wanted += 1;
-        let wanted = state.wanted;
-        self.shared.changed.notify_all();
-        while state.done < wanted && !state.is_lost {
-            state = self.shared.wait(state, LOOK);
-        }
+        self.shared.carry();
     }
 }
 
 impl Shared {
+    fn carry(&self) {
+        let mut state = self.state();
+        state.wanted += 1;
+        let wanted = state.wanted;
+        self.changed.notify_all();
+        while state.done < wanted && !state.is_lost && !state.ends {
+            state = self.wait(state, LOOK);
+        }
+    }
+
     fn carry_on(&self, mut carried: Carried, lost: impl Fn(&StoreError)) {
         let pause = Pace::of_environment().interval.min(LOOK_FAR);
         let (mut looked, mut said): (Option<Instant>, Option<StoreError>) = (None, None);

@@ -95,7 +95,8 @@ impl Parcel<'_> {
         };
         notes.put(SPEC, &text).map_err(failed)?;
         if sent.files > 0 {
-            let text = format!("{} files ({}) were sent to the pilots", sent.files, size::show(sent.bytes));
+            let (noun, were) = if sent.files == 1 { ("file", "was") } else { ("files", "were") };
+            let text = format!("{} {noun} ({}) {were} sent to the pilots", sent.files, size::show(sent.bytes));
             observer.on_event(&Event::Warning { text });
         }
         Ok(Digest::of(&text))

@@ -10,7 +10,7 @@ use ddpipe_cache::{Cache, Commit, Digest};
 use rayon::prelude::*;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// So many files are brought at the same time.
@@ -49,16 +49,17 @@ impl Unpacked {
     /// A file cannot be had, or cannot be written.
     pub fn lay_out(spec: &Spec, digest: Digest, cache: &Cache, place: &Path) -> Result<Self, Fault> {
         let all = place.join("sent");
-        let whole = all.join(&digest.hex()[..32]);
-        if !whole.is_dir() {
-            fs::create_dir_all(&all).map_err(|error| Fault::io("create", &all, &error))?;
+        fs::create_dir_all(&all).map_err(|error| Fault::io("create", &all, &error))?;
+        is_mine(&all)?;
+        let mut whole = all.join(&digest.hex()[..32]);
+        if !is_as_sent(spec, &whole) {
             let begun = tempfile::tempdir_in(&all).map_err(|error| Fault::io("create a folder in", &all, &error))?;
             write(spec, cache, begun.path())?;
             match fs::rename(begun.path(), &whole) {
                 Ok(()) => drop(begun.keep()),
-                // Another pilot was faster.
-                Err(_) if whole.is_dir() => {}
-                Err(error) => return Err(Fault::io("create", &whole, &error)),
+                // Another pilot was faster, or what was there has lost files since.
+                Err(_) if is_as_sent(spec, &whole) => {}
+                Err(_) => whole = begun.keep(),
             }
         }
         let project = whole.join("project");
@@ -73,6 +74,36 @@ impl Unpacked {
         let (select, commit) = (spec.select.clone(), spec.commit.clone());
         Ok(Unpacked { manifest: project.join(&spec.manifest), overrides, select, commit, project })
     }
+}
+
+/// Programs lie there that this pilot executes.
+fn is_mine(folder: &Path) -> Result<(), Fault> {
+    let seen = fs::metadata(folder).map_err(|error| Fault::io("read", folder, &error))?;
+    let me = fs::metadata("/proc/self")?.uid();
+    if seen.uid() == me && seen.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "others may write to {} on {}, where programs are laid out\n  name a folder of your own in the setting `local`",
+        folder.display(),
+        ddpipe_cache::host()
+    );
+    Err(Fault::usage(message))
+}
+
+/// Whether a folder has everything that was sent: programs by their bytes, source files by their lengths, since these are
+/// digested anyway.
+fn is_as_sent(spec: &Spec, whole: &Path) -> bool {
+    let project = whole.join("project");
+    let is_same =
+        |file: &File| Digest::of_file(&project.join(&file.path)).is_ok_and(|(digest, _)| digest == file.digest);
+    let is_there = |(source, files): (&String, &Vec<File>)| {
+        let folder = whole.join("sources").join(source);
+        files.iter().all(|file| fs::metadata(folder.join(&file.path)).is_ok_and(|seen| seen.len() == file.bytes))
+    };
+    let texts =
+        |(name, text): (&String, &String)| fs::read_to_string(project.join(name)).is_ok_and(|there| there == *text);
+    spec.own.iter().all(is_same) && spec.texts.iter().all(texts) && spec.sources.iter().all(is_there)
 }
 
 fn write(spec: &Spec, cache: &Cache, root: &Path) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ use crate::project::Project;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -186,7 +186,7 @@ fn a_lost_pilot_is_replaced_a_failure_is_told_to_all_and_a_killer_is_at_fault() 
     let run = project.go("pipelines/sweep.toml", &["--on", "far", "--pilots", "2", "--keep-going"]);
     run.code(1).says("was lost").says("the pilot that had it was lost 3 times");
     assert_eq!(run.outcome("fail")["failure"]["cause"], "error", "{}", run.out);
-    assert_eq!((noted(project)["0 fail"], noted(project)["0 kill"]), (1, 3));
+    assert_eq!((noted(project)["0 fail"], noted(project)["0 kill"]), (1, 3), "who fails is tried by one pilot");
     assert_eq!(counted(&run, "ran"), 14);
     project.run(&["cache", "verify"]).ok();
     assert_eq!(far.pilots(), Vec::<i32>::new());
@@ -213,6 +213,42 @@ fn the_run_is_left_found_again_and_stopped_from_elsewhere() {
     far.until("no pilot", |far| far.pilots().is_empty());
     project.edit("pipelines/sweep.toml", "pause = 0.7, ", "");
     project.go("pipelines/sweep.toml", &ON).ok();
+    far.assert_complete();
+}
+
+/// Whoever can write to the remote can write any note there.
+#[test]
+fn notes_of_strangers_change_no_other_run() {
+    let far = Far::new();
+    let project = &far.project;
+    project.edit("pipelines/sweep.toml", "params = { log", "params = { pause = 0.6, log");
+    project.go("pipelines/sweep.toml", &["--select", "first[seed=0]", "--remote", "none"]).ok();
+    let older = far.runs()[0].clone();
+    let before = project.read(&format!(".ddpipe/runs/{older}/outcome.json"));
+    let mut run = project.start_run("pipelines/sweep.toml", &ON);
+    assert!(run.until("\"started\""), "{}", run.out());
+    let runs = far.folder.path().join("remote/runs-v1");
+    let notes = fs::read_dir(&runs)
+        .unwrap()
+        .flatten()
+        .map(|run| run.path())
+        .find(|run| run.join("spec.json").exists())
+        .unwrap();
+    let part = notes.join("parts").join(&older);
+    fs::create_dir_all(&part).unwrap();
+    for name in ["outcome.json", "reached.json"] {
+        fs::write(part.join(name), "{\"exit\":1}").unwrap();
+    }
+    fs::create_dir_all(notes.join("failed")).unwrap();
+    File::create(notes.join("failed/long.json")).unwrap().set_len(1 << 36).unwrap();
+    // The remote is not there for a moment.
+    let away = far.folder.path().join("away");
+    fs::rename(far.folder.path().join("remote"), &away).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    fs::rename(&away, far.folder.path().join("remote")).unwrap();
+    run.wait().ok();
+    assert_eq!(project.read(&format!(".ddpipe/runs/{older}/outcome.json")), before);
+    assert!(far.runs().contains(&older));
     far.assert_complete();
 }
 

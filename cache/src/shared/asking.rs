@@ -34,6 +34,8 @@ struct State {
     said: Option<GaveUp>,
     /// Whether it was said that the store does not answer.
     warned: bool,
+    /// Whether it ever did.
+    has_answered: bool,
 }
 
 /// What a process does without from now on, and why.
@@ -47,8 +49,15 @@ pub(super) enum GaveUp {
 
 impl Asking {
     pub fn new(store: Arc<dyn Store>, patience: Patience) -> Self {
-        let state =
-            State { left: patience.in_all, counted: None, given_up: None, closed: None, said: None, warned: false };
+        let state = State {
+            left: patience.in_all,
+            counted: None,
+            given_up: None,
+            closed: None,
+            said: None,
+            warned: false,
+            has_answered: false,
+        };
         Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
     }
 
@@ -92,7 +101,7 @@ impl Asking {
             tracing::debug!(url = self.url(), "a request");
             self.asked.store(true, Ordering::Relaxed);
             match request(&*self.store) {
-                Err(error @ StoreError::Unavailable(_)) => {
+                Err(error) if self.waits_for(&error) => {
                     self.wait(pause, &error)?;
                     pause = (pause * 2).min(self.patience.longest);
                 }
@@ -108,10 +117,22 @@ impl Asking {
         }
     }
 
+    /// Whether a request that was answered so is made again.
+    fn waits_for(&self, error: &StoreError) -> bool {
+        match error {
+            StoreError::Unavailable(_) => true,
+            StoreError::Denied(_) | StoreError::NoSuchPlace(_) => {
+                self.patience.stubborn && lock(&self.state).has_answered
+            }
+            StoreError::Full(_) | StoreError::Other(_) => false,
+        }
+    }
+
     /// A store that answers earns back some of the patience that its refusals have cost: one that is asked for too much now and
     /// then is not given up.
     fn be_patient_again(&self) {
         let mut state = lock(&self.state);
+        state.has_answered = true;
         if state.left < self.patience.in_all {
             state.left = (state.left + self.patience.first / EARNED).min(self.patience.in_all);
         }

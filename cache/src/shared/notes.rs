@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The folder of all runs in a store.
 pub const FOLDER: &str = "runs-v1";
 /// No note is longer.
-const LIMIT: u64 = 256 << 20;
+const LIMIT: u64 = 32 << 20;
 /// A file that was sent less long ago stays there by itself (`Rules::settled`).
 const YOUNG: Duration = Duration::from_secs(24 * 3600);
 /// Written to see what time it is there.

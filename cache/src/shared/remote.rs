@@ -35,11 +35,15 @@ pub struct Patience {
     pub longest: Duration,
     /// All pauses of this process together, those of requests at the same time as one. Then it goes on without the store.
     pub in_all: Duration,
+    /// Whether a store that has answered once is waited for also when it refuses, or is not there: where there is no way to do
+    /// without it.
+    pub stubborn: bool,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30), in_all: Duration::from_secs(30) }
+        let seconds = Duration::from_secs;
+        Patience { first: seconds(1), longest: seconds(30), in_all: seconds(30), stubborn: false }
     }
 }
 

@@ -60,7 +60,9 @@ impl On {
     /// How many pilots work of this size wants.
     pub fn pilots(&self, work: Work, asked: Option<usize>, within: Option<std::time::Duration>) -> usize {
         let most = self.machine.max_pilots;
-        asked.unwrap_or_else(|| size::pilots(work, self.pilot.slots, most, within.unwrap_or(size::WITHIN)))
+        let wanted =
+            asked.unwrap_or_else(|| size::pilots(work, self.pilot.slots, most, within.unwrap_or(size::WITHIN)));
+        wanted.min(most)
     }
 }
 

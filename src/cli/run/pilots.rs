@@ -11,7 +11,7 @@ use crate::event::{Event, Observer};
 use crate::exit::{Exit, Fault};
 use crate::fleet::{Ended, Fleet, PilotOrder, Processes, Queue};
 use crate::history;
-use crate::peers::{PILOTS, Peers};
+use crate::peers::{Carrier, PILOTS, Peers};
 use crate::pipeline::NumericsMode;
 use crate::schedule::Interrupts;
 use crate::sent::{Mirror, SentTo};
@@ -58,7 +58,8 @@ impl Part<'_> {
             interrupts.raise();
         };
         let mirror = Mirror::of_pilot(notes, folder.clone(), self.run.path().to_path_buf(), name, lost);
-        Ok((self.run, Peers::pilot(&folder), Some(mirror)))
+        let carrier = Carrier(Arc::new(mirror.carrier()));
+        Ok((self.run, Peers::pilot(&folder).carried_by(carrier), Some(mirror)))
     }
 
     fn note(&self, folder: &Path, name: &str) -> Result<(), Fault> {
@@ -161,9 +162,13 @@ impl Pilots<'_> {
                 Ok(peers)
             }
             Ended::LeftAlone => {
+                if is_lost() {
+                    let message = "the pilots are not seen any more, and end too if they do not reach the remote; the same command \
+                                   looks for them again";
+                    return Err(Fault { exit: Exit::Cache, message: message.into() });
+                }
                 let message = "the pilots go on; the same command watches them again, `ddpipe runs stop` ends them";
-                let exit = if is_lost() { Exit::Cache } else { self.signals.first() };
-                Err(Fault { exit, message: message.into() })
+                Err(Fault { exit: self.signals.first(), message: message.into() })
             }
         }
     }

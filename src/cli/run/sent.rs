@@ -35,14 +35,16 @@ pub fn lay_out(args: &mut Args) -> Result<Option<LaidOut>, Fault> {
     let (Some(digest), Some(local), Some(run)) = (args.sent, &args.local, args.manifest.from_run.clone()) else {
         return Ok(None);
     };
-    let place = sent::folder(local)?;
-    let root = place.join("cache");
-    args.manifest.cache = Some(root.clone());
-    args.manifest.remote.patience = Some(PATIENCE);
-    let cache = Cache::open_sharing(&root, None, args.manifest.remote.open(Patience::default())?)?;
-    let notes = cache.notes(&run);
-    let notes = notes.ok_or_else(|| Fault::usage("a pilot that shares no folder needs --remote"))?;
+    let words = args.manifest.remote.bare()?.notes(&run);
+    let local = local.clone();
     let mut laid_out = || {
+        let place = sent::folder(&local)?;
+        let root = place.join("cache");
+        args.manifest.cache = Some(root.clone());
+        args.manifest.remote.patience = Some(PATIENCE);
+        let cache = Cache::open_sharing(&root, None, args.manifest.remote.open(Patience::default())?)?;
+        let notes = cache.notes(&run);
+        let notes = notes.ok_or_else(|| Fault::usage("a pilot that shares no folder needs --remote"))?;
         let spec = sent::fetch(&notes, digest)?;
         args.manifest.remote.trust.clone_from(&spec.trust);
         args.manifest.remote.config()?;
@@ -53,7 +55,7 @@ pub fn lay_out(args: &mut Args) -> Result<Option<LaidOut>, Fault> {
     };
     laid_out().inspect_err(|fault: &Fault| {
         let number = args.pilot.unwrap_or_default();
-        if let Err(error) = notes.put(&format!("pilots/{number}.log"), fault.message.as_bytes()) {
+        if let Err(error) = words.put(&format!("pilots/{number}.log"), fault.message.as_bytes()) {
             tracing::warn!(%error, "nobody is told why this pilot ends");
         }
     })

@@ -59,7 +59,7 @@ pub(super) fn run(cache: &Cache, wanted: &str) -> Done {
 
 /// Whether nobody has seen the end of it.
 fn is_open(run: &RunSeen) -> bool {
-    let over = |ended: Ended| !matches!(Exit::of_code(ended.exit), Some(Exit::Terminated | Exit::HungUp));
+    let over = |ended: Ended| !matches!(Exit::of_code(ended.exit), Some(Exit::Terminated | Exit::HungUp | Exit::Cache));
     !Ended::in_folder(&run.path).is_some_and(over)
 }
 

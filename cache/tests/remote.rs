@@ -156,11 +156,13 @@ fn who_begins_with_nothing_reads_packs_and_asks_for_what_they_lack() {
     assert!(!lab.run(&ben, "node 7"), "and the rest of it is believed");
     assert_eq!(ben.blobs().read_verified(ben.peek(keys[7]).unwrap().unwrap().outputs["out"].digest).unwrap(), CONTENT);
 
-    // Who finds everything in packs writes none; who computes more does, and three stay.
+    // Who finds everything in packs writes none, nor does who adds little; who adds much does, and three stay.
     run_of(&lab, &ben, &nodes);
+    run_of(&lab, &ben, &[&nodes[..], &["one more".to_string()]].concat());
     assert_eq!(packs().len(), 1);
-    for more in 0..4 {
-        run_of(&lab, &ben, &[&nodes[..], &[format!("more {more}")]].concat());
+    for round in 0..4 {
+        let more: Vec<String> = (0..16).map(|number| format!("more {round} {number}")).collect();
+        run_of(&lab, &ben, &[&nodes[..], &more].concat());
     }
     assert_eq!(packs().len(), 3);
 

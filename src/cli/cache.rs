@@ -73,7 +73,7 @@ pub(super) fn run(args: Args) -> Done {
         Command::Gc { keep_runs, yes, there: there @ elsewhere::GcArgs { remote: Some(_), .. }, .. } => {
             elsewhere::collect(&there, keep_runs, yes)
         }
-        Command::Verify(there @ elsewhere::VerifyArgs { remote: Some(_) }) => elsewhere::verify(&there),
+        Command::Verify(there @ elsewhere::VerifyArgs { remote: Some(_), .. }) => elsewhere::verify(&there),
         Command::Gc { max_size, keep_runs, runs, yes, verbose, .. } => {
             let cache = place.open()?;
             let report = cache.gc(GcOptions { max_size, keep_runs, runs, dry_run: !yes })?;

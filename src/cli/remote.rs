@@ -63,10 +63,18 @@ impl RemoteArgs {
         }
         let config = self.config()?;
         let Some(url) = self.remote.clone().or_else(|| config.remote.clone()).filter(is_one) else { return Ok(None) };
-        let remote = Remote::at(&url, patience)?;
-        Ok(Some(match trust::keys(&config)? {
-            Some(keys) => remote.with_notary(Arc::new(keys)),
-            None => remote,
-        }))
+        trusting(&url, patience, &config).map(Some)
     }
+}
+
+/// The remote at a URL, whose records are judged by the keys of these settings.
+///
+/// # Errors
+/// It cannot be used; those of the keys.
+pub fn trusting(url: &str, patience: Patience, config: &Config) -> Result<Remote, Fault> {
+    let remote = Remote::at(url, patience)?;
+    Ok(match trust::keys(config)? {
+        Some(keys) => remote.with_notary(Arc::new(keys)),
+        None => remote,
+    })
 }

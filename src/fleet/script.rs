@@ -47,7 +47,7 @@ pub fn script(machine: &Machine, order: &PilotOrder, variables: &[(String, Strin
     if machine.local.is_none() {
         // Batch systems say late that a job is over, or never.
         let exit = quoted(&order.exit_file().display().to_string());
-        text.push_str(&format!("over={exit}\nrm -f \"$over\"\ntrap 'echo $? > \"$over\"' EXIT\n"));
+        text.push_str(&format!("ddpipe_over={exit}\nrm -f \"$ddpipe_over\"\ntrap 'echo $? > \"$ddpipe_over\"' EXIT\n"));
     }
     machine.setup.iter().for_each(|line| text.push_str(&format!("{line}\n")));
     text.push_str(&exports(variables));

@@ -1,5 +1,6 @@
 //! What one process of a run has written into the run's folder for the others, and what they have written, carried to and from
-//! the remote. Files have the same names there, below the run's own. A pilot's journal goes piece by piece, as it grows.
+//! the remote. Files have the same names there, below the run's own. A pilot's journal goes piece by piece, as it grows. Knows no
+//! thread and no clock.
 
 use crate::results::write_whole;
 use crate::told::{JOURNAL, PROGRESS};

@@ -11,7 +11,7 @@ use crate::results::write_whole;
 use crate::size;
 use crate::sources::Sources;
 use ddpipe_cache::shared::{FileHere, Notes};
-use ddpipe_cache::{Cache, CacheError, Commit, Digest, StatCache, folder};
+use ddpipe_cache::{Cache, Commit, Digest, StatCache, folder};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs;
@@ -89,11 +89,7 @@ impl Parcel<'_> {
         }
         let sent = self.cache.send_files(notes, &files)?;
         let text = spec.text();
-        let failed = |error| {
-            let url = self.cache.remote_url().unwrap_or_default().to_string();
-            CacheError::Remote { url, error, way_out: "the same command tries again" }
-        };
-        notes.put(SPEC, &text).map_err(failed)?;
+        notes.put(SPEC, &text).map_err(|error| notes.trouble(error))?;
         if sent.files > 0 {
             let (noun, were) = if sent.files == 1 { ("file", "was") } else { ("files", "were") };
             let text = format!("{} {noun} ({}) {were} sent to the pilots", sent.files, size::show(sent.bytes));

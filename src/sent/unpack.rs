@@ -35,10 +35,11 @@ pub struct Unpacked {
 /// # Errors
 /// It is not there, is another one, or is of another ddpipe.
 pub fn fetch(notes: &Notes, digest: Digest) -> Result<Spec, Fault> {
-    let fault = |why: String| Fault { exit: Exit::Cache, message: format!("what was sent to this pilot {why}") };
-    let text = notes.get(SPEC).map_err(|error| fault(format!("cannot be had: the remote {error}")))?;
-    let text = text.filter(|text| Digest::of(text) == digest);
-    let text = text.ok_or_else(|| fault("is not in the remote any more, or is another run's".into()))?;
+    let text = notes.get(SPEC).map_err(|error| notes.trouble(error))?.filter(|text| Digest::of(text) == digest);
+    let text = text.ok_or_else(|| Fault {
+        exit: Exit::Cache,
+        message: "what was sent to this pilot is not in the remote any more, or is another run's".into(),
+    })?;
     Spec::read(&text, Catalog::digest_of_built_in())
 }
 

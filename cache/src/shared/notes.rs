@@ -54,7 +54,7 @@ impl Cache {
         let Some(shared) = self.shared() else { return Ok(Count::default()) };
         let failed = |error: NotSent| match error {
             NotSent::Here(error) => error,
-            NotSent::There(error) => super::remote::unusable(&notes.asking, error),
+            NotSent::There(error) => notes.trouble(error),
         };
         let now = shared.meet(true).and_then(|_| notes.put(NOW, b"")).map_err(|error| failed(error.into()))?.written;
         let here: Mutex<Option<CacheError>> = Mutex::default();
@@ -100,6 +100,11 @@ impl Remote {
 }
 
 impl Notes {
+    /// What went wrong with a note, with the name of the remote.
+    pub fn trouble(&self, error: StoreError) -> CacheError {
+        super::remote::unusable(&self.asking, error)
+    }
+
     fn name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }

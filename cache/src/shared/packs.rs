@@ -1,6 +1,6 @@
 //! Packs: every record that a run reached, as one object. Who begins with an empty cache folder reads the newest packs of its
 //! pipeline in place of a request for each record. An accelerator: records lie there by themselves too, what a pack says is
-//! checked as they are, and what none has is asked for.
+//! checked as they are, and what none has is asked for. Knows no graph.
 
 use super::asking::Asking;
 use super::portable::portable;
@@ -23,7 +23,7 @@ pub const FOLDER: &str = "packs-v1";
 const NEWEST: usize = 3;
 /// No pack is longer, packed or unpacked.
 const LIMIT: u64 = 64 << 20;
-/// So many records that are not here are worth a look at the packs.
+/// So many records that are not here are worth a look at the packs, and so many that no pack has another one.
 pub(super) const MANY: usize = 16;
 
 /// What this process knows of packs.
@@ -66,14 +66,15 @@ impl Packs {
 }
 
 impl Cache {
-    /// Packs what a run has reached, for those who begin with nothing: where something of it is news there, and where the run is
+    /// Packs what a run has reached, for those who begin with nothing: where much of it is news there, and where the run is
     /// no part of another one.
     ///
     /// # Errors
     /// The remote does not take it.
     pub fn pack(&self, run: &RunDir) -> Result<(), CacheError> {
         let Some(shared) = self.shared() else { return Ok(()) };
-        if run.is_part() || shared.packs.news.swap(0, Ordering::Relaxed) == 0 {
+        // Fewer are asked for one by one as quickly.
+        if run.is_part() || shared.packs.news.swap(0, Ordering::Relaxed) < MANY {
             return Ok(());
         }
         let (pipeline, keys) = (run.pipeline(), run.reached());

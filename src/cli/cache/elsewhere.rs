@@ -1,14 +1,15 @@
 //! `ddpipe cache verify|gc --remote URL`: looking after a remote. Neither opens a cache folder.
 
+use crate::cli::remote;
 use crate::cli::{Done, print};
 use crate::config::Config;
 use crate::exit::{Exit, Fault};
 use crate::note::say;
 use crate::size;
-use crate::trust;
 use crate::visible::visible;
 use ddpipe_cache::shared::{Collected, Inspection, Patience, Remote, Rules};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Read everything.
@@ -17,6 +18,9 @@ pub struct VerifyArgs {
     /// Read every result of a remote instead, and change nothing there: file:///FOLDER or s3://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     pub remote: Option<String>,
+    /// A file of settings, read after the site's and the user's, for the keys by which a remote's results are judged
+    #[arg(long, value_name = "FILE", env = "DDPIPE_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 /// Remove what nobody needs.
@@ -39,19 +43,11 @@ fn open(url: Option<&String>) -> Result<Remote, Fault> {
     Ok(Remote::at(url.map(String::as_str).unwrap_or_default(), Patience::default())?)
 }
 
-/// The same with the keys of the settings.
-fn trusting(url: Option<&String>) -> Result<Remote, Fault> {
-    let keys = trust::keys(&Config::read(None)?)?;
-    let remote = open(url)?;
-    Ok(match keys {
-        Some(keys) => remote.with_notary(Arc::new(keys)),
-        None => remote,
-    })
-}
-
 pub(super) fn verify(args: &VerifyArgs) -> Done {
     let told = Mutex::new(Instant::now());
-    let inspection = trusting(args.remote.as_ref())?.verify(&|done, of| {
+    let config = Config::read(args.config.as_deref())?;
+    let remote = remote::trusting(args.remote.as_deref().unwrap_or_default(), Patience::default(), &config)?;
+    let inspection = remote.verify(&|done, of| {
         if let Ok(mut told) = told.lock()
             && told.elapsed() > BETWEEN
         {

@@ -28,9 +28,9 @@ const LATE: Duration = Duration::from_secs(10);
 
 /// In the job: puts what it has found where the asking command looks for it.
 pub fn tell(name: &str, settings: &RemoteArgs, text: &str) -> Result<(), Fault> {
-    let remote = remote(settings)?;
-    let failed = |error| Fault { exit: Exit::Cache, message: format!("the remote {} {error}", remote.url()) };
-    remote.notes(name).put(ANSWER, text.as_bytes()).map(drop).map_err(failed)
+    let notes = remote(settings)?.notes(name);
+    notes.put(ANSWER, text.as_bytes()).map_err(|error| notes.trouble(error))?;
+    Ok(())
 }
 
 fn remote(settings: &RemoteArgs) -> Result<Remote, Fault> {
@@ -75,8 +75,7 @@ pub fn run(named: &str, settings: &RemoteArgs, cache: &Path, verdicts: &[&str]) 
     };
     if let Some(notes) = &notes {
         // What is wrong with the remote is said here, and costs no job.
-        let failed = |error| Fault { exit: Exit::Cache, message: format!("the remote {error}") };
-        notes.get(ANSWER).map_err(failed)?;
+        notes.get(ANSWER).map_err(|error| notes.trouble(error))?;
     }
     let interrupts = Interrupts::default();
     let signals = Signals::listen(&interrupts, Manner::Asks)?;

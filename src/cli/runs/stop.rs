@@ -8,7 +8,7 @@ use crate::history;
 use crate::note::say;
 use crate::peers::{PILOTS, Peers, STOP};
 use crate::sent::SentTo;
-use ddpipe_cache::shared::{Patience, Remote, StoreError};
+use ddpipe_cache::shared::{Patience, Remote};
 use ddpipe_cache::{Cache, RunSeen};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,9 +31,7 @@ pub(super) fn run(cache: &Cache, wanted: &str) -> Done {
     }
     if let Some(sent) = &sent {
         let notes = Remote::at(&sent.remote, Patience::default())?.notes(&run.id);
-        let failed =
-            |error: StoreError| Fault { exit: Exit::Cache, message: format!("the remote {} {error}", sent.remote) };
-        notes.put(STOP, b"").map_err(failed)?;
+        notes.put(STOP, b"").map_err(|error| notes.trouble(error))?;
     }
     Peers::watcher(&run.path).stop().map_err(|error| Fault::io("write a note into", &run.path, &error))?;
     let (begun, mut is_said) = (Instant::now(), false);

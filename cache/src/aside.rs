@@ -18,24 +18,35 @@ pub(crate) const ORDINARY: u32 = 0o644;
 pub(crate) struct Aside {
     file: File,
     path: PathBuf,
+    /// Folders are made below this one alone.
+    root: Option<PathBuf>,
     renamed: bool,
 }
 
 impl Aside {
     /// A new file in `folder`, which has to be in the file system of what it will become.
     pub fn new(folder: &Path) -> Result<Self, CacheError> {
+        Aside::make(None, folder)
+    }
+
+    /// Likewise, below a folder that is not made where it is missing: a file server may be gone for a while.
+    pub fn below(root: &Path, folder: &Path) -> Result<Self, CacheError> {
+        Aside::make(Some(root), folder)
+    }
+
+    fn make(root: Option<&Path>, folder: &Path) -> Result<Self, CacheError> {
         let create = || tempfile::Builder::new().make_in(folder, disk::create_new);
         let made = create().or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
-            disk::make_folders(folder)?;
+            disk::make_folders_below(root, folder)?;
             create()
         });
         // From here on it is this type that removes the file, so that the removal goes through `disk` too.
         let kept = made.and_then(|made| made.keep().map_err(|failed| failed.error));
         let (file, path) = kept.map_err(CacheError::io("write a file in", folder))?;
-        Ok(Aside { file, path, renamed: false })
+        Ok(Aside { file, path, root: root.map(Path::to_path_buf), renamed: false })
     }
 
     /// Where it is written, under a name that nobody knows.
@@ -59,7 +70,7 @@ impl Aside {
     fn name(self, target: &Path) -> Result<(), CacheError> {
         let folder = target.parent().unwrap_or(target);
         if !disk::exists(folder) {
-            disk::make_folders(folder).map_err(CacheError::io("create", folder))?;
+            self.make_folders(folder)?;
             forget_flushed(folder);
         }
         self.rename(target)
@@ -88,9 +99,13 @@ impl Aside {
         if let Some(folder) = target.parent()
             && !disk::exists(folder)
         {
-            disk::make_folders(folder).map_err(CacheError::io("create", folder))?;
+            self.make_folders(folder)?;
         }
         self.rename(target)
+    }
+
+    fn make_folders(&self, folder: &Path) -> Result<(), CacheError> {
+        disk::make_folders_below(self.root.as_deref(), folder).map_err(CacheError::io("create", folder))
     }
 
     /// In a cache whose folders the group may write to, the group may replace and touch files too.

@@ -145,9 +145,17 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Makes a folder and those above it that are missing.
 pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
+    make_folders_below(None, path)
+}
+
+/// Makes a folder and those above it that are missing, as far as they are below `root`: that one has to be there.
+pub(crate) fn make_folders_below(root: Option<&Path>, path: &Path) -> io::Result<()> {
+    if root == Some(path) {
+        return look(path).map(drop);
+    }
     match make_folder(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_folders(path.parent().ok_or(error)?)?;
+            make_folders_below(root, path.parent().ok_or(error)?)?;
             make_folder(path).or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
         }
         Err(_) if path.is_dir() => Ok(()),

@@ -8,10 +8,11 @@ mod common;
 mod faulty;
 
 use common::{claim, commit, flip_bit, in_memory, key, names};
-use ddpipe_cache::shared::{Patience, Remote, Store, Unsent};
+use ddpipe_cache::shared::{Folder, Patience, Remote, Store, StoreError, Unsent};
 use ddpipe_cache::{Cache, CacheError, Digest, Key, Lookup};
 use faulty::{Fault, Faulty};
 use std::fs;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -514,4 +515,34 @@ fn records_with_outputs_elsewhere_are_no_damage_and_what_waits_to_be_sent_is_not
     assert!(ada.peek(key("evaluate")).unwrap().is_some());
     lab.store.heal();
     assert_eq!(lab.cache("ada").push(None, &mut |_, _| {}).unwrap().records, 1);
+}
+
+/// An object during whose writing the folder of the store goes away.
+struct Unmounts<'a> {
+    lab: &'a Lab,
+    rest: &'a [u8],
+}
+
+impl Read for Unmounts<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.lab.path("store").exists() {
+            fs::rename(self.lab.path("store"), self.lab.path("away"))?;
+        }
+        self.rest.read(into)
+    }
+}
+
+#[test]
+fn a_folder_that_goes_away_while_it_is_written_to_is_not_made_anew() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("store")).unwrap();
+    let store = Folder::new(&lab.path("store"));
+    for name in ["ddpipe-cache.json", "records-v1/ab/cd.json", "beats-v1/someone"] {
+        let written = store.put(name, CONTENT.len() as u64, &mut Unmounts { lab: &lab, rest: CONTENT });
+        assert!(matches!(written, Err(StoreError::NoSuchPlace(_))), "{name}: {written:?}");
+        assert!(!lab.path("store").exists(), "{name}");
+        fs::rename(lab.path("away"), lab.path("store")).unwrap();
+        assert_eq!(store.head(name), Ok(None));
+        store.put(name, CONTENT.len() as u64, &mut { CONTENT }).unwrap();
+    }
 }

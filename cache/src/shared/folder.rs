@@ -116,7 +116,7 @@ impl Store for Folder {
             return Err(StoreError::NoSuchPlace(format!("there is no folder {}", self.root.display())));
         }
         let top = name.split_once('/').map_or(self.root.clone(), |(top, _)| self.root.join(top).join(ASIDE));
-        let mut aside = Aside::new(&top).map_err(|error| self.told_by_cache(name, error))?;
+        let mut aside = Aside::below(&self.root, &top).map_err(|error| self.told_by_cache(name, error))?;
         let mut buffer = vec![0u8; 1 << 20];
         let mut written = 0;
         loop {

@@ -2,9 +2,10 @@
 //! only; who computes what is decided by claims. Knows no queue and no workers.
 
 use crate::event::Failure;
-use ddpipe_cache::Digest;
+use ddpipe_cache::{Digest, Record};
 use ddpipe_interface::protocol::Cause;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
@@ -36,6 +37,8 @@ pub struct Peers {
     folder: PathBuf,
     role: Role,
     looked: Cell<Option<Instant>>,
+    /// The nodes whose end was told already, in a process that watches others.
+    told: RefCell<HashSet<String>>,
     /// What carries notes to and from the others, where they share no folder.
     carrier: Option<Carrier>,
 }
@@ -73,7 +76,8 @@ enum Role {
 impl Peers {
     /// Those of the run in this folder, which this process computes alone.
     pub fn alone(folder: &Path) -> Self {
-        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked: Cell::new(None), carrier: None }
+        let (looked, told) = (Cell::new(None), RefCell::default());
+        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked, told, carrier: None }
     }
 
     /// Those of the run in this folder, which this process computes with others.
@@ -208,6 +212,17 @@ impl Peers {
     /// Whether this process is one of several that compute the run.
     pub fn is_pilot(&self) -> bool {
         self.role == Role::Pilot
+    }
+
+    /// Whether a result on record was computed by pilots of this run, in a process that watches them.
+    pub fn computed(&self, record: &Record) -> bool {
+        let run = self.folder.file_name().and_then(|name| name.to_str());
+        self.role == Role::Watcher && run.is_some() && record.provenance.run.as_deref() == run
+    }
+
+    /// Whether the end of a node is news: what a pilot has told of it is not told again.
+    pub fn is_news(&self, node: &str) -> bool {
+        self.role != Role::Watcher || self.told.borrow_mut().insert(node.to_string())
     }
 
     /// Whether another pilot has begun a node, and neither ended nor been replaced.

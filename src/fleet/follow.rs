@@ -13,7 +13,6 @@ use crate::sent::Mirror;
 use crate::told::Following;
 use ddpipe_cache::shared::Pace;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -79,7 +78,6 @@ pub struct Fleet<'a> {
     /// What carries their words here, where they share no folder with this machine.
     pub mirror: Option<&'a Mirror>,
     pilots: Vec<Pilot>,
-    told: HashSet<String>,
     in_vain: usize,
     counted: Option<(usize, usize, Option<String>)>,
     /// When the first pilot left because all was done.
@@ -91,11 +89,10 @@ pub struct Fleet<'a> {
 impl<'a> Fleet<'a> {
     /// One without pilots.
     pub fn new(peers: &'a Peers, runs: PathBuf, queue: &'a mut dyn Queue, keep_going: bool) -> Self {
-        let (pilots, told) = (Vec::new(), HashSet::new());
         // A pilot that waits for a lease of the dead notices after this time that all is done, and some more.
         let dead_after = Pace::of_environment().ttl * 2;
-        let (mirror, counted, done) = (None, None, None);
-        Fleet { peers, runs, queue, keep_going, mirror, pilots, told, in_vain: 0, counted, done, dead_after }
+        let (pilots, mirror, counted, done) = (Vec::new(), None, None, None);
+        Fleet { peers, runs, queue, keep_going, mirror, pilots, in_vain: 0, counted, done, dead_after }
     }
 
     /// Takes over the pilots that another command started for this run. How many of them live.
@@ -315,7 +312,7 @@ impl<'a> Fleet<'a> {
             match &event {
                 Event::Finished(outcome) => {
                     let is_news = match outcome.status {
-                        Status::Ran | Status::Failed => self.told.insert(outcome.node.clone()),
+                        Status::Ran | Status::Failed => self.peers.is_news(&outcome.node),
                         _ => false,
                     };
                     if !is_news {

@@ -4,7 +4,7 @@
 use super::{Scheduler, State};
 use crate::event::{Event, Failure, Headline, Outcome, Status};
 use crate::pipeline::NodeId;
-use ddpipe_cache::{CacheError, Record};
+use ddpipe_cache::{CacheError, Provenance, Record};
 use ddpipe_interface::protocol::Cause;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -19,6 +19,13 @@ impl Scheduler<'_> {
             headline: self.headline(node, &metrics),
             metrics,
             ..self.outcome(node)
+        };
+        let outcome = match self.peers.as_ref().is_some_and(|peers| peers.computed(&record)) {
+            true => {
+                let Provenance { seconds, peak_memory, .. } = record.provenance;
+                Outcome { status: Status::Ran, seconds, peak_memory, ..outcome }
+            }
+            false => outcome,
         };
         self.states.set(node, State::Done { record, made_on: None });
         self.finish(node, outcome);
@@ -153,11 +160,13 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn finish(&mut self, node: NodeId, outcome: Outcome) {
-        if let Some(peers) = &self.peers {
-            peers.end(&outcome.node);
-        }
         self.outcomes[node.index()] = Some(outcome.clone());
-        self.emit(Event::Finished(outcome));
+        let Some(peers) = &self.peers else { return self.emit(Event::Finished(outcome)) };
+        peers.end(&outcome.node);
+        let is_computed = matches!(outcome.status, Status::Ran | Status::Failed);
+        if !is_computed || peers.is_news(&outcome.node) {
+            self.emit(Event::Finished(outcome));
+        }
     }
 }
 

@@ -131,6 +131,10 @@ fn two_pilots_compute_every_node_once() {
     let run = project.go("pipelines/sweep.toml", &ON);
     run.ok();
     assert_eq!(counted(&run, "ran"), 13);
+    // What pilots computed was computed by this run, and is told once.
+    assert_eq!(counted(&run, "fresh"), 0);
+    project.run(&["runs", "show", "last"]).ok().says("13 ran").is_silent_about("on record");
+    project.run(&["watch", "last"]).ok().says("13 ran").is_silent_about("on record");
     let noted = noted(&project);
     assert_eq!(noted.len(), 6);
     assert!(noted.values().all(|times| *times == 2), "{noted:?}");
@@ -159,17 +163,24 @@ fn a_pilot_that_is_killed_is_replaced_and_costs_what_it_had_begun() {
 
 #[test]
 fn the_same_command_watches_what_a_killed_one_has_started() {
-    let project = sweep();
-    let mut run = project.start_run("pipelines/sweep.toml", &ON);
-    until_pilots_are_at_work(&project, &mut run, 4);
-    run.signal(Signal::SIGKILL);
-    run.wait();
-    assert_eq!(pilots(&project).len(), 2, "they go on");
-    let again = project.go("pipelines/sweep.toml", &ON);
-    again.ok().says("pilots of run").says("they are watched");
-    let noted = noted(&project);
-    assert!(noted.values().all(|times| *times == 2), "{noted:?}");
-    assert_complete(&project);
+    for (signal, said) in [(Signal::SIGKILL, "did not end"), (Signal::SIGTERM, "left to its pilots")] {
+        let project = sweep();
+        let mut run = project.start_run("pipelines/sweep.toml", &ON);
+        until_pilots_are_at_work(&project, &mut run, 4);
+        run.signal(signal);
+        run.wait();
+        assert_eq!(pilots(&project).len(), 2, "they go on");
+        project.run(&["runs"]).ok().says(said);
+        if signal == Signal::SIGKILL {
+            project.run(&["watch", "last"]).code(1).says("--on here --pilots 2");
+        }
+        let again = project.go("pipelines/sweep.toml", &ON);
+        again.ok().says("pilots of run").says("they are watched");
+        assert_eq!((counted(&again, "ran"), counted(&again, "fresh")), (13, 0));
+        let noted = noted(&project);
+        assert!(noted.values().all(|times| *times == 2), "{noted:?}");
+        assert_complete(&project);
+    }
 }
 
 #[test]

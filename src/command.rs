@@ -12,12 +12,17 @@ pub fn line(words: &[String]) -> String {
     words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
 }
 
-/// The command that runs a run of this cache again. The cache is named unless it is the one of the folder around it.
-pub fn again(cache: &Cache, run: &str) -> String {
+/// Options that say where nodes are computed and kept.
+const ELSEWHERE: [&str; 4] = ["--on", "--pilots", "--within", "--remote"];
+
+/// The command that runs a run of this cache again, on the machines and with the remote of the command line `called`. The
+/// cache is named unless it is the one of the folder around it.
+pub fn again(cache: &Cache, run: &str, called: &[String]) -> String {
     let root = cache.root();
+    let elsewhere = elsewhere(called);
     let words = |cache: &[&str]| {
         let words = ["ddpipe", "run", "--from-run", run].into_iter().chain(cache.iter().copied());
-        line(&words.map(str::to_string).collect::<Vec<_>>())
+        line(&words.map(str::to_string).chain(elsewhere.iter().cloned()).collect::<Vec<_>>())
     };
     let is_found = place::nearest().and_then(|found| std::path::absolute(found).ok()).as_deref() == Some(root);
     match root.parent().filter(|_| root.ends_with(place::FOLDER)) {
@@ -25,6 +30,21 @@ pub fn again(cache: &Cache, run: &str) -> String {
         Some(project) => format!("cd {} && {}", quoted(&project.display().to_string()), words(&[])),
         None => words(&["--cache", &root.display().to_string()]),
     }
+}
+
+/// What a command line says of where nodes are computed and kept.
+fn elsewhere(called: &[String]) -> Vec<String> {
+    let (mut words, mut found) = (called.iter(), Vec::new());
+    while let Some(word) = words.next() {
+        let (name, has_value) = word.split_once('=').map_or((word.as_str(), false), |(name, _)| (name, true));
+        if ELSEWHERE.contains(&name) {
+            found.push(word.clone());
+            if !has_value {
+                found.extend(words.next().cloned());
+            }
+        }
+    }
+    found
 }
 
 /// A word as a shell reads it back.
@@ -45,5 +65,13 @@ mod tests {
     fn words_are_read_back_by_a_shell() {
         let words = ["/usr/bin/ddpipe", "run", "a b.toml", "--set", "vars.x=[1, 2]", "it's"].map(str::to_string);
         assert_eq!(line(&words), r"ddpipe run 'a b.toml' --set 'vars.x=[1, 2]' 'it'\''s'");
+    }
+
+    #[test]
+    fn machines_and_remotes_of_a_command_line_are_found() {
+        let called =
+            ["ddpipe", "run", "a.toml", "--on", "far", "--set", "vars.x=1", "--remote=s3://lab/a", "--pilots", "2"];
+        let found = elsewhere(&called.map(str::to_string));
+        assert_eq!(found, ["--on", "far", "--remote=s3://lab/a", "--pilots", "2"]);
     }
 }

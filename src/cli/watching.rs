@@ -116,7 +116,8 @@ fn told_at_the_end(cache: &Cache, mut run: RunSeen, outcomes: &[Outcome]) -> Don
         State::Ended(ended) => ended,
         State::Running(progress) | State::DidNotEnd(progress) => {
             let (done, nodes) = (progress.done, progress.nodes);
-            let again = command::again(cache, id);
+            let called = past.started().map(|started| started.command).unwrap_or_default();
+            let again = command::again(cache, id, &called);
             let message = format!(
                 "run {id} did not end: its process is gone, {done} of {nodes} nodes were done\n  `{again}` continues it"
             );

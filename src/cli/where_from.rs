@@ -134,7 +134,7 @@ fn of_record(record: &Record, line: &mut impl FnMut(&str, &str)) {
 /// The command that makes the file again: the run, where its folder is there; else the manifest as it was called.
 fn again(origin: &Origin, cache: &Cache) -> String {
     match (&origin.run, &origin.accounted) {
-        (Some(run), _) => command::again(cache, &run.id),
+        (Some(run), _) => command::again(cache, &run.id, &[]),
         (None, Some(accounted)) => {
             let called = &accounted.called;
             let mut words = vec!["ddpipe".to_string(), "run".to_string(), called.manifest.display().to_string()];

@@ -4,6 +4,7 @@ use super::super::{Done, print};
 use super::json;
 use crate::event::Status;
 use crate::history::{self, Column, Past, State, Told, differing, of_nodes};
+use crate::peers::PILOTS;
 use crate::progress::{duration, whole};
 use crate::started::Started;
 use crate::table::Table;
@@ -159,6 +160,7 @@ fn expectations(past: &Past) -> String {
     let Some(ended) = past.ended() else { return String::new() };
     let missed = ended.expectations.iter().filter(|expected| !expected.met).count();
     let expected = match (ended.expectations.len(), missed) {
+        _ if ended.nodes.is_empty() && past.seen.path.join(PILOTS).is_dir() => "left to its pilots".into(),
         _ if !ended.faults.is_empty() && ended.nodes.is_empty() => "did not begin".into(),
         (0, _) => String::new(),
         (all, 0) => format!("{all} met"),

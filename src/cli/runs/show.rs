@@ -33,7 +33,8 @@ pub(super) fn run(cache: &Cache, wanted: &str, as_json: bool) -> Done {
     if let Some(ended) = past.ended() {
         text.push_str(&body(ended));
     }
-    text.push_str(&format!("\nto run it again:\n  {}\n", command::again(cache, &past.seen.id)));
+    let called = started.map(|started| started.command).unwrap_or_default();
+    text.push_str(&format!("\nto run it again:\n  {}\n", command::again(cache, &past.seen.id, &called)));
     print(&visible(&text))
 }
 

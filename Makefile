@@ -53,13 +53,15 @@ fuzz: setup
 # a file in target/soak/ and does not run again until that file is removed, so that the same command continues.
 SOAK ?= 1
 SOAKED := target/soak/$(SOAK)h
-PARTS := cache kills races determinism fuzz-engine fuzz-stages
+PARTS := cache together kills races determinism fuzz-engine fuzz-stages
 soak: setup
 	@$(MAKE) --no-print-directory --keep-going $(PARTS:%=$(SOAKED)/%) || true
 	@./tests/soak.sh table $(SOAKED) $(PARTS)
 
 $(SOAKED)/cache:
 	@DDPIPE_SOAK=$$(($(SOAK) * 8)) ./tests/soak.sh part $@ $(CARGO) test --workspace --lib harness
+$(SOAKED)/together:
+	@DDPIPE_SOAK=$$(($(SOAK) * 20000)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test engine together::
 $(SOAKED)/kills:
 	@DDPIPE_SOAK=$$(($(SOAK) * 600)) ./tests/soak.sh part $@ $(CARGO) test --workspace --test command kills::
 $(SOAKED)/races:

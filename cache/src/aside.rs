@@ -201,7 +201,9 @@ fn flushed_folder(folder: &Path) -> io::Result<()> {
 
 fn forget_flushed(folder: &Path) {
     let mut flushed = FLUSHED.lock().unwrap_or_else(PoisonError::into_inner);
-    flushed.retain(|known| !folder.starts_with(known) && known != folder);
+    for above in folder.ancestors() {
+        flushed.remove(above);
+    }
 }
 
 /// Makes a folder, and those above it that are missing, so that their names survive a power cut.

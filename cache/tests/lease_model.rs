@@ -11,6 +11,8 @@ use std::collections::HashSet;
 enum Phase {
     /// It saw no lease and is about to write its own.
     Writes,
+    /// It lists after so many steps.
+    Waits(usize),
     /// It is about to list.
     Lists(Bid),
     /// It is about to take its lease back.
@@ -27,6 +29,8 @@ struct World {
     /// Whose leases there were before each of the last steps, the earliest first: what late listings show. Empty where
     /// listings are up to date.
     past: Vec<Vec<bool>>,
+    /// For so many steps each waits between its writing and its listing.
+    wait: usize,
 }
 
 /// By so many steps a late listing is behind.
@@ -42,7 +46,7 @@ fn step(world: &World, contender: usize) -> Option<World> {
     match &world.phases[contender] {
         Phase::Writes => {
             next.leases[contender] = true;
-            next.phases[contender] = Phase::Lists(Bid::new());
+            next.phases[contender] = if world.wait > 0 { Phase::Waits(world.wait) } else { Phase::Lists(Bid::new()) };
         }
         Phase::Lists(bid) => {
             let mut bid = bid.clone();
@@ -59,26 +63,49 @@ fn step(world: &World, contender: usize) -> Option<World> {
             next.leases[contender] = false;
             next.phases[contender] = Phase::Gone;
         }
-        Phase::Holds | Phase::Gone => return None,
+        Phase::Waits(_) | Phase::Holds | Phase::Gone => return None,
     }
-    if !next.past.is_empty() {
-        next.past.remove(0);
-        next.past.push(world.leases.clone());
-    }
+    next.pass(contender, world);
     Some(next)
 }
 
-/// How many worlds there are, how many have two holders, and how many end without one.
-fn explore(contenders: usize, is_late: bool) -> (usize, usize, usize) {
+impl World {
+    /// One step took its time: what listings show is one later, and who waited before it waits less.
+    fn pass(&mut self, contender: usize, before: &World) {
+        if !self.past.is_empty() {
+            self.past.remove(0);
+            self.past.push(before.leases.clone());
+        }
+        for (other, phase) in self.phases.iter_mut().enumerate().filter(|(other, _)| *other != contender) {
+            match before.phases[other] {
+                Phase::Waits(1) => *phase = Phase::Lists(Bid::new()),
+                Phase::Waits(left) => *phase = Phase::Waits(left - 1),
+                _ => {}
+            }
+        }
+    }
+
+    /// Time passes, and nobody does anything.
+    fn idle(&self) -> Option<Self> {
+        let mut next = self.clone();
+        next.pass(usize::MAX, self);
+        (next != *self).then_some(next)
+    }
+}
+
+/// How many worlds there are, how many have two holders, and how many end without one. Listings are late by `LATE` steps, or up to
+/// date.
+fn explore(contenders: usize, is_late: bool, wait: usize) -> (usize, usize, usize) {
     let none = vec![false; contenders];
     let past = vec![none.clone(); if is_late { LATE } else { 0 }];
-    let first = World { phases: vec![Phase::Writes; contenders], leases: none, past };
+    let first = World { phases: vec![Phase::Writes; contenders], leases: none, past, wait };
     let (mut seen, mut open) = (HashSet::from([first.clone()]), vec![first]);
     let (mut two, mut nobody) = (0, 0);
     while let Some(world) = open.pop() {
         let holders = world.phases.iter().filter(|phase| **phase == Phase::Holds).count();
         two += usize::from(holders > 1);
         let next: Vec<World> = (0..contenders).filter_map(|contender| step(&world, contender)).collect();
+        let next: Vec<World> = next.into_iter().chain(world.idle()).collect();
         nobody += usize::from(next.is_empty() && holders == 0);
         open.extend(next.into_iter().filter(|next| seen.insert(next.clone())));
     }
@@ -88,7 +115,7 @@ fn explore(contenders: usize, is_late: bool) -> (usize, usize, usize) {
 #[test]
 fn whatever_the_order_at_most_one_holds_the_key() {
     for contenders in 2..=4 {
-        let (worlds, two, nobody) = explore(contenders, false);
+        let (worlds, two, nobody) = explore(contenders, false, 0);
         println!("{contenders} contenders: {worlds} worlds, {nobody} ends without a holder");
         assert_eq!(two, 0, "{contenders} contenders");
         assert!(worlds > 10);
@@ -97,7 +124,18 @@ fn whatever_the_order_at_most_one_holds_the_key() {
 
 #[test]
 fn with_listings_that_are_late_two_may_hold_it() {
-    assert!(explore(2, true).1 > 0, "the rule rests on listings that are up to date; this model cannot show it");
+    assert!(explore(2, true, 0).1 > 0, "the rule rests on listings that are up to date; this model cannot show it");
+    assert!(explore(2, true, LATE - 2).1 > 0, "who waits for less than listings are late");
+}
+
+#[test]
+fn who_waits_for_longer_than_listings_are_late_holds_it_alone() {
+    for contenders in 2..=3 {
+        let (worlds, two, nobody) = explore(contenders, true, 2 * LATE);
+        println!("{contenders} contenders: {worlds} worlds, {nobody} ends without a holder");
+        assert_eq!(two, 0, "{contenders} contenders");
+        assert!(worlds > 100);
+    }
 }
 
 #[test]

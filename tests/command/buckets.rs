@@ -1,6 +1,7 @@
 //! A remote in a bucket that two projects share, over real HTTP with real signatures.
 
 use crate::bucket_server::{Endpoint, Fault};
+use crate::pilots::{noted, sweep};
 use crate::project::Project;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,4 +92,36 @@ fn a_bucket_that_is_down_for_a_while_costs_nothing() {
     ada.go("pipelines/two.toml", &[]).ok().ran(&["a", "b"]).is_silent_about("wait for `ddpipe cache push");
     endpoint.heal();
     ben.go("pipelines/two.toml", &[]).ok().ran(&[]);
+}
+
+/// Two commands with one manifest, each with a cache folder of its own, on a bucket whose listings are so late.
+fn sweep_on_a_bucket(late: Duration) -> (Arc<Endpoint>, Project) {
+    let endpoint = Endpoint::start();
+    *endpoint.late.lock().unwrap() = late;
+    let mut project = sweep();
+    for (name, value) in endpoint.variables() {
+        project.env(name, &value);
+    }
+    project.env("DDPIPE_REMOTE", REMOTE).env("DDPIPE_HEARTBEAT_SECONDS", "0.5");
+    let mut first = project.start_run("pipelines/sweep.toml", &["--jobs", "2"]);
+    project.go("pipelines/sweep.toml", &["--jobs", "2", "--cache", "other"]).ok();
+    first.wait().ok();
+    project.run(&["cache", "verify", "--remote", REMOTE]).ok();
+    (endpoint, project)
+}
+
+#[test]
+fn a_sweep_on_a_bucket_runs_every_node_once_also_where_its_listings_are_late() {
+    let (endpoint, project) = sweep_on_a_bucket(Duration::ZERO);
+    assert!(noted(&project).values().all(|times| *times == 2), "{:?}", noted(&project));
+    project.run(&["cache", "status"]).ok().says("listed at once").is_silent_about("each claim there waits");
+    assert!(names(&endpoint, "leases-v1").is_empty() && names(&endpoint, "probe-v1").is_empty());
+    let (endpoint, project) = sweep_on_a_bucket(Duration::from_millis(500));
+    assert!(noted(&project).values().all(|times| *times == 2), "{:?}", noted(&project));
+    let status = project.run(&["cache", "status"]);
+    status.ok().says("listed 0.5 s later").says("each claim there waits 1.").says("may be computed twice");
+    assert!(names(&endpoint, "leases-v1").is_empty() && names(&endpoint, "probe-v1").is_empty());
+    // Told by a run too, from what was found out before.
+    project.edit("pipelines/sweep.toml", "params = { log", "params = { pause = 0, log");
+    project.go("pipelines/sweep.toml", &["--select", "first[seed=0]"]).ok().says("lists what was written 0.5 s later");
 }

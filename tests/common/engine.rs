@@ -188,6 +188,7 @@ impl Lab {
             sharing: Sharing::default(),
             choice: (Vec::new(), Vec::new(), "cpu"),
             interrupts: Interrupts::default(),
+            cache: None,
             gate: None,
             seconds: Box::new(|_| 1.0),
             watch: Box::new(|_| {}),
@@ -247,6 +248,7 @@ pub struct Attempt<'a> {
     sharing: Sharing,
     choice: (Vec<String>, Vec<String>, &'static str),
     interrupts: Interrupts,
+    cache: Option<Cache>,
     gate: Option<Gate>,
     seconds: Box<dyn Fn(&str) -> f64 + 'a>,
     watch: Box<dyn FnMut(&Event) + 'a>,
@@ -313,6 +315,16 @@ impl<'a> Attempt<'a> {
         self
     }
 
+    /// With this cache instead of the laboratory's.
+    pub fn cache(mut self, cache: &Cache) -> Self {
+        self.cache = Some(cache.clone());
+        self
+    }
+
+    fn its_cache(&self) -> Cache {
+        self.cache.clone().unwrap_or_else(|| self.lab.cache())
+    }
+
     /// Workers say nothing before the gate opens.
     pub fn gate(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
@@ -356,7 +368,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn planned(&self, pipeline: &Pipeline) -> Plan {
-        let (graph, cache, choice) = (Graph::link(pipeline), self.lab.cache(), self.choice());
+        let (graph, cache, choice) = (Graph::link(pipeline), self.its_cache(), self.choice());
         let found = sources::look(pipeline, &cache, &vec![true; pipeline.nodes.len()]).unwrap();
         Planner::new(pipeline, &graph, &cache, &found, Default::default(), &choice).plan()
     }
@@ -365,7 +377,7 @@ impl<'a> Attempt<'a> {
     pub fn go(mut self) -> Ran {
         let pipeline = self.lab.load();
         let plan = self.planned(&pipeline);
-        let (graph, cache, choice) = (Graph::link(&pipeline), self.lab.cache(), self.choice());
+        let (graph, cache, choice) = (Graph::link(&pipeline), self.its_cache(), self.choice());
         let found = sources::look(&pipeline, &cache, &vec![true; pipeline.nodes.len()]).unwrap();
         let mut planner = Planner::new(&pipeline, &graph, &cache, &found, Default::default(), &choice);
         let mut scripted = Scripted::new(cache.clone(), &self.slots);

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/dice.rs"]
+mod dice;
 #[path = "../common/engine.rs"]
 mod lab;
 
@@ -20,3 +22,4 @@ mod random;
 mod report;
 mod reuse;
 mod sharing;
+mod together;

@@ -170,6 +170,11 @@ impl Asking {
         Ok(())
     }
 
+    /// Asks for nothing more: the store cannot be relied on.
+    pub fn give_up(&self, error: &StoreError) {
+        lock(&self.state).given_up.get_or_insert_with(|| error.clone());
+    }
+
     /// Why nothing more is asked.
     pub fn given_up(&self) -> Option<StoreError> {
         lock(&self.state).given_up.clone()

@@ -2,7 +2,7 @@
 //! the names that a cache folder has; so any cache folder can be read as a store, and a store opened as a cache.
 
 use super::store::{Seen, Store, StoreError};
-use super::{beat, lease};
+use super::{beat, lease, probe};
 use crate::aside::{Aside, ORDINARY, READ_ONLY};
 use crate::{CacheError, disk};
 use std::fs::Metadata;
@@ -134,8 +134,9 @@ impl Store for Folder {
         }
         let mode = if name.starts_with("blobs-") { READ_ONLY } else { ORDINARY };
         let path = self.path(name);
-        // What says that somebody lives or is at work is of no use after a power cut.
-        let published = match [beat::FOLDER, lease::FOLDER].iter().any(|folder| name.starts_with(folder)) {
+        // What says that somebody lives or is at work is of no use after a power cut, nor is what a store is tried out with.
+        let published = match [beat::FOLDER, lease::FOLDER, probe::FOLDER].iter().any(|folder| name.starts_with(folder))
+        {
             true => aside.publish_accelerator(&path),
             false => aside.publish(&path, mode),
         };
@@ -201,7 +202,7 @@ pub(super) fn is_usable(root: &Path) -> io::Result<Option<String>> {
     for entry in disk::list(root)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    let folders = ["blobs-v", "records-v", "leases-v", "beats-v", "reached-v", "runs-v", "packs-v", "gc-v"];
+    let folders = ["blobs-v", "records-v", "leases-v", "beats-v", "reached-v", "runs-v", "packs-v", "probe-v", "gc-v"];
     let ours = |name: &String| {
         name == super::remote::MARK || name == "CACHEDIR.TAG" || folders.iter().any(|ours| name.starts_with(ours))
     };

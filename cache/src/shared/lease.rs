@@ -3,7 +3,8 @@
 //!
 //! Who wants a key writes a lease, lists, and has the key if no other live lease on it is there. Two holders would each have
 //! listed after their own writing without seeing the other: then each wrote after the other's listing, which is
-//! impossible. That the lowest name wins at once would be wrong: a lower one may be written later.
+//! impossible. Where listings are late, who waits for longer than that between writing and listing sees all the same what was
+//! written before its own lease. That the lowest name wins at once would be wrong: a lower one may be written later.
 
 use crate::Key;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 use super::asking::Asking;
 use super::beat::{self, Watch};
 use super::lease::{self, Bid, Name, Next};
+use super::probe::Probe;
 use super::reaches::Reaches;
 use super::remote::{Pace, drawn, lock};
 use super::store::StoreError;
@@ -24,6 +25,8 @@ const SELDOM: u32 = 40;
 pub(crate) struct Leases {
     asking: Arc<Asking>,
     pace: Pace,
+    /// How late the store's listings are, where it is tried out.
+    probe: Option<Arc<Probe>>,
     /// This process, by a name that nobody else has.
     holder: String,
     watch: Mutex<Watch>,
@@ -70,13 +73,14 @@ struct Listed {
 }
 
 impl Leases {
-    pub(super) fn new(asking: Arc<Asking>, pace: Pace) -> Self {
+    pub(super) fn new(asking: Arc<Asking>, pace: Pace, probe: Option<Arc<Probe>>) -> Self {
         let host = holder::host().to_ascii_lowercase();
         let host: String =
             host.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
         Leases {
             asking,
             pace,
+            probe,
             holder: format!("{host}-{}.{}", std::process::id(), &drawn()[..16]),
             watch: Mutex::default(),
             reaches: Reaches::default(),
@@ -109,12 +113,14 @@ impl Leases {
             return Ok(Taken::Held(self.told(other)));
         }
         self.begin_beating()?;
+        let wait = self.probe.as_ref().map_or(Ok(Duration::ZERO), |probe| Ok(probe.findings()?.wait()))?;
         let name = Name { key, attempt: lease::next_attempt(listed.all.iter()), holder: self.holder.clone() };
         let body = serde_json::to_vec(&Holder::me(node)).unwrap_or_default();
         // From here on it is taken back if anything goes wrong.
         lock(&self.held).insert(key, node.to_string());
         let mine = Lease { name: name.clone(), leases: self.clone(), settled: false };
         self.asking.change(|store| store.put(&name.object(), body.len() as u64, &mut body.as_slice()))?;
+        thread::sleep(wait);
         let mut bid = Bid::new();
         loop {
             let live = self.list(key)?.live;

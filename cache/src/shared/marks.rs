@@ -1,5 +1,6 @@
 //! What a cache folder notes of its remote: which records are complete there, which wait to be sent, and which blobs were
-//! found to be damaged there. Each is an empty file named by its key or digest, in a folder named after the remote's URL.
+//! found to be damaged there. Each is an empty file named by its key or digest, in a folder named after the remote's URL. Beside
+//! them lies what was found out about the store.
 //! Notes only: what they say is found out by reading, and a lost one costs a request.
 
 use super::remote::lock;
@@ -12,6 +13,8 @@ use std::sync::Mutex;
 
 /// The file beside the marks that has the store's id.
 const ID: &str = "id";
+/// The file beside the marks that says what the store does with what was written a moment ago.
+const PROBE: &str = "probe.json";
 /// The folder beside the marks that names damaged blobs.
 const DOUBTED: &str = "doubted";
 
@@ -58,6 +61,15 @@ impl Marks {
         *lock(&self.doubted) = Some(HashSet::new());
         drop(known);
         note(&path, id.as_bytes());
+    }
+
+    /// What was noted of the store itself; nothing where that was not.
+    pub fn probe(&self) -> Vec<u8> {
+        disk::read(&self.there.join(PROBE)).unwrap_or_default()
+    }
+
+    pub fn note_probe(&self, text: &[u8]) {
+        note(&self.there.join(PROBE), text);
     }
 
     pub fn is_there(&self, key: Key) -> bool {

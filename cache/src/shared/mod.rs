@@ -11,8 +11,9 @@
 //! 7. [`Notary`] (`sign.rs`) signs records on their way there and judges those from there; with the feature `sign`
 //!    `keys.rs` is one.
 //! 8. `packs.rs`: all records of a run as one object, for who begins with nothing.
-//! 9. [`Notes`] (`notes.rs`): what the processes of one run tell each other, where they share no folder.
-//! 10. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
+//! 9. [`Findings`] (`probe.rs`): how late a store shows what was written, on which leases rest.
+//! 10. [`Notes`] (`notes.rs`): what the processes of one run tell each other, where they share no folder.
+//! 11. [`Remote::verify`] (`inspect.rs`) and [`Remote::collect`] (`collect.rs`) go over the whole of a remote (`there.rs`).
 //!
 //! Knows no graph, no nodes' meaning and no other process.
 
@@ -33,6 +34,7 @@ mod memory;
 mod notes;
 mod packs;
 mod portable;
+mod probe;
 mod publish;
 mod push;
 mod reaches;
@@ -50,6 +52,7 @@ pub(crate) use leases::{Lease, Leases, Taken};
 pub(crate) use marks::{known_elsewhere, waiting};
 pub use memory::Memory;
 pub use notes::{FileHere, Notes};
+pub use probe::Findings;
 pub use push::{Pushed, Status};
 pub use remote::{Pace, Patience, Remote};
 pub(crate) use remote::{Shared, leases_in};

@@ -1,6 +1,7 @@
 //! Sending what is missing there when asked to, and what both sides hold.
 
 use super::bring::RECORD_LIMIT;
+use super::probe::Findings;
 use super::publish::{NotSent, Sent};
 use super::remote::Shared;
 use super::sender::Unsent;
@@ -29,7 +30,7 @@ pub struct Pushed {
 }
 
 /// What a cache folder and its remote hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The remote's URL.
     pub url: String,
@@ -47,6 +48,8 @@ pub struct Status {
     pub unsent: Unsent,
     /// Records from there that this command refused.
     pub refused: u64,
+    /// How late the store shows what is written, or why nothing can be written there.
+    pub written: Result<Findings, StoreError>,
 }
 
 impl Cache {
@@ -115,7 +118,7 @@ impl Cache {
         Ok(outputs.all(|output| is_there(output.digest, output.bytes) && !shared.is_doubted(output.digest)))
     }
 
-    /// What is here and what is there; also whether the remote can be written to.
+    /// What is here and what is there; also whether the remote can be written to, and how late it shows that.
     ///
     /// # Errors
     /// There is no remote, or it does not answer.
@@ -139,6 +142,7 @@ impl Cache {
             here: here.len() as u64 - both,
             unsent: self.unsent()?,
             refused: shared.refused(),
+            written: shared.probe.look(),
         })
     }
 

@@ -6,6 +6,7 @@ use super::folder::{self, Folder};
 use super::leases::Leases;
 use super::marks::Marks;
 use super::packs::Packs;
+use super::probe::Probe;
 use super::sender::Sender;
 use super::sign::Notary;
 use super::store::{Store, StoreError};
@@ -76,6 +77,8 @@ pub struct Remote {
     store: Arc<dyn Store>,
     patience: Patience,
     pace: Pace,
+    /// Whether it is tried out before it is relied on.
+    tried_out: bool,
     pub(super) notary: Option<Arc<dyn Notary>>,
 }
 
@@ -88,7 +91,7 @@ impl Remote {
     pub fn at(url: &str, patience: Patience) -> Result<Self, CacheError> {
         let refused = |why: String| CacheError::NoRemote { url: url.to_string(), why };
         if url.starts_with("s3://") {
-            return Ok(Remote::over(bucket(url).map_err(refused)?, patience));
+            return Ok(Remote::over(bucket(url).map_err(refused)?, patience).tried_out());
         }
         let Some(path) = url.strip_prefix("file://") else {
             let why = "a remote is file:///FOLDER, with the folder's absolute path, or s3://BUCKET/PREFIX\n  a cache folder \
@@ -104,7 +107,7 @@ impl Remote {
             return Err(refused(why));
         }
         match folder::is_usable(root) {
-            Ok(None) => Ok(Remote::over(Arc::new(Folder::new(root)), patience)),
+            Ok(None) => Ok(Remote::over(Arc::new(Folder::new(root)), patience).tried_out()),
             Ok(Some(entry)) => Err(refused(format!(
                 "the folder holds {entry}, and is neither a remote nor a cache of ddpipe\n  name an empty folder"
             ))),
@@ -112,9 +115,14 @@ impl Remote {
         }
     }
 
-    /// A remote over any store.
+    /// A remote over any store, of which it is believed that it shows at once what was written.
     pub fn over(store: Arc<dyn Store>, patience: Patience) -> Self {
-        Remote { store, patience, pace: Pace::of_environment(), notary: None }
+        Remote { store, patience, pace: Pace::of_environment(), tried_out: false, notary: None }
+    }
+
+    /// The same, which is tried out before leases there are relied on: how late it shows what was written.
+    pub fn tried_out(self) -> Self {
+        Remote { tried_out: true, ..self }
     }
 
     /// The same, whose records are signed and judged.
@@ -156,7 +164,7 @@ pub(crate) fn leases_in(layout: &Layout) -> Option<Arc<Leases>> {
         return None;
     }
     let asking = Arc::new(Asking::new(Arc::new(Folder::new(layout.root())), Patience::default()));
-    Some(Arc::new(Leases::new(asking, Pace::of_environment())))
+    Some(Arc::new(Leases::new(asking, Pace::of_environment(), None)))
 }
 
 /// What stands in a store's mark.
@@ -200,7 +208,8 @@ impl Cache {
 pub(crate) struct Shared {
     pub(super) asking: Arc<Asking>,
     pub leases: Arc<Leases>,
-    pub(super) marks: Marks,
+    pub(super) marks: Arc<Marks>,
+    pub(super) probe: Arc<Probe>,
     pub(super) sender: Sender,
     pub(super) notary: Option<Arc<dyn Notary>>,
     pub(super) packs: Packs,
@@ -218,7 +227,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub fn new(remote: Remote, layout: &Layout) -> Result<Self, CacheError> {
-        let Remote { store, patience, pace, notary } = remote;
+        let Remote { store, patience, pace, tried_out, notary } = remote;
         let is_itself = |path: &Path| path.canonicalize().ok() == layout.root().canonicalize().ok();
         if let Some(path) = store.url().strip_prefix("file://")
             && is_itself(Path::new(path))
@@ -226,13 +235,15 @@ impl Shared {
             let why = "it is the cache folder itself\n  leave the remote out, or name another cache folder with `--cache DIR`";
             return Err(CacheError::NoRemote { url: store.url().into(), why: why.into() });
         }
-        let marks = Marks::new(layout, store.url());
+        let marks = Arc::new(Marks::new(layout, store.url()));
         let asking = Arc::new(Asking::new(store, patience));
-        let leases = Arc::new(Leases::new(asking.clone(), pace));
+        let probe = Arc::new(Probe::new(asking.clone(), marks.clone()));
+        let leases = Arc::new(Leases::new(asking.clone(), pace, tried_out.then(|| probe.clone())));
         Ok(Shared {
             asking,
             leases,
             marks,
+            probe,
             sender: Sender::default(),
             notary,
             packs: Packs::default(),

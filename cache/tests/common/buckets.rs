@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub const KEY: &str = "AKIDTEST";
 pub const SECRET: &str = "a secret/with+letters";
@@ -54,8 +54,16 @@ pub struct Endpoint {
     pub no_tags: Mutex<bool>,
     /// By how many seconds its clock is ahead.
     pub ahead: Mutex<i64>,
+    /// How late its listings are.
+    pub late: Mutex<Duration>,
+    changes: Mutex<Vec<Change>>,
     token: Option<String>,
 }
+
+/// What a listing says of an object: its length, its tag and when it was written.
+type Line = (usize, String, i64);
+/// When an object was written or removed, and what a listing says of it from then on.
+type Change = (Instant, String, Option<Line>);
 
 struct Request {
     method: String,
@@ -91,6 +99,8 @@ impl Endpoint {
             no_batches: Mutex::new(false),
             no_tags: Mutex::default(),
             ahead: Mutex::new(0),
+            late: Mutex::default(),
+            changes: Mutex::default(),
             token: token.map(str::to_string),
         });
         let serving = endpoint.clone();
@@ -244,7 +254,7 @@ impl Endpoint {
         let mut times = self.times.lock().unwrap();
         let is_known = uploads.contains_key(upload);
         match (request.method.as_str(), name) {
-            ("GET", "") if asked("list-type") == Some("2") => self.listing(request, &objects, &times),
+            ("GET", "") if asked("list-type") == Some("2") => self.listing(request, &self.lines(&objects, &times)),
             ("POST", "") if asked("delete").is_some() => {
                 if *self.no_batches.lock().unwrap() {
                     return refused(501, "NotImplemented", "one at a time");
@@ -252,6 +262,7 @@ impl Endpoint {
                 let text = String::from_utf8_lossy(&request.body).into_owned();
                 text.split("<Key>").skip(1).filter_map(|rest| rest.split('<').next()).for_each(|name| {
                     objects.remove(name);
+                    self.changed(name, None);
                 });
                 found(b"<DeleteResult></DeleteResult>".to_vec())
             }
@@ -278,7 +289,9 @@ impl Endpoint {
                 if !right || text.matches("<Part>").count() != parts.len() {
                     return refused(400, "InvalidPart", "another list of parts");
                 }
-                objects.insert(name.to_string(), parts.into_values().flatten().collect());
+                let whole: Vec<u8> = parts.into_values().flatten().collect();
+                self.changed(name, Some((whole.len(), tag(&whole), self.now())));
+                objects.insert(name.to_string(), whole);
                 times.insert(name.to_string(), self.now());
                 found(b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>".to_vec())
             }
@@ -287,11 +300,13 @@ impl Endpoint {
                 Answer { status: 204, ..found(Vec::new()) }
             }
             ("PUT", name) => {
+                self.changed(name, Some((request.body.len(), tag(&request.body), self.now())));
                 times.insert(name.to_string(), self.now());
                 objects.insert(name.to_string(), request.body.clone());
                 tagged(tag(&request.body))
             }
             ("DELETE", name) => {
+                self.changed(name, None);
                 objects.remove(name);
                 Answer { status: 204, ..found(Vec::new()) }
             }
@@ -307,16 +322,38 @@ impl Endpoint {
         }
     }
 
-    fn listing(&self, request: &Request, objects: &BTreeMap<String, Vec<u8>>, times: &BTreeMap<String, i64>) -> Answer {
+    fn changed(&self, name: &str, line: Option<Line>) {
+        self.changes.lock().unwrap().push((Instant::now(), name.to_string(), line));
+    }
+
+    /// What listings say: what is there, or what was there a while ago.
+    fn lines(&self, objects: &BTreeMap<String, Vec<u8>>, times: &BTreeMap<String, i64>) -> BTreeMap<String, Line> {
+        let late = *self.late.lock().unwrap();
+        if late.is_zero() {
+            let written = |name: &String| times.get(name).copied().unwrap_or(0);
+            let line = |(name, bytes): (&String, &Vec<u8>)| (name.clone(), (bytes.len(), tag(bytes), written(name)));
+            return objects.iter().map(line).collect();
+        }
+        let mut lines = BTreeMap::new();
+        let changes = self.changes.lock().unwrap();
+        for (_, name, line) in changes.iter().filter(|(at, ..)| at.elapsed() >= late) {
+            match line {
+                Some(line) => lines.insert(name.clone(), line.clone()),
+                None => lines.remove(name),
+            };
+        }
+        lines
+    }
+
+    fn listing(&self, request: &Request, objects: &BTreeMap<String, Line>) -> Answer {
         let prefix = request.query.get("prefix").cloned().unwrap_or_default();
         let after = request.query.get("continuation-token").cloned().unwrap_or_default();
         let page = self.page.load(Ordering::SeqCst);
         let all = objects.iter().filter(|(name, _)| name.starts_with(&prefix) && **name > after);
-        let names: Vec<(&String, &Vec<u8>)> = all.take(page + 1).collect();
+        let names: Vec<(&String, &Line)> = all.take(page + 1).collect();
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult>");
-        for (name, bytes) in names.iter().take(page) {
-            let (size, tag, written) = (bytes.len(), tag(bytes), times.get(*name).copied().unwrap_or(0));
-            let (year, month, day) = date(written);
+        for (name, (size, tag, written)) in names.iter().take(page) {
+            let (year, month, day) = date(*written);
             let (hour, minute, second) = (written / 3600 % 24, written / 60 % 60, written % 60);
             let written = format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z");
             let tag = format!("<ETag>{}</ETag>", tag.replace('"', "&quot;"));

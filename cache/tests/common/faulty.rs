@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use ddpipe_cache::shared::{Memory, Seen, Store, StoreError};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,22 @@ pub struct Faulty {
     pub requests: AtomicUsize,
     /// The fault, and the number of the request that it comes with; with how many requests from there on.
     plan: Mutex<Option<(Fault, usize, usize)>>,
+    late: Mutex<Late>,
+    past: Mutex<Vec<Change>>,
 }
+
+/// How late a store shows what was written; noted from here on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Late {
+    pub listings: Duration,
+    /// Objects that are read, as they were.
+    pub readings: Duration,
+    /// Whether a new object is not to be read at first either.
+    pub at_first: bool,
+}
+
+/// When an object was written or removed, and what it was from then on.
+type Change = (Instant, String, Option<(Vec<u8>, Seen)>);
 
 impl Faulty {
     pub fn new() -> Arc<Self> {
@@ -44,6 +61,34 @@ impl Faulty {
     pub fn fail(&self, fault: Fault, at: usize, requests: usize) {
         self.requests.store(0, Ordering::SeqCst);
         *self.plan.lock().unwrap() = Some((fault, at, requests));
+    }
+
+    pub fn be_late(&self, late: Late) {
+        *self.late.lock().unwrap() = late;
+    }
+
+    fn changed(&self, name: &str, seen: Option<Seen>) {
+        let bytes = self.inner.objects().get(name).cloned().unwrap_or_default();
+        self.past.lock().unwrap().push((Instant::now(), name.to_string(), seen.map(|seen| (bytes, seen))));
+    }
+
+    /// What an object was when it was first written.
+    fn at_first(&self, name: &str) -> Vec<u8> {
+        let past = self.past.lock().unwrap();
+        past.iter().find(|(_, other, _)| other == name).and_then(|(.., object)| object.clone()).unwrap().0
+    }
+
+    /// All objects as they were so long ago.
+    fn before(&self, time: Duration) -> BTreeMap<String, (Vec<u8>, Seen)> {
+        let past = self.past.lock().unwrap();
+        let mut objects = BTreeMap::new();
+        for (_, name, object) in past.iter().filter(|(at, ..)| at.elapsed() >= time) {
+            match object {
+                Some(object) => objects.insert(name.clone(), object.clone()),
+                None => objects.remove(name),
+            };
+        }
+        objects
     }
 
     pub fn heal(&self) {
@@ -86,6 +131,12 @@ impl Store for Faulty {
 
     fn get(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let fault = self.next();
+        let Late { readings: late, at_first, .. } = *self.late.lock().unwrap();
+        if !late.is_zero() {
+            let first = || self.before(Duration::ZERO).contains_key(name).then(|| self.at_first(name));
+            let before = self.before(late).remove(name).map(|(bytes, _)| bytes);
+            return Ok(if at_first { before } else { before.or_else(first) });
+        }
         match fault {
             Some(Fault::Cut) => Ok(self.inner.get(name, limit)?.map(|bytes| bytes[..bytes.len() / 2].to_vec())),
             Some(Fault::WrongByte) => Ok(self.inner.get(name, limit)?.map(|mut bytes| {
@@ -119,7 +170,11 @@ impl Store for Faulty {
 
     fn put(&self, name: &str, bytes: u64, body: &mut dyn Read) -> Result<Seen, StoreError> {
         let fault = self.next_change();
-        self.plain(fault, || self.inner.put(name, bytes, body))
+        self.plain(fault, || {
+            let seen = self.inner.put(name, bytes, body)?;
+            self.changed(name, Some(seen));
+            Ok(seen)
+        })
     }
 
     fn head(&self, name: &str) -> Result<Option<Seen>, StoreError> {
@@ -129,11 +184,21 @@ impl Store for Faulty {
 
     fn list(&self, folder: &str) -> Result<Vec<(String, Seen)>, StoreError> {
         let fault = self.next();
+        let late = self.late.lock().unwrap().listings;
+        if !late.is_zero() {
+            let below = format!("{folder}/");
+            let objects = self.before(late).into_iter().filter(|(name, _)| name.starts_with(&below));
+            return Ok(objects.map(|(name, (_, seen))| (name, seen)).collect());
+        }
         self.plain(fault, || self.inner.list(folder))
     }
 
     fn delete(&self, names: &[String]) -> Result<(), StoreError> {
         let fault = self.next_change();
-        self.plain(fault, || self.inner.delete(names))
+        self.plain(fault, || {
+            self.inner.delete(names)?;
+            names.iter().for_each(|name| self.changed(name, None));
+            Ok(())
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::slots;
 use crate::trust;
 use crate::visible::visible;
 use ddpipe_cache::Cache;
-use ddpipe_cache::shared::{Patience, Pushed, Status};
+use ddpipe_cache::shared::{Findings, Patience, Pushed, Status, StoreError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -158,8 +158,28 @@ fn sent(pushed: &Pushed, url: &str) -> String {
     text
 }
 
+/// What a remote does with what is written there.
+fn shows(written: &Result<Findings, StoreError>) -> String {
+    let found = match written {
+        Ok(found) => found,
+        Err(error) => return format!("nothing was written there to try it out: it {error}\n"),
+    };
+    let after = |time: Duration| match time {
+        Duration::ZERO => "at once".to_string(),
+        Findings::LONGEST => format!("not within {} s", Findings::LONGEST.as_secs()),
+        time => format!("{:.1} s later", time.as_secs_f64()),
+    };
+    let (listed, read) = (after(found.listings), after(found.readings));
+    let mut text = format!("what is written there is listed {listed}, and read {read} where it overwrites something\n");
+    if !found.listings.is_zero() {
+        let wait = found.wait().as_secs_f64();
+        text.push_str(&format!("each claim there waits {wait:.1} s, and now and then a node may be computed twice\n"));
+    }
+    text
+}
+
 fn told(status: &Status) -> String {
-    let Status { url, id, records, blobs, both, here, unsent, refused } = status;
+    let Status { url, id, records, blobs, both, here, unsent, refused, written } = status;
     let id = id.as_ref().map_or("nothing was sent there yet".to_string(), |id| format!("id {id}"));
     let mut text = format!("remote {url} ({id})\n");
     let mut line = |name: &str, count: u64, what: String| text.push_str(&format!("  {name:24} {count:>8}{what}\n"));
@@ -171,6 +191,7 @@ fn told(status: &Status) -> String {
     if *refused > 0 {
         line("records refused", *refused, String::new());
     }
+    text.push_str(&shows(written));
     if *here > 0 || unsent.records > 0 {
         text.push_str(&format!("`ddpipe cache push --remote {url}` sends what is here alone\n"));
     }

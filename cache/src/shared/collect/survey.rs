@@ -9,7 +9,7 @@ use crate::shared::lease::{self, Name};
 use crate::shared::reaches::{self, Reached};
 use crate::shared::store::{Seen, StoreError};
 use crate::shared::there::{self, There, What};
-use crate::shared::{notes, packs};
+use crate::shared::{notes, packs, probe};
 use crate::{Digest, Key};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
@@ -129,10 +129,12 @@ impl Survey {
         };
         let notes = asking.ask(|store| store.list(FOLDER))?.into_iter();
         let abandoned = notes.filter(|(name, seen)| name.starts_with(REMOVING) && self.age(seen) >= ABANDONED);
+        let tried = asking.ask(|store| store.list(probe::FOLDER))?.into_iter();
+        let tried = tried.filter(|(_, seen)| self.age(seen) >= ABANDONED);
         let mut told = asking.ask(|store| store.list(notes::FOLDER))?;
         told.extend(asking.ask(|store| store.list(packs::FOLDER))?);
         let old = told.into_iter().filter(|(_, seen)| self.age(seen) >= self.rules.keep);
-        Ok(leases.into_iter().filter(is_dead).chain(abandoned).chain(old).map(|(name, _)| name).collect())
+        Ok(leases.into_iter().filter(is_dead).chain(abandoned).chain(tried).chain(old).map(|(name, _)| name).collect())
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// The machine that needs no settings: this one.
 pub const HERE: &str = "here";
+/// The programs of Slurm that are called.
+const SLURM: [&str; 3] = ["sbatch", "squeue", "scancel"];
 
 /// What `[machines.NAME]` says.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -187,6 +189,19 @@ impl Machine {
 }
 
 impl Machine {
+    /// The programs of this machine that calls begin with; those that a settings' word names are known later.
+    pub fn programs(&self) -> Vec<&str> {
+        if let Some(way) = self.via.first() {
+            return vec![way];
+        }
+        let of_commands = [&self.submit, &self.status, &self.cancel];
+        let named = of_commands.into_iter().flatten().filter_map(|words| words.first()).map(String::as_str);
+        match self.queue {
+            QueueKind::Slurm => SLURM.to_vec(),
+            QueueKind::Commands => named.filter(|word| !word.contains('{')).collect(),
+        }
+    }
+
     /// A template is named from the file of settings on.
     pub fn is_told_in(&mut self, settings: &Path) {
         if let (Some(template), Some(folder)) = (&mut self.template, settings.parent()) {

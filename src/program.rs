@@ -94,7 +94,12 @@ fn file_named(argument: &str, folder: &Path, program: bool) -> Option<PathBuf> {
     if !program || argument.contains('/') {
         return Some(folder.join(argument)).filter(|path| path.is_file());
     }
-    // A bare name is looked up on the path, as the worker does.
+    // As the worker does.
+    on_path(argument)
+}
+
+/// The program that a bare name is, among the folders of the path.
+pub fn on_path(name: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
-    std::env::split_paths(&paths).map(|folder| folder.join(argument)).find(|path| path.is_file())
+    std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file())
 }

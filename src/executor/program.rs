@@ -1,6 +1,7 @@
 //! The program of the workers: where it is, and the environment that it is started in.
 
 use super::StartError;
+use crate::program::on_path;
 use std::path::PathBuf;
 
 /// `$DDPIPE_WORKER`, or the program beside this one, or the one on the path.
@@ -12,9 +13,7 @@ pub fn worker_program() -> Result<PathBuf, StartError> {
     if let Some(path) = beside.filter(|path| path.is_file()) {
         return Ok(path);
     }
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths).map(|folder| folder.join("ddpipe-worker")).find(|path| path.is_file());
-    found.ok_or_else(|| StartError {
+    on_path("ddpipe-worker").ok_or_else(|| StartError {
         message: "the program ddpipe-worker is neither beside ddpipe nor on the path".into(),
         hint: Some(
             "build ddpipe with its feature `worker`, which is on by default, or name the program in DDPIPE_WORKER"

@@ -103,7 +103,7 @@ fn sweep_on_a_bucket(late: Duration) -> (Arc<Endpoint>, Project) {
         project.env(name, &value);
     }
     project.env("DDPIPE_REMOTE", REMOTE).env("DDPIPE_HEARTBEAT_SECONDS", "0.5");
-    let mut first = project.start_run("pipelines/sweep.toml", &["--jobs", "2"]);
+    let first = project.start_run("pipelines/sweep.toml", &["--jobs", "2"]);
     project.go("pipelines/sweep.toml", &["--jobs", "2", "--cache", "other"]).ok();
     first.wait().ok();
     project.run(&["cache", "verify", "--remote", REMOTE]).ok();

@@ -77,6 +77,9 @@ fn what_one_project_computes_another_takes_and_brings_only_what_it_needs() {
     two.ben.run(&["plan", "pipelines/two.toml"]).ok().says("0 to run, 2 on record");
     go(&two.ben).ok().ran(&[]);
     assert_eq!(blobs(&two.ben.path(".ddpipe")), 0, "nothing shows these outputs");
+    two.ben.run(&["cache", "status", "--cache", "nowhere"]).code(3).says("there is no cache");
+    let elsewhere = ["run", "pipelines/two.toml", "--cache", "elsewhere", "--allow-commands"];
+    two.ben.run(&elsewhere).ok().says("2 results came from file://");
     two.ben.run(&["why", "pipelines/two.toml", "a"]).ok().says("is on record").says(", run 2");
     // A stage that reads `a` has it brought; what comes before runs no more.
     two.ben.edit("pipelines/two.toml", "to = 4", "to = 5");

@@ -4,6 +4,8 @@ use crate::pilots::{assert_complete, counted, noted, sweep};
 use crate::project::Project;
 use crate::slurm_cluster::Slurm;
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// Pilots of one GPU each, by Slurm itself and by its commands.
 pub const SETTINGS: &str = r#"
@@ -134,16 +136,20 @@ fn what_is_wrong_with_a_machine_is_said_before_anything_is_submitted() {
     let gpu = "gpu = { device = \"cpu\", memory = \"1GiB\", time = \"1h\" }\n";
     refused(&format!("{slurm}{gpu}{}", gpu.replace("gpu", "cpu")), "a").code(2).says("several types of pilots");
     refused(&format!("{slurm}{}", gpu.replace("1h", "an hour")), "a").code(2).says("no length of time");
-    project.file("bin/sbatch", "#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpux' >&2\nexit 1\n");
+    let commands = "queue = \"commands\"\nsubmit = [\"sh\"]\nstatus = [\"no-such-stat\"]\ncancel = [\"kill\"]\n";
+    let commands = format!("[machines.a]\n{commands}[machines.a.pilots]\n{gpu}");
+    refused(&commands, "a").code(2).says("there is no program no-such-stat here").says("via = ");
+    let by_way = commands.replace("submit", "via = [\"no-such-ssh\", \"login\"]\nsubmit");
+    refused(&by_way, "a").code(2).says("there is no program no-such-ssh here");
+    for program in ["sbatch", "squeue", "scancel"] {
+        let said = "#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpux' >&2\nexit 1\n";
+        project.file(&format!("bin/{program}"), said);
+        fs::set_permissions(project.path("bin").join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let mut command = project.command(&["run", "pipelines/two.toml", "--on", "a", "--allow-commands"]);
     project.file("home/.config/ddpipe/config.toml", format!("{slurm}{gpu}"));
     let path = format!("{}:{}", project.path("bin").display(), std::env::var("PATH").unwrap());
-    let done = command.env("PATH", path);
-    std::process::Command::new("chmod")
-        .args(["+x", &project.path("bin/sbatch").display().to_string()])
-        .status()
-        .unwrap();
-    let done = done.output().unwrap();
+    let done = command.env("PATH", path).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(said.contains("could not be submitted to a") && said.contains("invalid partition"), "{said}");
     assert_eq!(done.status.code(), Some(2));

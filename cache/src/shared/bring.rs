@@ -3,7 +3,7 @@
 
 use super::asking::GaveUp;
 use super::packs;
-use super::remote::Shared;
+use super::remote::{Shared, lock};
 use super::sign;
 use super::store::StoreError;
 use super::there;
@@ -11,7 +11,8 @@ use crate::claim::{Attempt, Lock};
 use crate::layout::Layout;
 use crate::record;
 use crate::sealed::{self, Opened};
-use crate::{BlobStore, Cache, CacheError, Digest, Key, Record};
+use crate::{BlobStore, Cache, CacheError, Count, Digest, Key, Record};
+use std::collections::HashSet;
 
 /// No record is longer.
 pub(super) const RECORD_LIMIT: u64 = 1 << 20;
@@ -89,6 +90,7 @@ impl Shared {
             tracing::warn!(key = %record.key, %error, "a record of the remote was not noted here");
         }
         self.marks.found(record.key);
+        lock(&self.brought).records.insert(record.key);
     }
 
     /// Writes a record of the remote here; not while another process is about to write it.
@@ -131,7 +133,9 @@ impl Shared {
             }
             match read {
                 Ok(true) => {
+                    let bytes = incoming.bytes();
                     if blobs.accept(incoming, digest)? {
+                        lock(&self.brought).outputs += Count::one(bytes);
                         return Ok(true);
                     }
                     self.say(&format!("blob {short} has other bytes there than its name says"));
@@ -176,7 +180,21 @@ impl Shared {
     }
 }
 
+/// What a process took from a remote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brought {
+    /// Records that were not here.
+    pub records: HashSet<Key>,
+    /// Outputs whose bytes were brought.
+    pub outputs: Count,
+}
+
 impl Cache {
+    /// What this process took from the remote so far; nothing without one.
+    pub fn brought(&self) -> Brought {
+        self.shared().map(|shared| lock(&shared.brought).clone()).unwrap_or_default()
+    }
+
     /// Looks for the records of these keys of a pipeline in the remote, many at the same time, so that they are known when a plan asks
     /// for each. What goes wrong shows then. Nothing without a remote.
     pub fn look_ahead(&self, pipeline: &str, keys: &[Key]) {

@@ -2,6 +2,7 @@
 //! remote that it was; until then none is made.
 
 use super::asking::Asking;
+use super::bring::Brought;
 use super::folder::{self, Folder};
 use super::leases::Leases;
 use super::marks::Marks;
@@ -217,6 +218,8 @@ pub(crate) struct Shared {
     doubted: Mutex<HashSet<Digest>>,
     /// Records that were not there, and when that was.
     absent: Mutex<HashMap<Key, Instant>>,
+    /// What came from there.
+    pub(super) brought: Mutex<Brought>,
     /// What has been said already.
     said: Mutex<HashSet<String>>,
     /// How many records from there were refused.
@@ -249,6 +252,7 @@ impl Shared {
             packs: Packs::default(),
             doubted: Mutex::default(),
             absent: Mutex::default(),
+            brought: Mutex::default(),
             said: Mutex::default(),
             refused: Mutex::default(),
             met: Mutex::default(),

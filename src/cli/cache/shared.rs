@@ -115,7 +115,15 @@ pub(super) fn pull(args: PullArgs, _place: &CacheArgs) -> Done {
 }
 
 pub(super) fn status(args: &StatusArgs, place: &CacheArgs) -> Done {
-    print(&visible(&told(&open(place, &args.remote)?.remote_status()?)))
+    let remote = args.remote.open(Patience::default())?.ok_or_else(unnamed)?;
+    // Before the first run there is no cache here; the remote is asked all the same.
+    let nothing = tempfile::tempdir().map_err(|error| Fault::io("write in", &std::env::temp_dir(), &error))?;
+    let folder = match place.given() {
+        None if !place.folder().is_dir() => nothing.path().to_path_buf(),
+        _ => place.open().map(|_| place.folder())?,
+    };
+    let cache = Cache::open_sharing(&folder, None, Some(remote))?;
+    print(&visible(&told(&cache.remote_status()?)))
 }
 
 pub(super) fn key(name: Option<&str>) -> Done {

@@ -254,6 +254,9 @@ impl Begun<'_> {
         ended.note_results(&checked, comparison, &written);
         ended.faults = faults.iter().map(ToString::to_string).collect();
         faults.iter().for_each(say);
+        if !args.json && !args.quiet {
+            sending::brought(cache).into_iter().for_each(say);
+        }
         if !args.json {
             let ending = Ending { pipeline: &pipeline.name, run: run.id(), outcomes: &summary.outcomes, seconds };
             words::farewell(ending.text(Style::of_stderr(), args.quiet), summary.interrupted);

@@ -8,6 +8,7 @@ use crate::fleet::{self, Queue};
 use crate::graph::Graph;
 use crate::machine::{HERE, Machine, PilotType};
 use crate::pipeline::NodeId;
+use crate::program::on_path;
 use crate::slots::Slots;
 use indexmap::IndexMap;
 use std::path::Path;
@@ -47,6 +48,13 @@ impl On {
         })?;
         let pilot = machine.pilot_type(pilot);
         let pilot = pilot.map_err(|why| Fault::usage(format!("--on {named}: machines.{name} has {why}")))?.clone();
+        let is_there = |program: &&str| Path::new(program).is_file() || on_path(program).is_some();
+        if let Some(missing) = machine.programs().into_iter().find(|program| !is_there(program)) {
+            return Err(Fault::usage(format!(
+                "--on {named}: there is no program {missing} here, which machines.{name} needs\n  call ddpipe where its programs are, \
+                 or name the way there, as in `via = [\"ssh\", \"login.cluster\"]`"
+            )));
+        }
         Ok(Some(On { name: name.to_string(), machine, pilot }))
     }
 

@@ -4,7 +4,7 @@ use crate::event::{Event, Observer};
 use crate::exit::Fault;
 use crate::schedule::Interrupts;
 use crate::size;
-use ddpipe_cache::shared::Unsent;
+use ddpipe_cache::shared::{Brought, Unsent};
 use ddpipe_cache::{Cache, RunDir};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,19 @@ pub fn finish(cache: &Cache, run: &RunDir, interrupts: &Interrupts, observers: &
         observers.on_event(&Event::Warning { text });
     }
     Ok(())
+}
+
+/// What came from the remote, in words; nothing where nothing did.
+pub fn brought(cache: &Cache) -> Option<String> {
+    let Brought { records, outputs } = cache.brought();
+    let noun = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let bytes = size::show(outputs.bytes);
+    let words = [
+        (!records.is_empty()).then(|| noun(records.len() as u64, "result")),
+        (outputs.files > 0).then(|| format!("the bytes of {} ({bytes})", noun(outputs.files, "output"))),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| format!("{} came from {}", words.join(" and "), cache.remote_url().unwrap_or_default()))
 }
 
 fn in_words(unsent: Unsent) -> String {

@@ -142,22 +142,28 @@ pub enum Device {
 }
 
 impl Machine {
-    /// The type of pilots of this name, or the only one.
+    /// The types of pilots that a run may have, with their names: the one of this name; else all, the one with the least memory
+    /// first.
     ///
     /// # Errors
-    /// There is none of this name, or several and none is named; with those that there are.
-    pub fn pilot_type(&self, named: Option<&str>) -> Result<&PilotType, String> {
-        let all = || self.pilots.keys().cloned().collect::<Vec<_>>().join(", ");
-        match (named, self.pilots.len()) {
-            (Some(name), _) => {
-                self.pilots.get(name).ok_or_else(|| format!("no type of pilots {name}; it has {}", all()))
-            }
-            (None, 1) => self.pilots.values().next().ok_or_else(String::new),
-            (None, 0) => {
-                Err("no type of pilots; one is `gpu = { cpus = 8, memory = \"32GiB\", time = \"8h\" }`".into())
-            }
-            (None, _) => Err(format!("several types of pilots, {}; name one of them behind a colon", all())),
+    /// There is none of this name, or none is named of several between which memory does not decide; with those that there are.
+    pub fn pilot_types(&self, named: Option<&str>) -> Result<Vec<(String, PilotType)>, String> {
+        let names = || self.pilots.keys().cloned().collect::<Vec<_>>().join(", ");
+        if let Some(name) = named {
+            let one = self.pilots.get(name).map(|pilot| vec![(name.to_string(), pilot.clone())]);
+            return one.ok_or_else(|| format!("no type of pilots {name}; it has {}", names()));
         }
+        if self.pilots.is_empty() {
+            return Err("no type of pilots; one is `gpu = { cpus = 8, memory = \"32GiB\", time = \"8h\" }`".into());
+        }
+        // What stages are known to take on a GPU is its memory, and not that of the pilot.
+        if self.pilots.len() > 1 && self.pilots.values().any(|pilot| pilot.device == Device::Cuda) {
+            return Err(format!("several types of pilots, {}; name one of them behind a colon", names()));
+        }
+        let mut types: Vec<(String, PilotType)> =
+            self.pilots.iter().map(|(name, pilot)| (name.clone(), pilot.clone())).collect();
+        types.sort_by_key(|(_, pilot)| pilot.memory);
+        Ok(types)
     }
 
     /// What the settings lack or have too much, in words.

@@ -119,7 +119,7 @@ pub fn newest(runs: &[RunSeen], pipeline: Option<&str>, which: Which<'_>) -> Opt
     let runs = runs.iter().rev().filter(|run| pipeline.is_none_or(|name| run.pipeline == name));
     runs.take(RUNS).find_map(|run| {
         let lines = of(&run.path, which);
-        lines.iter().any(Line::is_of_work).then(|| Told { run: run.clone(), lines })
+        Some(Told { run: run.clone(), lines }).filter(Told::is_of_work)
     })
 }
 
@@ -142,6 +142,11 @@ fn read(path: &Path, which: Which<'_>) -> Vec<Line> {
 }
 
 impl Told {
+    /// Whether one of the nodes was at work there.
+    pub fn is_of_work(&self) -> bool {
+        self.lines.iter().any(Line::is_of_work)
+    }
+
     /// The reasons that the node's last start in this run gave.
     pub fn reasons(&self) -> Vec<Reason> {
         let start = self.lines.iter().rev().find(|line| line.name() == "started");

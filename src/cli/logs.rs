@@ -121,7 +121,11 @@ pub(super) fn text(told: &Told) -> String {
     }
     let mut text = String::new();
     for node in nodes {
-        text.push_str(&format!("{node}, run {}\n", told.run.id));
+        let run = match &told.run.part_of {
+            Some(whole) => format!("run {whole}, pilot in {}", told.run.id),
+            None => format!("run {}", told.run.id),
+        };
+        text.push_str(&format!("{node}, {run}\n"));
         for line in told.lines.iter().filter(|line| line.node == node) {
             text.push_str(&words(line).map_or(String::new(), |words| format!("  {words}\n")));
         }

@@ -4,6 +4,7 @@ use super::project::{PlanArgs, Planned, Project};
 use super::run::on::{On, work};
 use super::{Done, absence, print};
 use crate::estimate::Estimate;
+use crate::exit::Fault;
 use crate::pipeline::{NodeId, Pipeline};
 use crate::plan::Verdict;
 use crate::standing::{Standing, Unfinished};
@@ -36,22 +37,24 @@ pub(super) fn run(args: Args) -> Done {
     match args.json {
         true => print(&format!("{}\n", as_json(&prospect))),
         false => {
-            let pilots = on.map_or(String::new(), |on| pilots(&prospect, &on));
+            let pilots = on.map(|on| pilots(&prospect, &on)).transpose()?.unwrap_or_default();
             print(&crate::visible::visible(&(in_words(&prospect)? + &pilots)))
         }
     }
 }
 
 /// How many pilots there would be.
-fn pilots(prospect: &Prospect<'_>, on: &On) -> String {
+fn pilots(prospect: &Prospect<'_>, on: &On) -> Result<String, Fault> {
     let seconds = |(node, guess): (&NodeId, &Option<Estimate>)| (*node, guess.map(|guess| guess.seconds));
     let expected: IndexMap<NodeId, Option<f64>> = prospect.expected.iter().map(seconds).collect();
     if expected.is_empty() {
-        return String::new();
+        return Ok(String::new());
     }
+    let guesses: Vec<_> = prospect.expected.iter().map(|(node, guess)| (*node, *guess)).collect();
+    let on = on.fit(&prospect.project.pipeline, &guesses)?;
     let pilots = on.pilots(work(&prospect.project.graph, &expected), None, None);
     let noun = if pilots == 1 { "pilot" } else { "pilots" };
-    format!("{pilots} {noun} of {} ({})\n", on.name, on.pilot.words())
+    Ok(format!("{pilots} {noun} of {} ({})\n", on.address(), on.pilot.words()))
 }
 
 /// What is known of the nodes of a plan before they run.

@@ -115,7 +115,7 @@ fn every_machine_of_the_page_is_read_and_its_commands_are_filled_in() {
     }
     for (name, expected) in FILLED {
         let machine = &machines[name];
-        let commands = Commands::new(machine, machine.pilot_type(None).unwrap(), Vec::new(), &order.run);
+        let commands = Commands::new(machine, machine.pilots.values().next().unwrap(), Vec::new(), &order.run);
         let of = [(&machine.submit, None), (&machine.status, Some("17")), (&machine.cancel, Some("17"))];
         let filled = of.map(|(command, id)| commands.words(command.as_ref().unwrap(), &order, id).unwrap().join(" "));
         let short = |text: &String| {
@@ -137,7 +137,7 @@ fn the_job_of_kubernetes_is_filled_in() {
     let filled = |name: &str, at: usize| {
         let template = page.split("```yaml\n").nth(at).unwrap().split("```").next().unwrap();
         let machine = &machines[name];
-        let pilot = machine.pilot_type(None).unwrap();
+        let pilot = machine.pilots.values().next().unwrap();
         fill(template, &Filled { machine, pilot, order: &order, variables: &[], id: None }).unwrap()
     };
     let pod = filled("pods", 1);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// What is taken for the seconds of a node of which nothing is known, where nothing is known of any.
 pub const UNKNOWN: f64 = 60.0;
+/// What is taken for the memory of a node of which nothing is known, in bytes.
+pub const UNKNOWN_MEMORY: u64 = 2 << 30;
 /// Where nothing else is said, a run may last so long even if its longest path is shorter.
 pub const WITHIN: Duration = Duration::from_secs(15 * 60);
 
@@ -28,6 +30,15 @@ pub fn pilots(work: Work, slots: usize, most: usize, within: Duration) -> usize 
     filled.min(work.nodes.div_ceil(slots)).clamp(1, most.max(1))
 }
 
+/// The memory in bytes that a pilot of so many slots needs for stages that are expected to take so much each: for as many of
+/// the largest as run at once, and a quarter more.
+pub fn memory(stages: &[u64], slots: usize) -> u64 {
+    let mut stages = stages.to_vec();
+    stages.sort_unstable_by(|one, other| other.cmp(one));
+    let largest = stages.iter().take(slots.max(1)).fold(0u64, |sum, bytes| sum.saturating_add(*bytes));
+    largest.saturating_add(largest / 4)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +55,13 @@ mod tests {
         assert_eq!(pilots(work(200, 0.1, 0.0), 1, 16, Duration::from_secs(36)), 10);
         assert_eq!(pilots(work(0, 0.0, 0.0), 0, 0, Duration::ZERO), 1);
         assert_eq!(pilots(Work { nodes: 9, seconds: f64::NAN, longest: 0.0 }, 1, 4, WITHIN), 4);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_largest_stages_at_once() {
+        assert_eq!(memory(&[100, 400, 200], 1), 500);
+        assert_eq!(memory(&[100, 400, 200], 2), 750);
+        assert_eq!(memory(&[100, 400, 200], 9), 875);
+        assert_eq!((memory(&[], 4), memory(&[u64::MAX, 8], 2)), (0, u64::MAX));
     }
 }

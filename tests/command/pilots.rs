@@ -144,7 +144,8 @@ fn two_pilots_compute_every_node_once() {
     let folder = folder.filter(|path| path.join("pilots").is_dir()).last().unwrap();
     assert!(folder.join("pilots/1.run").exists() && folder.join("pilots/2.run").exists());
     let id = folder.file_name().unwrap().to_str().unwrap().to_string();
-    project.run(&["runs", "log", &id, "second[seed=3]"]).ok().says("at work").says("second[seed=3], run ");
+    let log = project.run(&["runs", "log", &id, "second[seed=3]"]);
+    log.ok().says("at work").says(&format!("second[seed=3], run {id}, pilot in ")).is_silent_about("on record");
     project.run(&["why", "pipelines/sweep.toml", "all"]).ok().says(&format!("run {id}"));
 }
 

@@ -57,7 +57,7 @@ fn pilots_that_slurm_starts_compute_every_node_once_on_gpus_of_their_own() {
     let Some((cluster, project)) = on_a_cluster() else { return };
     project.run(&["doctor", "--on", "slurm"]).ok().says("all is well").says("submitted to slurm as");
     let plan = project.run(&["plan", "pipelines/sweep.toml", "--on", "slurm"]);
-    plan.ok().says("1 pilot of slurm (1 GPU, 1 CPU, 300.0 MiB, 0.2 h)");
+    plan.ok().says("1 pilot of slurm:gpu (1 GPU, 1 CPU, 300.0 MiB, 0.2 h)");
     let run = project.go("pipelines/sweep.toml", &["--on", "slurm", "--pilots", "4"]);
     run.ok();
     assert_eq!(counted(&run, "ran"), 13);
@@ -134,11 +134,26 @@ fn what_is_wrong_with_a_machine_is_said_before_anything_is_submitted() {
     refused(slurm, "b").code(2).says("there are a");
     refused(slurm, "a").code(2).says("no type of pilots");
     let gpu = "gpu = { device = \"cpu\", memory = \"1GiB\", time = \"1h\" }\n";
-    refused(&format!("{slurm}{gpu}{}", gpu.replace("gpu", "cpu")), "a").code(2).says("several types of pilots");
+    let other = gpu.replace("gpu", "other").replace("\"cpu\"", "\"cuda\"");
+    refused(&format!("{slurm}{gpu}{other}"), "a").code(2).says("several types of pilots");
     refused(&format!("{slurm}{}", gpu.replace("1h", "an hour")), "a").code(2).says("no length of time");
     let commands = "queue = \"commands\"\nsubmit = [\"sh\"]\nstatus = [\"no-such-stat\"]\ncancel = [\"kill\"]\n";
     let commands = format!("[machines.a]\n{commands}[machines.a.pilots]\n{gpu}");
     refused(&commands, "a").code(2).says("there is no program no-such-stat here").says("via = ");
+    // By what earlier results took, which is some 60 MB each here.
+    let of_types = |types: &[(&str, &str)]| {
+        let typed = |(name, memory): &(&str, &str)| {
+            format!("{name} = {{ device = \"cpu\", memory = \"{memory}\", time = \"1h\" }}\n")
+        };
+        let head = commands.split("gpu = ").next().unwrap().replace("no-such-stat", "sh");
+        project.file("home/.config/ddpipe/config.toml", head + &types.iter().map(typed).collect::<String>());
+        project.run(&["plan", "pipelines/two.toml", "--on", "a"])
+    };
+    let types = [("large", "3GiB"), ("small", "20MiB"), ("middle", "500MiB")];
+    of_types(&types).ok().says("of a:large (");
+    project.go("pipelines/two.toml", &["--select", "a"]).ok();
+    of_types(&types).ok().says("of a:middle (");
+    of_types(&types[1..2]).code(2).says("is expected to take").says("raise `memory` of [machines.a.pilots.small]");
     let by_way = commands.replace("submit", "via = [\"no-such-ssh\", \"login\"]\nsubmit");
     refused(&by_way, "a").code(2).says("there is no program no-such-ssh here");
     for program in ["sbatch", "squeue", "scancel"] {

@@ -121,8 +121,9 @@ impl Begun<'_> {
             results::try_folder(pipeline, graph, &folder)?;
         }
         let nodes = pipeline.nodes.iter().filter(|node| planner.needed(node.id)).count();
-        observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
         let guesses = project.expected(&plan);
+        let on = self.on.as_ref().map(|on| on.fit(pipeline, &guesses)).transpose()?;
+        observers.on_event(&Event::Begun { pipeline: pipeline.name.clone(), run: run.id().to_string(), nodes, fresh });
         let mut sharing = Sharing::default();
         if slots.for_small {
             let mut memory = vec![None; pipeline.nodes.len()];
@@ -131,7 +132,7 @@ impl Begun<'_> {
         }
         let expected: IndexMap<NodeId, Option<f64>> =
             guesses.into_iter().map(|(node, guess)| (node, guess.map(|guess| guess.seconds))).collect();
-        let shares = on::shares(self.on.as_ref(), args, &slots, on::work(graph, &expected));
+        let shares = on::shares(on.as_ref(), args, &slots, on::work(graph, &expected));
         if !expected.is_empty() {
             let jobs =
                 if args.on.is_some() { shares.iter().map(|share| share.names.len()).sum() } else { slots.names.len() };
@@ -144,7 +145,7 @@ impl Begun<'_> {
         let (peers, plan) = match args.on.is_some() && !expected.is_empty() {
             true => {
                 let fleet = {
-                    let (on, shares, sources) = (self.on.as_ref(), &shares, &sources);
+                    let (on, shares, sources) = (on.as_ref(), &shares, &sources);
                     let (fresh, commit) = (fresh.as_slice(), self.commit.as_ref());
                     let interrupts = &interrupts;
                     pilots::Pilots { args, project, sources, fresh, commit, run, on, shares, signals, interrupts }

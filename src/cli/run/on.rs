@@ -2,12 +2,13 @@
 
 use super::Args;
 use crate::cli::remote::RemoteArgs;
+use crate::estimate::Estimate;
 use crate::exit::Fault;
 use crate::fleet::size::{self, Work};
 use crate::fleet::{self, Queue};
 use crate::graph::Graph;
-use crate::machine::{HERE, Machine, PilotType};
-use crate::pipeline::NodeId;
+use crate::machine::{Device, HERE, Machine, PilotType};
+use crate::pipeline::{NodeId, Pipeline};
 use crate::program::on_path;
 use crate::slots::Slots;
 use indexmap::IndexMap;
@@ -23,8 +24,10 @@ pub struct On {
     pub name: String,
     /// What the settings say of it.
     pub machine: Machine,
-    /// What a pilot gets there.
+    /// What a pilot gets there, of the type that is meant or, until it is known how much memory is needed, of the smallest.
     pub pilot: PilotType,
+    /// The types that may be taken, the one with the least memory first.
+    types: Vec<(String, PilotType)>,
 }
 
 impl On {
@@ -46,8 +49,9 @@ impl On {
                  it goes into ~/.config/ddpipe/config.toml"
             ))
         })?;
-        let pilot = machine.pilot_type(pilot);
-        let pilot = pilot.map_err(|why| Fault::usage(format!("--on {named}: machines.{name} has {why}")))?.clone();
+        let types = machine.pilot_types(pilot);
+        let types = types.map_err(|why| Fault::usage(format!("--on {named}: machines.{name} has {why}")))?;
+        let Some((_, pilot)) = types.first().cloned() else { return Ok(None) };
         let is_there = |program: &&str| Path::new(program).is_file() || on_path(program).is_some();
         if let Some(missing) = machine.programs().into_iter().find(|program| !is_there(program)) {
             return Err(Fault::usage(format!(
@@ -55,7 +59,39 @@ impl On {
                  or name the way there, as in `via = [\"ssh\", \"login.cluster\"]`"
             )));
         }
-        Ok(Some(On { name: name.to_string(), machine, pilot }))
+        Ok(Some(On { name: name.to_string(), machine, pilot, types }))
+    }
+
+    /// With the smallest type of pilots that has the memory which is expected to be needed; the largest where none has it for as
+    /// many stages as run at once.
+    ///
+    /// # Errors
+    /// A single stage is expected to need more than that.
+    pub fn fit(&self, pipeline: &Pipeline, guesses: &[(NodeId, Option<Estimate>)]) -> Result<Self, Fault> {
+        if self.pilot.device != Device::Cpu {
+            return Ok(self.clone());
+        }
+        let memory = |guess: &Option<Estimate>| guess.as_ref().and_then(|guess| guess.memory);
+        let stages: Vec<u64> = guesses.iter().map(|(_, guess)| memory(guess).unwrap_or(size::UNKNOWN_MEMORY)).collect();
+        let has_room = |(_, pilot): &&(String, PilotType)| size::memory(&stages, pilot.slots) <= pilot.memory;
+        let Some((name, pilot)) = self.types.iter().find(has_room).or(self.types.last()) else {
+            return Ok(self.clone());
+        };
+        let known = guesses.iter().filter_map(|(node, guess)| Some((memory(guess)?, *node)));
+        if let Some((most, node)) = known.max().filter(|(most, _)| size::memory(&[*most], 1) > pilot.memory) {
+            let (node, machine) = (pipeline.node(node).address(), &self.name);
+            let (most, has) = (crate::size::show(most), crate::size::show(pilot.memory));
+            return Err(Fault::usage(format!(
+                "--on {machine}: {node} is expected to take {most}, by earlier results, and a pilot of {machine}:{name} has {has}, of which \
+                 a fifth is kept free\n  raise `memory` of [machines.{machine}.pilots.{name}], or add a type with more"
+            )));
+        }
+        Ok(On { pilot: pilot.clone(), types: vec![(name.clone(), pilot.clone())], ..self.clone() })
+    }
+
+    /// The machine and the type of its pilots: `slurm:gpu`.
+    pub fn address(&self) -> String {
+        self.types.first().map_or(self.name.clone(), |(name, _)| format!("{}:{name}", self.name))
     }
 
     /// What starts the pilots of a run there, with the folder of their logs.
@@ -88,7 +124,7 @@ pub fn work(graph: &Graph, expected: &IndexMap<NodeId, Option<f64>>) -> Work {
 pub fn shares(on: Option<&On>, args: &Args, slots: &Slots, work: Work) -> Vec<Slots> {
     let asked = args.pilots.map(usize::from);
     match on {
-        Some(on) => vec![slots.clone(); on.pilots(work, asked, args.within)],
+        Some(on) => vec![on.pilot.slots(); on.pilots(work, asked, args.within)],
         None => fleet::share(slots, asked.unwrap_or(slots.names.len())),
     }
 }

@@ -20,6 +20,10 @@ pub(super) fn run(cache: &Cache, wanted: &str, node: &str) -> Done {
     if is_by_pilots && told.iter().any(|told| told.run.id != run.id) {
         told.retain(|told| told.run.id != run.id);
     }
+    // A pilot that had it done by another says only that it was on record.
+    if told.iter().any(Told::is_of_work) {
+        told.retain(Told::is_of_work);
+    }
     if told.is_empty() {
         let message =
             format!("run {} has told nothing of {node}\n  `ddpipe runs show {}` lists its nodes", run.id, run.id);

@@ -4,6 +4,7 @@
 use super::with_folder;
 use ddpipe_cache::folder;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 /// No folder gets more entries.
@@ -16,17 +17,32 @@ fn below(root: &Path, text: &str) -> Option<PathBuf> {
     (plain && !text.is_empty() && !text.contains('\0') && text.len() < 1000).then(|| root.join(path))
 }
 
+/// Makes the entries. Links come last and files never replace anything: nothing may be written through a link, which may lead
+/// anywhere on this machine.
 fn lay_out(root: &Path, data: &[u8]) {
-    for line in String::from_utf8_lossy(data).lines().take(MOST) {
-        let (name, target) = line.split_once(" -> ").map_or((line, None), |(name, target)| (name, Some(target)));
-        let Some(path) = below(root, name) else { continue };
-        // What the file system refuses is no entry.
+    let text = String::from_utf8_lossy(data);
+    let entries: Vec<(PathBuf, &str, Option<&str>)> = text
+        .lines()
+        .take(MOST)
+        .filter_map(|line| {
+            let (name, target) = line.split_once(" -> ").map_or((line, None), |(name, target)| (name, Some(target)));
+            Some((below(root, name)?, name, target))
+        })
+        .collect();
+    // What the file system refuses is no entry.
+    for (path, name, target) in &entries {
         let _ = path.parent().map(fs::create_dir_all);
         let _ = match target {
-            Some(target) => std::os::unix::fs::symlink(target, &path),
-            None if name.ends_with('/') => fs::create_dir_all(&path),
-            None => fs::write(&path, name),
+            Some(_) => Ok(()),
+            None if name.ends_with('/') => fs::create_dir_all(path),
+            None => fs::File::create_new(path).and_then(|mut file| file.write_all(name.as_bytes())),
         };
+    }
+    let is_plain = |folder: &Path| fs::canonicalize(folder).is_ok_and(|whole| whole == folder);
+    for (path, _, target) in &entries {
+        if let Some(target) = target.filter(|_| path.parent().is_some_and(is_plain)) {
+            let _ = std::os::unix::fs::symlink(target, path);
+        }
     }
 }
 
@@ -36,8 +52,8 @@ pub fn folder(data: &[u8]) {
         let root = temp.join("folder");
         let _ = fs::remove_dir_all(&root);
         fs::create_dir(&root).unwrap();
-        lay_out(&root, data);
         let whole = fs::canonicalize(&root).unwrap();
+        lay_out(&whole, data);
         let found = folder::walk(&root).unwrap();
         assert_eq!(folder::walk(&root).unwrap(), found);
         for path in found.iter().filter_map(|found| found.place.as_ref().ok()) {
@@ -46,4 +62,32 @@ pub fn folder(data: &[u8]) {
         assert!(found.is_sorted_by(|one, next| one.name < next.name));
         assert_eq!(folder::program(&root).unwrap(), folder::program(&root).unwrap());
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever an input says, the test itself touches nothing but its own folder.
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let temp = tempfile::tempdir().unwrap();
+        let whole = fs::canonicalize(temp.path()).unwrap();
+        let (root, outside) = (whole.join("folder"), whole.join("outside"));
+        fs::create_dir_all(&root).unwrap();
+        fs::create_dir_all(&outside).unwrap();
+        fs::write(outside.join("kept"), "kept").unwrap();
+        let at = outside.display();
+        for text in [
+            format!("a -> {at}/kept\na\na/\n"),
+            format!("b -> {at}\nb/new\nb/folder/\nb/link -> kept\nb/more/link -> kept\n"),
+            format!("c -> ../outside\nd -> c\nd/new\nd/link -> x\n"),
+            format!("e/f -> {at}\ne/f/g -> x\ne/f/new\n"),
+        ] {
+            lay_out(&root, text.as_bytes());
+            let names: Vec<_> = fs::read_dir(&outside).unwrap().flatten().map(|entry| entry.file_name()).collect();
+            assert_eq!(names, ["kept"], "{text}");
+            assert_eq!(fs::read_to_string(outside.join("kept")).unwrap(), "kept", "{text}");
+        }
+    }
 }

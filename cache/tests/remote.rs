@@ -463,6 +463,18 @@ fn a_store_that_was_emptied_is_another_one() {
 }
 
 #[test]
+fn what_a_collection_removed_there_is_not_thought_to_be_there_by_a_push() {
+    let lab = Lab::new();
+    lab.give("ada", "distill");
+    let ben = lab.cache("ben");
+    assert!(!lab.run(&ben, "distill"), "its record came, and not its output");
+    lab.store.inner.objects().retain(|name, _| name == "ddpipe-cache.json");
+    let pushed = lab.cache("ben").push(None, &mut |_, _| {}).unwrap();
+    assert_eq!((pushed.records, pushed.there_alone, pushed.incomplete), (0, 0, 1));
+    assert!(lab.run(&lab.cache("ben"), "distill"), "nobody has it");
+}
+
+#[test]
 fn a_store_that_is_given_its_id_later_is_the_same_one() {
     let lab = Lab::new();
     lab.give("ada", "distill");

@@ -349,9 +349,18 @@ impl<'a> Fleet<'a> {
         let said = match exit {
             // Its time was up: it has ended well, and left work behind.
             Some(Exit::Terminated) if how != How::Cancelled => {
-                let text = format!("pilot {number} has left, since its time was up; another goes on where it saved");
+                let is_replaced = !self.is_done() && self.may_be_replaced(IN_VAIN);
+                let goes_on = match is_replaced {
+                    true => "another goes on where it saved",
+                    false if self.is_done() => "nothing was left for it",
+                    false => {
+                        "and none of the last got a node done, so no other comes\n  a stage that takes longer than a pilot's `time` \
+                         needs a type with more of it, or has to save checkpoints"
+                    }
+                };
+                let text = format!("pilot {number} has left, since its time was up; {goes_on}");
                 observer.on_event(&Event::Warning { text });
-                return !self.is_done() && self.may_be_replaced(IN_VAIN);
+                return is_replaced;
             }
             Some(Exit::Interrupted) => Some("it only waited for what others are at".to_string()),
             Some(Exit::Cache | Exit::Usage) => {

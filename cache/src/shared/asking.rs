@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// So many answers earn back one first pause.
 const EARNED: u32 = 4;
+/// A request that fails after so long is told at once.
+const LONG: Duration = Duration::from_secs(2);
 
 /// A store and the patience that is left.
 #[derive(Debug)]
@@ -94,15 +96,20 @@ impl Asking {
         refused: &dyn Fn(&StoreError, &mut State),
     ) -> Result<T, StoreError> {
         let mut pause = self.patience.first;
+        let mut failed = 0;
         loop {
             if let Some(error) = lock(&self.state).given_up.clone() {
                 return Err(error);
             }
             tracing::debug!(url = self.url(), "a request");
             self.asked.store(true, Ordering::Relaxed);
+            let asked = Instant::now();
             match request(&*self.store) {
                 Err(error) if self.waits_for(&error) => {
-                    self.wait(pause, &error)?;
+                    failed += 1;
+                    // That one request is refused is no news: stores do that now and then.
+                    let is_news = failed > 1 || asked.elapsed() > LONG;
+                    self.wait(pause, is_news, &error)?;
                     pause = (pause * 2).min(self.patience.longest);
                 }
                 Err(error) => {
@@ -148,14 +155,14 @@ impl Asking {
         thread::sleep((self.patience.first * times).min(self.patience.longest));
     }
 
-    /// Pauses, if there is patience left.
-    fn wait(&self, pause: Duration, error: &StoreError) -> Result<(), StoreError> {
+    /// Pauses, if there is patience left, and says so once if it is news.
+    fn wait(&self, pause: Duration, is_news: bool, error: &StoreError) -> Result<(), StoreError> {
         let mut state = lock(&self.state);
         if state.left.is_zero() {
             state.given_up = Some(error.clone());
             return Err(error.clone());
         }
-        if state.left == self.patience.in_all && !std::mem::replace(&mut state.warned, true) {
+        if is_news && !std::mem::replace(&mut state.warned, true) {
             let (url, left) = (self.url(), self.patience.in_all);
             tracing::warn!("the remote {url} {error}; it is asked again, for {left:?} in all");
         }

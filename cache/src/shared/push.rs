@@ -71,6 +71,10 @@ impl Cache {
             self.listed(shared, Layout::BLOBS)?.into_iter().map(|(name, seen)| (name, seen.bytes)).collect();
         let (mut known, mut missing) = (Vec::new(), Vec::new());
         for key in here.filter(|key| !first.contains(key)) {
+            if !there.contains(&key) {
+                // A collection there may have removed what was noted.
+                shared.marks.forget(key);
+            }
             let is_whole = there.contains(&key) && self.is_whole_there(shared, key, &blobs)?;
             if is_whole { &mut known } else { &mut missing }.push(key);
         }

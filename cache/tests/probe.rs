@@ -11,8 +11,9 @@ use common::{commit, in_memory, key};
 use ddpipe_cache::shared::{Findings, Pace, Patience, Remote, StoreError};
 use ddpipe_cache::{Cache, Claim, Lookup};
 use faulty::{Fault, Faulty, Late};
+use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 const LATE: Duration = Duration::from_millis(150);
@@ -111,6 +112,21 @@ fn what_was_found_out_is_kept_and_only_a_status_looks_again() {
     let before = lab.store.count();
     assert_eq!(lab.cache("ada").remote_status().unwrap().written, Ok(Findings::default()));
     assert!(lab.store.count() - before >= REQUESTS);
+    // What is none of ours is found out anew.
+    let [kept] =
+        fs::read_dir(lab.folder.path().join("ada/there-v1")).unwrap().flatten().collect::<Vec<_>>().try_into().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let long = format!("{{\"secs\":{},\"nanos\":0}}", u64::MAX);
+    for text in [
+        "".into(),
+        "{".into(),
+        format!("{{\"made_unix\":{now},\"findings\":{{\"listings\":{long},\"readings\":{long}}}}}"),
+    ] {
+        fs::write(kept.path().join("probe.json"), text).unwrap();
+        let (before, ada) = (lab.store.count(), lab.cache("ada"));
+        drop(claim(&ada, "another"));
+        assert!(lab.store.count() - before >= REQUESTS);
+    }
     // A store that was emptied is another one.
     lab.store.inner.objects().clear();
     let (before, ada) = (lab.store.count(), lab.cache("ada"));

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::exit::Fault;
 use crate::sent::Trust;
 use crate::trust;
-use ddpipe_cache::shared::{Patience, Remote};
+use ddpipe_cache::shared::{Hurry, Patience, Remote};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub struct RemoteArgs {
     /// How long the remote is waited for in all; by default, as long as a plain run does.
     #[arg(skip)]
     pub patience: Option<Duration>,
+    /// Whether the user wants to go.
+    #[arg(skip)]
+    pub hurry: Hurry,
     /// Whose records are believed, in place of what the settings say: in a pilot.
     #[arg(skip)]
     pub trust: Option<Trust>,
@@ -63,7 +66,7 @@ impl RemoteArgs {
         }
         let config = self.config()?;
         let Some(url) = self.remote.clone().or_else(|| config.remote.clone()).filter(is_one) else { return Ok(None) };
-        trusting(&url, patience, &config).map(Some)
+        Ok(Some(trusting(&url, patience, &config)?.in_a_hurry(self.hurry.clone())))
     }
 }
 

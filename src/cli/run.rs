@@ -35,6 +35,7 @@ use crate::schedule::Interrupts;
 use crate::slots;
 use crate::started::Started;
 use ddpipe_cache::Digest;
+use ddpipe_cache::shared::Hurry;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -157,6 +158,10 @@ fn whole(args: &Args, reports: &Reports, laid_out: Option<LaidOut>) -> Done {
         None => (args.manifest.invocation(), None),
     };
     let mut manifest = args.manifest.clone();
+    if args.pilot.is_none() {
+        let interrupts = interrupts.clone();
+        manifest.remote.hurry = Hurry::when(move || interrupts.count() > 0);
+    }
     if sent::is_far(on.as_ref()) {
         manifest.remote.patience = Some(sent::PATIENCE);
     }

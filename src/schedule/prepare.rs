@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::pipeline::{Endpoint, NodeId};
 use ddpipe_cache::{Cache, CacheError, Claim, Collections, Digest, Holder, Key, Lookup, Record};
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -121,7 +122,15 @@ fn start(cache: &Cache) -> Threads {
             loop {
                 let order = orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(order) = order else { return };
-                let prepared = prepare(&cache, &order);
+                // A run would wait for the node for ever.
+                let prepared = catch_unwind(AssertUnwindSafe(|| prepare(&cache, &order))).unwrap_or_else(|_| {
+                    let source = std::io::Error::other("a panic; please report it");
+                    Prepared::Failed(CacheError::Io {
+                        doing: "prepare a stage in",
+                        path: cache.root().to_path_buf(),
+                        source,
+                    })
+                });
                 if tell.send((order, prepared)).is_err() {
                     return;
                 }

@@ -431,3 +431,26 @@ fn results_are_believed_of_those_whose_keys_are_trusted() {
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     go(&two.ada).code(2).says("others may read it").says("chmod 600");
 }
+
+#[test]
+fn a_folder_that_was_a_remote_and_is_found_empty_is_not_used_until_a_push() {
+    let two = Two::new();
+    go(&two.ada).ok().ran(&["a", "b"]);
+    let away = two.remote.with_extension("away");
+    fs::rename(&two.remote, &away).unwrap();
+    // As the place where a file system is mounted.
+    fs::create_dir(&two.remote).unwrap();
+    two.ada.edit("pipelines/two.toml", "to = 4", "to = 5");
+    go(&two.ada).ok().ran(&["b"]).says("may not be mounted");
+    two.ada.run(&["cache", "status"]).code(3).says("may not be mounted").says("cache push --remote file://");
+    assert_eq!(fs::read_dir(&two.remote).unwrap().count(), 0);
+    fs::remove_dir(&two.remote).unwrap();
+    fs::rename(&away, &two.remote).unwrap();
+    two.ada.run(&["cache", "push"]).ok().says("sent 1 results");
+    two.assert_whole();
+    // Emptied on purpose.
+    fs::remove_dir_all(&two.remote).unwrap();
+    fs::create_dir(&two.remote).unwrap();
+    two.ada.run(&["cache", "push"]).ok().says("sent 3 results");
+    two.assert_whole();
+}

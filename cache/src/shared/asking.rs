@@ -3,6 +3,7 @@
 
 use super::remote::{Patience, lock};
 use super::store::{Store, StoreError};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,11 +14,38 @@ const EARNED: u32 = 4;
 /// A request that fails after so long is told at once.
 const LONG: Duration = Duration::from_secs(2);
 
+/// So long a store is waited for once the user wants to go.
+const HURRIED: Duration = Duration::from_secs(10);
+/// Between two looks whether that is so.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Says whether the user wants to go.
+#[derive(Clone, Default)]
+pub struct Hurry(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Hurry {
+    /// One that is asked whether the user wants to go.
+    pub fn when(wants_to_go: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Hurry(Some(Arc::new(wants_to_go)))
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.as_ref().is_some_and(|wants_to_go| wants_to_go())
+    }
+}
+
+impl fmt::Debug for Hurry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hurry")
+    }
+}
+
 /// A store and the patience that is left.
 #[derive(Debug)]
 pub(super) struct Asking {
     store: Arc<dyn Store>,
     patience: Patience,
+    hurry: Hurry,
     state: Mutex<State>,
     /// Whether a request was ever made.
     asked: AtomicBool,
@@ -60,7 +88,12 @@ impl Asking {
             warned: false,
             has_answered: false,
         };
-        Asking { store, patience, state: Mutex::new(state), asked: AtomicBool::new(false) }
+        let (state, hurry) = (Mutex::new(state), Hurry::default());
+        Asking { store, patience, hurry, state, asked: AtomicBool::new(false) }
+    }
+
+    pub fn in_a_hurry(self, hurry: Hurry) -> Self {
+        Asking { hurry, ..self }
     }
 
     pub fn url(&self) -> &str {
@@ -158,6 +191,10 @@ impl Asking {
     /// Pauses, if there is patience left, and says so once if it is news.
     fn wait(&self, pause: Duration, is_news: bool, error: &StoreError) -> Result<(), StoreError> {
         let mut state = lock(&self.state);
+        let hurried = self.hurry.is_there();
+        if hurried {
+            state.left = state.left.min(HURRIED);
+        }
         if state.left.is_zero() {
             state.given_up = Some(error.clone());
             return Err(error.clone());
@@ -173,7 +210,12 @@ impl Asking {
         state.counted = Some(counted.max(end));
         drop(state);
         tracing::info!(url = self.url(), %error, ?pause, "asked again after a pause");
-        thread::sleep(pause);
+        while let Some(rest) = end.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+            thread::sleep(rest.min(LOOK));
+            if !hurried && self.hurry.is_there() {
+                break;
+            }
+        }
         Ok(())
     }
 

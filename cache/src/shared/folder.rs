@@ -19,12 +19,29 @@ const ASIDE: &str = "tmp";
 pub struct Folder {
     url: String,
     root: PathBuf,
+    /// Which folder it is: another one may lie under its path, such as the one that a file system is mounted on.
+    inode: Option<u64>,
 }
 
 impl Folder {
     /// The store in this folder.
     pub fn new(root: &Path) -> Self {
-        Folder { url: format!("file://{}", root.display()), root: root.to_path_buf() }
+        let inode = disk::look(root).ok().map(|metadata| metadata.ino());
+        Folder { url: format!("file://{}", root.display()), root: root.to_path_buf(), inode }
+    }
+
+    /// Whether the folder is there, and is the one that it was.
+    fn is_there(&self) -> bool {
+        let inode = disk::look(&self.root).ok().filter(|metadata| metadata.is_dir()).map(|metadata| metadata.ino());
+        inode.is_some() && self.inode.is_none_or(|known| inode == Some(known))
+    }
+
+    fn gone(&self) -> StoreError {
+        let root = self.root.display();
+        StoreError::NoSuchPlace(match self.root.is_dir() {
+            true => format!("{root} is another folder than before; its file system may not be mounted"),
+            false => format!("there is no folder {root}"),
+        })
     }
 
     /// The folder.
@@ -39,14 +56,14 @@ impl Folder {
     /// What is not there, if the store itself is.
     fn absent<T>(&self, name: &str, error: &io::Error) -> Result<Option<T>, StoreError> {
         match error.kind() {
-            ErrorKind::NotFound if self.root.is_dir() => Ok(None),
+            ErrorKind::NotFound if self.is_there() => Ok(None),
             _ => Err(self.told(name, error)),
         }
     }
 
     fn told(&self, name: &str, error: &io::Error) -> StoreError {
-        if !self.root.is_dir() {
-            return StoreError::NoSuchPlace(format!("there is no folder {}", self.root.display()));
+        if !self.is_there() {
+            return self.gone();
         }
         let text = format!("{}: {error}", self.path(name).display());
         match error.kind() {
@@ -112,8 +129,8 @@ impl Store for Folder {
     }
 
     fn put(&self, name: &str, bytes: u64, body: &mut dyn Read) -> Result<Seen, StoreError> {
-        if !self.root.is_dir() {
-            return Err(StoreError::NoSuchPlace(format!("there is no folder {}", self.root.display())));
+        if !self.is_there() {
+            return Err(self.gone());
         }
         let top = name.split_once('/').map_or(self.root.clone(), |(top, _)| self.root.join(top).join(ASIDE));
         let mut aside = Aside::below(&self.root, &top).map_err(|error| self.told_by_cache(name, error))?;

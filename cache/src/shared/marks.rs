@@ -72,6 +72,11 @@ impl Marks {
         note(&self.there.join(PROBE), text);
     }
 
+    /// Whether the store was known to be a remote.
+    pub fn are_of_a_remote(&self) -> bool {
+        disk::read(&self.there.join(ID)).is_ok_and(|id| !id.is_empty())
+    }
+
     pub fn is_there(&self, key: Key) -> bool {
         self.known(|known| known.contains(&key))
     }

@@ -44,6 +44,7 @@ mod sign;
 mod store;
 mod there;
 
+pub use asking::Hurry;
 pub use bring::Brought;
 pub(crate) use bring::Look;
 pub use collect::{Collected, Rules};

@@ -44,7 +44,7 @@ impl Findings {
 
     /// How long a claim waits after its lease was written, before it lists others: twice as long as listings are late.
     pub fn wait(&self) -> Duration {
-        (self.listings * 2).min(Findings::LONGEST)
+        self.listings.saturating_mul(2).min(Findings::LONGEST)
     }
 
     /// The later of each.
@@ -125,7 +125,9 @@ impl Probe {
     fn kept(&self) -> Option<Findings> {
         let kept: Kept = serde_json::from_slice(&self.marks.probe()).ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        (0.0..KEPT).contains(&(now - kept.made_unix)).then_some(kept.findings)
+        let Findings { listings, readings } = kept.findings;
+        let is_ours = listings.max(readings) <= Findings::LONGEST;
+        (is_ours && (0.0..KEPT).contains(&(now - kept.made_unix))).then_some(kept.findings)
     }
 }
 

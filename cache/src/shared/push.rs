@@ -11,6 +11,7 @@ use super::there;
 use crate::layout::Layout;
 use crate::{Cache, CacheError, Count, Key, walk};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,7 @@ impl Cache {
     /// There is no remote, or it does not take a record; then the rest is still to be sent.
     pub fn push(&self, only: Option<&[Key]>, tell: &mut dyn FnMut(usize, usize)) -> Result<Pushed, CacheError> {
         let shared = self.remote()?;
+        shared.begins_anew.store(true, Ordering::Relaxed);
         let there = self.keys_there(shared)?;
         let wanted: Option<HashSet<Key>> = only.map(|keys| keys.iter().copied().collect());
         let is_wanted = |key: &Key| wanted.as_ref().is_none_or(|wanted| wanted.contains(key));

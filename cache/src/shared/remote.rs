@@ -1,7 +1,7 @@
 //! The remote of a cache folder: a store, and what this process knows of it. The first request looks whether it is the
 //! remote that it was; until then none is made.
 
-use super::asking::Asking;
+use super::asking::{Asking, Hurry};
 use super::bring::Brought;
 use super::folder::{self, Folder};
 use super::leases::Leases;
@@ -16,6 +16,7 @@ use crate::{Cache, CacheError, Digest, Key, disk};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -80,6 +81,7 @@ pub struct Remote {
     pace: Pace,
     /// Whether it is tried out before it is relied on.
     tried_out: bool,
+    hurry: Hurry,
     pub(super) notary: Option<Arc<dyn Notary>>,
 }
 
@@ -118,7 +120,14 @@ impl Remote {
 
     /// A remote over any store, of which it is believed that it shows at once what was written.
     pub fn over(store: Arc<dyn Store>, patience: Patience) -> Self {
-        Remote { store, patience, pace: Pace::of_environment(), tried_out: false, notary: None }
+        Remote {
+            store,
+            patience,
+            pace: Pace::of_environment(),
+            tried_out: false,
+            hurry: Hurry::default(),
+            notary: None,
+        }
     }
 
     /// The same, which is tried out before leases there are relied on: how late it shows what was written.
@@ -129,6 +138,11 @@ impl Remote {
     /// The same, whose records are signed and judged.
     pub fn with_notary(self, notary: Arc<dyn Notary>) -> Self {
         Remote { notary: Some(notary), ..self }
+    }
+
+    /// The same, which is not waited for much longer once the user wants to go.
+    pub fn in_a_hurry(self, hurry: Hurry) -> Self {
+        Remote { hurry, ..self }
     }
 
     /// Its URL.
@@ -224,13 +238,15 @@ pub(crate) struct Shared {
     said: Mutex<HashSet<String>>,
     /// How many records from there were refused.
     refused: Mutex<u64>,
+    /// Whether a folder that was emptied may be made a remote again.
+    pub(super) begins_anew: AtomicBool,
     /// Its mark, once it was looked at.
     met: Mutex<Option<Option<Mark>>>,
 }
 
 impl Shared {
     pub fn new(remote: Remote, layout: &Layout) -> Result<Self, CacheError> {
-        let Remote { store, patience, pace, tried_out, notary } = remote;
+        let Remote { store, patience, pace, tried_out, hurry, notary } = remote;
         let is_itself = |path: &Path| path.canonicalize().ok() == layout.root().canonicalize().ok();
         if let Some(path) = store.url().strip_prefix("file://")
             && is_itself(Path::new(path))
@@ -239,7 +255,7 @@ impl Shared {
             return Err(CacheError::NoRemote { url: store.url().into(), why: why.into() });
         }
         let marks = Arc::new(Marks::new(layout, store.url()));
-        let asking = Arc::new(Asking::new(store, patience));
+        let asking = Arc::new(Asking::new(store, patience).in_a_hurry(hurry));
         let probe = Arc::new(Probe::new(asking.clone(), marks.clone()));
         let leases = Arc::new(Leases::new(asking.clone(), pace, tried_out.then(|| probe.clone())));
         Ok(Shared {
@@ -255,6 +271,7 @@ impl Shared {
             brought: Mutex::default(),
             said: Mutex::default(),
             refused: Mutex::default(),
+            begins_anew: AtomicBool::new(false),
             met: Mutex::default(),
         })
     }
@@ -271,6 +288,7 @@ impl Shared {
         if met.is_none() || writes && matches!(*met, Some(None)) {
             let mark = self.asking.ask(|store| store.get(MARK, MARK_LIMIT))?;
             let mark = mark.map(|text| read(&text)).transpose()?;
+            self.refuse_an_empty_folder(mark.is_some())?;
             self.marks.is_of(mark.as_ref().map(|mark| mark.id.as_str()).unwrap_or_default());
             *met = Some(mark);
         }
@@ -281,6 +299,21 @@ impl Shared {
             *met = Some(Some(mark));
         }
         Ok(met.clone().flatten().map(|mark| mark.id))
+    }
+
+    /// A folder that was a remote and has nothing of one is more likely the place where its file system is mounted.
+    fn refuse_an_empty_folder(&self, has_mark: bool) -> Result<(), StoreError> {
+        let Some(path) = self.url().strip_prefix("file://") else { return Ok(()) };
+        if has_mark || self.begins_anew.load(Ordering::Relaxed) || !self.marks.are_of_a_remote() {
+            return Ok(());
+        }
+        let error = StoreError::NoSuchPlace(format!(
+            "{path} was a remote and has no {MARK} any more: its file system may not be mounted\n  if it was emptied on purpose, \
+             `ddpipe cache push --remote {}` makes it a remote again",
+            self.url()
+        ));
+        self.asking.give_up(&error);
+        Err(error)
     }
 
     /// Whether a record was found to be absent a moment ago.

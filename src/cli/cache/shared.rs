@@ -170,7 +170,7 @@ fn sent(pushed: &Pushed, url: &str) -> String {
 fn shows(written: &Result<Findings, StoreError>) -> String {
     let found = match written {
         Ok(found) => found,
-        Err(error) => return format!("nothing was written there to try it out: it {error}\n"),
+        Err(error) => return format!("nothing can be written there: it {error}\n"),
     };
     let after = |time: Duration| match time {
         Duration::ZERO => "at once".to_string(),
@@ -200,7 +200,7 @@ fn told(status: &Status) -> String {
         line("records refused", *refused, String::new());
     }
     text.push_str(&shows(written));
-    if *here > 0 || unsent.records > 0 {
+    if written.is_ok() && (*here > 0 || unsent.records > 0) {
         text.push_str(&format!("`ddpipe cache push --remote {url}` sends what is here alone\n"));
     }
     text

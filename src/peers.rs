@@ -5,7 +5,7 @@ use crate::event::Failure;
 use ddpipe_cache::{Digest, Record};
 use ddpipe_interface::protocol::Cause;
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
@@ -37,8 +37,9 @@ pub struct Peers {
     folder: PathBuf,
     role: Role,
     looked: Cell<Option<Instant>>,
-    /// The nodes whose end was told already, in a process that watches others.
-    told: RefCell<HashSet<String>>,
+    looked_for_failures: Cell<Option<Instant>>,
+    /// The nodes whose end was told already, in a process that watches others, with how long they took.
+    told: RefCell<HashMap<String, f64>>,
     /// What carries notes to and from the others, where they share no folder.
     carrier: Option<Carrier>,
 }
@@ -76,8 +77,8 @@ enum Role {
 impl Peers {
     /// Those of the run in this folder, which this process computes alone.
     pub fn alone(folder: &Path) -> Self {
-        let (looked, told) = (Cell::new(None), RefCell::default());
-        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked, told, carrier: None }
+        let (looked, looked_for_failures, told) = (Cell::new(None), Cell::new(None), RefCell::default());
+        Peers { folder: folder.to_path_buf(), role: Role::Alone, looked, looked_for_failures, told, carrier: None }
     }
 
     /// Those of the run in this folder, which this process computes with others.
@@ -122,15 +123,13 @@ impl Peers {
 
     /// The same for a process that watches others.
     pub fn is_asked_to_stop(&self) -> bool {
-        self.look() && self.folder.join(STOP).exists()
+        is_due(&self.looked) && self.folder.join(STOP).exists()
     }
 
-    fn look(&self) -> bool {
-        let is_due = self.looked.get().is_none_or(|looked| looked.elapsed() >= LOOK);
-        if is_due {
-            self.looked.set(Some(Instant::now()));
-        }
-        is_due
+    /// Whether a node has failed in another process of the run. Looked at a few times a second, however often it is asked.
+    pub fn has_failures(&self) -> bool {
+        let are_noted = || fs::read_dir(self.folder.join(FAILED)).is_ok_and(|mut noted| noted.next().is_some());
+        self.role == Role::Pilot && is_due(&self.looked_for_failures) && are_noted()
     }
 
     /// Notes a failure, where others may try the same node.
@@ -220,9 +219,19 @@ impl Peers {
         self.role == Role::Watcher && run.is_some() && record.provenance.run.as_deref() == run
     }
 
-    /// Whether the end of a node is news: what a pilot has told of it is not told again.
-    pub fn is_news(&self, node: &str) -> bool {
-        self.role != Role::Watcher || self.told.borrow_mut().insert(node.to_string())
+    /// Whether the end of a node, which took so many seconds, is news: what a pilot has told of it is not told again.
+    pub fn is_news(&self, node: &str, seconds: f64) -> bool {
+        self.role != Role::Watcher || self.told.borrow_mut().insert(node.to_string(), seconds).is_none()
+    }
+
+    /// How long a node took, as a pilot has told.
+    pub fn took(&self, node: &str) -> Option<f64> {
+        self.told.borrow().get(node).copied()
+    }
+
+    /// Whether this process computes nothing, and others do or did.
+    pub fn is_watcher(&self) -> bool {
+        self.role == Role::Watcher
     }
 
     /// Whether another pilot has begun a node, and neither ended nor been replaced.
@@ -247,6 +256,15 @@ impl Peers {
     fn note(&self, node: &str) -> PathBuf {
         self.folder.join(FAILED).join(format!("{}.json", short(node)))
     }
+}
+
+/// Whether it is time to look again; then it is noted that this was done.
+fn is_due(looked: &Cell<Option<Instant>>) -> bool {
+    let is_due = looked.get().is_none_or(|looked| looked.elapsed() >= LOOK);
+    if is_due {
+        looked.set(Some(Instant::now()));
+    }
+    is_due
 }
 
 /// A node in a file's name.

@@ -246,6 +246,9 @@ impl<'a> Scheduler<'a> {
         if self.interrupts.count() == 0 && self.peers.as_ref().is_some_and(Peers::is_stopped) {
             self.interrupts.raise();
         }
+        if self.peers.as_ref().is_some_and(Peers::has_failures) {
+            self.stop_after_failure();
+        }
         let asked = self.interrupts.count();
         if asked == 0 {
             return;

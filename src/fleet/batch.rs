@@ -13,6 +13,9 @@ const LOOK: Duration = Duration::from_secs(30);
 /// The same when there is reason to believe that something has changed.
 const SOON: Duration = Duration::from_secs(2);
 
+/// That a batch system does not answer so often in turn is told.
+const SILENT: u32 = 2;
+
 /// After a script is over, its batch system may take so long to say so.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -62,6 +65,8 @@ pub struct Batched<B> {
     jobs: Vec<PilotJob>,
     states: HashMap<String, JobState>,
     looked: Option<Instant>,
+    /// How often in turn it was asked and did not say.
+    unanswered: u32,
     pause: Duration,
 }
 
@@ -80,6 +85,7 @@ impl<B: Batch> Batched<B> {
             jobs: Vec::new(),
             states: HashMap::new(),
             looked: None,
+            unanswered: 0,
             pause,
         }
     }
@@ -132,9 +138,22 @@ impl<B: Batch> Queue for Batched<B> {
             let jobs: Vec<_> = self.jobs.iter().filter(|job| !is_over(job)).collect();
             let jobs: Vec<_> = jobs.into_iter().map(|job| (job.clone(), self.name(job))).collect();
             match self.batch.look(&jobs) {
-                Ok(states) => self.states.extend(states),
-                Err(error) => tracing::info!(%error, "{} does not say what its jobs do", self.machine),
+                Ok(states) => {
+                    self.states.extend(states);
+                    self.unanswered = 0;
+                }
+                Err(error) => {
+                    self.unanswered += 1;
+                    let text = format!("{} does not say what its jobs do: {error}", self.machine);
+                    if self.unanswered == SILENT {
+                        tracing::warn!("{text}; it is asked again, and the pilots' own words count");
+                    } else {
+                        tracing::info!("{text}");
+                    }
+                }
             }
+            // From its end on: a program that hangs has taken long.
+            self.looked = Some(Instant::now());
         }
         let state = self.states.get(&job.id).cloned().unwrap_or(JobState::Unknown);
         // One that waits again is begun anew.

@@ -1,6 +1,7 @@
 //! Pilots as jobs of any batch system, by commands of the settings: lists of words with placeholders, no shell.
 
 use super::batch::Batch;
+use super::call::{CallError, QUESTION, SUBMISSION, call};
 use super::fill::{Filled, fill};
 use super::script::{self, Warned, early};
 use super::{How, JobState, PilotJob, PilotOrder};
@@ -63,9 +64,9 @@ impl Commands {
         self.names.get(&job.id).cloned().unwrap_or_else(|| PilotOrder::named(job.number, &self.run))
     }
 
-    fn call(&self, command: Option<&Vec<String>>, order: &PilotOrder, id: Option<&str>) -> Result<String, String> {
+    fn call(&self, command: Option<&Vec<String>>, order: &PilotOrder, id: Option<&str>) -> Result<String, CallError> {
         let words = self.words(command.map_or(&[][..], Vec::as_slice), order, id)?;
-        super::call::call(&self.machine.via, &words, "")
+        call(&self.machine.via, &words, "", if id.is_none() { SUBMISSION } else { QUESTION })
     }
 }
 
@@ -86,7 +87,12 @@ impl Batch for Commands {
         }
         let answer = self.call(self.machine.submit.as_ref(), order, None)?;
         let id = id(self.machine.id, &answer, &order.name());
-        let id = id.ok_or_else(|| format!("its answer has no id: {:?}", answer.trim()))?;
+        let id = id.ok_or_else(|| {
+            format!(
+                "its answer has no id: {:?}; if it has started a job, that one goes on and nobody counts on it",
+                answer.trim()
+            )
+        })?;
         self.names.insert(id.clone(), order.clone());
         Ok(id)
     }
@@ -113,6 +119,8 @@ impl Batch for Commands {
                         state
                     }
                 },
+                // The questions about the others would hang likewise.
+                Err(error) if error.hung => return Err(error.into()),
                 Err(error) => {
                     tracing::info!(%error, "pilot {} is not known", job.number);
                     JobState::Unknown
@@ -127,7 +135,7 @@ impl Batch for Commands {
     }
 
     fn cancel(&mut self, job: &PilotJob) -> Result<(), String> {
-        self.call(self.machine.cancel.as_ref(), &self.order(job), Some(&job.id)).map(drop)
+        self.call(self.machine.cancel.as_ref(), &self.order(job), Some(&job.id)).map(drop).map_err(Into::into)
     }
 }
 

@@ -148,7 +148,7 @@ impl<'a> Fleet<'a> {
         leaves: &dyn Fn() -> bool,
         order: &dyn Fn(usize, usize) -> PilotOrder,
     ) -> Ended {
-        let (mut asked, mut ended) = (false, false);
+        let (mut asked, mut failed, mut ended) = (false, false, false);
         let pause = if self.queue.machine() == HERE { LOOK } else { LOOK_FAR };
         loop {
             if leaves() {
@@ -168,19 +168,19 @@ impl<'a> Fleet<'a> {
             }
             for index in 0..self.pilots.len() {
                 if !self.pilots[index].is_over {
-                    asked |= self.look_at(index, asked, observer, order);
+                    failed |= self.look_at(index, asked || failed, observer, order);
                 }
             }
             if self.pilots.iter().all(|pilot| pilot.is_over) {
                 return Ended::Over;
             }
-            self.leave_unneeded(asked, observer);
+            self.leave_unneeded(asked || failed, observer);
             self.count(observer);
             thread::sleep(pause);
         }
     }
 
-    /// Looks at one pilot, and starts another in its place if it was lost. True when the others have to stop because of it.
+    /// Looks at one pilot, and starts another in its place if it was lost. True when nothing more is to be started because of it.
     fn look_at(
         &mut self,
         index: usize,
@@ -297,7 +297,7 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// Tells what a pilot said since the last look. True when the others have to stop because of it.
+    /// Tells what a pilot said since the last look. True when nothing more is to be started because of it.
     fn tell(&mut self, index: usize, observer: &mut dyn Observer) -> bool {
         let pilot = &mut self.pilots[index];
         if let Some(name) = run_of(self.peers.folder(), pilot.job.number)
@@ -312,7 +312,7 @@ impl<'a> Fleet<'a> {
             match &event {
                 Event::Finished(outcome) => {
                     let is_news = match outcome.status {
-                        Status::Ran | Status::Failed => self.peers.is_news(&outcome.node),
+                        Status::Ran | Status::Failed => self.peers.is_news(&outcome.node, outcome.seconds),
                         _ => false,
                     };
                     if !is_news {
@@ -333,9 +333,7 @@ impl<'a> Fleet<'a> {
             }
             observer.on_event(&event);
         }
-        if stops {
-            self.ask_to_stop(observer);
-        }
+        // The pilots see it themselves, end what they have begun, and start nothing more.
         stops
     }
 

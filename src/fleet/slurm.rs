@@ -2,6 +2,7 @@
 //! its versions: no accounting, no JSON. One job for each pilot.
 
 use super::batch::{Batch, Seen};
+use super::call::{QUESTION, SUBMISSION, call};
 use super::script::{Warned, early, script};
 use super::{How, JobState, PilotJob, PilotOrder};
 use crate::machine::{Machine, PilotType};
@@ -25,7 +26,8 @@ impl Slurm {
     }
 
     fn call(&self, words: &[String], input: &str) -> Result<String, String> {
-        super::call::call(&self.machine.via, words, input)
+        let limit = if input.is_empty() { QUESTION } else { SUBMISSION };
+        Ok(call(&self.machine.via, words, input, limit)?)
     }
 
     fn queue(&self, names: &[String]) -> Result<HashMap<String, Seen>, String> {

@@ -120,9 +120,16 @@ impl Scheduler<'_> {
         self.free_slot_of(node);
         let key = self.states.key(node).map(|key| key.hex());
         let outcome = Outcome { status: Status::Failed, key, failure: Some(failure), ..self.outcome(node) };
+        let took = self.peers.as_ref().and_then(|peers| peers.took(&outcome.node));
+        let outcome = Outcome { seconds: took.unwrap_or(outcome.seconds), ..outcome };
         self.states.set(node, State::Lost(Status::Failed));
         self.recall_readers(node);
         self.finish(node, outcome);
+        self.stop_after_failure();
+    }
+
+    /// Starts nothing more, unless the run is to go on; what runs goes on to its end.
+    pub(super) fn stop_after_failure(&mut self) {
         if !self.keep_going && !self.stopping {
             self.stopping = true;
             for waiting in self.states.ready_in_order() {
@@ -164,7 +171,7 @@ impl Scheduler<'_> {
         let Some(peers) = &self.peers else { return self.emit(Event::Finished(outcome)) };
         peers.end(&outcome.node);
         let is_computed = matches!(outcome.status, Status::Ran | Status::Failed);
-        if !is_computed || peers.is_news(&outcome.node) {
+        if !is_computed || peers.is_news(&outcome.node, outcome.seconds) {
             self.emit(Event::Finished(outcome));
         }
     }

@@ -205,6 +205,31 @@ fn a_node_that_fails_is_tried_once_and_stops_the_run_unless_it_is_to_go_on() {
 }
 
 #[test]
+fn after_a_failure_pilots_end_what_they_have_begun_and_all_that_failed_is_told_alike() {
+    let project = sweep();
+    let log = project.path("log").display().to_string();
+    let stage = |name: &str, more: &str| {
+        format!("[stages.{name}]\nkind = \"own.task\"\nparams = {{ log = {log:?}, {more} }}\n")
+    };
+    let text = [
+        "[pipeline]\nname = \"sweep\"\nkinds = [\"../kinds\"]\n".to_string(),
+        stage("bad", "fault = \"fail\", pause = 1.0"),
+        stage("worse", "fault = \"fail\", pause = 2.0"),
+        stage("long", "fault = \"long\", pause = 3.0"),
+        stage("later", "fault = \"later\"") + "inputs = { before = \"long\" }\n",
+    ];
+    project.file("pipelines/sweep.toml", text.concat());
+    let run = project.go("pipelines/sweep.toml", &["--on", "here", "--pilots", "3", "--jobs", "3"]);
+    run.code(1);
+    assert_eq!((counted(&run, "ran"), counted(&run, "failed"), counted(&run, "skipped")), (1, 2, 1), "{}", run.out);
+    assert_eq!(run.outcome("long")["status"], "ran");
+    assert!(run.outcome("worse")["seconds"].as_f64().unwrap() > 1.5);
+    assert_eq!(noted(&project).get("0 later"), None, "nothing more is started");
+    project.run(&["watch", "last"]).code(1).says("1 ran, 2 failed, 1 not run");
+    project.run(&["runs", "show", "last"]).ok().says("FAILED worse").is_silent_about("after 0.00 s");
+}
+
+#[test]
 fn a_node_that_kills_its_pilot_each_time_is_at_fault_after_three() {
     let project = sweep();
     let log = project.path("log").display().to_string();

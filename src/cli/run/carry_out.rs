@@ -171,7 +171,8 @@ impl Begun<'_> {
             executor: &mut executor,
             observer: &mut observers,
             interrupts,
-            keep_going: args.keep_going,
+            // Where others computed, all is told that came of it.
+            keep_going: args.keep_going || peers.is_watcher(),
             name: Some(pilots::run_of(args, run)),
             commit: self.commit.clone(),
             patience: Patience::of_environment(args.timeout),
@@ -255,7 +256,7 @@ impl Begun<'_> {
         ended.note_results(&checked, comparison, &written);
         ended.faults = faults.iter().map(ToString::to_string).collect();
         faults.iter().for_each(say);
-        if !args.json && !args.quiet {
+        if !args.json && !args.quiet && args.on.is_none() {
             sending::brought(cache).into_iter().for_each(say);
         }
         if !args.json {

@@ -13,7 +13,9 @@ pub fn line(words: &[String]) -> String {
 }
 
 /// Options that say where nodes are computed and kept.
-const ELSEWHERE: [&str; 4] = ["--on", "--pilots", "--within", "--remote"];
+const ELSEWHERE: [&str; 5] = ["--on", "--pilots", "--within", "--remote", "--config"];
+/// What a command line allowed.
+const ALLOWS: &str = "--allow-commands";
 
 /// The command that runs a run of this cache again, on the machines and with the remote of the command line `called`. The
 /// cache is named unless it is the one of the folder around it.
@@ -32,11 +34,14 @@ pub fn again(cache: &Cache, run: &str, called: &[String]) -> String {
     }
 }
 
-/// What a command line says of where nodes are computed and kept.
+/// What a command line says of where nodes are computed and kept, and whether the project's programs may run.
 fn elsewhere(called: &[String]) -> Vec<String> {
     let (mut words, mut found) = (called.iter(), Vec::new());
     while let Some(word) = words.next() {
         let (name, has_value) = word.split_once('=').map_or((word.as_str(), false), |(name, _)| (name, true));
+        if name == ALLOWS {
+            found.push(word.clone());
+        }
         if ELSEWHERE.contains(&name) {
             found.push(word.clone());
             if !has_value {
@@ -69,9 +74,20 @@ mod tests {
 
     #[test]
     fn machines_and_remotes_of_a_command_line_are_found() {
-        let called =
-            ["ddpipe", "run", "a.toml", "--on", "far", "--set", "vars.x=1", "--remote=s3://lab/a", "--pilots", "2"];
+        let called = [
+            "ddpipe",
+            "run",
+            "a.toml",
+            "--allow-commands",
+            "--on",
+            "far",
+            "--set",
+            "vars.x=1",
+            "--remote=s3://lab/a",
+            "--pilots",
+            "2",
+        ];
         let found = elsewhere(&called.map(str::to_string));
-        assert_eq!(found, ["--on", "far", "--remote=s3://lab/a", "--pilots", "2"]);
+        assert_eq!(found, ["--allow-commands", "--on", "far", "--remote=s3://lab/a", "--pilots", "2"]);
     }
 }

@@ -121,6 +121,15 @@ pub fn told(cache: &Cache, pipelines: &[String]) -> Result<Vec<Told>, Fault> {
     Ok(told)
 }
 
+/// How many pilots of a run are at work, as far as this cache shows: those on nodes that share no folder are not seen.
+///
+/// # Errors
+/// Those of the cache.
+pub fn pilots_at_work(cache: &Cache, run: &str) -> Result<usize, Fault> {
+    let is_one = |seen: &RunSeen| seen.running.is_some() && seen.part_of.as_deref() == Some(run);
+    Ok(cache.runs()?.iter().filter(|seen| is_one(seen)).count())
+}
+
 /// All runs, the oldest first, without what single pilots did of one: that is a part of its run.
 ///
 /// # Errors

@@ -68,6 +68,10 @@ pub(super) fn run(args: Args) -> Done {
         Some(told) => told,
         None => told::newest(&cache.runs()?, name, which).ok_or_else(|| nothing(node, "no run has run"))?,
     };
+    // What a pilot did is a part of its run, and others did the rest.
+    if let (Some(whole), None, false) = (&told.run.part_of, &args.run, args.follow) {
+        return super::runs::log::run(&cache, whole, node);
+    }
     if told.lines.is_empty() && !(args.follow && told.run.running.is_some()) {
         return Err(nothing(node, &format!("run {} has told nothing of", told.run.id)));
     }

@@ -3,7 +3,7 @@
 mod compare;
 mod json;
 mod list;
-mod log;
+pub mod log;
 mod show;
 mod stop;
 

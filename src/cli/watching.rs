@@ -16,6 +16,7 @@ use crate::visible::visible;
 use crate::{command, when};
 use clap_complete::engine::ArgValueCandidates;
 use ddpipe_cache::{Cache, RunSeen};
+use indexmap::IndexMap;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::io::IsTerminal as _;
@@ -34,6 +35,9 @@ pub struct Args {
     run: Option<String>,
 }
 
+/// How nodes ended, by address, in the order in which they first did.
+type Outcomes = IndexMap<String, Outcome>;
+
 /// Between two looks at what the run has told.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -44,7 +48,7 @@ pub(super) fn run(args: Args) -> Done {
         None => at_work(&cache)?,
     };
     match follow(&run)? {
-        Some(outcomes) => told_at_the_end(&cache, run, &outcomes),
+        Some(outcomes) => told_at_the_end(&cache, run, &outcomes.into_values().collect::<Vec<_>>()),
         None => {
             say(format!("run {} goes on; `ddpipe watch` shows it again", run.id));
             Ok(Exit::Interrupted)
@@ -69,9 +73,9 @@ fn at_work(cache: &Cache) -> Result<RunSeen, Fault> {
 
 /// Shows what the run tells until it ends, and gives the outcomes of its nodes; none where the user had enough before. Of a
 /// run that is over nothing is shown.
-fn follow(run: &RunSeen) -> Result<Option<Vec<Outcome>>, Fault> {
+fn follow(run: &RunSeen) -> Result<Option<Outcomes>, Fault> {
     let mut following = Following::of(&run.path);
-    let mut outcomes = Vec::new();
+    let mut outcomes = Outcomes::new();
     let Some(holder) = &run.running else {
         gather(following.look(), &mut outcomes, |_, _| {});
         return Ok(Some(outcomes));
@@ -98,11 +102,12 @@ fn follow(run: &RunSeen) -> Result<Option<Vec<Outcome>>, Fault> {
     }
 }
 
-fn gather(told: Vec<(Duration, Event)>, outcomes: &mut Vec<Outcome>, mut show: impl FnMut(&Event, Duration)) {
+fn gather(told: Vec<(Duration, Event)>, outcomes: &mut Outcomes, mut show: impl FnMut(&Event, Duration)) {
     for (at, event) in told {
         show(&event, at);
         if let Event::Finished(outcome) = event {
-            outcomes.push(outcome);
+            // One whose output was lost ends twice: the last time counts.
+            outcomes.insert(outcome.node.clone(), outcome);
         }
     }
 }
@@ -118,9 +123,15 @@ fn told_at_the_end(cache: &Cache, mut run: RunSeen, outcomes: &[Outcome]) -> Don
             let (done, nodes) = (progress.done, progress.nodes);
             let called = past.started().map(|started| started.command).unwrap_or_default();
             let again = command::again(cache, id, &called);
-            let message = format!(
-                "run {id} did not end: its process is gone, {done} of {nodes} nodes were done\n  `{again}` continues it"
-            );
+            let message = match history::pilots_at_work(cache, id)? {
+                0 => format!(
+                    "run {id} did not end: its process is gone, {done} of {nodes} nodes were done\n  `{again}` continues it"
+                ),
+                pilots => format!(
+                    "the process that watched run {id} is gone, and {pilots} of its pilots are at work\n  `{again}` watches them, \
+                     `ddpipe runs stop {id}` ends them"
+                ),
+            };
             return Err(Fault { exit: Exit::Stage, message });
         }
     };

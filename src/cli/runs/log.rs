@@ -9,7 +9,7 @@ use crate::told::{self, Told, Which};
 use crate::visible::visible;
 use ddpipe_cache::Cache;
 
-pub(super) fn run(cache: &Cache, wanted: &str, node: &str) -> Done {
+pub fn run(cache: &Cache, wanted: &str, node: &str) -> Done {
     let selector: Selector = node.parse().map_err(|error| Fault::usage(format!("runs log {node}: {error}")))?;
     let run = history::find(cache, wanted)?;
     let of = |run: ddpipe_cache::RunSeen| Told { lines: told::of(&run.path, Which::Matching(&selector)), run };

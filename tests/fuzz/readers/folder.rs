@@ -81,7 +81,7 @@ mod tests {
         for text in [
             format!("a -> {at}/kept\na\na/\n"),
             format!("b -> {at}\nb/new\nb/folder/\nb/link -> kept\nb/more/link -> kept\n"),
-            format!("c -> ../outside\nd -> c\nd/new\nd/link -> x\n"),
+            "c -> ../outside\nd -> c\nd/new\nd/link -> x\n".to_string(),
             format!("e/f -> {at}\ne/f/g -> x\ne/f/new\n"),
         ] {
             lay_out(&root, text.as_bytes());

@@ -72,7 +72,7 @@ fn late_listings_are_found_out_and_waited_for() {
     let late = Late { listings: LATE, ..Late::default() };
     let lab = Lab::new(late);
     let found = lab.cache("ada").remote_status().unwrap().written.unwrap();
-    assert!(found.listings >= LATE && found.listings < LATE * 3, "{found:?}");
+    assert!(found.listings >= LATE && found.listings < LATE * 20, "{found:?}");
     assert_eq!(found.readings, Duration::ZERO);
     assert_eq!(found.wait(), found.listings * 2);
     assert_eq!(lab.left(), 0);
@@ -138,7 +138,7 @@ fn what_was_found_out_is_kept_and_only_a_status_looks_again() {
 fn overwritten_objects_that_are_read_late_are_told() {
     let lab = Lab::new(Late { readings: LATE, ..Late::default() });
     let found = lab.cache("ada").remote_status().unwrap().written.unwrap();
-    assert!(found.readings >= LATE / 2 && found.readings < LATE * 3, "{found:?}");
+    assert!(found.readings >= LATE / 2 && found.readings < LATE * 20, "{found:?}");
     assert_eq!((found.listings, found.wait()), (Duration::ZERO, Duration::ZERO));
 }
 

@@ -19,6 +19,7 @@ before = { type = ["metrics"], help = "what came before", optional = true }
 counted = { type = "metrics", help = "a number" }
 [params]
 pause = { type = "float", default = 0.1, help = "seconds" }
+until = { type = "integer", default = 0, help = "how many have to be at work before it goes on" }
 log = { type = "string", help = "where it notes that" }
 fault = { type = "string", default = "", help = "what goes wrong" }
 "#;
@@ -29,6 +30,8 @@ params = told["params"]
 with open(params["log"], "a") as log:
     log.write(f"{told['seed']} {params['fault']}\n")
 print("at work", flush=True)
+while len(open(params["log"]).readlines()) < params["until"]:
+    time.sleep(0.02)
 time.sleep(params["pause"])
 if params["fault"] == "fail":
     sys.exit(7)
@@ -213,9 +216,9 @@ fn after_a_failure_pilots_end_what_they_have_begun_and_all_that_failed_is_told_a
     };
     let text = [
         "[pipeline]\nname = \"sweep\"\nkinds = [\"../kinds\"]\n".to_string(),
-        stage("bad", "fault = \"fail\", pause = 1.0"),
-        stage("worse", "fault = \"fail\", pause = 2.0"),
-        stage("long", "fault = \"long\", pause = 3.0"),
+        stage("bad", "fault = \"fail\", until = 3, pause = 1.0"),
+        stage("worse", "fault = \"fail\", until = 3, pause = 2.5"),
+        stage("long", "fault = \"long\", until = 3, pause = 4.0"),
         stage("later", "fault = \"later\"") + "inputs = { before = \"long\" }\n",
     ];
     project.file("pipelines/sweep.toml", text.concat());

@@ -133,7 +133,6 @@ impl<B: Batch> Queue for Batched<B> {
         let soon = soon || has_said;
         let pause = if soon { self.pause.min(SOON) } else { self.pause };
         if self.looked.is_none_or(|looked| looked.elapsed() >= pause) {
-            self.looked = Some(Instant::now());
             let is_over = |job: &PilotJob| matches!(self.states.get(&job.id), Some(JobState::Ended(_)));
             let jobs: Vec<_> = self.jobs.iter().filter(|job| !is_over(job)).collect();
             let jobs: Vec<_> = jobs.into_iter().map(|job| (job.clone(), self.name(job))).collect();

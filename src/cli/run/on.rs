@@ -1,4 +1,4 @@
-//! The machine that `--on` names, and how many pilots a run has there.
+//! The machine that `--on` names, and which pilots a run has there, and how many. Knows no queue's words and starts nothing.
 
 use super::Args;
 use crate::cli::remote::RemoteArgs;
